@@ -1,0 +1,1 @@
+"""refsync: a Git-backed GitOps sync daemon for model references."""

@@ -1,0 +1,156 @@
+"""The parts put together from settings: what the command line, the daemon and embedding programs work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from types import TracebackType
+
+from filelock import Timeout
+
+from refsync.backends.git_backend import GitBackend
+from refsync.config import Config, RepositorySettings, cron_trigger
+from refsync.metadata.manager import MetadataManager
+from refsync.metadata.recorder import Recorder
+from refsync.pending_queue.diffs import PendingChangeDiffService
+from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.store import PendingQueueStore
+from refsync.state_directory import StateDirectory, prepare
+from refsync.sync.reconcile import Pass, reconcile
+from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
+from refsync.sync.submitting import ReferenceTips
+
+_LOCK_POLL_SECONDS = 0.5
+
+
+@dataclass
+class Application:
+    """Everything of one configuration; a context manager that closes the store.
+
+    ``repositories`` are in the config's order.
+    """
+
+    config: Config
+    state: StateDirectory
+    store: PendingQueueStore
+    queue: PendingQueueService
+    repositories: tuple[ReferenceRepository, ...]
+
+    def __enter__(self) -> Application:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    @cached_property
+    def backends(self) -> dict[str, GitBackend]:
+        """A reader for each repository, by its name."""
+        ttl = int(self.config.cache.ttl_seconds) or None
+        return {
+            each.name: GitBackend(
+                each.path,
+                each.files,
+                canonical_format=each.format,
+                cache_ttl_seconds=ttl,
+                metadata=each.metadata,
+            )
+            for each in self.repositories
+        }
+
+    def tips(self) -> ReferenceTips:
+        """What the target branches hold now, read when asked for."""
+        return ReferenceTips(self.repositories)
+
+    def diffs(self) -> PendingChangeDiffService:
+        """Changes against the reference as it is now."""
+        return PendingChangeDiffService(
+            queue_service=self.queue,
+            current_record=self.tips().record,
+            critical_fields=self.config.critical_fields(),
+        )
+
+    def run_pass(
+        self, *, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False
+    ) -> PassReport | None:
+        """Wait for this state directory's turn and run one pass; ``None`` if told to stop while waiting.
+
+        Args:
+            progress: told of a long fold, as commits done and commits in all.
+            stopping: asked now and then whether to give up.
+        """
+        lock = self.state.pass_lock()
+        while not stopping():
+            try:
+                lock.acquire(timeout=_LOCK_POLL_SECONDS)
+            except Timeout:
+                continue
+            try:
+                return reconcile(
+                    Pass(self.queue, self.repositories, self.apply_settings, progress=progress, stopping=stopping)
+                )
+            finally:
+                lock.release()
+        return None
+
+    @property
+    def apply_settings(self) -> ApplySettings:
+        settings = self.config.apply
+
+        def next_time(after: float) -> float:
+            trigger = cron_trigger(settings.schedule)
+            due = trigger.get_next_fire_time(None, datetime.fromtimestamp(after, tz=trigger.timezone))
+            return due.timestamp() if due else float("inf")
+
+        return ApplySettings(settings.when, settings.settle_seconds, next_time)
+
+
+def open_application(config: Config, *, wakes_daemon: bool = True) -> Application:
+    """Put the parts together.
+
+    Args:
+        config: checked settings.
+        wakes_daemon: whether what is done to the queue wakes the daemon; the daemon itself says no.
+
+    Raises:
+        StateDirectoryError: the state directory cannot be used.
+        StoreError: the store cannot be used.
+    """
+    state = prepare(config.state_directory)
+    store = PendingQueueStore(root_path=state.path, url=config.queue.url)
+    return assemble(config, state, store, wakes_daemon=wakes_daemon)
+
+
+def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
+    """Put the parts together around a store that is open already, to keep it over a change of the settings."""
+    queue = PendingQueueService(
+        store=store,
+        two_person_review=config.queue.two_person_review,
+        one_proposal_per_model=config.queue.one_proposal_per_model,
+        on_change=state.wake if wakes_daemon else None,
+    )
+    repositories = tuple(_reference(config, settings, state) for settings in config.repositories)
+    return Application(config, state, store, queue, repositories)
+
+
+def _reference(config: Config, settings: RepositorySettings, state: StateDirectory) -> ReferenceRepository:
+    metadata = MetadataManager(state.repository_folder(settings.name))
+    return ReferenceRepository(
+        name=settings.name,
+        path=settings.path,
+        branch=settings.branch,
+        format=settings.format,
+        files=settings.files,
+        metadata=metadata,
+        recorder=Recorder(metadata, settings.files),
+        author=config.commit.author,
+        stamp_records=settings.stamps,
+        timeout_seconds=config.git.timeout_seconds,
+    )

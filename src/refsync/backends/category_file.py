@@ -1,0 +1,88 @@
+"""Reading a category file that others may be replacing or writing at this moment."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refsync.backends.file_state import FileState
+from refsync.documents.json_document import read_records
+from refsync.errors import CloneError, DocumentError
+
+_GRACE_SECONDS = 0.05
+_RETRY_SECONDS = 0.005
+
+Records = dict[str, dict[str, Any]]
+
+
+class BrokenFileError(DocumentError):
+    """A category file that cannot be parsed, with the state in which it was read."""
+
+    def __init__(self, path: Path, error: DocumentError, state: FileState) -> None:
+        super().__init__(f"{error.reason} (in {path})", line=error.line, column=error.column)
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryFile:
+    """A file's records, the text they stand in, and the file's state from before it was read."""
+
+    records: Records
+    text: str
+    state: FileState
+
+
+def read_category_file(
+    path: Path, *, known_broken: BrokenFileError | None = None, known_missing: bool = False
+) -> CategoryFile:
+    """Read a file of records.
+
+    git and editors replace a file in steps: for a short while it is missing, empty or cut off. So what is wrong is
+    believed only if it is still so 50 ms later.
+
+    Args:
+        path: the file.
+        known_broken: what an earlier read raised; while the file's state is the same, it is raised again, unread.
+        known_missing: it was missing before, so that this needs no second look.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        BrokenFileError: it is no JSON object of objects.
+        CloneError: it cannot be read.
+    """
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while True:
+        try:
+            return _read(path, known_broken)
+        except (FileNotFoundError, BrokenFileError) as error:
+            known = known_missing if isinstance(error, FileNotFoundError) else error is known_broken
+            if known or time.monotonic() >= deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+
+
+def _read(path: Path, known_broken: BrokenFileError | None) -> CategoryFile:
+    try:
+        with path.open("rb") as file:
+            state = FileState.of(os.fstat(file.fileno()))
+            if known_broken is not None and known_broken.state == state:
+                raise known_broken.with_traceback(None)  # it would grow with each time that it is raised
+            data = file.read()
+            whole = FileState.of(os.fstat(file.fileno())) == state
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path} is missing") from None
+    except OSError as error:
+        raise CloneError(f"cannot read {path}: {error.strerror}; check the clone and its permissions") from None
+    return _parse(path, data, state, whole=whole)
+
+
+def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> CategoryFile:
+    try:
+        if not whole:
+            raise DocumentError("it was written while it was read")
+        return CategoryFile(read_records(data), data.decode("utf-8-sig"), state)
+    except DocumentError as error:
+        raise BrokenFileError(path, error, state) from None

@@ -1,0 +1,172 @@
+"""What is cached of one format, and the rules by which an entry is still good.
+
+Everything here is told the time, and is called with the owner's lock held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from refsync.backends.file_state import FileState, Observed, observe
+from refsync.backends.single_flight import SingleFlight
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+
+Category = MODEL_REFERENCE_CATEGORY
+Row = tuple[Any, ...]
+"""One value for each column of the cache; no data where all are ``None``."""
+
+
+class Verdict(StrEnum):
+    """What the first check that decides says of an entry; the text is the reason for people."""
+
+    VALID = "valid"
+    MARKED = "marked stale"
+    EMPTY = "nothing is cached"
+    UNTIMED = "no time of loading is known"
+    EXPIRED = "its time to live is over"
+    CHANGED = "the file has changed"
+    GONE = "the file is gone"
+    UNREADABLE = "the file's state cannot be read"
+
+    @property
+    def turns_stale(self) -> bool:
+        """Whether the entry is to be marked stale, so that the callbacks hear of it."""
+        return self in (Verdict.EXPIRED, Verdict.CHANGED, Verdict.GONE)
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """Since when (Unix seconds) data is outdated, and why."""
+
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load brought: the values, and the state of the file before it was read (``None``: no file).
+
+    ``gone`` says that there is certainly nothing to be had, which alone clears data that was good.
+    """
+
+    row: Row
+    file_state: Observed = None
+    gone: bool = False
+
+
+def has_data(row: Row) -> bool:
+    """Whether any value of the row is there."""
+    return any(value is not None for value in row)
+
+
+class FormatCache:
+    """The entries of one format, in the columns handed in."""
+
+    def __init__(self, *columns: dict[Category, Any]) -> None:
+        self.columns = columns
+        self.timestamps: dict[Category, float] = {}
+        self.mtimes: dict[Category, float] = {}
+        self.file_states: dict[Category, FileState] = {}
+        self.stale: set[Category] = set()
+        self.staleness: dict[Category, Staleness] = {}
+        self.found_nothing_at: dict[Category, float] = {}
+        self.generations: Counter[Category] = Counter()
+        self.logged_failures: dict[Category, object] = {}
+        self.flights: SingleFlight[Category] = SingleFlight()
+        self.counts: Counter[str] = Counter()
+        self.invalidations: Counter[str] = Counter()
+
+    @property
+    def nothing(self) -> Row:
+        """The row without data."""
+        return (None,) * len(self.columns)
+
+    def row(self, category: Category) -> Row:
+        """The values, whether they are still good or not."""
+        return tuple(column.get(category) for column in self.columns)
+
+    def holds_data(self, category: Category) -> bool:
+        """Whether there is anything to serve, still good or not."""
+        return has_data(self.row(category))
+
+    def judge(self, category: Category, path: Path | None, ttl: int | None, now: float) -> Verdict:
+        """The checks in their order; ``path`` is the file to compare with, if any."""
+        if category in self.stale:
+            return Verdict.MARKED
+        loaded_at = self.timestamps.get(category)
+        if loaded_at is None:
+            return Verdict.UNTIMED
+        # A negative age means that the clock stepped back: nobody knows how old the entry is.
+        if ttl is not None and not 0 <= now - loaded_at <= ttl:
+            return Verdict.EXPIRED
+        return Verdict.VALID if path is None else self._compare(category, path)
+
+    def _compare(self, category: Category, path: Path) -> Verdict:
+        present = observe(path)
+        if isinstance(present, OSError):
+            return Verdict.UNREADABLE
+        if present is None:
+            return Verdict.GONE if category in self.mtimes else Verdict.VALID
+        if present.mtime != self.mtimes.get(category, 0.0):
+            return Verdict.CHANGED
+        # A rewrite can keep the mtime.
+        return Verdict.VALID if self.file_states.get(category, present) == present else Verdict.CHANGED
+
+    def mark(self, category: Category, cause: str, reason: str, now: float) -> bool:
+        """Outdated from now on; whether it was not so before."""
+        self.generations[category] += 1
+        newly = category not in self.stale
+        self.stale.add(category)
+        self.found_nothing_at.pop(category, None)
+        since = now if newly or category not in self.staleness else self.staleness[category].since
+        self.staleness[category] = Staleness(since, reason)
+        if newly:
+            self.invalidations[cause] += 1
+        return newly
+
+    def put(self, category: Category, row: Row) -> None:
+        """Keep the values; the rest is for ``refresh``."""
+        for column, value in zip(self.columns, row, strict=True):
+            column[category] = value
+
+    def refresh(self, category: Category, state: Observed, now: float) -> None:
+        """The entry is good as of now, and was read from a file in this state."""
+        self.timestamps[category] = now
+        self.stale.discard(category)
+        for forgotten in (self.staleness, self.found_nothing_at, self.logged_failures, self.mtimes, self.file_states):
+            forgotten.pop(category, None)
+        if isinstance(state, FileState):
+            self.mtimes[category] = state.mtime
+            self.file_states[category] = state
+        elif state is not None:
+            self.mtimes[category] = 0.0
+
+    def forget(self, category: Category) -> None:
+        """As if it had never been loaded."""
+        for kept in (*self.columns, self.timestamps, self.mtimes, self.file_states, self.staleness):
+            kept.pop(category, None)
+        self.stale.discard(category)
+
+    def statistics(self, now: float) -> dict[str, Any]:
+        """Counters, and for each loaded category its age in seconds, its bytes, and why it is stale."""
+        loaded = [category for category in Category if self.holds_data(category)]
+        return {
+            **{name: self.counts[name] for name in ("hits", "misses", "loads", "failed_loads")},
+            "invalidations": dict(self.invalidations),
+            "bytes": sum(state.size for state in self.file_states.values()),
+            "categories": {category.value: self._entry_statistics(category, now) for category in loaded},
+        }
+
+    def _entry_statistics(self, category: Category, now: float) -> dict[str, Any]:
+        loaded_at, state = self.timestamps.get(category), self.file_states.get(category)
+        stale = self.staleness.get(category)
+        return {
+            "age_seconds": None if loaded_at is None else max(0.0, now - loaded_at),
+            "bytes": None if state is None else state.size,
+            "stale_since": None if stale is None else stale.since,
+            "stale_reason": None if stale is None else stale.reason,
+        }

@@ -1,0 +1,124 @@
+"""``refsync``: the commands put together, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refsync.cli import batch, config, demo, init, metadata, model, queue, run, status, sync
+from refsync.cli.context import Context
+from refsync.errors import RefsyncError
+
+EXIT_REFUSED = 1
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="refsync",
+    help="Git-backed GitOps sync for model references: submit, review, commit, record, read.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, which answers twice as fast
+)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("run")(run.run)
+app.command("sync")(sync.sync)
+app.command("status")(status.status)
+app.add_typer(queue.app, name="queue")
+app.add_typer(batch.app, name="batch")
+app.add_typer(metadata.app, name="metadata")
+app.add_typer(model.app, name="model")
+app.add_typer(config.app, name="config")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"refsync {version('refsync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The config file. Default: $REFSYNC_CONFIG, ./refsync.toml, /etc/refsync/refsync.toml.",
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Git-backed GitOps sync for model references: submit, review, commit, record, read."""
+    ctx.obj = Context(config_file, verbose)
+
+
+def main() -> None:
+    """The ``refsync`` program."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code: 0 done, 1 refused, 2 wrong usage, 3 a bug, 130 interrupted."""
+    _quiet_log("--verbose" in arguments or "-v" in arguments)
+    try:
+        code = app(args=list(arguments), prog_name="refsync", standalone_mode=False)
+    except RefsyncError as refusal:
+        return _refuse(str(refusal))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; say nothing on the way out
+        return EXIT_REFUSED
+    except OSError as problem:
+        return _refuse(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+    except Exception as problem:
+        return _end_badly(problem)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _quiet_log(verbose: bool) -> None:
+    """A command says itself what it did; its log is for those who ask."""
+    if verbose:
+        from refsync.log import configure
+
+        configure("DEBUG")
+    else:
+        os.environ["LOGURU_AUTOINIT"] = "0"  # loguru then starts silent, and --help need not import it
+
+
+def _refuse(text: str) -> int:
+    print(f"refsync: {' '.join(text.split())}", file=sys.stderr)
+    return EXIT_REFUSED
+
+
+def _end_badly(problem: Exception) -> int:
+    """Wrong usage and interruption come as typer's own exceptions; what is left is a bug."""
+    if isinstance(problem, typer.Abort):
+        return EXIT_INTERRUPTED
+    show, code = getattr(problem, "show", None), getattr(problem, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show()
+        return code
+    import traceback
+
+    traceback.print_exception(problem)
+    print("refsync: this is a bug in refsync; please report it with the lines above", file=sys.stderr)
+    return EXIT_BUG
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""``refsync metadata``: what has happened, per category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refsync.cli.context import context_of
+from refsync.cli.options import Json
+from refsync.cli.output import console, print_json, shown_time
+
+if TYPE_CHECKING:
+    from refsync.application import Application
+    from refsync.clone.repository import Repository
+    from refsync.sync.reference import ReferenceRepository
+
+app = typer.Typer(help="What has happened, per category.", no_args_is_help=True, rich_markup_mode=None)
+
+Counters = dict[str, dict[str, dict[str, dict[str, Any]]]]
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    category: Annotated[str | None, typer.Argument(help="Only this category.")] = None,
+    json: Json = False,
+) -> None:
+    """Show the counters of every category that was recorded."""
+    from refsync.categories import parse_category
+
+    only = parse_category(category).value if category else None
+    with context_of(ctx).application() as application:
+        counters = _counters(application, only)
+    print_json(counters) if json else _show(counters)
+
+
+@app.command()
+def verify(ctx: typer.Context, json: Json = False) -> None:
+    """Compare the counters with a fresh fold over the history; exit code 1 where they differ."""
+    found: list[dict[str, Any]] = []
+    with context_of(ctx).application() as application:
+        for reference in application.repositories:
+            with _opened(application, reference) as clone:
+                for difference in reference.recorder.verify(clone, clone.tip()):
+                    found.append({"repository": reference.name, **asdict(difference)})
+    if json:
+        print_json(found)
+    else:
+        for each in found:
+            where = f"{each['repository']}: {each['format']} {each['category']}: {each['field']}"
+            typer.echo(f"{where} is {each['stored']!r}, the history gives {each['folded']!r}")
+        typer.echo("differs from the history; mend it: refsync metadata rebuild" if found else "equal to the history")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(ctx: typer.Context, json: Json = False) -> None:
+    """Replace the counters by a fresh fold over the history; errors of refsync's own stay counted."""
+    rebuilt: dict[str, Any] = {}
+    with context_of(ctx).application() as application:
+        for reference in application.repositories:
+            with _opened(application, reference) as clone:
+                landing = reference.recorder.rebuild(clone, clone.tip())
+            rebuilt[reference.name] = {"commits": landing.commits, "operations": len(landing.operations)}
+    if json:
+        print_json(rebuilt)
+    for name, each in {} if json else rebuilt.items():
+        typer.echo(f"{name}: {each['operations']} operations of {each['commits']} commits")
+
+
+@contextmanager
+def _opened(application: Application, reference: ReferenceRepository) -> Iterator[Repository]:
+    """The clone, while no pass is running."""
+    from refsync.clone.repository import Repository
+
+    with (
+        application.state.pass_lock(),
+        Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone,
+    ):
+        yield clone
+
+
+def _counters(application: Application, only: str | None) -> Counters:
+    counters: Counters = {}
+    for reference in application.repositories:
+        for category, files in reference.files.items():
+            for form in files:
+                stored = reference.metadata.stored_metadata(form, category)
+                if stored is not None and only in (None, category.value):
+                    by_format = counters.setdefault(reference.name, {}).setdefault(form.value, {})
+                    by_format[category.value] = stored.model_dump(mode="json")
+    return counters
+
+
+def _show(counters: Counters) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("repository", "format", "category"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("creates", "updates", "deletes", "models", "errors"):
+        table.add_column(heading, justify="right")
+    table.add_column("last operation", overflow="fold")
+    for repository, formats in counters.items():
+        for form, categories in formats.items():
+            for category, each in categories.items():
+                numbers = (str(each[f"total_{name}"]) for name in ("creates", "updates", "deletes", "models"))
+                table.add_row(repository, form, category, *numbers, str(each["error_count"]), _last(each))
+    if counters:
+        console().print(table)
+    else:
+        typer.echo("nothing recorded yet; refsync sync folds the history in")
+
+
+def _last(each: dict[str, Any]) -> str:
+    if each["last_operation_type"] is None:
+        return "-"
+    at = shown_time(each["last_successful_operation"])
+    return f"{each['last_operation_type']} {each['last_operation_model']} ({at})"

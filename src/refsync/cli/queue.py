@@ -1,0 +1,376 @@
+"""``refsync queue``: submit changes and review them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refsync.cli.context import context_of
+from refsync.cli.options import By, Json, Username, acting
+from refsync.cli.output import note, print_json
+
+if TYPE_CHECKING:
+    from refsync.application import Application
+    from refsync.pending_queue.models import PendingBatchResult, PendingChangeRecord, PendingQueueFilter, Submission
+
+app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
+
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Change ids.")]
+MaybeIds = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Change ids.")]
+Statuses = Annotated[list[str] | None, typer.Option("--status", metavar="S", help="With this status; repeatable.")]
+Categories = Annotated[list[str] | None, typer.Option("--category", metavar="C", help="Of this category; repeatable.")]
+BatchNumber = Annotated[int | None, typer.Option("--batch", metavar="N", help="Of this batch.")]
+ModelText = Annotated[str | None, typer.Option("--model", metavar="TEXT", help="With this text in the model's name.")]
+Requesters = Annotated[
+    list[str] | None, typer.Option("--requested-by", metavar="ID", help="Proposed by this identity; repeatable.")
+]
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    operation: Annotated[str, typer.Argument(metavar="create|update|delete")],
+    category: Annotated[str, typer.Argument(help="The category, such as image_generation.")],
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    payload: Annotated[
+        str | None, typer.Option("--payload", metavar="FILE|-", help="The full record as JSON; - reads stdin.")
+    ] = None,
+    notes: Annotated[str | None, typer.Option("--notes", metavar="T", help="A word to the reviewer.")] = None,
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Submit a change; prints its id."""
+    from refsync.categories import parse_category
+    from refsync.pending_queue.models import Submission
+    from refsync.pending_queue.payloads import parse_payload
+
+    actor = acting(by, username)
+    submission = Submission(
+        category=parse_category(category),
+        model_name=model,
+        operation=_operation(operation),
+        payload=None if payload is None else parse_payload(_read(payload)),
+        requestor_id=actor.id,
+        requestor_username=actor.username,
+        notes=notes,
+        os_user=actor.os_user,
+    )
+    with context_of(ctx).application() as application:
+        change = _submit(application, [submission])[0]
+        _say_if_unserved(application)
+    _tell_conflicts(change)
+    print_json(change) if json else typer.echo(change.change_id)
+
+
+@app.command(name="import")
+def import_(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|-|FOLDER",
+            help="JSON Lines, one change a line; what `queue export` wrote; or a queue folder of the ecosystem.",
+        ),
+    ],
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Submit many changes, all or none, one JSON object a line.
+
+    Each line has operation, category, model_name and, but for a delete, payload; notes may be given.
+    """
+    from dataclasses import asdict
+
+    from refsync.cli.importing import is_export, read_submissions
+
+    actor = acting(by, username)
+    with context_of(ctx).application() as application:
+        if source != "-" and Path(source).is_dir():
+            report = application.queue.import_folder(Path(source))
+        elif is_export(content := _read(source)):
+            report = application.queue.import_changes(content.splitlines())
+        else:
+            changes = _submit(application, read_submissions(content, actor), shown=not json)
+            _say_if_unserved(application)
+            print_json([change.model_dump(mode="json") for change in changes]) if json else typer.echo(
+                f"{len(changes)} changes submitted: {_ranges(change.change_id for change in changes)}"
+            )
+            return
+    if json:
+        print_json(asdict(report))
+        return
+    typer.echo(f"{report.changes} changes imported")
+    for line in (*report.repaired, *report.not_understood):
+        note(line)
+
+
+@app.command()
+def export(ctx: typer.Context) -> None:
+    """Print the whole queue with its history as JSON Lines, for `queue import` on another machine."""
+    import json
+
+    with context_of(ctx).application() as application:
+        for line in application.queue.export_changes():
+            typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+@app.command(name="list")
+def list_(
+    ctx: typer.Context,
+    status: Statuses = None,
+    category: Categories = None,
+    batch: BatchNumber = None,
+    model: ModelText = None,
+    requested_by: Requesters = None,
+    offset: Annotated[int, typer.Option(metavar="N", help="Leave out the first N.")] = 0,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Show at most N.")] = None,
+    json: Json = False,
+) -> None:
+    """List changes by id."""
+    from refsync.cli.tables import show_changes
+
+    with context_of(ctx).application() as application:
+        page = application.queue.list_changes(
+            queue_filter=_filter(status, category, batch, model, requested_by), offset=offset, limit=limit
+        )
+    print_json(page) if json else show_changes(page)
+
+
+@app.command()
+def show(ctx: typer.Context, change_id: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
+    """Show one change whole, with its history and the commit it landed in."""
+    from refsync.cli.tables import show_change
+
+    with context_of(ctx).application() as application:
+        change = application.queue.show_change(change_id)
+    print_json(change) if json else show_change(change)
+
+
+@app.command()
+def diff(ctx: typer.Context, change_ids: Ids, json: Json = False) -> None:
+    """Compare changes, field by field, with the reference as it is now."""
+    from refsync.cli.tables import show_diffs
+
+    with context_of(ctx).application() as application:
+        page = application.diffs().compute_bulk_diffs(change_ids)
+    print_json(page) if json else show_diffs(page)
+    for error in page.errors:
+        note(f"refsync: {error['message']}")
+    if page.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    change_ids: MaybeIds = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every pending change.")] = False,
+    title: Annotated[str, typer.Option("--title", metavar="T", help="The batch's title: the commit's subject.")] = "",
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Approve changes into the open batch."""
+    actor = acting(by, username)
+    with context_of(ctx).application() as application:
+        ids = _pending_ids(application) if all_ else _named(change_ids)
+        result = application.queue.process_batch(
+            approver_id=actor.id,
+            approver_username=actor.username,
+            batch_title=_title(application, title),
+            approved_ids=ids,
+            rejected_ids=None,
+            os_user=actor.os_user,
+        )
+        _say_if_unserved(application)
+    print_json(result) if json else _tell_review(result)
+
+
+@app.command()
+def reject(
+    ctx: typer.Context,
+    change_ids: Ids,
+    reason: Annotated[str, typer.Option("--reason", metavar="T", help="Why; the proposer reads it.")],
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Reject pending changes."""
+    actor = acting(by, username)
+    with context_of(ctx).application() as application:
+        result = application.queue.process_batch(
+            approver_id=actor.id,
+            approver_username=actor.username,
+            batch_title="",
+            approved_ids=None,
+            rejected_ids=change_ids,
+            reject_reason=reason,
+            os_user=actor.os_user,
+        )
+    print_json(result) if json else _tell_review(result)
+
+
+@app.command()
+def withdraw(ctx: typer.Context, change_ids: Ids, by: By = None, username: Username = None, json: Json = False) -> None:
+    """Take approvals back while their batch is open."""
+    actor = acting(by, username)
+    with context_of(ctx).application() as application:
+        changes = application.queue.withdraw(change_ids, actor=actor)
+    _tell_changes(changes, "withdrawn: pending again", json)
+
+
+@app.command()
+def purge(
+    ctx: typer.Context,
+    status: Statuses = None,
+    category: Categories = None,
+    batch: BatchNumber = None,
+    model: ModelText = None,
+    requested_by: Requesters = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every change that is not just being applied.")] = False,
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Remove changes from the queue for good; the history of landed ones stays in git."""
+    from refsync.errors import RequestError
+
+    queue_filter = _filter(status, category, batch, model, requested_by)
+    if (queue_filter is None) == (not all_):
+        raise RequestError("say what to purge: filters such as --status applied, or --all")
+    actor = acting(by, username)
+    with context_of(ctx).application() as application:
+        changes = application.queue.purge_changes(
+            queue_filter=queue_filter,
+            purged_by=actor.id,
+            purged_username=actor.username,
+            os_user=actor.os_user,
+        )
+    _tell_changes(changes, "purged", json)
+
+
+def _submit(
+    application: Application, submissions: Iterable[Submission], *, shown: bool = False
+) -> list[PendingChangeRecord]:
+    from refsync.cli.importing import progress_bar
+    from refsync.sync.submitting import submissions_with_base
+
+    with progress_bar("submitting", shown=shown) as progress:
+        return application.queue.enqueue_many(
+            submissions_with_base(application.queue, application.tips(), submissions), progress=progress
+        )
+
+
+def _say_if_unserved(application: Application) -> None:
+    if application.state.daemon() is None:
+        note("note: no daemon serves this store; `refsync sync` applies approved changes, `refsync run` keeps doing so")
+
+
+def _tell_conflicts(change: PendingChangeRecord) -> None:
+    if change.conflicts_with:
+        others = ", ".join(map(str, change.conflicts_with))
+        note(f"note: other open proposals for {change.model_name!r}: {others}")
+    if change.operation == "create" and change.base is not None:
+        note(
+            f"note: {change.category} {change.model_name!r} exists already; creating it conflicts unless it is deleted"
+        )
+
+
+def _operation(name: str) -> Any:
+    from refsync.errors import RequestError
+    from refsync.pending_queue.models import AuditOperation
+
+    try:
+        return AuditOperation(name)
+    except ValueError:
+        raise RequestError(f"unknown operation {name!r}; it is one of create, update, delete") from None
+
+
+def _read(source: str) -> bytes:
+    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+
+
+def _filter(
+    statuses: list[str] | None,
+    categories: list[str] | None,
+    batch: int | None,
+    model: str | None,
+    requested_by: list[str] | None,
+) -> PendingQueueFilter | None:
+    """The filter that the options ask for, ``None`` where none was given."""
+    from refsync.categories import parse_category
+    from refsync.pending_queue.models import PendingQueueFilter
+
+    if not statuses and not categories and batch is None and model is None and not requested_by:
+        return None
+    return PendingQueueFilter(
+        statuses={_status(name) for name in statuses} if statuses else None,
+        categories={parse_category(name) for name in categories} if categories else None,
+        batch_id=batch,
+        model_name=model,
+        requested_by=set(requested_by) if requested_by else None,
+    )
+
+
+def _status(name: str) -> Any:
+    from refsync.errors import RequestError
+    from refsync.pending_queue.models import PendingChangeStatus
+
+    try:
+        return PendingChangeStatus(name)
+    except ValueError:
+        raise RequestError(f"unknown status {name!r}; it is one of {', '.join(PendingChangeStatus)}") from None
+
+
+def _pending_ids(application: Application) -> list[int]:
+    from refsync.errors import RequestError
+    from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
+
+    pending = PendingQueueFilter(statuses={PendingChangeStatus.PENDING})
+    ids = [change.change_id for change in application.queue.list_changes(queue_filter=pending).items]
+    if not ids:
+        raise RequestError("no change is pending, so there is nothing to approve")
+    return ids
+
+
+def _named(change_ids: list[int] | None) -> list[int]:
+    from refsync.errors import RequestError
+
+    if not change_ids:
+        raise RequestError("name the changes to approve, or all pending ones with --all")
+    return change_ids
+
+
+def _title(application: Application, title: str) -> str:
+    """The title given; a call that joins an open batch needs none, for the batch has its own."""
+    from refsync.pending_queue.models import BatchState
+
+    openly = application.queue.list_batches((BatchState.open,))
+    return title or (openly[0].title if openly else "")
+
+
+def _tell_review(result: PendingBatchResult) -> None:
+    if result.approved:
+        ids = _ranges(change.change_id for change in result.approved)
+        typer.echo(f"approved {ids} into batch {result.batch_id}: {result.batch_title}")
+    if result.rejected:
+        typer.echo(f"rejected {_ranges(change.change_id for change in result.rejected)}")
+
+
+def _tell_changes(changes: list[PendingChangeRecord], what: str, json: bool) -> None:
+    if json:
+        print_json([change.model_dump(mode="json") for change in changes])
+    else:
+        typer.echo(f"{what}: {_ranges(change.change_id for change in changes) or 'nothing'}")
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    from refsync.clone.commits import render_ranges
+
+    return render_ranges(numbers)

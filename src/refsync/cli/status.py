@@ -1,0 +1,200 @@
+"""``refsync status``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+
+from refsync.cli.context import context_of
+from refsync.cli.options import Json
+from refsync.cli.output import print_json, shown_time
+
+if TYPE_CHECKING:
+    from refsync.application import Application
+    from refsync.pending_queue.models import Batch
+    from refsync.sync.reference import ReferenceRepository
+
+
+@dataclass
+class BatchStatus:
+    """A batch that has not landed; ``command`` is what clears it, ``None`` where nothing is asked of anyone."""
+
+    number: int
+    title: str
+    state: str
+    changes: int
+    reason: str | None
+    command: str | None
+
+
+@dataclass
+class RepositoryStatus:
+    """One repository now; times in Unix seconds, ``None`` where there is none."""
+
+    name: str
+    path: str
+    branch: str
+    tip: str | None = None
+    problem: str | None = None
+    local_edits: list[str] = field(default_factory=list)
+    unreadable_files: dict[str, str] = field(default_factory=dict)
+    batches: list[BatchStatus] = field(default_factory=list)
+    last_landed_commit: str | None = None
+    last_landed_at: float | None = None
+    last_pass_at: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+
+
+@dataclass
+class StatusDocument:
+    """What ``refsync status --json`` prints; ``changes`` counts them by status."""
+
+    state_directory: str
+    daemon: dict[str, int | str | float] | None
+    changes: dict[str, int]
+    open_batch: BatchStatus | None
+    repositories: list[RepositoryStatus]
+
+
+def status(ctx: typer.Context, json: Json = False) -> None:
+    """What waits, what is held and why, and the command that clears it."""
+    with context_of(ctx).application() as application:
+        document = _look(application)
+    if json:
+        print_json(asdict(document))
+    else:
+        _show(document)
+
+
+def _look(application: Application) -> StatusDocument:
+    from refsync.pending_queue.models import BatchState, PendingChangeStatus, PendingQueueFilter
+
+    daemon = application.state.daemon()
+    queue = application.queue
+    unlanded = queue.list_batches((BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed))
+    openly = [batch for batch in unlanded if batch.state == BatchState.open]
+    return StatusDocument(
+        state_directory=str(application.state.path),
+        daemon=asdict(daemon) if daemon else None,
+        changes={
+            status.value: queue.list_changes(queue_filter=PendingQueueFilter(statuses={status}), limit=0).total
+            for status in PendingChangeStatus
+        },
+        open_batch=_batch(application, openly[0]) if openly else None,
+        repositories=[_repository(application, each, unlanded) for each in application.repositories],
+    )
+
+
+def _repository(application: Application, reference: ReferenceRepository, batches: list[Batch]) -> RepositoryStatus:
+    found = RepositoryStatus(reference.name, str(reference.path), reference.branch)
+    _look_at_clone(reference, found)
+    found.batches = [
+        _batch(application, batch)
+        for batch in batches
+        if batch.repository == reference.name or (batch.repository is None and batch.state == "held")
+    ]
+    if note := application.queue.repository_notes().get(reference.name):
+        found.last_landed_commit, found.last_landed_at = note.last_landed_commit, note.last_landed_at
+        found.last_pass_at = note.last_pass_at
+        found.last_error, found.last_error_at = note.last_error, note.last_error_at
+    return found
+
+
+def _look_at_clone(reference: ReferenceRepository, found: RepositoryStatus) -> None:
+    from refsync.clone.repository import Repository
+    from refsync.clone.worktree import local_edits
+    from refsync.documents.json_document import check_editable
+    from refsync.errors import DocumentError, RefsyncError
+    from refsync.sync.apply import content_at
+
+    paths = sorted({file for formats in reference.files.values() for file in formats.values()})
+    try:
+        with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+            found.tip = clone.tip()
+            clone.preflight()
+            found.local_edits = local_edits(clone, paths)
+            for path in paths:
+                try:
+                    if content := content_at(clone, found.tip, path):
+                        check_editable(content)
+                except DocumentError as problem:
+                    found.unreadable_files[path] = str(problem)
+    except RefsyncError as problem:
+        found.problem = str(problem)
+
+
+def _batch(application: Application, batch: Batch) -> BatchStatus:
+    return BatchStatus(
+        number=batch.number,
+        title=batch.title,
+        state=batch.state.value,
+        changes=len(application.queue.changes_of_batch(batch.number)),
+        reason=batch.reason,
+        command=_command(application, batch),
+    )
+
+
+def _command(application: Application, batch: Batch) -> str | None:
+    if batch.state == "held":
+        return f"refsync batch retry {batch.number}, or: refsync batch abandon {batch.number} --reason TEXT"
+    if batch.state == "open" and application.config.apply.when != "approval":
+        return "refsync batch seal"
+    return None if application.state.daemon() else "refsync sync"
+
+
+def _show(document: StatusDocument) -> None:
+    typer.echo(f"state     {document.state_directory}")
+    typer.echo(f"daemon    {_daemon_line(document)}")
+    waiting = ", ".join(f"{count} {status}" for status, count in document.changes.items() if count)
+    typer.echo(f"changes   {waiting or 'none'}")
+    if document.open_batch:
+        _show_batch(document.open_batch, indent="")
+    for repository in document.repositories:
+        _show_repository(repository)
+
+
+def _daemon_line(document: StatusDocument) -> str:
+    if document.daemon is None:
+        return "none serves this store; start one: refsync run, or run one pass: refsync sync"
+    since = float(document.daemon["since"])
+    return f"process {document.daemon['pid']} of {document.daemon['user']}, since {shown_time(since)}"
+
+
+def _show_repository(repository: RepositoryStatus) -> None:
+    tip = repository.tip[:12] if repository.tip else "no commit"
+    typer.echo(f"\n{repository.name}  {repository.path}  {repository.branch} at {tip}")
+    if repository.problem:
+        typer.echo(f"  held     {repository.problem}")
+    for path in repository.local_edits:
+        typer.echo(f"  edited   {path} has local edits; its changes wait until they are committed or undone")
+    for path, problem in repository.unreadable_files.items():
+        typer.echo(f"  broken   {path}: {problem}; its changes wait until it is mended")
+    for batch in repository.batches:
+        _show_batch(batch, indent="  ")
+    if repository.last_landed_commit:
+        typer.echo(f"  landed   {repository.last_landed_commit[:12]} at {shown_time(repository.last_landed_at)}")
+    if repository.last_error and repository.last_error != repository.problem:
+        typer.echo(f"  error    {repository.last_error} ({_ago(repository.last_error_at)})")
+    typer.echo(f"  pass     {_ago(repository.last_pass_at)}")
+
+
+def _show_batch(batch: BatchStatus, *, indent: str) -> None:
+    typer.echo(f"{indent}batch {batch.number}  {batch.state}, {batch.changes} changes: {batch.title}")
+    if batch.reason:
+        typer.echo(f"{indent}         {batch.reason}")
+    if batch.command:
+        typer.echo(f"{indent}         {batch.command}")
+
+
+def _ago(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    age = max(0, int(time.time() - seconds))
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if age >= size:
+            return f"{age // size} {unit}{'s' if age >= 2 * size else ''} ago"
+    return f"{age} seconds ago"

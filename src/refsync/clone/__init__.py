@@ -1,0 +1,1 @@
+"""The repository on disk; the only code that knows git."""

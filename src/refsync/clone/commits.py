@@ -1,0 +1,235 @@
+"""Batches as commits: the message, both ways, and the objects, without index or work tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from refsync.clone.repository import Repository
+
+MAX_CHANGE_LINES = 50
+_DURABLE = ("-c", "core.fsync=committed,loose-object", "-c", "core.fsyncObjectFiles=true")
+_NEW_FILE = 0o100644
+_FOLDER = 0o040000
+_TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by): (.*)$")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who asked for or approved a change."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """One change as the message names it."""
+
+    change_id: int
+    operation: str
+    category: str
+    model: str
+
+
+@dataclass(frozen=True)
+class BatchCommit:
+    """What the commit of a batch says of itself."""
+
+    title: str
+    job: str
+    batch: int
+    changes: tuple[ChangeLine, ...]
+    requested_by: tuple[Person, ...] = ()
+    approved_by: tuple[Person, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedCommit:
+    """What can be read back from the message of a batch's commit."""
+
+    title: str
+    job: str
+    batch: int
+    change_ids: tuple[int, ...]
+    requested_by: tuple[Person, ...] = ()
+    approved_by: tuple[Person, ...] = ()
+
+
+def render_message(batch: BatchCommit) -> str:
+    """The commit message: title, one line a change, trailers; nothing typed by people can forge a line of it."""
+    lines = [one_line(batch.title) or f"batch {batch.batch}", ""]
+    lines += [f"- {line.operation} {line.category} {quote(line.model)}" for line in batch.changes[:MAX_CHANGE_LINES]]
+    if (rest := len(batch.changes) - MAX_CHANGE_LINES) > 0:
+        lines.append(f"- and {rest} more")
+    lines += [
+        "",
+        f"Refsync-Job: {one_line(batch.job)}",
+        f"Refsync-Batch: {batch.batch}",
+        f"Refsync-Changes: {render_ranges(line.change_id for line in batch.changes)}",
+        *(f"Requested-by: {_render_person(person)}" for person in batch.requested_by),
+        *(f"Approved-by: {_render_person(person)}" for person in batch.approved_by),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def parse_message(message: str) -> ParsedCommit | None:
+    """What :func:`render_message` wrote; ``None`` for any other message.
+
+    Only the last paragraph counts, and only if all its lines are our trailers in our order: a message that
+    quotes one of ours (a revert, a squash) is not ours.
+    """
+    paragraphs = message.rstrip("\n").split("\n\n")
+    trailers = [_TRAILER.match(line) for line in paragraphs[-1].split("\n")]
+    if len(paragraphs) < 2 or len(trailers) < 3:
+        return None
+    found = [(match[1], match[2]) for match in trailers if match]
+    if len(found) != len(trailers) or [key for key, _ in found[:3]] != [
+        "Refsync-Job",
+        "Refsync-Batch",
+        "Refsync-Changes",
+    ]:
+        return None
+    try:
+        return ParsedCommit(
+            title=paragraphs[0].split("\n")[0],
+            job=found[0][1],
+            batch=int(found[1][1]),
+            change_ids=parse_ranges(found[2][1]),
+            requested_by=tuple(_parse_person(text) for key, text in found[3:] if key == "Requested-by"),
+            approved_by=tuple(_parse_person(text) for key, text in found[3:] if key == "Approved-by"),
+        )
+    except ValueError:
+        return None
+
+
+def one_line(text: str) -> str:
+    """Text as one line: control characters and line ends (Unicode's too) become spaces, runs of them one."""
+    return " ".join("".join(" " if _breaks(character) else character for character in text).split())
+
+
+def quote(text: str) -> str:
+    """Text in double quotes on one line, with backslash escapes, so that it ends where it seems to."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(f"\\u{ord(c):04x}" if _breaks(c) else c for c in escaped) + '"'
+
+
+def _breaks(character: str) -> bool:
+    """Whether a character could end a line, or cannot stand in a message (a lone surrogate)."""
+    return not character.isprintable() and character != " "
+
+
+def render_ranges(numbers: Iterable[int]) -> str:
+    """Numbers as ascending ranges: ``3-5, 9``."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def parse_ranges(text: str) -> tuple[int, ...]:
+    """What :func:`render_ranges` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    numbers: list[int] = []
+    for part in filter(None, text.split(", ")):
+        first, _, last = part.partition("-")
+        numbers.extend(range(int(first), int(last or first) + 1))
+    return tuple(numbers)
+
+
+def _render_person(person: Person) -> str:
+    return f"{_bare(person.username)} <{_bare(person.id)}>"
+
+
+def _bare(text: str) -> str:
+    return one_line(re.sub(r"[<>]", " ", text)) or "-"
+
+
+def _parse_person(text: str) -> Person:
+    username, _, rest = text.rpartition(" <")
+    return Person(id=rest.removesuffix(">"), username=username)
+
+
+def build_commit(
+    repository: Repository, parent: str, files: Mapping[str, bytes], *, message: str, author: str
+) -> str | None:
+    """Write the objects of one commit and flush them to disk; index, work tree and refs stay as they are.
+
+    Args:
+        repository: the clone.
+        parent: the commit to build on.
+        files: path (``/`` between folders) to its whole new content.
+        message: the commit message.
+        author: ``Name <mail>``, author and committer.
+
+    Returns:
+        The commit's id; ``None`` where nothing would change.
+    """
+    blobs = {path: _write_blob(repository, content) for path, content in files.items()}
+    tree = _write_tree(repository, parent, "", blobs)
+    if tree == repository.run("rev-parse", f"{parent}^{{tree}}").output.decode().strip():
+        return None
+    return (
+        repository.run(
+            *_DURABLE,
+            "-c",
+            "i18n.commitEncoding=UTF-8",
+            "commit-tree",
+            tree,
+            "-p",
+            parent,
+            "-F",
+            "-",
+            stdin=message.encode("utf-8", errors="replace"),
+            environment=_signature(author),
+        )
+        .output.decode()
+        .strip()
+    )
+
+
+def _signature(author: str) -> dict[str, str]:
+    name, _, mail = author.rpartition(" <")
+    mail = mail.removesuffix(">")
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": mail,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": mail,
+    }
+
+
+def _write_blob(repository: Repository, content: bytes) -> str:
+    return (
+        repository.run(*_DURABLE, "hash-object", "-w", "--no-filters", "--stdin", stdin=content).output.decode().strip()
+    )
+
+
+def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> str:
+    """The folder's tree with these blobs (paths relative to it) in place; only touched folders are written."""
+    entries = repository.entries(parent, folder)
+    inner: dict[str, dict[str, str]] = {}
+    for path, blob in blobs.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            inner.setdefault(name, {})[rest] = blob
+        else:
+            entries[name] = (entries[name][0] if name in entries else _NEW_FILE, blob)
+    for name, below in inner.items():
+        entries[name] = (_FOLDER, _write_tree(repository, parent, f"{folder}/{name}".lstrip("/"), below))
+    listing = b"".join(
+        f"{mode:06o} {_kind(mode)} {identity}\t{name}\0".encode(errors="surrogateescape")
+        for name, (mode, identity) in entries.items()
+    )
+    return repository.run(*_DURABLE, "mktree", "-z", "--missing", stdin=listing).output.decode().strip()
+
+
+def _kind(mode: int) -> str:
+    return {0o04: "tree", 0o16: "commit"}.get(mode >> 12, "blob")

@@ -1,0 +1,66 @@
+"""What landed: the first-parent history of the target branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+HistoryRelation = Literal["same", "ahead", "aside", "rewritten"]
+"""How a commit stands to a later one: the same; on its first-parent chain; contained in it by another
+parent only; or not contained at all."""
+
+ABSENT = "0" * 40
+LOG_FORMAT = "%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B"
+_FIELDS = 6
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One path that a commit changed against its first parent.
+
+    ``old_blob`` and ``new_blob`` are object ids, ``None`` where the file is absent; ``new_mode`` is git's
+    octal mode (``"100644"``), ``None`` where the file is absent.
+    """
+
+    path: str
+    old_blob: str | None
+    new_blob: str | None
+    new_mode: str | None = "100644"
+
+
+@dataclass(frozen=True)
+class LandedCommit:
+    """A commit of the target branch's first-parent chain; ``committed_at`` in Unix seconds."""
+
+    sha: str
+    parent: str | None
+    committed_at: int
+    committer: str
+    author: str
+    message: str
+    files: tuple[FileChange, ...]
+
+
+def parse_log(output: bytes) -> Iterator[LandedCommit]:
+    """The commits of ``git log -z --raw --no-abbrev --format=tformat:LOG_FORMAT``, in its order."""
+    tokens = output.decode("utf-8", errors="replace").split("\0")
+    position = 0
+    while position + _FIELDS <= len(tokens):
+        sha, parents, committed_at, committer, author, message = tokens[position : position + _FIELDS]
+        position += _FIELDS
+        files: list[FileChange] = []
+        while position < len(tokens) and tokens[position].lstrip("\n").startswith(":"):
+            files.append(_file_change(tokens[position], tokens[position + 1]))
+            position += 2
+        yield LandedCommit(
+            sha, parents.split(" ")[0] or None, int(committed_at), committer, author, message, tuple(files)
+        )
+
+
+def _file_change(raw: str, path: str) -> FileChange:
+    _, new_mode, old_blob, new_blob, _ = raw.lstrip("\n:").split(" ")
+    absent = new_blob == ABSENT
+    return FileChange(
+        path, None if old_blob == ABSENT else old_blob, None if absent else new_blob, None if absent else new_mode
+    )

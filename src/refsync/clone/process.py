@@ -1,0 +1,114 @@
+"""Running git: a clean environment, a process group of its own, a deadline."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from refsync.errors import CloneError, GitBusyError, GitCommandError, GitTimeoutError
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+
+_SETTINGS = {
+    "LC_ALL": "C",  # messages that we read must not be translated
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",  # a look must not write: it would wake the watcher, and lock a person out
+    "GIT_LITERAL_PATHSPECS": "1",
+}
+
+
+class GitResult(NamedTuple):
+    """How a git command ended; ``error`` is what it said on stderr."""
+
+    code: int
+    output: bytes
+    error: str
+
+
+def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without what could point git elsewhere (such as ``GIT_DIR`` inside a hook)."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    safe = {key: value for key, value in os.environ.items() if key.startswith(("GIT_CONFIG_", "GIT_SSH"))}
+    return kept | safe | _SETTINGS | dict(extra or {})
+
+
+def run_git(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    accept: Collection[int] = (0,),
+) -> GitResult:
+    """Run one git command in a folder and wait for it.
+
+    Args:
+        folder: where git starts looking for the repository.
+        arguments: the command line behind ``git``.
+        stdin: bytes for its standard input.
+        environment: variables to set beside the clean environment.
+        timeout_seconds: after this long git and all its children are killed.
+        accept: exit codes that are answers, not failures.
+
+    Raises:
+        GitTimeoutError: the deadline passed.
+        GitBusyError: another process holds a lock of git's.
+        CloneError: git distrusts the folder's owner.
+        GitCommandError: any other exit code.
+    """
+    process = subprocess.Popen(
+        ["git", *arguments],
+        cwd=folder,
+        env=git_environment(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        output, error = process.communicate(stdin, timeout=timeout_seconds)
+    except BaseException as failure:
+        _end_group(process)
+        if isinstance(failure, subprocess.TimeoutExpired):
+            raise GitTimeoutError(
+                f"{folder}: git {_verb(arguments)} did not end within {timeout_seconds:g} seconds"
+            ) from None
+        raise
+    result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
+    if result.code not in accept:
+        raise _explain(folder, arguments, result)
+    return result
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill git with its children: killing git alone leaves them running."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.communicate()
+
+
+def _verb(arguments: tuple[str, ...]) -> str:
+    """The git command's own name, behind the options of git itself."""
+    position = 0
+    while position < len(arguments) and arguments[position].startswith("-"):
+        position += 2 if arguments[position] == "-c" else 1
+    return arguments[position] if position < len(arguments) else ""
+
+
+def _explain(folder: Path, arguments: tuple[str, ...], result: GitResult) -> Exception:
+    if "dubious ownership" in result.error:
+        return CloneError(
+            f"{folder}: git refuses this clone because it belongs to another user; run refsync as its owner, "
+            f"or let git trust it: git config --global --add safe.directory {folder}"
+        )
+    said = next((line for line in result.error.splitlines() if line.strip()), f"exit code {result.code}")
+    text = f"{folder}: git {_verb(arguments)}: {said.removeprefix('fatal: ').removeprefix('error: ')}"
+    if ".lock': File exists" in result.error:
+        return GitBusyError(f"{text}; another git command is at work there, or one left its lock behind")
+    return GitCommandError(text)

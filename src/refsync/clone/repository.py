@@ -1,0 +1,234 @@
+"""A clone, opened for one pass: preflight, reading, and moving a branch by compare-and-swap."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import git
+
+from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
+from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
+from refsync.errors import BranchMovedError, CloneError, GitCommandError
+
+_IN_PROGRESS = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+
+
+class TreeFile(NamedTuple):
+    """A file in a commit: git's octal mode (``0o100644``) and its blob id."""
+
+    mode: int
+    blob: str
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a plain file: no symbolic link, no submodule."""
+        return self.mode >> 12 == 0o10
+
+
+class Repository:
+    """One clone, opened for one pass; use it as a context manager.
+
+    GitPython keeps a ``git cat-file`` child for each open repository, so a long-running process must close
+    what it opens.
+    """
+
+    def __init__(self, path: Path, branch: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        """Open the clone without judging its state; see :meth:`preflight`.
+
+        Raises:
+            CloneError: the path is missing, not a repository, bare, or not ours to use.
+        """
+        self.path = path
+        self.branch = branch
+        self.timeout_seconds = timeout_seconds
+        self._repo = _open(path)
+        # The cat-file child must not be led astray by a GIT_DIR that we inherited from a hook.
+        self._repo.git.update_environment(GIT_DIR=str(self._repo.git_dir), GIT_WORK_TREE=str(path))
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End git's children and free the descriptors."""
+        self._repo.close()
+
+    @property
+    def git_directory(self) -> Path:
+        """The ``.git`` folder of this work tree."""
+        return Path(self._repo.git_dir)
+
+    @property
+    def common_directory(self) -> Path:
+        """The ``.git`` folder that holds the refs; another one than ``git_directory`` in a linked work tree."""
+        return Path(self._repo.common_dir)
+
+    @property
+    def ref(self) -> str:
+        """The target branch's full name."""
+        return f"refs/heads/{self.branch}"
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        accept: Collection[int] = (0,),
+    ) -> GitResult:
+        """Run a git command in the clone; see :func:`refsync.clone.process.run_git`."""
+        return run_git(
+            self.path,
+            *arguments,
+            stdin=stdin,
+            environment=environment,
+            timeout_seconds=self.timeout_seconds,
+            accept=accept,
+        )
+
+    def preflight(self) -> None:
+        """See that the work tree shows the target branch and nobody is in the middle of something.
+
+        Raises:
+            CloneError: detached, on another branch, no commit yet, or a merge (rebase, ...) in progress.
+        """
+        head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode().strip()
+        if not head:
+            raise CloneError(f"{self.path}: HEAD is detached; run: git -C {self.path} checkout {self.branch}")
+        if head != self.ref:
+            raise CloneError(
+                f"{self.path}: the clone is on branch {head.removeprefix('refs/heads/')!r}, not on the target "
+                f"branch {self.branch!r}; run: git -C {self.path} checkout {self.branch}"
+            )
+        for name, what in _IN_PROGRESS.items():
+            if (self.git_directory / name).exists():
+                raise CloneError(f"{self.path}: a {what} is in progress; finish or abort it")
+
+    def tip(self) -> str:
+        """The target branch's commit id.
+
+        Raises:
+            CloneError: the branch does not exist or has no commit yet.
+        """
+        found = self.run("rev-parse", "-q", "--verify", f"{self.ref}^{{commit}}", accept=(0, 1))
+        if found.code:
+            raise CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")
+        return found.output.decode().strip()
+
+    def file_at(self, commit: str, path: str) -> TreeFile | None:
+        """What a commit holds at a path (``/`` between folders); ``None`` where it holds nothing."""
+        try:
+            entry = self._repo.commit(commit).tree.join(path)
+        except KeyError:
+            return None
+        return TreeFile(entry.mode, entry.hexsha)
+
+    def read_blob(self, blob: str) -> bytes:
+        """The content of a blob, by its id.
+
+        Raises:
+            GitCommandError: the object is missing or damaged.
+        """
+        try:
+            return self._repo.git.get_object_data(blob)[3]
+        except (ValueError, git.GitCommandError, BrokenPipeError) as problem:
+            raise GitCommandError(f"{self.path}: git cannot read blob {blob}: {problem}; run: git fsck") from None
+
+    def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
+        """The first-parent commits behind ``after`` (exclusive; ``None``: from the root) up to ``until``.
+
+        Oldest first, each compared with its first parent.
+        """
+        return list(
+            parse_log(
+                self.run(
+                    "log",
+                    "--first-parent",
+                    "--diff-merges=first-parent",
+                    "--raw",
+                    "--root",
+                    "--no-abbrev",
+                    "--no-renames",
+                    "--no-show-signature",
+                    "--encoding=UTF-8",
+                    "--reverse",
+                    "-z",
+                    f"--format=tformat:{LOG_FORMAT}",
+                    until,
+                    *([f"^{after}"] if after else []),
+                    "--",
+                ).output
+            )
+        )
+
+    def relation(self, after: str, until: str) -> HistoryRelation:
+        """How the commit that was seen last stands to the one that is there now."""
+        if after == until:
+            return "same"
+        if self.run("merge-base", "--is-ancestor", after, until, accept=(0, 1, 128)).code:
+            return "rewritten"
+        chain = self.run("rev-list", "--first-parent", "--parents", until, f"^{after}").output.decode().split("\n")
+        oldest = [line for line in chain if line][-1].split(" ")
+        return "ahead" if oldest[1:2] == [after] else "aside"
+
+    def contains(self, commit: str, tip: str) -> bool:
+        """Whether a commit is the tip or an ancestor of it; ``False`` also for one that is not there at all."""
+        return self.run("merge-base", "--is-ancestor", commit, tip, accept=(0, 1, 128)).code == 0
+
+    def entries(self, commit: str, folder: str) -> dict[str, tuple[int, str]]:
+        """A folder's entries in a commit (``""``: the root): name to mode and object id; empty where it is not."""
+        tree = self._repo.commit(commit).tree
+        if folder:
+            try:
+                found = tree.join(folder)
+            except KeyError:
+                return {}
+            if not isinstance(found, git.Tree):
+                raise CloneError(f"{self.path}: {folder} is not a folder in commit {commit[:12]}")
+            tree = found
+        return {str(entry.name): (entry.mode, entry.hexsha) for entry in tree}
+
+    def move_branch(self, *, old: str, new: str, reason: str) -> None:
+        """Move the target branch from ``old`` to ``new`` by compare-and-swap.
+
+        Raises:
+            BranchMovedError: the branch was no longer at ``old``.
+        """
+        moved = self.run("update-ref", "-m", reason, self.ref, new, old, accept=(0, 1, 128))
+        if not moved.code:
+            return
+        if (now := self.tip()) != old:
+            raise BranchMovedError(f"{self.path}: {self.branch} moved from {old[:12]} to {now[:12]} meanwhile")
+        self.run("update-ref", "-m", reason, self.ref, new, old)
+
+
+def _open(path: Path) -> git.Repo:
+    if not path.is_dir():
+        raise CloneError(f"{path}: there is no such folder; clone the reference repository there, or correct `path`")
+    try:
+        repo = git.Repo(path)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        if (path / ".git").exists():
+            run_git(path, "rev-parse", "--git-dir")  # git knows better why: it may distrust the owner
+        raise CloneError(
+            f"{path}: this is not a git repository; clone the reference there, or correct `path`"
+        ) from None
+    except PermissionError as problem:
+        raise CloneError(f"{path}: {problem.strerror}; refsync must be able to read and write the clone") from None
+    if repo.bare:
+        repo.close()
+        raise CloneError(f"{path}: the repository is bare; refsync needs a clone with a work tree")
+    return repo

@@ -1,0 +1,20 @@
+"""Settings: a TOML file, overridden by ``REFSYNC_`` variables, and checked whole before anything starts.
+
+Each mistake is told by file (or variable), key and reason, all of them in one :class:`~refsync.errors.ConfigError`.
+Whether a clone is there and usable is not asked here: a fault in one clone holds only that repository.
+"""
+
+from refsync.config.crontab import cron_trigger
+from refsync.config.loading import find_config_file, load_config, parse_config, restart_keys, sources
+from refsync.config.settings import Config, RepositorySettings
+
+__all__ = [
+    "Config",
+    "RepositorySettings",
+    "cron_trigger",
+    "find_config_file",
+    "load_config",
+    "parse_config",
+    "restart_keys",
+    "sources",
+]

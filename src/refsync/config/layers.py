@@ -1,0 +1,117 @@
+"""What the file and the environment say, before it is checked: nested tables that know where a value came from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+from pydantic_settings import EnvSettingsSource
+
+from refsync.config.settings import Config
+from refsync.errors import ConfigError
+
+PREFIX = "REFSYNC_"
+Source = Literal["default", "file", "environment"]
+Key = tuple[int | str, ...]
+"""The way to a value through tables and lists: ``("repository", 0, "path")``."""
+
+
+class Layers(NamedTuple):
+    """The config file's values, and the environment's, which win."""
+
+    path: Path
+    file: dict[str, Any]
+    environment: dict[str, Any]
+
+    def source(self, key: Key) -> Source:
+        """Tell where the value of a key came from."""
+        if lookup(self.environment, key) is not None:
+            return "environment"
+        return "file" if lookup(self.file, key) is not None else "default"
+
+    def place(self, key: Key) -> str:
+        """Name a key for a person: file and key, or the variable that set it."""
+        if self.source(key) == "environment":
+            return variable(key)
+        return f"{self.path}: {_dotted(key, self.file)}" if key else str(self.path)
+
+    def merged(self) -> dict[str, Any]:
+        """Lay the environment over the file, with relative paths anchored at the config file's folder."""
+        merged = dict(self.file)
+        for key, value in self.environment.items():
+            below = merged.get(key, {})
+            if not isinstance(value, dict):
+                merged[key] = value
+            elif isinstance(below, dict):
+                merged[key] = below | value
+        if isinstance(entries := merged.get("repository"), list):
+            merged["repository"] = [_anchored(entry, "path", self.path.parent) for entry in entries]
+        anchored: dict[str, Any] = _anchored(merged, "state_directory", self.path.parent)
+        return anchored
+
+
+def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
+    """Parse a config file's text, and take the settings from the environment.
+
+    Raises:
+        ConfigError: the text is no TOML.
+    """
+    try:
+        return Layers(path, tomllib.loads(text), _from_environment(environ))
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{path}: is no valid TOML: {' '.join(str(problem).split())}") from None
+
+
+def scalar_keys() -> Iterator[tuple[str, ...]]:
+    """List the keys outside ``[[repository]]``, which the environment can set too."""
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from ((name, inner) for inner in field.annotation.model_fields)
+        elif name != "repositories":
+            yield (name,)
+
+
+def variable(key: Key) -> str:
+    """Name the environment variable of a key."""
+    return PREFIX + "__".join(map(str, key)).upper()
+
+
+def lookup(tables: Any, key: Iterable[int | str]) -> Any:
+    """Get a value from nested tables and lists; ``None`` where there is none."""
+    for part in key:
+        try:
+            tables = tables[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tables
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Config, env_prefix=PREFIX, env_nested_delimiter="__")
+    names = [name for name in map(variable, scalar_keys()) if name in environ]
+    source.env_vars = {name.lower(): environ[name] for name in names}
+    return source()
+
+
+def _anchored(table: Any, key: str, folder: Path) -> Any:
+    path = table.get(key) if isinstance(table, dict) else None
+    if not isinstance(path, str) or not path or path.startswith("~"):
+        return table
+    return table | {key: str(folder / path)}
+
+
+def _dotted(key: Key, file: dict[str, Any]) -> str:
+    """Write a key with dots; a repository goes by its name where it has one."""
+    text = ""
+    for position, part in enumerate(key):
+        if isinstance(part, int):
+            name = lookup(file, (*key[: position + 1], "name"))
+            named = position == 1 and isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name)
+            text += f".{name}" if named else f"[{part + 1}]"
+        else:
+            text += f".{part}" if re.fullmatch(r"[\w-]+", part) else f".{part!r}"
+    return text.removeprefix(".")

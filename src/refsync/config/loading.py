@@ -1,0 +1,130 @@
+"""From a file and an environment to a checked :class:`Config`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from refsync.config.layers import Layers, Source, lookup, read_layers, scalar_keys
+from refsync.config.problems import CONFIG_VARIABLE, explain, mistyped, unknown_variables
+from refsync.config.settings import Config, RepositorySettings
+from refsync.errors import ConfigError
+
+_DEFAULT_PLACES = ("./refsync.toml", "/etc/refsync/refsync.toml")
+_RESTART_KEYS = (("state_directory",), ("queue", "url"))
+
+
+def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path:
+    """Find the config file: the one asked for, ``REFSYNC_CONFIG``, ``./refsync.toml``, ``/etc/refsync/refsync.toml``.
+
+    Raises:
+        ConfigError: the file asked for is not there, or none is.
+    """
+    asked = str(explicit or "") or environ.get(CONFIG_VARIABLE, "")
+    for place in [asked] if asked else _DEFAULT_PLACES:
+        if os.path.exists(place):
+            return Path(os.path.abspath(place))
+    advice = "`refsync init PATH` writes one for the clone at PATH"
+    if not asked:
+        raise ConfigError(f"no config file: looked for {' and '.join(_DEFAULT_PLACES)}; {advice}")
+    said_by = "--config" if explicit else CONFIG_VARIABLE
+    raise ConfigError(f"{asked}: there is no such config file ({said_by} names it); {advice}")
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read and check the settings.
+
+    Args:
+        path: the config file; ``None`` looks where :func:`find_config_file` does.
+        environ: the environment; its ``REFSYNC_`` variables win over the file.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it or in the environment is wrong.
+    """
+    found = find_config_file(path, environ)
+    return parse_config(_read(found), found, environ)
+
+
+def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
+    """Check settings given as TOML text.
+
+    Args:
+        text: the content of a config file.
+        path: where it stands or will stand, absolute; relative paths in it start at its folder.
+        environ: the environment; its ``REFSYNC_`` variables win over the text.
+
+    Raises:
+        ConfigError: something in the text or in the environment is wrong.
+    """
+    return _checked(read_layers(text, path, environ), environ)
+
+
+def sources(config_path: Path | None, environ: Mapping[str, str]) -> dict[str, tuple[Any, Source]]:
+    """List every setting in force by its dotted key: the value as plain JSON, and where it came from.
+
+    A repository's keys stand under ``repository.NAME``; its ``categories`` are the files that changes are written
+    to, of every category that it holds. A password in ``queue.url`` is masked.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    path = find_config_file(config_path, environ)
+    layers = read_layers(_read(path), path, environ)
+    return dict(_values(_checked(layers, environ), layers))
+
+
+def restart_keys(old: Config, new: Config) -> list[str]:
+    """List the keys that differ and take effect only at the next start."""
+    before, after = old.model_dump(), new.model_dump()
+    return [".".join(key) for key in _RESTART_KEYS if lookup(before, key) != lookup(after, key)]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path}: byte {problem.start + 1} is not UTF-8; save the file as UTF-8") from None
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot be read: {problem.strerror}") from None
+
+
+def _checked(layers: Layers, environ: Mapping[str, str]) -> Config:
+    problems = dict(unknown_variables(environ)) | dict(mistyped(layers))
+    try:
+        config = Config(**layers.merged())
+    except ValidationError as error:
+        for place, reason in (problem for details in error.errors() for problem in explain(details, layers)):
+            problems.setdefault(place, reason)
+    if problems:
+        raise ConfigError(*(" ".join(f"{place}: {reason}".split()) for place, reason in problems.items()))
+    return config
+
+
+def _values(config: Config, layers: Layers) -> Iterator[tuple[str, tuple[Any, Source]]]:
+    dump = config.model_dump(mode="json")
+    for key in scalar_keys():
+        value = lookup(dump, key)
+        yield ".".join(key), (_masked(value) if key == ("queue", "url") else value, layers.source(key))
+    for index, repository in enumerate(config.repositories):
+        for inner, value in _repository_values(repository):
+            source = layers.source(("repository", index, *inner))
+            yield f"repository.{repository.name}.{'.'.join(inner)}", (value, source)
+
+
+def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[str, ...], Any]]:
+    plain = repository.model_dump(mode="json", exclude={"categories", "critical_fields"})
+    for name, value in (plain | {"stamp_records": repository.stamps}).items():
+        yield (name,), value
+    for category, files in repository.files.items():
+        yield ("categories", category.value), files[repository.format]
+    for category, fields in repository.critical_fields.items():
+        yield ("critical_fields", category.value), list(fields)
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"://([^/@:]*):.*@", r"://\1:***@", url)

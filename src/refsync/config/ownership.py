@@ -1,0 +1,127 @@
+"""Which repository holds which category: each belongs to one."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from refsync.categories import (
+    DESCRIPTORS,
+    MODEL_REFERENCE_CATEGORY,
+    CanonicalFormat,
+    Layout,
+    canonical_format,
+    default_files,
+)
+from refsync.config.values import shown
+
+if TYPE_CHECKING:
+    from refsync.config.settings import RepositorySettings
+
+Files = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+"""A repository's files, relative to the clone; categories in their own order."""
+
+NO_REPOSITORY = "at least one [[repository]] is needed; `refsync init PATH` writes it"
+
+
+class Fault(NamedTuple):
+    """A mistake that shows only when several keys are seen together; ``key`` starts where the check stands."""
+
+    key: tuple[int | str, ...]
+    reason: str
+
+
+class FaultsError(ValueError):
+    """Several faults at once; pydantic hands it on as it is."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(fault.reason for fault in faults))
+
+
+def files_of(layout: Layout, listed: Mapping[MODEL_REFERENCE_CATEGORY, str]) -> Files:
+    """Put the listed files over the layout's default ones, in the format that the layout writes; JSON files only."""
+    files = {}
+    for category in MODEL_REFERENCE_CATEGORY:
+        found = {form: file for form, file in default_files(layout, category).items() if not file.endswith(".csv")}
+        if category in listed:
+            found[canonical_format(layout)] = listed[category]
+        if found:
+            files[category] = MappingProxyType(found)
+    return MappingProxyType(files)
+
+
+def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
+    """Find what cannot be right in one repository, whatever the others are."""
+    for category in repository.categories:
+        if repository.layout is Layout.upstream and DESCRIPTORS[category].legacy_file is None:
+            reason = "has no legacy format; only a clone of layout 'primary' can hold it"
+            yield Fault(("categories", category.value), reason)
+    for category in repository.critical_fields:
+        if category not in repository.files:
+            yield Fault(("critical_fields", category.value), "is a category that this repository does not hold")
+    for file, users in _users(repository.files).items():
+        if len(users) > 1:
+            reason = f"{shown(file)} is the file of {' and of '.join(users)}; give each its own"
+            yield Fault(("categories",), reason)
+
+
+def faults_between(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+    """Find what several repositories cannot be together."""
+    if not repositories:
+        yield Fault((), NO_REPOSITORY)
+    yield from _same_name(repositories)
+    yield from _same_path(repositories)
+    yield from _listed_twice(repositories)
+    yield from _contested(repositories)
+
+
+def _users(files: Files) -> dict[str, list[str]]:
+    users: dict[str, list[str]] = defaultdict(list)
+    for category, by_format in files.items():
+        for form, file in by_format.items():
+            users[file].append(f"{category} ({form})")
+    return users
+
+
+def _same_name(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+    names = [repository.name for repository in repositories]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Fault((index, "name"), f"another repository is called {name!r} too; give each its own name")
+
+
+def _same_path(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+    places = [os.path.realpath(repository.path) for repository in repositories]
+    for index, place in enumerate(places):
+        if place in places[:index]:
+            other = repositories[places.index(place)].name
+            yield Fault((index, "path"), f"is the clone of repository {other!r} too; one repository serves one clone")
+
+
+def _listed_twice(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+    owners: dict[MODEL_REFERENCE_CATEGORY, str] = {}
+    for index, repository in enumerate(repositories):
+        for category in repository.categories:
+            owner = owners.setdefault(category, repository.name)
+            if owner is not repository.name:
+                reason = f"is listed by repository {owner!r} too; a category belongs to one"
+                yield Fault((index, "categories", category.value), reason)
+
+
+def _contested(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+    listed = {category for repository in repositories for category in repository.categories}
+    contested: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for category in MODEL_REFERENCE_CATEGORY:
+        holders = tuple(repository.name for repository in repositories if category in repository.files)
+        if category not in listed and len(holders) > 1:
+            contested[holders].append(category)
+    for holders, categories in contested.items():
+        reason = (
+            f"{' and '.join(map(repr, holders))} both hold by default: {', '.join(categories)}; "
+            "list each under [repository.categories] of the one that it belongs to"
+        )
+        yield Fault((), reason)

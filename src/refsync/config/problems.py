@@ -1,0 +1,98 @@
+"""What is wrong with a configuration, in lines for a person: where, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from refsync.config.layers import PREFIX, Key, Layers, lookup, scalar_keys, variable
+from refsync.config.ownership import NO_REPOSITORY, FaultsError
+from refsync.config.settings import Config, RepositorySettings
+from refsync.config.values import nearest, shown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+CONFIG_VARIABLE = "REFSYNC_CONFIG"
+_NOT_SETTINGS = {CONFIG_VARIABLE, "REFSYNC_TEST_DATA"}
+
+Problem = tuple[str, str]
+"""Where, and why."""
+
+_REASONS = {
+    "missing": "is required",
+    "bool_type": "must be true or false, not {input}",
+    "bool_parsing": "must be true or false, not {input}",
+    "float_type": "must be a number, not {input}",
+    "float_parsing": "must be a number, not {input}",
+    "finite_number": "must be a finite number, not {input}",
+    "greater_than_equal": "must be at least {ge:g}, not {input}",
+    "greater_than": "must be more than {gt:g}, not {input}",
+    "string_type": "must be a string, not {input}",
+    "path_type": "must be a string, not {input}",
+    "tuple_type": "must be a list, not {input}",
+    "model_type": "must be a table, not {input}",
+    "mapping_type": "must be a table, not {input}",
+    "literal_error": "must be {expected}, not {input}",
+    "enum": "must be {expected}, not {input}",
+}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Find the ``REFSYNC_`` variables that set nothing."""
+    known = [CONFIG_VARIABLE, *map(variable, scalar_keys())]
+    for name in environ:
+        if not name.startswith(PREFIX) or name in known or name in _NOT_SETTINGS:
+            continue
+        if name.startswith(f"{PREFIX}REPOSITORY"):
+            yield name, "a repository cannot be set by environment; edit the config file"
+        else:
+            yield name, f"is no known variable{nearest(name, known)}"
+
+
+def mistyped(layers: Layers) -> Iterator[Problem]:
+    """Find text in the file where a number or a truth value belongs; only the environment writes those as text."""
+    for key in scalar_keys():
+        value = lookup(layers.file, key)
+        wanted = _table_at(key[:-1]).model_fields[key[-1]].annotation
+        if wanted is float and value is not None and type(value) not in (int, float):
+            yield f"{layers.path}: {'.'.join(key)}", f"must be a number, not {shown(value)}"
+        if wanted is bool and value is not None and type(value) is not bool:
+            yield f"{layers.path}: {'.'.join(key)}", f"must be true or false, not {shown(value)}"
+
+
+def explain(error: ErrorDetails, layers: Layers) -> Iterator[Problem]:
+    """Put one of pydantic's errors in our own words."""
+    key: Key = tuple(part for part in error["loc"] if part != "[key]")
+    context = error.get("ctx", {})
+    if isinstance(faults := context.get("error"), FaultsError):
+        yield from ((layers.place((*key, *fault.key)), fault.reason) for fault in faults.faults)
+    elif error["type"] == "value_error":
+        yield layers.place(key), str(context["error"])
+    elif error["type"] == "extra_forbidden":
+        yield layers.place(key), f"is no known key{nearest(str(key[-1]), _names_near(key))}"
+    elif key == ("repository",):
+        yield layers.place(key), NO_REPOSITORY
+    else:
+        reason = _REASONS.get(error["type"], "{msg}")
+        yield layers.place(key), reason.format(msg=error["msg"], input=shown(error["input"]), **context)
+
+
+def _table_at(key: Key) -> type[BaseModel]:
+    """Find the class that describes a table of the config file."""
+    if not key:
+        return Config
+    if key[0] == "repository":
+        return RepositorySettings
+    inner = Config.model_fields[str(key[0])].annotation
+    assert isinstance(inner, type)
+    assert issubclass(inner, BaseModel)
+    return inner
+
+
+def _names_near(key: Key) -> list[str]:
+    """List the keys that may stand in this table, and those of this very name that stand in another one."""
+    own = [field.alias or name for name, field in _table_at(key[:-1]).model_fields.items()]
+    return [*own, *(".".join(other) for other in scalar_keys() if other[-1] == key[-1])]

@@ -1,0 +1,192 @@
+"""The settings, one class for each table of the config file; frozen, and without keys that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from refsync.categories import DESCRIPTORS, MODEL_REFERENCE_CATEGORY, CanonicalFormat, Layout, canonical_format
+from refsync.config.ownership import Fault, FaultsError, Files, faults_between, faults_within, files_of
+from refsync.config.values import (
+    DEFAULT_SCHEDULE,
+    Author,
+    BranchName,
+    Category,
+    CategoryFile,
+    Folder,
+    LogLevel,
+    PositiveSeconds,
+    RepositoryName,
+    Schedule,
+    Seconds,
+    StoreURL,
+)
+
+
+class Table(BaseModel):
+    """One table of the config file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RepositorySettings(Table):
+    """``[[repository]]``: one clone and the category files in it.
+
+    ``categories`` is what the config file lists; ``files`` is everything that the repository holds.
+    """
+
+    name: RepositoryName
+    path: Folder
+    branch: BranchName = "main"
+    layout: Layout = Layout.upstream
+    publish: Literal["local"] = "local"
+    stamp_records: StrictBool | None = None
+    categories: Mapping[Category, CategoryFile] = {}
+    critical_fields: Mapping[Category, tuple[str, ...]] = {}
+    _files: Files = PrivateAttr(default={})
+
+    @model_validator(mode="after")
+    def _find_files(self) -> Self:
+        self._files = files_of(self.layout, self.categories)
+        if faults := list(faults_within(self)):
+            raise FaultsError(faults)
+        return self
+
+    @property
+    def files(self) -> Files:
+        """The files of every category that this repository holds, relative to the clone, by format."""
+        return self._files
+
+    @property
+    def format(self) -> CanonicalFormat:
+        """The format that changes are written in."""
+        return canonical_format(self.layout)
+
+    @property
+    def stamps(self) -> bool:
+        """Whether records get stamps: ``stamp_records``, and where it is unset, whether they are v2."""
+        return self.format is CanonicalFormat.v2 if self.stamp_records is None else self.stamp_records
+
+    def without(self, categories: set[MODEL_REFERENCE_CATEGORY]) -> RepositorySettings:
+        """Give up categories that other repositories list."""
+        copy = self.model_copy()
+        copy._files = MappingProxyType({held: files for held, files in self.files.items() if held not in categories})
+        return copy
+
+
+class ApplySettings(Table):
+    """``[apply]``: when approved changes are committed."""
+
+    when: Literal["approval", "schedule", "manual"] = "approval"
+    settle_seconds: Seconds = 0.0
+    schedule: Schedule = DEFAULT_SCHEDULE
+
+
+class CommitSettings(Table):
+    """``[commit]``: who commits."""
+
+    author: Author = "refsync <refsync@localhost>"
+
+    @property
+    def author_name(self) -> str:
+        """What stands before the mail address."""
+        return self.author.partition(" <")[0]
+
+    @property
+    def author_email(self) -> str:
+        """The mail address without its brackets."""
+        return self.author.partition(" <")[2].removesuffix(">")
+
+
+class WatchSettings(Table):
+    """``[watch]``: how changes on disk are noticed."""
+
+    mode: Literal["auto", "inotify", "polling"] = "auto"
+    rescan_seconds: PositiveSeconds = 300.0
+
+
+class CacheSettings(Table):
+    """``[cache]``: how long readers keep what they have read."""
+
+    ttl_seconds: Seconds = 0.0
+
+
+class QueueSettings(Table):
+    """``[queue]``: where changes are kept, and the rules that a team can switch on."""
+
+    url: StoreURL = ""
+    two_person_review: bool = False
+    one_proposal_per_model: bool = False
+
+
+class GitSettings(Table):
+    """``[git]``: how git is run."""
+
+    timeout_seconds: PositiveSeconds = 60.0
+
+
+class LogSettings(Table):
+    """``[log]``: what is logged, and how."""
+
+    level: LogLevel = "INFO"
+    format: Literal["text", "json"] = "text"
+
+
+class Config(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    state_directory: Folder = Path("/var/lib/refsync")
+    repositories: Annotated[tuple[RepositorySettings, ...], Field(alias="repository")]
+    apply: ApplySettings = ApplySettings()
+    commit: CommitSettings = CommitSettings()
+    watch: WatchSettings = WatchSettings()
+    cache: CacheSettings = CacheSettings()
+    queue: QueueSettings = QueueSettings()
+    git: GitSettings = GitSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is handed in; the loader lays the environment over the file and knows which is which."""
+        return (init_settings,)
+
+    @field_validator("repositories")
+    @classmethod
+    def _divide_categories(cls, repositories: tuple[RepositorySettings, ...]) -> tuple[RepositorySettings, ...]:
+        if faults := list(faults_between(repositories)):
+            raise FaultsError(faults)
+        listed = {category for repository in repositories for category in repository.categories}
+        return tuple(repository.without(listed - set(repository.categories)) for repository in repositories)
+
+    @model_validator(mode="after")
+    def _keep_state_out_of_clones(self) -> Self:
+        for repository in self.repositories:
+            if self.state_directory.is_relative_to(repository.path):
+                reason = f"lies inside the clone of repository {repository.name!r}; name a folder outside"
+                raise FaultsError([Fault(("state_directory",), reason)])
+        return self
+
+    def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> RepositorySettings | None:
+        """Find the repository that holds a category; ``None`` where none does."""
+        return next((repository for repository in self.repositories if category in repository.files), None)
+
+    def critical_fields(self) -> dict[MODEL_REFERENCE_CATEGORY, tuple[str, ...]]:
+        """List what a reviewer must not miss, for every category: the built-in fields, or those of the config."""
+        fields = {category: descriptor.critical_fields for category, descriptor in DESCRIPTORS.items()}
+        for repository in self.repositories:
+            fields |= repository.critical_fields
+        return fields

@@ -1,0 +1,108 @@
+"""What single values of the config file may be: each check returns the value or raises ``ValueError``, saying why."""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.config.crontab import cron_trigger
+
+DEFAULT_SCHEDULE = "0 6 * * *"
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Word the advice which known name was probably meant."""
+    found = get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"; the nearest is {found[0]}" if found else ""
+
+
+def shown(value: object) -> str:
+    """Quote a value on one line, shortened where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _absolute_folder(path: Path) -> Path:
+    if path == Path() or "\0" in str(path):
+        raise ValueError("must be the path of a folder")
+    if path.parts[0].startswith("~"):
+        raise ValueError("must be written out in full: ~ is another folder for the daemon than for you")
+    if not path.is_absolute():
+        raise ValueError(f"must be an absolute path, not {shown(str(path))}")
+    return Path(os.path.normpath(path))
+
+
+def _repository_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise ValueError(f"must be letters, digits, '.', '_' and '-', the first no '.' or '-'; not {shown(name)}")
+    return name
+
+
+def _branch_name(name: str) -> str:
+    unfit = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-/.@]|[/.]$", name)
+    if not name or unfit or name.startswith("refs/"):
+        raise ValueError(f"must be a branch name as `git branch` shows it, not {shown(name)}")
+    return name
+
+
+def _category(name: object) -> object:
+    if name not in set(MODEL_REFERENCE_CATEGORY):
+        raise ValueError(f"is no category{nearest(str(name), list(MODEL_REFERENCE_CATEGORY))}")
+    return name
+
+
+def _category_file(text: str) -> str:
+    """Refuse what is no JSON file inside the clone; drop ``./``."""
+    path = PurePosixPath(text)
+    if not path.parts or text.endswith("/") or not text.isprintable():
+        raise ValueError(f"{shown(text)} is no file name")
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{shown(text)} is a path outside the clone; write it relative to the clone's folder")
+    if ".git" in (part.casefold() for part in path.parts):
+        raise ValueError(f"{shown(text)} is git's own; name a file of the work tree")
+    if path.suffix.casefold() == ".csv":
+        raise ValueError(f"{shown(text)}: CSV files are not supported yet; name a JSON file")
+    return str(path)
+
+
+def _author(text: str) -> str:
+    if not re.fullmatch(r"[^<>\x00-\x20\x7f]([^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f])? <[^<>\x00-\x20\x7f]+>", text):
+        raise ValueError(f'must be "Name <mail>", not {shown(text)}')
+    return text
+
+
+def _schedule(line: str) -> str:
+    if line != DEFAULT_SCHEDULE:  # which is known to be good
+        cron_trigger(line)
+    return line
+
+
+def _store_url(url: str) -> str:
+    if url and not re.match(r"[a-z][a-z0-9_+]*://", url):  # not shown: it may hold a password
+        raise ValueError('must be an SQLAlchemy URL such as "sqlite:////srv/queue.db", or empty')
+    return url
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
+
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Folder = Annotated[Path, AfterValidator(_absolute_folder)]
+RepositoryName = Annotated[str, AfterValidator(_repository_name)]
+BranchName = Annotated[str, AfterValidator(_branch_name)]
+Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
+CategoryFile = Annotated[str, AfterValidator(_category_file)]
+Author = Annotated[str, AfterValidator(_author)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+StoreURL = Annotated[str, AfterValidator(_store_url)]
+LogLevel = Annotated[
+    Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
+]

@@ -1,0 +1,1 @@
+"""The bytes of a category file: reading, editing, comparing and merging. Pure."""

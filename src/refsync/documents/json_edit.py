@@ -1,0 +1,266 @@
+"""Change members of a JSON object in its text; what is not changed is copied as it stands."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from refsync.documents.field_order import FieldOrder
+from refsync.documents.json_style import Style, style_near, style_of_document
+from refsync.documents.json_text import (
+    Container,
+    Item,
+    Path,
+    Slot,
+    Spacing,
+    breaks,
+    last_line,
+    scan,
+    scan_document,
+    spacing,
+)
+from refsync.documents.values import same_value
+
+Record = dict[str, Any]
+
+_SORTED_FROM = 4  # with fewer models an order by name may be chance
+_LIST_LIMIT = 250_000  # pairs of elements: beyond, looking for the least difference takes too long
+
+
+class Entry(NamedTuple):
+    """An item of a container as it shall be: the index of the item that it was, ``None`` for a new one."""
+
+    old: int | None
+    key: str | None
+    value: Any
+
+
+def replace_members(text: str, records: Mapping[str, Record], edits: Mapping[str, Record | None]) -> str:
+    """The text of a document after edits; ``None`` removes a member.
+
+    Args:
+        text: one JSON object of objects, valid and without duplicate keys.
+        records: what it holds.
+        edits: name to record.
+    """
+    edits = {name: record for name, record in edits.items() if not same_value(records.get(name), record)}
+    if not edits:
+        return text
+    document = scan_document(text)
+    editor = _Editor(text, style_of_document(text, document), FieldOrder(records.values()))
+
+    def write(entry: _Entry, line: str | None) -> str:
+        if entry.old is None or entry.key in edits:
+            return editor.write_member(document.items, entry, line)
+        item = document.items[entry.old]
+        return text[item.start : item.end]
+
+    around, gap = spacing(text, document), editor.style.gap
+    if not records:
+        around, gap = _spacing_of_empty(text, around, editor.style)
+    rebuilt = _rebuild(text, document, around, _document_entries(records, edits), gap, write)
+    return text[: document.start] + rebuilt + text[document.end :]
+
+
+@dataclass(frozen=True)
+class _Editor:
+    """A text, with what is needed to write values into it in its own way."""
+
+    text: str
+    style: Style
+    order: FieldOrder
+
+    def rewrite(self, item: Item, value: Any, path: Path, line: str | None) -> str:
+        """The text of an item's value after a change; ``line`` is that of ``Style.write``."""
+        old = item.value
+        if same_value(old, value):
+            return self.text[item.value_start : item.end]
+        if isinstance(old, dict) and isinstance(value, dict) and old and value:
+            return self._rebuild(item, self._members(old, value, path), path)
+        if isinstance(old, list) and isinstance(value, list) and old and value:
+            return self._rebuild(item, _elements(old, value), path)
+        return self.style.write(value, path, line, self.order)
+
+    def _rebuild(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
+        container = scan(self.text, item.value_start)
+        write = partial(self._write_entry, container.items, path)
+        return _rebuild(self.text, container, spacing(self.text, container), entries, self.style.gap, write)
+
+    def write_member(self, members: Sequence[Item], entry: _Entry, line: str | None) -> str:
+        """The text of a whole model, in the style of those around it."""
+        samples = _around(members, entry.near)
+        editor = replace(self, style=style_near(self.text, samples, self.style))
+        if entry.old is not None:
+            item = members[entry.old]
+            return self.text[item.start : item.value_start] + editor.rewrite(item, entry.value, (), line)
+        if samples:  # indented like the neighbour, whose first line may be off
+            line = last_line(spacing(self.text, scan(self.text, samples[0].value_start)).closing) or line
+        return self.style.member(entry.key or "", editor.style.write(entry.value, (), line, self.order))
+
+    def _write_entry(self, items: Sequence[Item], path: Path, entry: _Entry, line: str | None) -> str:
+        path = (*path, entry.key)
+        if entry.old is not None:
+            item = items[entry.old]
+            return self.text[item.start : item.value_start] + self.rewrite(item, entry.value, path, line)
+        written = self.style.write(entry.value, path, line, self.order)
+        return written if entry.key is None else self.style.member(entry.key, written)
+
+    def _members(self, old: Record, new: Record, path: Path) -> list[_Entry]:
+        """The old fields in their order, the new ones where the file's other records have them."""
+        keys = [key for key in old if key in new]
+        for key in self.order.sort(path, (key for key in new if key not in old)):
+            keys.insert(self.order.place(path, keys, key), key)
+        places = {key: place for place, key in enumerate(old)}
+        return [_Entry(places.get(key), key, new[key]) for key in keys]
+
+
+class _Entry(NamedTuple):
+    """An item of a container as it shall be.
+
+    ``old`` is the place of the item that it was, ``None`` for a new one; ``near`` that of the item it takes after.
+    """
+
+    old: int | None
+    key: str | None
+    value: Any
+    near: int = 0
+
+
+_NO_SLOT = Slot("", "", "")
+
+
+def _document_entries(records: Mapping[str, Record], edits: Mapping[str, Record | None]) -> list[_Entry]:
+    names = list(records)
+    compare = _comparison(names)
+    places = {name: place for place, name in enumerate(names)}
+    for name in (name for name in edits if name not in records):
+        names.insert(len(names) if compare is None else bisect(names, compare(name), key=compare), name)
+    entries, near = [], 0
+    for name in names:
+        near = places.get(name, near)
+        entries.append(_Entry(places.get(name), name, edits.get(name, records.get(name)), near))
+    return [entry for entry in entries if entry.value is not None]
+
+
+def _around(members: Sequence[Item], near: int) -> list[Item]:
+    """The three nearest members that show a style, nearest first."""
+    places = sorted(range(max(0, near - 2), min(len(members), near + 3)), key=lambda place: abs(place - near))
+    return [members[place] for place in places if members[place].value][:3]
+
+
+def _comparison(names: Sequence[str]) -> Callable[[Any], Any] | None:
+    """What the names are sorted by, or ``None`` if they are not."""
+    if len(names) >= _SORTED_FROM:
+        for compare in (str, str.casefold):
+            if all(compare(name) <= compare(after) for name, after in pairwise(names)):
+                return compare
+    return None
+
+
+def _spacing_of_empty(text: str, around: Spacing, style: Style) -> tuple[Spacing, str]:
+    """For an object without members: each new one goes on a line of its own, the closing bracket below."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    closing = around.closing if breaks(around.closing) else newline
+    return Spacing("", [], closing), newline + style.unit
+
+
+def _elements(old: Sequence[Any], new: Sequence[Any]) -> list[_Entry]:
+    """The elements of a list: those that stay keep their text, the others are changed in pairs."""
+    entries: list[_Entry] = []
+    for _, old_start, old_end, new_start, new_end in _matching(old, new):
+        paired = range(old_start, min(old_end, old_start + new_end - new_start))
+        places = [*paired, *[None] * (new_end - new_start - len(paired))]
+        entries += (_Entry(place, None, value) for place, value in zip(places, new[new_start:new_end], strict=True))
+    return entries
+
+
+def _matching(old: Sequence[Any], new: Sequence[Any]) -> Sequence[tuple[str, int, int, int, int]]:
+    if len(old) * len(new) > _LIST_LIMIT:
+        return [("replace", 0, len(old), 0, len(new))]
+    a, b = ([json.dumps(element, sort_keys=True) for element in each] for each in (old, new))
+    return SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+
+
+def _rebuild(
+    text: str,
+    container: Container,
+    around: Spacing,
+    entries: Sequence[_Entry],
+    gap: str,
+    write: Callable[[_Entry, str | None], str],
+) -> str:
+    """The text of a container that shall have these entries."""
+    parts = [text[container.start], around.head]
+    befores = _befores(around.slots, [entry.old for entry in entries], gap)
+    for place, (entry, before) in enumerate(zip(entries, befores, strict=True)):
+        slot = _NO_SLOT if entry.old is None else around.slots[entry.old]
+        comma = "," if place + 1 < len(entries) else ""
+        parts += before, write(entry, last_line(before)), slot.trail, comma, slot.rest
+    return "".join([*parts, around.closing, text[container.end - 1]])
+
+
+def _befores(slots: Sequence[Slot], kept: Sequence[int | None], gap: str) -> list[str]:
+    """The white space in front of each item of a container as it shall be.
+
+    Args:
+        slots: those of the items that are there now.
+        kept: the items to be, each as the place that it has now, ``None`` for a new one.
+        gap: what stands between two items where no others show it.
+    """
+    befores: list[str] = []
+    last = -1  # the nearest item ahead that stays
+    for place, (old, following) in enumerate(zip(kept, _following(kept), strict=True)):
+        if old is None:
+            befores.append(_before_new(slots, place, last, following, gap))
+        else:
+            befores.append(_before_kept(slots, place, last, old, gap))
+            last = old
+    return befores
+
+
+def _following(kept: Sequence[int | None]) -> list[int | None]:
+    """For each place the nearest item behind that stays."""
+    following: list[int | None] = []
+    nearest = None
+    for old in reversed(kept):
+        following.append(nearest)
+        nearest = nearest if old is None else old
+    return following[::-1]
+
+
+def _before_kept(slots: Sequence[Slot], place: int, last: int, old: int, gap: str) -> str:
+    own = slots[old].before
+    if breaks(own):
+        return own
+    if place == 0:
+        return slots[0].before
+    if old == 0:  # it was the first and is no more
+        return _first_gap(slots, gap)
+    # the line that it stood on may have begun with an item that goes
+    return next((slot.before for slot in reversed(slots[last + 1 : old]) if breaks(slot.before)), own)
+
+
+def _before_new(slots: Sequence[Slot], place: int, last: int, following: int | None, gap: str) -> str:
+    if place == 0 and slots:
+        return slots[0].before
+    if following and not breaks(slots[following].before):
+        return slots[following].before
+    around = [slots[each].before for each in (last, last - 1) if each > 0 or (each == 0 and breaks(slots[0].before))]
+    return min(around, key=_line_count, default=_first_gap(slots, gap))  # no blank lines if they are an exception
+
+
+def _first_gap(slots: Sequence[Slot], gap: str) -> str:
+    """What stands between the first two items, as far as the present ones show it."""
+    if len(slots) > 1:
+        return slots[1].before
+    return slots[0].before if slots and breaks(slots[0].before) else gap
+
+
+def _line_count(gap: str) -> int:
+    return len(gap.splitlines())

@@ -1,0 +1,151 @@
+"""How a file writes JSON, learnt from the records nearby, and new values written that way."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from refsync.documents.field_order import FieldOrder
+from refsync.documents.json_text import Container, Item, Path, Spacing, breaks, every_container, last_line, spacing
+
+_ESCAPE = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is the file's own choice in writing a value.
+
+    ``unit`` is one step of indentation, ``colon`` stands between key and value, ``gap`` between items on one line,
+    ``pads`` inside the brackets on one line, by opening bracket. ``inline`` says for each known path whether it is
+    written on one line, ``lists_inline`` for lists elsewhere.
+    """
+
+    ascii: bool = True
+    unit: str = "    "
+    colon: str = ": "
+    gap: str = " "
+    pads: Mapping[str, str] = field(default_factory=dict)
+    inline: Mapping[Path, bool] = field(default_factory=dict)
+    lists_inline: bool = False
+
+    def quote(self, value: Any) -> str:
+        """A scalar, or anything without a style of its own, as JSON text."""
+        text = json.dumps(value, ensure_ascii=self.ascii, allow_nan=False)
+        return _SURROGATE.sub(lambda half: f"\\u{ord(half.group()):04x}", text)
+
+    def member(self, key: str, value: str) -> str:
+        """A key with the text of its value."""
+        return f"{self.quote(str(key))}{self.colon}{value}"
+
+    def write(self, value: Any, path: Path, line: str | None, order: FieldOrder) -> str:
+        """The text of a value.
+
+        Args:
+            value: any JSON value.
+            path: where in a record it stands.
+            line: the line break and indentation of the line that it starts on; ``None`` to stay on one line.
+            order: gives the places of an object's fields.
+        """
+        if not value or not isinstance(value, dict | list):
+            return self.quote(value)
+        if line is not None and self._is_inline(value, path):
+            line = None
+        inner = None if line is None else line + self.unit
+        if isinstance(value, list):
+            return self._enclose("[", "]", [self.write(each, (*path, None), inner, order) for each in value], line)
+        keys = order.sort(path, value)
+        members = [self.member(key, self.write(value[key], (*path, key), inner, order)) for key in keys]
+        return self._enclose("{", "}", members, line)
+
+    def _is_inline(self, value: Any, path: Path) -> bool:
+        return self.inline.get(path, isinstance(value, list) and self.lists_inline)
+
+    def _enclose(self, opening: str, closing: str, parts: list[str], line: str | None) -> str:
+        if line is None:
+            pad = self.pads.get(opening, "")
+            return opening + pad + ("," + self.gap).join(parts) + pad + closing
+        inner = line + self.unit
+        return opening + inner + ("," + inner).join(parts) + line + closing
+
+
+def style_of_document(text: str, document: Container) -> Style:
+    """The style of a file as far as its members show it, without looking into them."""
+    ascii_only = _prefers_ascii(text)
+    if not document.items:
+        return Style(ascii=ascii_only)
+    return _learn([_Sample.of(text, None, document)], text, Style(ascii=ascii_only))
+
+
+def style_near(text: str, samples: Iterable[Item], otherwise: Style) -> Style:
+    """The style of some members of a file.
+
+    Args:
+        text: the whole file.
+        samples: the members to learn from, the one that matters most first.
+        otherwise: for what they do not show.
+    """
+    near = [
+        _Sample.of(text, path, each)
+        for item in samples
+        for path, each in every_container(text, item.value_start)
+        if each.items
+    ]
+    return _learn(near, text, otherwise)
+
+
+def _learn(samples: Sequence[_Sample], text: str, otherwise: Style) -> Style:
+    flat = [each for each in samples if each.flat]
+    lists = [each.flat for each in samples if each.bracket == "["]
+    colon = next((found for each in samples if (found := _colon(text, each))), otherwise.colon)
+    gap = otherwise.gap if colon == otherwise.colon else colon.partition(":")[2]
+    return Style(
+        ascii=otherwise.ascii,
+        unit=next((unit for each in samples if (unit := _unit(each.spacing)) is not None), otherwise.unit),
+        colon=colon,
+        gap=next((each.spacing.slots[1].before for each in flat if len(each.items) > 1), gap),
+        pads={**otherwise.pads, **{each.bracket: each.spacing.slots[0].before for each in reversed(flat)}},
+        inline={each.path: each.flat for each in reversed(samples) if each.path is not None},  # the nearest rules
+        lists_inline=bool(lists) and all(lists),
+    )
+
+
+class _Sample(NamedTuple):
+    """A container that is not empty, as an example of how such are written."""
+
+    path: Path | None
+    bracket: str
+    items: list[Item]
+    spacing: Spacing
+
+    @classmethod
+    def of(cls, text: str, path: Path | None, container: Container) -> _Sample:
+        return cls(path, text[container.start], container.items, spacing(text, container))
+
+    @property
+    def flat(self) -> bool:
+        """Whether it stands on one line."""
+        return not any(breaks(slot.before) for slot in self.spacing.slots) and not breaks(self.spacing.closing)
+
+
+def _prefers_ascii(text: str) -> bool:
+    """Whether the file escapes what is not ASCII; also where it has nothing of the kind."""
+    if text.isascii():
+        return True
+    return len(_ESCAPE.findall(text)) > sum(not char.isascii() for char in text)
+
+
+def _colon(text: str, sample: _Sample) -> str:
+    """What stands between key and value; empty where that tells nothing."""
+    first = sample.items[0]
+    colon = text[first.key_end : first.value_start]
+    return "" if "\n" in colon or "\r" in colon else colon
+
+
+def _unit(around: Spacing) -> str | None:
+    """What an item is indented more than the closing bracket; ``None`` where that tells nothing."""
+    inner, outer = last_line(around.slots[0].before), last_line(around.closing)
+    return inner[len(outer) :] if inner and outer and inner.startswith(outer) else None

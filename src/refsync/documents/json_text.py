@@ -1,0 +1,130 @@
+"""Where the items of an object or a list stand in JSON text that is known to be valid."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+Path = tuple[str | None, ...]
+"""Where a value stands in a record: the keys on the way to it, ``None`` for any element of a list."""
+
+_decode = json.JSONDecoder().raw_decode
+_SPACE = re.compile(r"[ \t\r\n]*")
+_BREAKS = ("\r", "\n")
+_LAST_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*\Z")
+
+
+class Item(NamedTuple):
+    """A member of an object or, with ``key`` as ``None``, an element of a list; positions in the text."""
+
+    separator_end: int
+    start: int
+    key: str | None
+    key_end: int
+    value_start: int
+    end: int
+    value: Any
+
+
+class Container(NamedTuple):
+    """An object or a list: from its opening bracket to and with its closing one."""
+
+    start: int
+    items: list[Item]
+    end: int
+
+
+class Slot(NamedTuple):
+    """The white space that belongs to an item.
+
+    ``before``: the line break and indentation in front of it, or the blanks if it shares a line; ``trail``: up to its
+    comma; ``rest``: the blanks after the comma that end its line.
+    """
+
+    before: str
+    trail: str
+    rest: str
+
+
+class Spacing(NamedTuple):
+    """The white space of a whole container: after its opening bracket, of its items, before its closing bracket."""
+
+    head: str
+    slots: list[Slot]
+    closing: str
+
+
+def scan(text: str, start: int) -> Container:
+    """The items of the object or list that starts here; what is inside of them is not looked at."""
+    keyed, closing = text[start] == "{", "}" if text[start] == "{" else "]"
+    items: list[Item] = []
+    separator_end, at = start + 1, _skip(text, start + 1)
+    while text[at] != closing:
+        item = _scan_item(text, separator_end, at, keyed)
+        items.append(item)
+        at = _skip(text, item.end)
+        if text[at] == ",":
+            separator_end, at = at + 1, _skip(text, at + 1)
+    return Container(start, items, at + 1)
+
+
+def scan_document(text: str) -> Container:
+    """The members of the text's one object."""
+    return scan(text, _skip(text, 0))
+
+
+def every_container(text: str, start: int, path: Path = ()) -> Iterator[tuple[Path, Container]]:
+    """The container that starts here and all within it, each with its path, outer ones first."""
+    container = scan(text, start)
+    yield path, container
+    for item in container.items:
+        if isinstance(item.value, dict | list):
+            yield from every_container(text, item.value_start, (*path, item.key))
+
+
+def spacing(text: str, container: Container) -> Spacing:
+    """The white space of a container, parted so that whole lines belong to whole items."""
+    items = container.items
+    if not items:
+        return Spacing("", [], text[container.start + 1 : container.end - 1])
+    gaps = [_part(text[item.separator_end : item.start]) for item in items]
+    gaps.append(_part(text[items[-1].end : container.end - 1]))
+    # an item's comma is the separator in front of the next one; the last item has none
+    trails = [text[item.end : after.separator_end - 1] for item, after in pairwise(items)] + [""]
+    slots = [Slot(gap[1], trail, after[0]) for gap, trail, after in zip(gaps, trails, gaps[1:], strict=False)]
+    return Spacing(gaps[0][0], slots, gaps[-1][1])
+
+
+def breaks(gap: str) -> bool:
+    """Whether the white space in front of an item starts a new line."""
+    return gap.startswith(_BREAKS)
+
+
+def last_line(gap: str) -> str | None:
+    """The last line break of the white space with the indentation after it; ``None`` if there is no line break."""
+    found = _LAST_LINE.search(gap)
+    return found.group() if found else None
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None  # it matches nothing at all, too
+    return match.end()
+
+
+def _scan_item(text: str, separator_end: int, start: int, keyed: bool) -> Item:
+    key, key_end, value_start = None, start, start
+    if keyed:
+        key, key_end = _decode(text, start)
+        value_start = _skip(text, _skip(text, key_end) + 1)
+    value, end = _decode(text, value_start)
+    return Item(separator_end, start, key, key_end, value_start, end, value)
+
+
+def _part(gap: str) -> tuple[str, str]:
+    """Blanks that end the line before, and the rest; all is rest where no line ends."""
+    rest = gap.lstrip(" \t")
+    return (gap[: len(gap) - len(rest)], rest) if breaks(rest) else ("", gap)

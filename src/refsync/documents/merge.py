@@ -1,0 +1,132 @@
+"""Merge two edits of one record, field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from refsync.documents.values import same_value
+
+Record = dict[str, Any]
+FieldPath = tuple[str, ...]
+
+
+class Missing(Enum):
+    """The type of ``MISSING``."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands for a field that is not there."""
+
+STAMPS: Final = ("metadata",)
+"""The top-level fields that programs write and nobody compares."""
+
+
+@dataclass(frozen=True)
+class FieldConflict:
+    """One field that both sides changed differently; ``MISSING`` where a side has no such field."""
+
+    path: FieldPath
+    base: Any
+    current: Any
+    wanted: Any
+
+
+@dataclass(frozen=True)
+class MergeConflict:
+    """Every field that stands in the way of a merge, in the order of the current record."""
+
+    fields: tuple[FieldConflict, ...]
+
+
+def same_record(a: Record, b: Record, *, stamps: Collection[str] = STAMPS) -> bool:
+    """Whether two records are the same apart from their stamps and the order of keys."""
+    return same_value(_unstamped(a, stamps), _unstamped(b, stamps))
+
+
+def merge_record(
+    base: Record, current: Record, wanted: Record, *, stamps: Collection[str] = STAMPS
+) -> Record | MergeConflict:
+    """Apply what ``wanted`` changes in ``base`` to ``current``.
+
+    Objects are merged field by field, at every depth; a list or a scalar is one value. The same edit on both sides is
+    no conflict.
+
+    Args:
+        base: the record that the change was made from.
+        current: the record as it is now.
+        wanted: the record that the change asks for.
+        stamps: top-level fields that take no part; the result has those of ``current``.
+
+    Returns:
+        The merged record, its keys in the order of ``current`` and then of ``wanted``; or every field in conflict.
+    """
+    conflicts: list[FieldConflict] = []
+    stamped = {key: current[key] for key in current if key in stamps}
+    wanted = _unstamped(wanted, stamps) | stamped
+    merged = _merge_objects(_unstamped(base, stamps) | stamped, current, wanted, (), conflicts)
+    return MergeConflict(tuple(conflicts)) if conflicts else merged
+
+
+def describe_conflict(conflict: MergeConflict, *, limit: int = 8) -> str:
+    """One line for a person: each field with its three values, at most ``limit`` fields and then how many more."""
+    told = [_describe_field(field) for field in conflict.fields[:limit]]
+    more = len(conflict.fields) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
+
+
+def _unstamped(record: Record, stamps: Collection[str]) -> Record:
+    return {key: value for key, value in record.items() if key not in stamps}
+
+
+def _merge_objects(
+    base: Record, current: Record, wanted: Record, path: FieldPath, conflicts: list[FieldConflict]
+) -> Record:
+    merged: Record = {}
+    for key in [*current, *(key for key in wanted if key not in current)]:
+        field = FieldConflict((*path, key), base.get(key, MISSING), current.get(key, MISSING), wanted.get(key, MISSING))
+        value = _merge_field(field, conflicts)
+        if value is not MISSING:
+            merged[key] = value
+    return merged
+
+
+def _merge_field(field: FieldConflict, conflicts: list[FieldConflict]) -> Any:
+    base, current, wanted = field.base, field.current, field.wanted
+    if same_value(base, wanted) or same_value(current, wanted):
+        return current
+    if same_value(base, current):
+        return wanted
+    if isinstance(current, dict) and isinstance(wanted, dict) and (base is MISSING or isinstance(base, dict)):
+        return _merge_objects({} if base is MISSING else base, current, wanted, field.path, conflicts)
+    conflicts.append(field)
+    return current
+
+
+def _describe_field(field: FieldConflict) -> str:
+    name = ".".join(_describe_key(key) for key in field.path)
+    values = (_describe_value(value) for value in (field.base, field.current, field.wanted))
+    return "{}: was {}, is now {}, wanted {}".format(name, *values)
+
+
+def _describe_key(key: str) -> str:
+    plain = key.replace("_", "").replace("-", "").isalnum()
+    return _cut(key if plain else _escaped(json.dumps(key, ensure_ascii=False)))
+
+
+def _describe_value(value: Any) -> str:
+    return "absent" if value is MISSING else _cut(_escaped(json.dumps(value, ensure_ascii=False)))
+
+
+def _escaped(text: str) -> str:
+    """Without what a terminal or a log would obey: controls, line ends, changes of direction."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1].replace("\x7f", "\\u007f") for char in text)
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,42 @@
+"""When two JSON values are the same."""
+
+from __future__ import annotations
+
+import marshal
+from typing import Any
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Whether two JSON values are the same, at every depth.
+
+    ``True``, ``1`` and ``1.0`` differ, and so do ``0.0`` and ``-0.0``: each is another text in the file. The order of
+    an object's keys does not matter, that of a list's elements does.
+    """
+    return _same_bytes(a, b) or _same_parts(a, b)
+
+
+def _same_bytes(a: Any, b: Any) -> bool:
+    """A quick yes for values alike in every way: most records of two versions of a file are."""
+    try:
+        return marshal.dumps(a, 2) == marshal.dumps(b, 2)
+    except ValueError:  # too deep for marshal, or no plain JSON value
+        return False
+
+
+def _same_parts(a: Any, b: Any) -> bool:
+    pairs = [(a, b)]  # a list of what is left to compare: no file is too deep for it
+    while pairs:
+        a, b = pairs.pop()
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, dict):
+            if a.keys() != b.keys():
+                return False
+            pairs.extend((a[key], b[key]) for key in a)
+        elif isinstance(a, list):
+            if len(a) != len(b):
+                return False
+            pairs.extend(zip(a, b, strict=True))
+        elif a != b or (isinstance(a, float) and repr(a) != repr(b)):
+            return False
+    return True

@@ -1,0 +1,149 @@
+"""Every failure that refsync can explain.
+
+::
+
+    RefsyncError
+    ├── TemporaryError              the same call may succeed later
+    │   ├── GitBusyError            somebody else holds git's own lock
+    │   ├── GitTimeoutError         a git command outlived its deadline
+    │   ├── BranchMovedError        the branch is not where it was when the work began
+    │   └── StoreBusyError          the queue store is locked or its disk is full
+    └── PermanentError              a person has to change something first
+        ├── ConfigError             the config file or a REFSYNC_ variable
+        ├── StateDirectoryError     the state directory cannot be used
+        │   └── AlreadyRunningError another daemon serves it
+        ├── CloneError              the clone cannot be used as it is
+        │   └── LocalEditsError     a person's uncommitted work is in the way
+        ├── GitCommandError         git refused for a reason of its own
+        ├── DocumentError           a category file that cannot be read or edited safely
+        ├── StoreError              the store is damaged or of a newer version
+        ├── WatchError              the folders cannot be watched in the way asked for
+        ├── UnknownCategoryError    no such category, or no repository holds it (also a ValueError)
+        └── RequestError            what was asked for is refused (also a ValueError)
+            ├── PayloadError        the record handed in
+            ├── ModelNameError      the model name handed in
+            ├── ChangeNotFoundError no change has this id
+            ├── ChangeStateError    the change's status does not allow it
+            ├── BatchNotFoundError  no batch has this number
+            └── BatchStateError     the batch's state does not allow it
+
+The text of each is one line for a person: what, where, what to do.
+"""
+
+from __future__ import annotations
+
+
+class RefsyncError(Exception):
+    """A failure that refsync can explain in one line."""
+
+
+class TemporaryError(RefsyncError):
+    """The same call may succeed later."""
+
+
+class PermanentError(RefsyncError):
+    """Trying again cannot help before a person changes something."""
+
+
+class GitBusyError(TemporaryError):
+    """Somebody else holds git's own lock."""
+
+
+class GitTimeoutError(TemporaryError):
+    """A git command outlived its deadline and was ended with its children."""
+
+
+class BranchMovedError(TemporaryError):
+    """The branch is not where it was when the work began."""
+
+
+class StoreBusyError(TemporaryError):
+    """The queue store is locked by another process, or its disk is full."""
+
+
+class ConfigError(PermanentError):
+    """The config file, or a REFSYNC_ variable, cannot be used.
+
+    ``problems`` holds one line for each mistake; the text is the first of them and how many more there are.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        """Keep every problem, so that a check can list them all."""
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more: refsync config check)" if len(problems) > 1 else ""
+        super().__init__("".join(problems[:1]) + more)
+
+
+class StateDirectoryError(PermanentError):
+    """The state directory cannot be created, read or written."""
+
+
+class AlreadyRunningError(StateDirectoryError):
+    """Another daemon serves this state directory."""
+
+
+class CloneError(PermanentError):
+    """The clone cannot be used as it is."""
+
+
+class LocalEditsError(CloneError):
+    """A person's uncommitted work is in the way of a landing."""
+
+
+class GitCommandError(PermanentError):
+    """Git refused for a reason of its own."""
+
+
+class DocumentError(PermanentError):
+    """A category file that cannot be read or edited safely.
+
+    ``line`` and ``column`` count from 1; ``None`` where the fault has no one place.
+    """
+
+    def __init__(self, reason: str, *, line: int | None = None, column: int | None = None) -> None:
+        """Keep the reason and the place apart, so that a caller can put a file name in front."""
+        self.reason = reason
+        self.line = line
+        self.column = column
+        place = "" if line is None else f"line {line}" if column is None else f"line {line}, column {column}"
+        super().__init__(f"{place}: {reason}" if place else reason)
+
+
+class StoreError(PermanentError):
+    """The store is damaged, or was written by a newer refsync."""
+
+
+class WatchError(PermanentError):
+    """The folders cannot be watched in the way that was asked for."""
+
+
+class UnknownCategoryError(PermanentError, ValueError):
+    """No such category, or no repository of the config holds it."""
+
+
+class RequestError(PermanentError, ValueError):
+    """What was asked for is refused; nothing was changed."""
+
+
+class PayloadError(RequestError):
+    """The record handed in cannot be used."""
+
+
+class ModelNameError(RequestError):
+    """The model name handed in cannot be used."""
+
+
+class ChangeNotFoundError(RequestError):
+    """No change has this id."""
+
+
+class ChangeStateError(RequestError):
+    """The change's status does not allow what was asked for."""
+
+
+class BatchNotFoundError(RequestError):
+    """No batch has this number."""
+
+
+class BatchStateError(RequestError):
+    """The batch's state does not allow what was asked for."""

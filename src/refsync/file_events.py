@@ -1,0 +1,400 @@
+"""File events: which paths in a set of folders changed, told in batches.
+
+Events are hints. Some are lost (a full kernel queue, a folder that is replaced, a full watch limit), so
+whoever listens is also told when to look at everything again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+from loguru import logger
+from watchdog.events import (
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.utils import UnsupportedLibcError
+
+from refsync.errors import WatchError
+
+WatchMode = Literal["auto", "inotify", "polling"]
+
+_T = TypeVar("_T")
+
+_POLL_SECONDS = 1.0
+_MISSING_FOLDER_SECONDS = 1.0
+_MOST_SETTLE_ROUNDS = 25
+_FULL = (errno.ENOSPC, errno.EMFILE)
+
+
+class FolderWatcher:
+    """Tells of changed paths in some folders, not in their subfolders.
+
+    What counts as a change: a file that was created, deleted, renamed from or to, or closed after writing.
+    Opening, reading and closing without a write do not. A burst is told once, when it has calmed down for
+    ``settle_seconds`` (at the latest after 25 times that).
+
+    Args:
+        folders: the folders; one that is missing is watched as soon as it appears.
+        on_change: gets the changed paths, each ``folder / name`` with the folder as it was given.
+        on_rescan: gets the reason (one line) when events may have been lost, and every ``rescan_seconds``.
+        mode: ``"auto"`` takes inotify, and polling where inotify is missing or its limits are full.
+        rescan_seconds: how often to look for replaced folders and ask for a rescan.
+        settle_seconds: how long it has to be quiet before a burst is told.
+
+    Both callbacks run in the watcher's own thread, one at a time; what they raise is logged. Use it as a
+    context manager, or call ``start`` and ``stop``.
+    """
+
+    def __init__(
+        self,
+        folders: Iterable[Path],
+        on_change: Callable[[frozenset[Path]], None],
+        *,
+        on_rescan: Callable[[str], None],
+        mode: WatchMode = "auto",
+        rescan_seconds: float = 300.0,
+        settle_seconds: float = 0.02,
+    ) -> None:
+        self._folders = tuple(dict.fromkeys(folders))
+        self._on_change = on_change
+        self._on_rescan = on_rescan
+        self._asked_mode = mode
+        self._rescan_seconds = rescan_seconds
+        self._settle_seconds = settle_seconds
+        self._news = _News()
+        self._watched: dict[Path, tuple[int, int]] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._source: _Source | None = None
+
+    @property
+    def mode(self) -> Literal["inotify", "polling"]:
+        """How changes are noticed at present."""
+        return "inotify" if isinstance(self._source, _Inotify) else "polling"
+
+    def start(self) -> Self:
+        """Watch; every folder that exists is being watched when this returns.
+
+        Raises:
+            WatchError: ``mode`` is ``"inotify"`` and the system has no inotify, or no room for more watches.
+        """
+        if self._thread is not None:
+            return self
+        self._stopped.clear()
+        self._news.take()
+        self._open_source()
+        self._thread = threading.Thread(target=self._run, name="refsync-file-events", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End it; no thread, descriptor or callback is left when this returns."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stopped.set()
+        self._news.arrived.set()
+        if thread is not threading.current_thread():
+            thread.join()
+        self._close_source()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _open_source(self) -> None:
+        if self._asked_mode == "polling":
+            self._use(_Polling(self._news))
+            return
+        try:
+            self._use(_Inotify(self._news))
+        except (OSError, ImportError, UnsupportedLibcError) as error:
+            self._close_source()
+            if self._asked_mode == "inotify":
+                raise WatchError(f"cannot watch with inotify: {_advice(error)}") from None
+            self._fall_back(error)
+
+    def _use(self, source: _Source) -> None:
+        self._source = source
+        self._watched.clear()
+        for folder in self._folders:
+            self._watch(folder)
+        for folder in self._missing():
+            logger.warning("{} cannot be watched yet: it will be as soon as it can be read", folder)
+
+    def _missing(self) -> list[Path]:
+        return [folder for folder in self._folders if folder not in self._watched]
+
+    def _close_source(self) -> None:
+        source, self._source = self._source, None
+        self._watched.clear()
+        if source is not None:
+            source.close()
+
+    def _fall_back(self, error: Exception) -> None:
+        logger.warning("watching by polling every {} s instead of inotify: {}", _POLL_SECONDS, _advice(error))
+        self._close_source()
+        self._use(_Polling(self._news))
+
+    def _watch(self, folder: Path) -> None:
+        """Watch one folder; a missing one is left for later, a full limit is raised."""
+        assert self._source is not None
+        try:
+            # The identity is taken first: if the folder is replaced in between, the next look notices it.
+            identity = _identity(folder)
+            self._source.watch(folder)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            return
+        self._watched[folder] = identity
+
+    def _run(self) -> None:
+        next_rescan = time.monotonic() + self._rescan_seconds
+        while not self._stopped.is_set():
+            if self._news.arrived.wait(self._patience(next_rescan)):
+                self._let_settle()
+            if self._stopped.is_set():
+                return
+            due = time.monotonic() >= next_rescan
+            if due:
+                next_rescan = time.monotonic() + self._rescan_seconds
+            self._deliver(due)
+
+    def _patience(self, next_rescan: float) -> float:
+        """How long to wait for news: a missing folder is looked for more often."""
+        until_rescan = max(0.0, next_rescan - time.monotonic())
+        complete = len(self._watched) == len(self._folders)
+        return until_rescan if complete else min(until_rescan, _MISSING_FOLDER_SECONDS)
+
+    def _let_settle(self) -> None:
+        for _ in range(_MOST_SETTLE_ROUNDS):
+            before = self._news.count
+            if self._stopped.wait(self._settle_seconds) or self._news.count == before:
+                return
+
+    def _deliver(self, due: bool) -> None:
+        changed, lost, reasons = self._news.take()
+        reasons += self._watch_again(lost, look_at_all=due)
+        if due:
+            reasons.append(f"{self._rescan_seconds:g} s have passed")
+        if changed:
+            self._call(self._on_change, changed)
+        for reason in reasons:
+            self._call(self._on_rescan, reason)
+
+    def _watch_again(self, lost: frozenset[Path], *, look_at_all: bool) -> list[str]:
+        """Watch folders that were lost, replaced or missing; the reasons for a rescan."""
+        for folder in lost | (self._replaced() if look_at_all else frozenset()):
+            self._unwatch(folder)
+        missing = self._missing()
+        try:
+            for folder in missing:
+                self._watch(folder)
+        except OSError as error:
+            self._fall_back(error)
+            return ["the watches ran out; polling from now on"]
+        return [f"{folder} was replaced or has appeared" for folder in missing if folder in self._watched]
+
+    def _replaced(self) -> frozenset[Path]:
+        return frozenset(folder for folder, identity in self._watched.items() if _identity_now(folder) != identity)
+
+    def _unwatch(self, folder: Path) -> None:
+        assert self._source is not None
+        if self._watched.pop(folder, None) is not None:
+            self._source.unwatch(folder)
+
+    def _call(self, callback: Callable[[_T], None], argument: _T) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            callback(argument)
+        except Exception as error:
+            logger.opt(exception=error).error("a listener of file events failed: {!r}", error)
+
+
+class _News:
+    """What the sources saw since the last look."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.count = 0
+        self._lock = threading.Lock()
+        self._changed: set[Path] = set()
+        self._lost: set[Path] = set()
+        self._reasons: set[str] = set()
+
+    def changed(self, path: Path) -> None:
+        self._add(self._changed, path)
+
+    def lost(self, folder: Path) -> None:
+        self._add(self._lost, folder)
+
+    def overflowed(self) -> None:
+        self._add(self._reasons, "the kernel's event queue overflowed")
+
+    def _add(self, kept: set[_T], item: _T) -> None:
+        with self._lock:
+            kept.add(item)
+            self.count += 1
+        self.arrived.set()
+
+    def take(self) -> tuple[frozenset[Path], frozenset[Path], list[str]]:
+        self.arrived.clear()
+        with self._lock:
+            taken = frozenset(self._changed), frozenset(self._lost), sorted(self._reasons)
+            for kept in (self._changed, self._lost, self._reasons):
+                kept.clear()
+        return taken
+
+
+class _Source(Protocol):
+    """A way to notice changes; reports to the news."""
+
+    def watch(self, folder: Path) -> None: ...
+    def unwatch(self, folder: Path) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Inotify:
+    """inotify through watchdog's descriptor thread.
+
+    Its observers are not used: they tell handlers nothing of an overflow, hold back a rename for half a
+    second, and start one thread for each folder. The descriptor thread calls ``on_queue_overflow`` (since
+    watchdog 7) and takes our own mask, so that opens and reads are dropped by the kernel.
+    """
+
+    def __init__(self, news: _News) -> None:
+        from watchdog.observers import inotify_c  # not on every system
+
+        mask = inotify_c.InotifyConstants
+        self._mask = inotify_c.Mask(
+            mask.IN_CREATE | mask.IN_CLOSE_WRITE | mask.IN_MOVE | mask.IN_DELETE | mask.IN_DELETE_SELF
+            | mask.IN_MOVE_SELF | mask.IN_ONLYDIR
+        )  # fmt: skip
+        self._news = news
+        self._listeners: dict[Path, tuple[Any, _Listener]] = {}
+        self._descriptor = inotify_c.InotifyFD()
+        self._descriptor.start()
+
+    def watch(self, folder: Path) -> None:
+        from watchdog.observers.inotify_c import CallbackId
+
+        listener = _Listener(folder, self._news)
+        watch = self._descriptor.add_callback(os.fsencode(folder), self._mask, listener, CallbackId(id(listener)))
+        if watch == -1:  # watchdog keeps silent about a folder that may not be read
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        self._listeners[folder] = watch, listener
+
+    def unwatch(self, folder: Path) -> None:
+        from watchdog.observers.inotify_c import CallbackId
+
+        watch, listener = self._listeners.pop(folder)
+        listener.closed = True
+        self._descriptor.remove_callbacks([(watch, CallbackId(id(listener)))])
+
+    def close(self) -> None:
+        for _, listener in self._listeners.values():
+            listener.closed = True
+        self._descriptor.stop()
+        self._descriptor.join()
+
+
+class _Listener:
+    """Hears one folder's inotify events."""
+
+    def __init__(self, folder: Path, news: _News) -> None:
+        self.closed = False
+        self._folder = folder
+        self._news = news
+
+    def on_event(self, event: Any) -> None:
+        if self.closed:
+            return
+        if event.is_delete_self or event.is_move_self:
+            self._news.lost(self._folder)
+        elif event.name:
+            self._news.changed(self._folder / os.fsdecode(event.name))
+
+    def on_watch_deleted(self, wd: Any) -> None:
+        """The kernel took the watch away, with the folder or its file system."""
+        if not self.closed:
+            self._news.lost(self._folder)
+
+    def on_queue_overflow(self) -> None:
+        self._news.overflowed()
+
+
+class _Polling:
+    """watchdog's polling: compares listings, for file systems without events and full watch limits."""
+
+    def __init__(self, news: _News) -> None:
+        from watchdog.observers.polling import PollingObserver
+
+        self._news = news
+        self._watches: dict[Path, Any] = {}
+        self._observer = PollingObserver(timeout=_POLL_SECONDS)
+        self._observer.start()
+
+    def watch(self, folder: Path) -> None:
+        self._watches[folder] = self._observer.schedule(_Handler(folder, self._news), str(folder), recursive=False)
+
+    def unwatch(self, folder: Path) -> None:
+        self._observer.unschedule(self._watches.pop(folder))
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+
+class _Handler(FileSystemEventHandler):
+    """Hears one folder's polling events."""
+
+    _CHANGES = (FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent)
+
+    def __init__(self, folder: Path, news: _News) -> None:
+        self._folder = folder
+        self._news = news
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type == "deleted" and event.src_path == str(self._folder):
+            self._news.lost(self._folder)
+        elif isinstance(event, self._CHANGES):
+            for path in filter(None, (event.src_path, event.dest_path)):
+                self._news.changed(self._folder / Path(str(path)).name)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
+
+
+def _identity_now(folder: Path) -> tuple[int, int] | None:
+    try:
+        return _identity(folder)
+    except OSError:
+        return None
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the limit of watches is full; raise fs.inotify.max_user_watches"
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "the limit of inotify instances or open files is full; raise fs.inotify.max_user_instances"
+    return str(error)

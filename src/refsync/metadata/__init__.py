@@ -1,0 +1,1 @@
+"""What has happened: counters per category, provenance per record."""

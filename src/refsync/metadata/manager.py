@@ -1,0 +1,669 @@
+"""The one place through which category metadata changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+
+from filelock import FileLock, Timeout
+from loguru import logger
+
+from refsync.categories import CanonicalFormat, parse_category
+from refsync.errors import ModelNameError, RequestError, StoreBusyError
+from refsync.metadata.durable import write_durably
+from refsync.metadata.fold import (
+    apply_error,
+    apply_operation,
+    count_history,
+    mark_recorded,
+    new_metadata,
+    own_errors,
+)
+from refsync.metadata.models import (
+    Category,
+    CategoryMetadata,
+    MetadataEvent,
+    OperationType,
+    RecordedError,
+    RecordedOperation,
+)
+from refsync.metadata.records import ModelMetadataManager
+
+Listener = Callable[[MetadataEvent], None]
+
+DEFAULT_BACKEND_TYPE = "FileSystemBackend"
+LOCK_TIMEOUT_SECONDS = 60.0
+LOCK_POLL_SECONDS = 0.005
+FileState = tuple[int, int, int, int]
+
+
+@dataclass
+class _Tracker:
+    """What is known of one format's files; a cached object is a copy that nobody else holds."""
+
+    format: CanonicalFormat
+    path_of: Callable[[Category], Path]
+    cache: dict[Category, CategoryMetadata] = field(default_factory=dict)
+    timestamps: dict[Category, float] = field(default_factory=dict)
+    mtimes: dict[Category, float] = field(default_factory=dict)
+    stale: set[Category] = field(default_factory=set)
+    states: dict[Category, FileState] = field(default_factory=dict)
+
+    def remember(self, category: Category, metadata: CategoryMetadata, stat: os.stat_result) -> None:
+        self.cache[category] = metadata.model_copy(deep=True)
+        self.timestamps[category] = time.time()
+        self.mtimes[category] = stat.st_mtime
+        self.states[category] = _file_state(stat)
+        self.stale.discard(category)
+
+    def forget(self, category: Category) -> None:
+        for known in (self.cache, self.timestamps, self.mtimes, self.states):
+            known.pop(category, None)
+
+
+class MetadataManager:
+    """Counts, per category and format, what has happened; safe for many threads and processes on one folder.
+
+    Legacy and v2 never share a file, cache entry or counter. A read never writes, and what a method returns
+    belongs to the caller.
+    """
+
+    def __init__(self, base_path: Path, model_metadata_manager: ModelMetadataManager | None = None) -> None:
+        """Create the folders ``meta/legacy`` and ``meta/v2`` under ``base_path``.
+
+        Args:
+            base_path: the folder that holds ``meta``; created with its parents.
+            model_metadata_manager: for the metadata of single records; a plain one by default.
+
+        Raises:
+            OSError: the folders cannot be created.
+        """
+        self._base_path = Path(base_path)
+        self._lock = RLock()
+        self._model_metadata_manager = model_metadata_manager or ModelMetadataManager()
+        self._cache_ttl_seconds = 60
+        self._listeners: list[Listener] = []
+        self._ensure_meta_directories()
+        # Readable and writable by the group that shares the folder; filelock's handle is shared by our threads.
+        self._process_lock = FileLock(
+            self._base_path / "meta" / ".lock",
+            timeout=LOCK_TIMEOUT_SECONDS,
+            poll_interval=LOCK_POLL_SECONDS,
+            mode=0o660,
+            thread_local=False,
+        )
+        legacy = _Tracker(CanonicalFormat.legacy, self._get_legacy_metadata_path)
+        v2 = _Tracker(CanonicalFormat.v2, self._get_v2_metadata_path)
+        self._trackers = {CanonicalFormat.legacy: legacy, CanonicalFormat.v2: v2}
+        self._legacy_cache, self._v2_cache = legacy.cache, v2.cache
+        self._legacy_cache_timestamps, self._v2_cache_timestamps = legacy.timestamps, v2.timestamps
+        self._legacy_mtimes, self._v2_mtimes = legacy.mtimes, v2.mtimes
+        self._stale_legacy, self._stale_v2 = legacy.stale, v2.stale
+
+    @property
+    def base_path(self) -> Path:
+        """The folder that holds ``meta``."""
+        return self._base_path
+
+    @property
+    def model_metadata(self) -> ModelMetadataManager:
+        """The manager of the metadata of single records."""
+        return self._model_metadata_manager
+
+    # Legacy
+
+    def initialize_legacy_metadata(self, category: Category, backend_type: str) -> CategoryMetadata:
+        """A new object in memory, all three times now; nothing is written or cached."""
+        return self._new(category, backend_type)
+
+    def get_or_initialize_legacy_metadata(
+        self, category: Category, backend_type: str = DEFAULT_BACKEND_TYPE
+    ) -> CategoryMetadata:
+        """What the file holds; where there is none, a new object that is written first.
+
+        Raises:
+            OSError: the file cannot be read or written.
+        """
+        return self._get_or_initialize(CanonicalFormat.legacy, category, backend_type)
+
+    def record_legacy_operation(
+        self,
+        category: Category,
+        operation: OperationType,
+        model_name: str,
+        success: bool = True,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        *,
+        timestamp: int | None = None,
+        commit: str | None = None,
+        person: str | None = None,
+        total_models: int | None = None,
+    ) -> CategoryMetadata:
+        """Count one operation on a legacy record; returns once the file is in place.
+
+        Args:
+            category: the category of the model.
+            operation: what was done.
+            model_name: to which model.
+            success: ``False`` notes what was tried and counts nothing.
+            backend_type: class name of the writer, for a new object only.
+            timestamp: when, in Unix seconds; now by default.
+            commit: object id of the commit that brought it, for listeners.
+            person: who did it, for listeners.
+            total_models: the true number of models afterwards, where it is known.
+
+        Raises:
+            RequestError: no such operation, or a model name that is no text.
+            StoreBusyError: another process held the metadata for too long.
+            OSError: the file cannot be read or written; the old one is intact.
+        """
+        recorded = _operation(operation, model_name, timestamp, commit, person)
+        return self._record(CanonicalFormat.legacy, category, recorded, success, backend_type, total_models)
+
+    def record_legacy_error(
+        self,
+        category: Category,
+        error_info: str,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        *,
+        timestamp: int | None = None,
+    ) -> CategoryMetadata:
+        """Count one failure; see ``record_error``."""
+        return self.record_error(
+            CanonicalFormat.legacy, category, error_info, backend_type=backend_type, timestamp=timestamp
+        )
+
+    def get_legacy_metadata(self, category: Category) -> CategoryMetadata:
+        """The metadata, from the cache while that is valid; a fresh default where there is no file."""
+        return self.get_metadata(CanonicalFormat.legacy, category)
+
+    def get_all_legacy_metadata(self) -> dict[Category, CategoryMetadata]:
+        """``get_legacy_metadata`` of every category, in the order of the enum."""
+        return {category: self.get_legacy_metadata(category) for category in Category}
+
+    def mark_legacy_stale(self, category: Category) -> None:
+        """Let the next ``get_legacy_metadata`` of this category read the file."""
+        self._mark_stale(CanonicalFormat.legacy, category)
+
+    # v2
+
+    def initialize_v2_metadata(self, category: Category, backend_type: str) -> CategoryMetadata:
+        """A new object in memory, all three times now; nothing is written or cached."""
+        return self._new(category, backend_type)
+
+    def get_or_initialize_v2_metadata(
+        self, category: Category, backend_type: str = DEFAULT_BACKEND_TYPE
+    ) -> CategoryMetadata:
+        """What the file holds; where there is none, a new object that is written first.
+
+        Raises:
+            OSError: the file cannot be read or written.
+        """
+        return self._get_or_initialize(CanonicalFormat.v2, category, backend_type)
+
+    def record_v2_operation(
+        self,
+        category: Category,
+        operation: OperationType,
+        model_name: str,
+        success: bool = True,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        *,
+        timestamp: int | None = None,
+        commit: str | None = None,
+        person: str | None = None,
+        total_models: int | None = None,
+    ) -> CategoryMetadata:
+        """Count one operation on a v2 record; arguments and errors as ``record_legacy_operation``."""
+        recorded = _operation(operation, model_name, timestamp, commit, person)
+        return self._record(CanonicalFormat.v2, category, recorded, success, backend_type, total_models)
+
+    def record_v2_error(
+        self,
+        category: Category,
+        error_info: str,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        *,
+        timestamp: int | None = None,
+    ) -> CategoryMetadata:
+        """Count one failure; see ``record_error``."""
+        return self.record_error(
+            CanonicalFormat.v2, category, error_info, backend_type=backend_type, timestamp=timestamp
+        )
+
+    def get_v2_metadata(self, category: Category) -> CategoryMetadata:
+        """The metadata, from the cache while that is valid; a fresh default where there is no file."""
+        return self.get_metadata(CanonicalFormat.v2, category)
+
+    def get_all_v2_metadata(self) -> dict[Category, CategoryMetadata]:
+        """``get_v2_metadata`` of every category, in the order of the enum."""
+        return {category: self.get_v2_metadata(category) for category in Category}
+
+    def mark_v2_stale(self, category: Category) -> None:
+        """Let the next ``get_v2_metadata`` of this category read the file."""
+        self._mark_stale(CanonicalFormat.v2, category)
+
+    # Either format
+
+    def get_metadata(self, format: CanonicalFormat, category: Category) -> CategoryMetadata:
+        """The metadata, from the cache while that is valid; a fresh default where there is no file."""
+        tracker = self._trackers[format]
+        with self._lock:
+            cached = tracker.cache.get(category)
+            if cached is not None and self._is_current(tracker, category):
+                return cached.model_copy(deep=True)
+            return self._load(tracker, category) or self._new(category, DEFAULT_BACKEND_TYPE)
+
+    def stored_metadata(self, format: CanonicalFormat, category: Category) -> CategoryMetadata | None:
+        """What the file itself holds; ``None`` where it is missing or cannot be read."""
+        with self._lock:
+            return self._load(self._trackers[format], category)
+
+    def record_error(
+        self,
+        format: CanonicalFormat,
+        category: Category,
+        error_info: str,
+        *,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        timestamp: int | None = None,
+        commit: str | None = None,
+        person: str | None = None,
+    ) -> CategoryMetadata:
+        """Count one failure of our own; the text goes to the log and to the listeners only.
+
+        Args:
+            format: the format that it concerns.
+            category: the category that it concerns.
+            error_info: what failed.
+            backend_type: class name of the writer, for a new object only.
+            timestamp: when, in Unix seconds; now by default.
+            commit: object id of the commit that it concerns, for listeners.
+            person: whose change it concerns, for listeners.
+
+        Raises:
+            StoreBusyError: another process held the metadata for too long.
+            OSError: the file cannot be read or written; the old one is intact.
+        """
+        failure = RecordedError(error_info, _or_now(timestamp), commit, person)
+        logger.warning("error in category {} ({}): {}", category, format, error_info)
+
+        def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
+            metadata = stored or self._new(category, backend_type, failure.timestamp)
+            apply_error(metadata, failure)
+            return metadata
+
+        changed = self._change(format, category, edit)
+        self._announce([_error_event(format, category, failure)])
+        return changed
+
+    def record_operations(
+        self,
+        format: CanonicalFormat,
+        category: Category,
+        operations: Iterable[RecordedOperation],
+        *,
+        backend_type: str = DEFAULT_BACKEND_TYPE,
+        errors: Iterable[RecordedError] = (),
+        recorded_commit: str | None = None,
+        recorded_blob: str | None = None,
+        initialization_time: int | None = None,
+        total_models: int | None = None,
+    ) -> CategoryMetadata:
+        """Count many operations with one read and one durable write; the same result as one by one.
+
+        Args:
+            format: the format of the records.
+            category: the category of the models.
+            operations: what was done, oldest first.
+            backend_type: class name of the writer, for a new object only.
+            errors: versions of the file in the history that cannot be read.
+            recorded_commit: the newest commit that is counted with these.
+            recorded_blob: object id of the newest valid version of the file, noted with ``recorded_commit``.
+            initialization_time: of a new object, in Unix seconds; by default the time of the first operation.
+            total_models: the true number of models afterwards, where it is known.
+
+        Raises:
+            StoreBusyError: another process held the metadata for too long.
+            OSError: the file cannot be read or written; the old one is intact and nothing was counted.
+        """
+        done, failed = list(operations), list(errors)
+        began = initialization_time if initialization_time is not None else _first_time(done, failed)
+
+        def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
+            metadata = stored or self._new(category, backend_type, began)
+            count_history(metadata, done, failed)
+            mark_recorded(metadata, recorded_commit, recorded_blob, total_models)
+            return metadata
+
+        changed = self._change(format, category, edit)
+        self._announce(_events(format, category, done, failed))
+        return changed
+
+    def replace_metadata(
+        self,
+        format: CanonicalFormat,
+        category: Category,
+        metadata: CategoryMetadata,
+        *,
+        operations: Iterable[RecordedOperation] = (),
+        errors: Iterable[RecordedError] = (),
+    ) -> CategoryMetadata:
+        """Put a fold over the history in place of what is stored.
+
+        The errors of our own stay counted, those that ``metadata`` brings are added, and ``last_updated`` does
+        not go back.
+
+        Args:
+            format: the format of the records.
+            category: the category of the models.
+            metadata: the fold; not changed.
+            operations: those in it that listeners have not had yet.
+            errors: likewise.
+
+        Raises:
+            StoreBusyError: another process held the metadata for too long.
+            OSError: the file cannot be read or written; the old one is intact.
+        """
+
+        def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
+            changed = metadata.model_copy(deep=True)
+            if stored is not None:
+                changed.error_count += own_errors(stored)
+                changed.last_updated = max(changed.last_updated, stored.last_updated)
+            return changed
+
+        changed = self._change(format, category, edit)
+        self._announce(_events(format, category, operations, errors))
+        return changed
+
+    # Listeners
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call ``listener`` with each operation and error that is recorded from now on, outside the lock.
+
+        What it raises is logged and harms nothing.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Stop calling ``listener``; one that was never added is ignored."""
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+    def _announce(self, events: Iterable[MetadataEvent]) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        if not listeners:
+            return
+        for event in events:
+            for listener in listeners:
+                _tell(listener, event)
+
+    # Changing
+
+    def _record(
+        self,
+        format: CanonicalFormat,
+        category: Category,
+        recorded: RecordedOperation,
+        success: bool,
+        backend_type: str,
+        total_models: int | None,
+    ) -> CategoryMetadata:
+        def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
+            metadata = stored or self._new(category, backend_type, recorded.timestamp)
+            apply_operation(metadata, recorded, success=success)
+            mark_recorded(metadata, None, None, total_models)
+            return metadata
+
+        changed = self._change(format, category, edit)
+        error = None if success else f"{recorded.operation} of {recorded.model!r} failed"
+        self._announce([_operation_event(format, category, recorded, error)])
+        return changed
+
+    def _get_or_initialize(self, format: CanonicalFormat, category: Category, backend_type: str) -> CategoryMetadata:
+        tracker = self._trackers[format]
+        with self._exclusive():
+            stored = self._load(tracker, category)
+            if stored is not None:
+                return stored
+            _set_aside(tracker.path_of(category))
+            return self._store(tracker, category, self._new(category, backend_type))
+
+    def _change(
+        self,
+        format: CanonicalFormat,
+        category: Category,
+        edit: Callable[[CategoryMetadata | None], CategoryMetadata],
+    ) -> CategoryMetadata:
+        """Read, edit and write with everybody else shut out; what the file holds counts, never only the cache."""
+        tracker = self._trackers[format]
+        path = tracker.path_of(category)
+        with self._exclusive():
+            stored = self._read_checked(path, category)
+            if stored is None:
+                _set_aside(path)
+                stored = self._read_backup(path, category)
+            return self._store(tracker, category, edit(stored))
+
+    def _store(self, tracker: _Tracker, category: Category, metadata: CategoryMetadata) -> CategoryMetadata:
+        path = tracker.path_of(category)
+        self._write_metadata_file(path, metadata)
+        _remove_leftovers(path)
+        stat = _stat(path)
+        if stat is None:
+            tracker.forget(category)
+        else:
+            tracker.remember(category, metadata, stat)
+        return metadata
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Shut out the other threads and the other processes."""
+        with self._lock:
+            try:
+                self._process_lock.acquire()
+            except Timeout:
+                raise StoreBusyError(
+                    f"{self._process_lock.lock_file} was held by another process for {LOCK_TIMEOUT_SECONDS:.0f} s;"
+                    " end it, or try again later"
+                ) from None
+            try:
+                yield
+            finally:
+                self._process_lock.release()
+
+    # Reading
+
+    def _load(self, tracker: _Tracker, category: Category) -> CategoryMetadata | None:
+        """What the file holds; the cache follows, and an entry that is still valid keeps its age."""
+        path = tracker.path_of(category)
+        # Taken before the read, so that a write during it is noticed.
+        stat = _stat(path)
+        metadata = self._read_checked(path, category) or self._read_backup(path, category)
+        if metadata is None or stat is None:
+            tracker.forget(category)
+        elif category not in tracker.cache or not self._is_current(tracker, category):
+            tracker.remember(category, metadata, stat)
+        return metadata
+
+    def _read_backup(self, path: Path, category: Category) -> CategoryMetadata | None:
+        """What a crash of other software left beside a file that is missing or corrupt."""
+        backups = (self._read_checked(backup, category) for backup in _siblings(path, ".bak"))
+        return next((metadata for metadata in backups if metadata is not None), None)
+
+    def _read_checked(self, path: Path, category: Category) -> CategoryMetadata | None:
+        metadata = self._read_metadata_file(path)
+        if metadata is not None and metadata.category != category:
+            logger.error("{} is not used: it describes category {}", path, metadata.category)
+            return None
+        return metadata
+
+    def _is_current(self, tracker: _Tracker, category: Category) -> bool:
+        """The documented rule, and beyond it the size, inode and times in nanoseconds."""
+        if not self._is_cache_valid(category, tracker.timestamps, tracker.mtimes, tracker.stale, tracker.path_of):
+            return False
+        stat = _stat(tracker.path_of(category))
+        return stat is not None and tracker.states.get(category) == _file_state(stat)
+
+    def _mark_stale(self, format: CanonicalFormat, category: Category) -> None:
+        with self._lock:
+            self._trackers[format].stale.add(parse_category(category))
+
+    def _new(self, category: Category, backend_type: str, at: int | None = None) -> CategoryMetadata:
+        return new_metadata(parse_category(category), backend_type, _or_now(at))
+
+    # Protected names that subclasses may rely on
+
+    def _ensure_meta_directories(self) -> None:
+        for format in CanonicalFormat:
+            (self._base_path / "meta" / format).mkdir(parents=True, exist_ok=True)
+
+    def _get_legacy_metadata_path(self, category: Category) -> Path:
+        return self._base_path / "meta" / "legacy" / f"{parse_category(category)}_metadata.json"
+
+    def _get_v2_metadata_path(self, category: Category) -> Path:
+        return self._base_path / "meta" / "v2" / f"{parse_category(category)}_metadata.json"
+
+    def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
+        try:
+            return CategoryMetadata.from_json(file_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:
+            logger.error("metadata file {} cannot be read: {}", file_path, error)
+            return None
+
+    def _write_metadata_file(self, file_path: Path, metadata: CategoryMetadata) -> None:
+        write_durably(file_path, metadata.to_json())
+
+    def _is_cache_valid(
+        self,
+        category: Category,
+        cache_timestamps: dict[Category, float],
+        mtimes: dict[Category, float],
+        stale_set: set[Category],
+        metadata_path_fn: Callable[[Category], Path],
+    ) -> bool:
+        loaded = cache_timestamps.get(category)
+        if category in stale_set or loaded is None:
+            return False
+        # A negative age means that the clock was set back.
+        if not 0 <= time.time() - loaded <= self._cache_ttl_seconds:
+            return False
+        stat = _stat(metadata_path_fn(category))
+        return stat is not None and mtimes.get(category) == stat.st_mtime
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _file_state(stat: os.stat_result) -> FileState:
+    return (stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _siblings(path: Path, mark: str) -> list[Path]:
+    """The files beside this one that are named after it, with or without its suffix, and bear the mark."""
+    stem = f"{path.stem}."
+    try:
+        names = sorted(os.listdir(path.parent))
+    except FileNotFoundError:
+        return []
+    return [path.with_name(name) for name in names if name.startswith(stem) and mark in name]
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a corrupt file under another name; a copy, so that its own name is never missing."""
+    stat = _stat(path)
+    if stat is not None:
+        aside = path.with_name(f"{path.name}.corrupt.{stat.st_mtime_ns}")
+        shutil.copy2(path, aside)
+        logger.error("{} cannot be read and is being replaced; its content is kept in {}", path, aside)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a crash left: whoever writes holds the lock, so a temporary is nobody's."""
+    for leftover in (*_siblings(path, ".bak"), *_siblings(path, ".tmp.")):
+        leftover.unlink(missing_ok=True)
+        logger.info("removed {}, which a crash had left beside {}", leftover, path.name)
+
+
+def _operation(
+    operation: OperationType, model_name: str, timestamp: int | None, commit: str | None, person: str | None
+) -> RecordedOperation:
+    if not isinstance(model_name, str):
+        raise ModelNameError(f"a model name is text, not {type(model_name).__name__}")
+    try:
+        kind = OperationType(operation)
+    except ValueError:
+        raise RequestError(f"no operation {operation!r}; there are {', '.join(OperationType)}") from None
+    return RecordedOperation(kind, model_name, _or_now(timestamp), commit, person)
+
+
+def _first_time(operations: Sequence[RecordedOperation], errors: Sequence[RecordedError]) -> int | None:
+    first = [each.timestamp for each in operations[:1]] + [each.timestamp for each in errors[:1]]
+    return min(first, default=None)
+
+
+def _events(
+    format: CanonicalFormat,
+    category: Category,
+    operations: Iterable[RecordedOperation],
+    errors: Iterable[RecordedError],
+) -> Iterator[MetadataEvent]:
+    for operation in operations:
+        yield _operation_event(format, category, operation)
+    for error in errors:
+        yield _error_event(format, category, error)
+
+
+def _operation_event(
+    format: CanonicalFormat, category: Category, recorded: RecordedOperation, error: str | None = None
+) -> MetadataEvent:
+    return MetadataEvent(
+        category=parse_category(category),
+        format=format,
+        operation=recorded.operation,
+        model=recorded.model,
+        commit=recorded.commit,
+        person=recorded.person,
+        timestamp=recorded.timestamp,
+        error=error,
+    )
+
+
+def _error_event(format: CanonicalFormat, category: Category, recorded: RecordedError) -> MetadataEvent:
+    return MetadataEvent(
+        category=parse_category(category),
+        format=format,
+        operation=None,
+        model=None,
+        commit=recorded.commit,
+        person=recorded.person,
+        timestamp=recorded.timestamp,
+        error=recorded.error,
+    )
+
+
+def _tell(listener: Listener, event: MetadataEvent) -> None:
+    try:
+        listener(event)
+    except Exception as error:
+        logger.opt(exception=True).error("a listener failed on {}: {}", event, error)
+
+
+def _or_now(timestamp: int | None) -> int:
+    return int(time.time()) if timestamp is None else timestamp

@@ -1,0 +1,162 @@
+"""The records of what has happened: counters of a category, provenance of one model, and what listeners get."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+
+Category = MODEL_REFERENCE_CATEGORY
+CATEGORY_SCHEMA_VERSION = "1.0.0"
+
+
+class OperationType(StrEnum):
+    """What happened to a model."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class CategoryMetadata(BaseModel):
+    """The counters of one category in one format. Times are whole Unix seconds."""
+
+    model_config = ConfigDict(use_enum_values=True, use_attribute_docstrings=True)
+
+    category: Category
+    """The category described."""
+    last_updated: int
+    """When this object last changed."""
+    last_operation_type: OperationType | None = None
+    """Kind of the newest operation."""
+    last_operation_model: str | None = None
+    """Model name of the newest operation."""
+    total_creates: int = Field(default=0, ge=0)
+    """Creations counted so far."""
+    total_updates: int = Field(default=0, ge=0)
+    """Updates counted so far."""
+    total_deletes: int = Field(default=0, ge=0)
+    """Deletions counted so far."""
+    total_models: int = Field(default=0, ge=0)
+    """Models in the category now."""
+    initialization_time: int
+    """When tracking of the category began; never changes later."""
+    last_successful_operation: int
+    """Time of the newest operation that succeeded."""
+    error_count: int = 0
+    """Failures counted so far."""
+    metadata_schema_version: str = CATEGORY_SCHEMA_VERSION
+    """Version of this layout."""
+    backend_type: str
+    """Class name of the writing backend."""
+    recorded_commit: str | None = None
+    """The newest commit that is counted in here; none where nothing comes from a history."""
+    recorded_blob: str | None = None
+    """Object id of the newest valid version of the category's file; none where there is no such version."""
+    history_errors: int = 0
+    """The share of error_count that the history gives: versions of the file that cannot be read."""
+
+    # What the file holds and this version does not know; written back with the rest.
+    _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> CategoryMetadata:
+        """The object in a metadata file, brought up to this schema version.
+
+        Raises:
+            ValueError: no JSON object, or not a valid one.
+        """
+        fields = json.loads(data)
+        metadata = cls.model_validate(fields)
+        metadata._unknown = {key: value for key, value in fields.items() if key not in cls.model_fields}
+        if _is_older(metadata.metadata_schema_version):
+            metadata.metadata_schema_version = CATEGORY_SCHEMA_VERSION
+        return metadata
+
+    def to_json(self) -> str:
+        """The content of a metadata file: every field, then what was read and is not known here."""
+        return json.dumps(self.model_dump(mode="json") | self._unknown, indent=2, ensure_ascii=False) + "\n"
+
+
+def _is_older(version: str) -> bool:
+    """Whether a schema version lies before ours; one that is no list of numbers does not."""
+    try:
+        return _numbers(version) < _numbers(CATEGORY_SCHEMA_VERSION)
+    except ValueError:
+        return False
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+class GenericModelRecordMetadata(BaseModel):
+    """The provenance of one model, under the key ``"metadata"`` of its record. Times are whole Unix seconds."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    schema_version: str = "1.0.0"
+    """Layout version of the record metadata."""
+    created_at: int | None = None
+    """Creation time of the record."""
+    updated_at: int | None = None
+    """Time of its latest change."""
+    created_by: str | None = None
+    """Who created it."""
+    updated_by: str | None = None
+    """Who changed it last."""
+
+
+class ModelMetadataHandlerProtocol(Protocol):
+    """A hook that has the last word on the metadata of a record."""
+
+    def transform_metadata(
+        self, metadata: GenericModelRecordMetadata, context: dict[str, Any]
+    ) -> GenericModelRecordMetadata:
+        """What shall be stored instead of ``metadata``.
+
+        Args:
+            metadata: as it stands in the record.
+            context: free form; typically ``model_name``, ``category`` and ``operation``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RecordedOperation:
+    """One operation on one model; ``timestamp`` is the committer's time in Unix seconds."""
+
+    operation: OperationType
+    model: str
+    timestamp: int
+    commit: str | None = None
+    person: str | None = None
+
+
+@dataclass(frozen=True)
+class RecordedError:
+    """One failure; ``timestamp`` in Unix seconds, ``commit`` the one whose version cannot be read."""
+
+    error: str
+    timestamp: int
+    commit: str | None = None
+    person: str | None = None
+
+
+@dataclass(frozen=True)
+class MetadataEvent:
+    """What a listener gets: an operation, or an error (``error`` says which; ``operation`` is then mostly ``None``)."""
+
+    category: Category
+    format: CanonicalFormat
+    operation: OperationType | None
+    model: str | None
+    commit: str | None
+    person: str | None
+    timestamp: int
+    error: str | None

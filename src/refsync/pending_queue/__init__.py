@@ -1,0 +1,1 @@
+"""What people ask for: submitted changes, their review and their batches."""

@@ -1,0 +1,223 @@
+"""The moves of batches; all within a transaction of the caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from refsync.errors import BatchStateError, ChangeStateError, RequestError
+from refsync.pending_queue import moves
+from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
+from refsync.pending_queue.models import (
+    Actor,
+    Batch,
+    BatchSplitInfo,
+    BatchState,
+    Category,
+    PendingChangeRecord,
+    PendingChangeStatus,
+)
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.store import QueueTransaction
+
+_KNOWN = frozenset(category.value for category in Category)
+_B = BatchState
+_S = PendingChangeStatus
+
+RepositoryOf = Callable[[Category], str | None]
+"""Name of the repository that holds a category; ``None`` where none does."""
+
+NOTHING_LEFT = "nothing left: every change was refused"
+
+
+def accepting(queue: QueueTransaction, title: str) -> Batch:
+    """The open batch, which keeps the title it has; a new one with this title if there is none."""
+    batch = queue.open_batch() or queue.add_batch(Batch(number=0, title=title))
+    return queue.save_batch(batch.model_copy(update={"last_approved_at": time.time()}))
+
+
+def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[list[Batch], list[BatchSplitInfo]]:
+    """Fix the set of the open batch; none if it has no approved change. One batch a repository comes of it."""
+    batch = queue.open_batch()
+    if batch is None or not queue.categories_of_batch(batch.number):
+        return [], []
+    sealed = batch.model_copy(update={"state": _B.sealed, "job": moves.new_token(), "sealed_at": time.time()})
+    return route(queue, queue.save_batch(sealed), repository_of)
+
+
+def route(
+    queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf
+) -> tuple[list[Batch], list[BatchSplitInfo]]:
+    """Give a sealed batch its repository; what belongs to another one is split off, what to none is held."""
+    parts = _by_repository(queue.categories_of_batch(batch.number), repository_of)
+    routed: list[Batch] = []
+    splits: list[BatchSplitInfo] = []
+    for repository, members in parts.items():
+        reason = _unserved(members) if repository is None else None
+        state = _B.sealed if reason is None else _B.held
+        if not routed:
+            values = {"repository": repository, "state": state, "reason": reason}
+            routed.append(queue.save_batch(batch.model_copy(update=values)))
+            continue
+        changes = _readable(queue, batch.number, [change_id for change_id, _ in members])
+        if changes:
+            split = moves.split_off(queue, batch, changes, state=state, reason=reason, repository=repository)
+            splits.append(split)
+            routed.append(moves.stored_batch(queue, split.new_batch_id))
+    return routed, splits
+
+
+def split(queue: QueueTransaction, number: int, change_ids: Collection[int], reason: str) -> BatchSplitInfo:
+    """Let some changes of a batch in work wait in a held batch of their own.
+
+    Raises:
+        BatchStateError: the batch is not in work, or nothing would be left in it.
+        RequestError: no change is named.
+        ChangeStateError: a change is not an approved one of this batch.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, IN_WORK_STATES, "split")
+    wanted = set(change_ids)
+    if not wanted:
+        raise RequestError(f"batch {number}: name the changes to split off")
+    members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    for change_id in sorted(wanted - {change.change_id for change in members}):
+        raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; leave it out")
+    if len(wanted) == len(members):
+        raise BatchStateError(f"batch {number} would have nothing left; hold it instead of splitting it")
+    leaving = [_unlocked(queue, change) for change in members if change.change_id in wanted]
+    return moves.split_off(queue, batch, leaving, state=_B.held, reason=reason, repository=batch.repository)
+
+
+def hold(queue: QueueTransaction, number: int, reason: str) -> Batch:
+    """Let a batch in work wait, its reservations given up.
+
+    Raises:
+        BatchStateError: it is not in work.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, IN_WORK_STATES, "held")
+    for change in queue.changes_of_batch(number, {_S.APPLYING}):
+        _unlocked(queue, change)
+    return queue.save_batch(batch.model_copy(update={"state": _B.held, "reason": reason}))
+
+
+def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
+    """Let a held batch be worked on again; a person's wish to is kept in the history of its changes.
+
+    Raises:
+        BatchStateError: it is not held.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, {_B.held}, "tried again")
+    if by is not None:
+        for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
+            moves.note(queue, change, change, actor=by, why=f"batch {number} is to be tried again")
+    return queue.save_batch(batch.model_copy(update={"state": _B.sealed, "reason": None}))
+
+
+def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
+    """Give a held batch up; its changes are refused with the reason.
+
+    Raises:
+        BatchStateError: it is not held.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, {_B.held}, "abandoned")
+    refused = [
+        moves.reject(queue, change, reason, actor=by) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    ]
+    return queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": reason})), refused
+
+
+def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
+    """Lock the batch's approved changes with its token; again it gives the same.
+
+    Raises:
+        BatchStateError: it is not sealed or proposed.
+        ChangeStateError: another job holds one of them; none is locked.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, {_B.sealed, _B.proposed}, "reserved")
+    return [moves.reserve(queue, change, batch.job) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)]
+
+
+def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
+    """Unlock what the batch's own token holds."""
+    batch = moves.stored_batch(queue, number)
+    held = [c for c in queue.changes_of_batch(number, {_S.APPLYING}) if moves.is_reserved(c, batch.job)]
+    return [_unlocked(queue, change) for change in held]
+
+
+def land(
+    queue: QueueTransaction, number: int, *, commit: str | None, by: Actor, change_ids: Collection[int] | None
+) -> tuple[list[PendingChangeRecord], BatchSplitInfo | None]:
+    """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
+
+    Raises:
+        BatchStateError: the batch is open.
+        ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
+    """
+    batch = moves.stored_batch(queue, number)
+    if batch.state in (_B.landed, _B.abandoned):
+        return [], None
+    check_batch_state(batch, IN_WORK_STATES, "landed")
+    members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    landing = _named(members, change_ids, queue, number)
+    if landing and commit is not None:
+        queue.save_batch(batch.model_copy(update={"commit": commit}))
+    applied = [moves.apply(queue, change, actor=by, token=batch.job, commit=commit) for change in landing]
+    done = {change.change_id for change in landing}
+    for change in members:
+        if change.change_id not in done:
+            _unlocked(queue, change)
+    leftover = moves.settle(queue, number)
+    _abandon_if_nothing_is_left(queue, number)
+    return applied, leftover
+
+
+def _by_repository(
+    members: Sequence[tuple[int, str]], repository_of: RepositoryOf
+) -> dict[str | None, list[tuple[int, str]]]:
+    """The changes by repository, in the order of its first change; those of none come last."""
+    parts: dict[str | None, list[tuple[int, str]]] = {}
+    for change_id, name in members:
+        repository = repository_of(Category(name)) if name in _KNOWN else None
+        parts.setdefault(repository, []).append((change_id, name))
+    unserved = parts.pop(None, None)
+    return parts if unserved is None else {**parts, None: unserved}
+
+
+def _unserved(members: Sequence[tuple[int, str]]) -> str:
+    names = ", ".join(dict.fromkeys(name for _, name in members))
+    return f"no repository of the config holds {names}"
+
+
+def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
+    return [change for change in queue.changes_of_batch(number, {_S.APPROVED}) if change.change_id in set(change_ids)]
+
+
+def _unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
+    if change.status is not _S.APPLYING:
+        return change
+    return moves.release(queue, change, why="the reservation is released")
+
+
+def _named(
+    members: list[PendingChangeRecord], change_ids: Collection[int] | None, queue: QueueTransaction, number: int
+) -> list[PendingChangeRecord]:
+    if change_ids is None:
+        return members
+    landed = {change.change_id for change in queue.changes_of_batch(number, {_S.APPLIED})}
+    for change_id in sorted(set(change_ids) - landed - {change.change_id for change in members}):
+        raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; it cannot land with it")
+    return [change for change in members if change.change_id in set(change_ids)]
+
+
+def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
+    batch = moves.stored_batch(queue, number)
+    if batch.state in IN_WORK_STATES and not queue.changes_of_batch(number, ACCEPTED_STATUSES):
+        check_batch_move(batch, _B.abandoned)
+        queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": NOTHING_LEFT}))

@@ -1,0 +1,228 @@
+"""Opening the store's database, and telling its failures in one line.
+
+Part of the store: with ``schema`` and ``store`` all that knows SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
+from refsync.pending_queue import schema
+
+BUSY_SECONDS = 10.0
+"""How long a call waits for another process's transaction."""
+
+_FILE_MODE = 0o660  # the operators' group reads and writes it too
+_FOLDER_MODE = 0o2770
+_WRITES = "refsync_writes"
+
+
+class Database:
+    """One engine, its file if it has one, and how both are named to people."""
+
+    def __init__(self, url: URL, steps: Sequence[schema.Step]) -> None:
+        """Open the database; make it if there is none, upgrade it if it is older."""
+        self.name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+        self.file = _file_of(url)
+        with self._explained():
+            if self.file is not None:
+                _make_folder(self.file.parent)
+                if not self.file.exists():
+                    _make_file(self.file, steps)
+            self._engine = _engine_of(url)
+        try:
+            self._upgrade(steps)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store."""
+        with self._explained(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is the only writer; rolled back if the block raises."""
+        with self._explained(), self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _upgrade(self, steps: Sequence[schema.Step]) -> None:
+        while (version := self._version()) != len(steps):
+            if version > len(steps):
+                raise StoreError(
+                    f"{self.name} is of store version {version}, this refsync knows {len(steps)}: upgrade refsync"
+                )
+            if version == 0 and self.file is not None:
+                raise StoreError(f"{self.name} is no refsync queue store, or a damaged one: restore it or move it away")
+            self._take_step(version, steps[version])
+
+    def _version(self) -> int:
+        with self.reading() as connection:
+            return schema.read_version(connection)
+
+    def _take_step(self, version: int, step: schema.Step) -> None:
+        with self.writing() as connection:
+            if schema.read_version(connection) != version:
+                return  # another process was faster
+            if self.file is not None:
+                _copy(self.file, self.file.with_name(f"{self.file.name}.v{version}.bak"))
+            schema.take_step(connection, version, step)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the driver raises into one line for a person."""
+        try:
+            yield
+        except PoolTimeoutError as error:
+            raise StoreBusyError(f"{self.name} is busy: {_one_line(error)}; try again") from error
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise _explain(self.name or "the queue store", error) from error
+        except OSError as error:
+            place = error.filename or self.name
+            raise StateDirectoryError(f"{place}: {error.strerror or error}; check owner and mode") from error
+        except ImportError as error:
+            raise StoreError(f"{self.name}: its database driver is not installed: {error}") from error
+
+
+def parse_url(text: str) -> URL:
+    """The SQLAlchemy URL.
+
+    Raises:
+        StoreError: it is none, or names a database that is gone with the process.
+    """
+    try:
+        url = make_url(text)
+        is_sqlite = url.get_backend_name() == "sqlite"
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise StoreError(f"queue url: {_one_line(error)}; give one as SQLAlchemy has them") from None
+    if is_sqlite and url.database in (None, "", ":memory:"):
+        raise StoreError("queue url: an SQLite store in memory is gone with the process; name a file")
+    return url
+
+
+def file_url(file: Path) -> URL:
+    """The URL of a SQLite file."""
+    return URL.create("sqlite", database=str(file))
+
+
+def _file_of(url: URL) -> Path | None:
+    if url.get_backend_name() != "sqlite" or url.database is None or url.database.startswith("file:"):
+        return None
+    return Path(url.database).absolute()
+
+
+def _engine_of(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin transactions of its own; _begin does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    # SQLite's own knows ASCII only; a name is found in upper and lower case of every script.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that begins as a reader fails when it turns writer beside another one.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(_FOLDER_MODE)  # whatever the umask is
+
+
+def _make_file(file: Path, steps: Sequence[schema.Step]) -> None:
+    """Make the store under another name and link it: an empty file at its place is always a damaged one."""
+    fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex}.new")
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
+    try:
+        fresh.chmod(_FILE_MODE)
+        engine = _engine_of(file_url(fresh))
+        try:
+            with engine.connect() as plain, plain.execution_options(**{_WRITES: True}).begin():
+                for version, step in enumerate(steps):
+                    schema.take_step(plain, version, step)
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(fresh, file)
+    finally:
+        for leftover in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm", "-journal"))):
+            leftover.unlink(missing_ok=True)
+    _flush_folder(file.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _copy(file: Path, copy: Path) -> None:
+    """A consistent copy of the database, flushed, in place at once."""
+    fresh = copy.with_name(copy.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=_FILE_MODE)
+    fresh.chmod(_FILE_MODE)
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as target:
+        source.backup(target)
+    fresh.rename(copy)
+    _flush_folder(copy.parent)
+
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_NO_ACCESS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def _explain(name: str, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
+    if code in _BUSY:
+        return StoreBusyError(f"{name} is locked by another process; try again")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreBusyError(f"{name}: the disk is full; make room and try again")
+    if code in _NO_ACCESS:
+        return StateDirectoryError(f"{name}: {_one_line(cause)}; check that its folder can be written")
+    if code in _DAMAGED:
+        return StoreError(f"{name} is damaged ({_one_line(cause)}): restore it from a copy, or move it away")
+    return StoreError(f"{name}: {_one_line(cause)}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,283 @@
+r"""A change against the record as it is now, field by field.
+
+A field's path joins keys and list positions by dots: ``config.files.0.sha256sum``. A dot or a backslash that belongs
+to a key has a backslash before it: the key ``llama.cpp`` is ``llama\.cpp``. Where a list has a named key, its elements
+go by the value of that key instead of their position: ``config.files.model\.ckpt.sha256sum``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from refsync.categories import DESCRIPTORS
+from refsync.documents.values import same_value
+from refsync.errors import ChangeNotFoundError, RefsyncError
+from refsync.pending_queue.models import (
+    AuditOperation,
+    Category,
+    PendingChangeDiff,
+    PendingChangeDiffPage,
+    PendingChangeRecord,
+)
+
+Path = tuple[str, ...]
+
+LIST_KEYS: Mapping[str, str] = MappingProxyType({"config.files": "path", "config.download": "file_name"})
+"""The lists whose elements have a name: path of the list to the key that holds it."""
+
+STAMPS = "metadata"
+"""The field that takes no part in comparing two records; a record that comes or goes shows it."""
+
+_ALWAYS_CRITICAL = "config.download"
+_CHANGE_TYPES = ("added", "removed", "modified")
+
+
+class _Missing:
+    """There is nothing on this side, which is not the same as ``null``."""
+
+
+_MISSING = _Missing()
+
+
+@dataclass(frozen=True)
+class _Difference:
+    path: Path
+    old: Any
+    new: Any
+
+    @property
+    def change_type(self) -> str:
+        return "added" if self.old is _MISSING else "removed" if self.new is _MISSING else "modified"
+
+    def as_field_diff(self) -> dict[str, Any]:
+        old, new = (None if side is _MISSING else side for side in (self.old, self.new))
+        return {
+            "field_path": join_path(self.path),
+            "old_value": old,
+            "new_value": new,
+            "change_type": self.change_type,
+        }
+
+
+def join_path(keys: Collection[str]) -> str:
+    """The dotted path of these keys."""
+    return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """The keys of a dotted path, as ``join_path`` joined them."""
+    keys = [""]
+    characters = iter(path)
+    for character in characters:
+        if character == ".":
+            keys.append("")
+        else:
+            keys[-1] += next(characters, "") if character == "\\" else character
+    return tuple(keys)
+
+
+def diff_records(
+    change: PendingChangeRecord,
+    current: dict[str, Any] | None,
+    *,
+    critical_fields: Collection[str],
+    list_keys: Mapping[str, str] = LIST_KEYS,
+) -> PendingChangeDiff:
+    """What a change would do to the record as it is now.
+
+    Args:
+        change: create, update or delete; a deletion's payload does not matter.
+        current: the record now, ``None`` if there is none.
+        critical_fields: dotted paths that a reviewer must not miss; ``config.download`` is always among them.
+        list_keys: dotted path of a list to the key that names its elements.
+    """
+    proposed = None if change.operation is AuditOperation.DELETE else change.payload
+    differences = list(_compare(current, proposed, list_keys))
+    paths: dict[str, list[str]] = {kind: [] for kind in _CHANGE_TYPES}
+    for difference in differences:
+        paths[difference.change_type].append(join_path(difference.path))
+    critical = [split_path(field) for field in (*critical_fields, _ALWAYS_CRITICAL)]
+    return PendingChangeDiff(
+        change_id=change.change_id,
+        category=change.category,
+        model_name=change.model_name,
+        operation=change.operation,
+        current_state=current,
+        proposed_state=proposed,
+        net_operation=_net_operation(current, proposed, bool(differences)),
+        field_diffs=[difference.as_field_diff() for difference in differences],
+        is_critical=any(_touches(difference, field) for difference in differences for field in critical),
+        fields_added=paths["added"],
+        fields_removed=paths["removed"],
+        fields_modified=paths["modified"],
+    )
+
+
+def _compare(
+    current: dict[str, Any] | None, proposed: dict[str, Any] | None, list_keys: Mapping[str, str]
+) -> Iterator[_Difference]:
+    keys = {split_path(path): key for path, key in list_keys.items()}
+    old, new = current or {}, proposed or {}
+    if current is not None and proposed is not None:
+        old, new = ({key: side[key] for key in side if key != STAMPS} for side in (old, new))
+    return _walk_objects((), old, new, keys)
+
+
+def _walk(path: Path, old: Any, new: Any, keys: Mapping[Path, str]) -> Iterator[_Difference]:
+    if _both(dict, old, new):
+        yield from _walk_objects(path, _filled(old, {}), _filled(new, {}), keys)
+    elif _both(list, old, new):
+        yield from _walk_lists(path, _filled(old, []), _filled(new, []), keys)
+    elif old is _MISSING or new is _MISSING or not same_value(old, new):
+        yield _Difference(path, old, new)
+
+
+def _both(kind: type, old: Any, new: Any) -> bool:
+    """Whether both sides have parts to compare; a missing side has, unless the other is empty and shows as itself."""
+    if old is _MISSING or new is _MISSING:
+        present = new if old is _MISSING else old
+        return isinstance(present, kind) and bool(present)
+    return isinstance(old, kind) and isinstance(new, kind)
+
+
+def _filled(side: Any, empty: Any) -> Any:
+    return empty if side is _MISSING else side
+
+
+def _walk_objects(
+    path: Path, old: Mapping[str, Any], new: Mapping[str, Any], keys: Mapping[Path, str]
+) -> Iterator[_Difference]:
+    for key in dict.fromkeys((*old, *new)):
+        yield from _walk((*path, key), old.get(key, _MISSING), new.get(key, _MISSING), keys)
+
+
+def _walk_lists(path: Path, old: list[Any], new: list[Any], keys: Mapping[Path, str]) -> Iterator[_Difference]:
+    named_old, named_new = (_named(side, keys.get(path)) for side in (old, new))
+    if named_old is None or named_new is None:
+        yield from _walk_objects(path, _numbered(old), _numbered(new), keys)
+        return
+    yield from _walk_objects(path, named_old, named_new, keys)
+    if [name for name in named_old if name in named_new] != [name for name in named_new if name in named_old]:
+        yield _Difference(path, old, new)  # the same elements in another order
+
+
+def _numbered(items: list[Any]) -> dict[str, Any]:
+    return {str(position): item for position, item in enumerate(items)}
+
+
+def _named(items: list[Any], key: str | None) -> dict[str, Any] | None:
+    """The elements by name; ``None`` if one has none, or two have the same."""
+    if key is None:
+        return None
+    names = [item.get(key) if isinstance(item, dict) else None for item in items]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        return None
+    return {str(name): item for name, item in zip(names, items, strict=True)}
+
+
+def _touches(difference: _Difference, field: Path) -> bool:
+    """Whether a field, or anything below it, changes; also where something above it is replaced as a whole."""
+    depth = len(difference.path)
+    if depth >= len(field):
+        return difference.path[: len(field)] == field
+    return field[:depth] == difference.path and any(
+        _holds(side, field[depth:]) for side in (difference.old, difference.new)
+    )
+
+
+def _holds(value: Any, path: Path) -> bool:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+def _net_operation(current: object, proposed: object, differs: bool) -> str:
+    if current is None and proposed is not None:
+        return "added"
+    if current is not None and proposed is None:
+        return "deleted"
+    return "modified" if differs else "unchanged"
+
+
+class ChangeSource(Protocol):
+    """Where changes are looked up; the queue's service is one."""
+
+    def get_change(self, change_id: int) -> PendingChangeRecord | None:
+        """One change, ``None`` if there is none."""
+
+
+class PendingChangeDiffService:
+    """Diffs of stored changes against the reference as it is now."""
+
+    def __init__(
+        self,
+        *,
+        manager: Any = None,
+        queue_service: ChangeSource,
+        current_record: Callable[[Category, str], dict[str, Any] | None] | None = None,
+        critical_fields: Mapping[Category, Collection[str]] | None = None,
+        list_keys: Mapping[str, str] = LIST_KEYS,
+    ) -> None:
+        """Read changes from a queue and records from the reference.
+
+        Args:
+            manager: has ``get_raw_model_json(category=, model_name=)``; where its ``canonical_format`` (or its
+                backend's) is legacy, ``backend.get_legacy_json(category)`` is read instead.
+            queue_service: has ``get_change(change_id)``.
+            current_record: gives the record of a category and model instead of a manager.
+            critical_fields: by category; where it names none, those of the category's descriptor.
+            list_keys: dotted path of a list to the key that names its elements.
+        """
+        if manager is None and current_record is None:
+            raise TypeError("give a manager or current_record")
+        self._queue_service = queue_service
+        self._current_record = current_record or (lambda category, name: _record_of(manager, category, name))
+        self._critical_fields = critical_fields or {}
+        self._list_keys = list_keys
+
+    def compute_change_diff(self, change_id: int) -> PendingChangeDiff | None:
+        """The diff of one change, ``None`` if there is no such change."""
+        change = self._queue_service.get_change(change_id)
+        if change is None:
+            return None
+        critical = self._critical_fields.get(change.category, DESCRIPTORS[change.category].critical_fields)
+        current = self._current_record(change.category, change.model_name)
+        return diff_records(change, current, critical_fields=critical, list_keys=self._list_keys)
+
+    def compute_bulk_diffs(self, change_ids: list[int]) -> PendingChangeDiffPage:
+        """The diffs of many changes, in the order asked; an id without one is told among the errors."""
+        page = PendingChangeDiffPage(total=len(change_ids))
+        for change_id in change_ids:
+            try:
+                page.diffs.append(self._diff(change_id))
+            except ChangeNotFoundError as error:
+                page.errors.append(_failure(change_id, "NotFound", error))
+            except (RefsyncError, OSError, ValueError) as error:
+                page.errors.append(_failure(change_id, type(error).__name__, error))
+        return page
+
+    def _diff(self, change_id: int) -> PendingChangeDiff:
+        diff = self.compute_change_diff(change_id)
+        if diff is None:
+            raise ChangeNotFoundError(f"no change has the id {change_id}")
+        return diff
+
+
+def _failure(change_id: int, error_type: str, error: Exception) -> dict[str, Any]:
+    return {"change_id": change_id, "error_type": error_type, "message": str(error)}
+
+
+def _record_of(manager: Any, category: Category, model_name: str) -> dict[str, Any] | None:
+    """The record in the canonical format, asked of the ecosystem's manager."""
+    backend = getattr(manager, "backend", None)
+    canonical = getattr(manager, "canonical_format", None) or getattr(backend, "canonical_format", None)
+    if canonical == "legacy" and DESCRIPTORS[category].legacy_file is not None and backend is not None:
+        record = (backend.get_legacy_json(category) or {}).get(model_name)
+    else:
+        record = manager.get_raw_model_json(category=category, model_name=model_name)
+    return record if isinstance(record, dict) else None

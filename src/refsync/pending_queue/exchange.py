@@ -1,0 +1,391 @@
+"""Moving a queue to another machine: JSON Lines of refsync, and the ecosystem's queue folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from refsync.errors import PayloadError, RequestError, StoreError
+from refsync.pending_queue import moves, payloads
+from refsync.pending_queue.models import (
+    REFSYNC,
+    Batch,
+    BatchState,
+    Category,
+    ChangeEvent,
+    PendingChangeRecord,
+    PendingChangeStatus,
+)
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.store import PendingQueueStore, QueueTransaction
+
+_S = PendingChangeStatus
+_FORMAT = "refsync_queue"
+_VERSION = 1
+_PAGE = 500
+_COMPUTED = {"conflicts_with", "history"}
+_KNOWN = frozenset(category.value for category in Category)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import took, and what it has to say."""
+
+    changes: int
+    """Changes taken."""
+    not_understood: list[str] = field(default_factory=list)
+    """One line for each entry, or part of one, that is kept but not understood."""
+    repaired: list[str] = field(default_factory=list)
+    """One line for each thing that was set right."""
+
+
+@dataclass
+class _Entry:
+    """One change on its way in."""
+
+    record: PendingChangeRecord
+    category: str
+    unknown_fields: dict[str, Any]
+    events: list[ChangeEvent]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        row = self.record.model_dump(mode="json", exclude=_COMPUTED)
+        return row | {"category": self.category, "unknown_fields": self.unknown_fields or None}
+
+
+@dataclass
+class _Arrival:
+    """A whole queue on its way in."""
+
+    entries: dict[int, _Entry] = field(default_factory=dict)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    leftovers: list[tuple[object, str]] = field(default_factory=list)
+    last_change_id: int = 0
+    last_batch_id: int = 0
+    not_understood: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+
+
+def export_changes(store: PendingQueueStore) -> Iterator[dict[str, Any]]:
+    """The whole queue as JSON objects: a header with the counters, then each change with its history and batch."""
+    with store.reading() as queue:
+        last_change, last_batch = queue.last_ids()
+        leftovers = queue.leftovers()
+    yield {_FORMAT: _VERSION, "last_change_id": last_change, "last_batch_id": last_batch}
+    yield from ({"not_understood": content} for content, _ in leftovers)
+    last = 0
+    while page := _page_after(store, last):
+        yield from page
+        last = page[-1]["change"]["change_id"]
+
+
+def import_changes(store: PendingQueueStore, lines: Iterable[str | bytes]) -> ImportReport:
+    """Take what ``export_changes`` gave into an empty store; all or nothing.
+
+    Args:
+        store: where it goes.
+        lines: JSON Lines; blank ones are skipped.
+
+    Raises:
+        PayloadError: a line is no JSON object, or the first one no header.
+        RequestError: the store is not empty.
+    """
+    parsed = (_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip())
+    header = next(parsed, {})
+    if header.get(_FORMAT) != _VERSION:
+        raise PayloadError(f"line 1: expected the header of an exported queue, {_FORMAT} {_VERSION}")
+    arrival = _Arrival()
+    _take_counters(arrival, header, "line 1")
+    for line in parsed:
+        if "not_understood" in line:
+            _set_aside(arrival, line["not_understood"], "not understood where it came from either")
+            continue
+        _take_batch(arrival, line.get("batch"))
+        _take_change(arrival, line.get("change"), line.get("history"))
+    return _store(store, arrival)
+
+
+def import_folder(store: PendingQueueStore, folder: Path) -> ImportReport:
+    """Take the ecosystem's queue folder into an empty store; all or nothing, the folder is left as it is.
+
+    Args:
+        store: where it goes.
+        folder: holds ``changes.json``, and ``index.json`` if it is whole.
+
+    Raises:
+        StoreError: ``changes.json`` is missing, unreadable, or no JSON list.
+        RequestError: the store is not empty.
+    """
+    changes = _read(folder / "changes.json")
+    if not isinstance(changes, list):
+        raise StoreError(f"{folder / 'changes.json'}: expected a JSON list of changes; nothing was imported")
+    arrival = _Arrival()
+    try:
+        index = _read(folder / "index.json")
+    except StoreError as error:
+        index = None
+        arrival.repaired.append(f"{error}; the counters are rebuilt from the changes")
+    if index is not None:
+        _take_counters(arrival, index, str(folder / "index.json"))
+    for entry in changes:
+        _take_change(arrival, entry, None)
+    return _store(store, arrival)
+
+
+def _page_after(store: PendingQueueStore, change_id: int) -> list[dict[str, Any]]:
+    with store.reading() as queue:
+        rows = queue.rows_after(change_id, _PAGE)
+        histories = queue.history(row["change_id"] for row in rows)
+        numbers = {row["batch_id"] for row in rows if row["batch_id"] is not None}
+        found = {number: queue.batch(number) for number in numbers}
+    return [_line(row, histories.get(row["change_id"], []), found.get(row["batch_id"])) for row in rows]
+
+
+def _line(row: dict[str, Any], history: list[ChangeEvent], batch: Batch | None) -> dict[str, Any]:
+    unknown = row.pop("unknown_fields") or {}
+    return {
+        "change": unknown | {name: value for name, value in row.items() if value is not None},
+        "history": [event.model_dump(mode="json", exclude_none=True) for event in history],
+        "batch": None if batch is None else batch.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def _parsed(line: str | bytes, number: int) -> dict[str, Any]:
+    parsed = payloads.parse_json(line, what=f"line {number}")
+    if not isinstance(parsed, dict):
+        raise PayloadError(f"line {number}: expected a JSON object")
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise PayloadError(f"line {number}: has a lone surrogate, which UTF-8 cannot hold") from None
+    return parsed
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{file}: no JSON ({error})") from error
+
+
+def _take_counters(arrival: _Arrival, source: object, where: str) -> None:
+    values = source if isinstance(source, Mapping) else {}
+    counters = [values.get(name) for name in ("last_change_id", "last_batch_id")]
+    sound = [value if isinstance(value, int) and 0 <= value < 2**62 else None for value in counters]
+    if None in sound:
+        arrival.repaired.append(f"{where}: the counters are unreadable; they are rebuilt from the changes")
+    arrival.last_change_id, arrival.last_batch_id = (value or 0 for value in sound)
+
+
+def _take_batch(arrival: _Arrival, source: object) -> None:
+    try:
+        batch = None if source is None else Batch.model_validate(source)
+    except ValidationError as error:
+        _complain(arrival, f"a batch: {_first(error)}; it is made from its changes")
+        return
+    if batch is not None:
+        arrival.batches.setdefault(batch.number, batch)
+
+
+def _take_change(arrival: _Arrival, source: object, history: object) -> None:
+    try:
+        entry = _understood(source)
+        if entry.record.change_id in arrival.entries:
+            raise PayloadError(f"the id {entry.record.change_id} stands twice")
+        entry.events = _events(arrival, entry.record, history)
+    except RequestError as error:
+        _set_aside(arrival, source, str(error))
+        return
+    _free(arrival, entry)
+    arrival.entries[entry.record.change_id] = entry
+    for what in _remarks(entry):
+        _complain(arrival, f"change {entry.record.change_id}: {what}")
+
+
+def _understood(source: object) -> _Entry:
+    """The change in an entry; only its category may be unknown.
+
+    Raises:
+        RequestError: it is no change to us.
+    """
+    if not isinstance(source, dict):
+        raise PayloadError(f"expected an object, got {type(source).__name__}")
+    category = source.get("category")
+    known = {name: value for name, value in source.items() if name in PendingChangeRecord.model_fields}
+    if isinstance(category, str) and category not in _KNOWN:
+        known["category"] = Category.miscellaneous  # stands in while the rest is checked
+    try:
+        record = PendingChangeRecord.model_validate({name: known[name] for name in known if name not in _COMPUTED})
+    except ValidationError as error:
+        raise PayloadError(_first(error)) from None
+    _check(record)
+    unknown = {name: value for name, value in source.items() if name not in PendingChangeRecord.model_fields}
+    return _Entry(record, str(category), payloads.check_payload(unknown, what="unknown fields"), [])
+
+
+def _check(record: PendingChangeRecord) -> None:
+    if not 0 < record.change_id < 2**62 or (record.batch_id is not None and not 0 < record.batch_id < 2**62):
+        raise PayloadError(f"change id {record.change_id}, batch id {record.batch_id}: expected positive numbers")
+    payloads.check_model_name(record.model_name)
+    payloads.check_payload(record.model_dump(mode="python", exclude={"payload", "base"}), what="record")
+    for name, value in (("payload", record.payload), ("base", record.base)):
+        if value is not None:
+            payloads.check_payload(value, what=name)
+
+
+def _events(arrival: _Arrival, record: PendingChangeRecord, history: object) -> list[ChangeEvent]:
+    if isinstance(history, list) and history:
+        try:
+            return [ChangeEvent.model_validate(event) for event in history]
+        except ValidationError as error:
+            _complain(arrival, f"change {record.change_id}: its history: {_first(error)}; it is made from the change")
+    return _derived_history(record)
+
+
+def _derived_history(record: PendingChangeRecord) -> list[ChangeEvent]:
+    """The moves that the record's own fields tell of."""
+    steps: list[tuple[PendingChangeStatus, int | None, str | None, str | None, str | None]] = [
+        (_S.PENDING, record.requested_at, record.requested_by, record.requested_username, record.notes)
+    ]
+    if record.approved_at is not None or record.status in (_S.APPROVED, _S.APPLYING, _S.APPLIED):
+        steps.append((_S.APPROVED, record.approved_at, record.approved_by, record.approved_username, None))
+    if record.status is _S.REJECTED:
+        who = (record.rejected_by, record.rejected_username)
+        steps.append((_S.REJECTED, record.rejected_at, *who, record.reject_reason))
+    if record.status is _S.APPLIED:
+        steps.append((_S.APPLIED, record.applied_at, record.applied_by, record.applied_username, None))
+    if record.status is _S.APPLYING:
+        steps.append((_S.APPLYING, None, None, None, None))
+    before = [None, *(status for status, *_ in steps)]
+    return [
+        ChangeEvent(
+            at=record.updated_at if at is None else at,
+            from_status=earlier,
+            to_status=status,
+            why=why,
+            by=by or "unknown",
+            username=username or "unknown",
+            batch_id=None if status is _S.PENDING else record.batch_id,
+        )
+        for earlier, (status, at, by, username, why) in zip(before, steps, strict=False)
+    ]
+
+
+def _free(arrival: _Arrival, entry: _Entry) -> None:
+    """The job that holds a change stays behind; applying again what is in place already is harmless."""
+    if entry.record.status is not _S.APPLYING:
+        return
+    entry.record = entry.record.model_copy(update={"status": _S.APPROVED, "applied_job_id": None})
+    entry.events.append(
+        ChangeEvent(
+            from_status=_S.APPLYING,
+            to_status=_S.APPROVED,
+            why="its job stayed behind when the queue was imported",
+            by=REFSYNC.id,
+            username=REFSYNC.username,
+            batch_id=entry.record.batch_id,
+        )
+    )
+    arrival.repaired.append(f"change {entry.record.change_id} was being applied; it is approved again")
+
+
+def _remarks(entry: _Entry) -> Iterator[str]:
+    if entry.category not in _KNOWN:
+        yield f"unknown category {entry.category!r}; it is kept but not listed"
+    if entry.unknown_fields:
+        yield f"unknown fields {', '.join(entry.unknown_fields)}; they are kept and exported again"
+
+
+def _set_aside(arrival: _Arrival, content: object, problem: str) -> None:
+    arrival.leftovers.append((content, problem))
+    _complain(arrival, f"entry kept aside: {problem}")
+
+
+def _complain(arrival: _Arrival, line: str) -> None:
+    arrival.not_understood.append(" ".join(line.split()))
+
+
+def _store(store: PendingQueueStore, arrival: _Arrival) -> ImportReport:
+    with store.writing() as queue:
+        if not queue.is_empty():
+            raise RequestError("the queue is not empty: ids would meet; import into a new state directory")
+        derived = _derived_batches(arrival)
+        for batch in (*arrival.batches.values(), *derived):
+            queue.add_batch_as_is(batch)
+        queue.add_rows([entry.row for entry in arrival.entries.values()])
+        queue.add_events(
+            (entry.record.change_id, event) for entry in arrival.entries.values() for event in entry.events
+        )
+        for content, problem in arrival.leftovers:
+            queue.add_leftover(content, problem)
+        queue.raise_last_ids(change=_highest_change(arrival), batch=_highest_batch(arrival, derived))
+        _unmix(queue, arrival, derived)
+    return ImportReport(len(arrival.entries), arrival.not_understood, arrival.repaired)
+
+
+def _unmix(queue: QueueTransaction, arrival: _Arrival, derived: Iterable[Batch]) -> None:
+    for batch in derived:
+        split = moves.settle(queue, batch.number)
+        if split is not None:
+            arrival.repaired.append(
+                f"batch {batch.number} was applied in part; the rest of it is batch {split.new_batch_id}"
+            )
+
+
+def _derived_batches(arrival: _Arrival) -> list[Batch]:
+    """The batches that changes name and nobody described; the newest one with open work accepts approvals."""
+    members: dict[int, list[PendingChangeRecord]] = {}
+    for entry in arrival.entries.values():
+        number = entry.record.batch_id
+        if number is not None and number not in arrival.batches:
+            members.setdefault(number, []).append(entry.record)
+    waiting = [number for number, changes in members.items() if any(c.status is _S.APPROVED for c in changes)]
+    taken = any(batch.state is BatchState.open for batch in arrival.batches.values())
+    accepting = None if taken else max(waiting, default=None)
+    return [_derived_batch(number, changes, number == accepting) for number, changes in sorted(members.items())]
+
+
+def _derived_batch(number: int, changes: list[PendingChangeRecord], accepts: bool) -> Batch:
+    statuses = {change.status for change in changes}
+    times = [change.approved_at or change.updated_at for change in changes]
+    applied = [change.applied_at or change.updated_at for change in changes if change.status is _S.APPLIED]
+    batch = Batch(
+        number=number,
+        title=next((change.batch_title for change in changes if change.batch_title), f"batch {number}"),
+        opened_at=min(times),
+        last_approved_at=max(times),
+    )
+    if accepts:
+        return batch
+    if _S.APPROVED in statuses:
+        return batch.model_copy(
+            update={"state": BatchState.sealed, "job": moves.new_token(), "sealed_at": batch.last_approved_at}
+        )
+    if applied:
+        return batch.model_copy(update={"state": BatchState.landed, "landed_at": float(max(applied))})
+    return batch.model_copy(update={"state": BatchState.abandoned, "reason": "nothing left: no change is approved"})
+
+
+def _highest_change(arrival: _Arrival) -> int:
+    seen = [content.get("change_id") for content, _ in arrival.leftovers if isinstance(content, dict)]
+    numbers = [number for number in seen if isinstance(number, int) and number < 2**62]
+    return max((arrival.last_change_id, *numbers, *arrival.entries))
+
+
+def _highest_batch(arrival: _Arrival, derived: Iterable[Batch]) -> int:
+    return max((arrival.last_batch_id, *arrival.batches, *(batch.number for batch in derived)))
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else found["msg"]

@@ -1,0 +1,273 @@
+"""What people ask for, as data: changes, batches, filters, pages, diffs.
+
+Times of a change are whole Unix seconds (UTC); those of a batch keep their fractions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+
+Category = MODEL_REFERENCE_CATEGORY
+
+
+class AuditOperation(StrEnum):
+    """What a change does to its model."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class PendingChangeStatus(StrEnum):
+    """How far a change has come; ``lifecycle`` says which moves are allowed."""
+
+    PENDING = "pending"
+    """Waits for review."""
+    APPROVED = "approved"
+    """Accepted, not yet written."""
+    APPLYING = "applying"
+    """Locked for the short time of the write."""
+    APPLIED = "applied"
+    """Landed. Final."""
+    REJECTED = "rejected"
+    """Refused. Final."""
+
+
+class BatchState(StrEnum):
+    """How far a batch has come."""
+
+    open = "open"
+    """Approvals join it; there is at most one."""
+    sealed = "sealed"
+    """Its set of changes is fixed; the daemon works on it."""
+    proposed = "proposed"
+    """A pull request is open."""
+    held = "held"
+    """It waits, and its reason says for what."""
+    landed = "landed"
+    """The target branch contains it. Final."""
+    abandoned = "abandoned"
+    """Given up, and its reason says why. Final."""
+
+
+def now_ts() -> int:
+    """The present time in whole Unix seconds (UTC)."""
+    return int(time.time())
+
+
+def ensure_seq(items: Collection[int] | None) -> list[int]:
+    """A new list of the items; empty for ``None``."""
+    return list(items or ())
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: the identity given, and the person of the operating system behind it."""
+
+    id: str
+    username: str
+    os_user: str | None = None
+
+
+REFSYNC = Actor("refsync", "refsync")
+"""refsync itself, where no person decided."""
+
+
+class ChangeEvent(BaseModel):
+    """One move of one change.
+
+    ``from_status`` is ``None`` for the submission, ``to_status`` is ``None`` for a purge; both are the same
+    where the change only went to another batch.
+    """
+
+    at: int = Field(default_factory=now_ts)
+    from_status: PendingChangeStatus | None = None
+    to_status: PendingChangeStatus | None = None
+    why: str | None = None
+    by: str
+    username: str
+    os_user: str | None = None
+    batch_id: int | None = None
+
+
+class PendingChangeRecord(BaseModel):
+    """One proposed change of one model, from its submission to its end."""
+
+    change_id: int
+    """Given by the store, which replaces the sentinel 0."""
+    category: Category
+    model_name: str
+    operation: AuditOperation
+    payload: dict[str, Any] | None = None
+    """The full record to write."""
+    requested_by: str
+    requested_username: str
+    requested_at: int = Field(default_factory=now_ts)
+    status: PendingChangeStatus = PendingChangeStatus.PENDING
+    notes: str | None = None
+    batch_id: int | None = None
+    batch_title: str | None = None
+    approved_by: str | None = None
+    approved_username: str | None = None
+    approved_at: int | None = None
+    rejected_by: str | None = None
+    rejected_username: str | None = None
+    rejected_at: int | None = None
+    reject_reason: str | None = None
+    applied_at: int | None = None
+    applied_by: str | None = None
+    applied_username: str | None = None
+    applied_job_id: str | None = None
+    """The token of the job that reserved it; kept once it is applied."""
+    updated_at: int = Field(default_factory=now_ts)
+    request_metadata: dict[str, Any] | None = None
+    related_models: list[str] | None = None
+    """Names of the backend variants that are written in the same step (``text_generation``)."""
+    base: dict[str, Any] | None = None
+    """The record that the change was made from; ``None`` where there was none, or none is known."""
+    base_known: bool = False
+    """Whether ``base`` was looked up; without it the change skips the comparison with the present record."""
+    commit: str | None = None
+    """The commit that it landed in."""
+    os_user: str | None = None
+    """The person of the operating system who submitted it."""
+    conflicts_with: list[int] | None = None
+    """Other open proposals for the same model; computed when the change is read."""
+    history: list[ChangeEvent] | None = None
+    """Every move, oldest first; filled where one change is shown whole."""
+
+
+class Batch(BaseModel):
+    """Approved changes that land together."""
+
+    number: int
+    title: str
+    state: BatchState = BatchState.open
+    repository: str | None = None
+    """The repository that holds its categories; ``None`` before sealing, or where the config names none."""
+    job: str | None = None
+    """The reservation token, unique in the world; given when the batch is sealed."""
+    reason: str | None = None
+    """What a held batch waits for; why one was abandoned."""
+    base_commit: str | None = None
+    commit: str | None = None
+    split_from: int | None = None
+    opened_at: float = Field(default_factory=time.time)
+    last_approved_at: float | None = None
+    sealed_at: float | None = None
+    landed_at: float | None = None
+
+
+class RepositoryNote(BaseModel):
+    """What ``status`` tells of a repository beyond what git says."""
+
+    name: str
+    last_landed_commit: str | None = None
+    last_landed_at: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    last_pass_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The arguments of one submitted change, for submitting many at once."""
+
+    category: Category
+    model_name: str
+    operation: AuditOperation
+    payload: dict[str, Any] | None
+    requestor_id: str
+    requestor_username: str
+    notes: str | None = None
+    request_metadata: dict[str, Any] | None = None
+    related_models: list[str] | None = None
+    base: dict[str, Any] | None = None
+    base_known: bool = False
+    os_user: str | None = None
+
+
+class PendingQueueFilter(BaseModel):
+    """Which changes; conditions hold together, ``None`` does not restrict, an empty set matches nothing."""
+
+    statuses: set[PendingChangeStatus] | None = None
+    categories: set[Category] | None = None
+    batch_id: int | None = None
+    model_name: str | None = None
+    """Part of the name, upper and lower case alike."""
+    requested_by: set[str] | None = None
+
+
+class PendingBatchResult(BaseModel):
+    """What one review did."""
+
+    batch_id: int | None
+    batch_title: str
+    approved: list[PendingChangeRecord]
+    rejected: list[PendingChangeRecord]
+
+
+class BatchSplitInfo(BaseModel):
+    """Which changes left a batch for which other."""
+
+    original_batch_id: int
+    new_batch_id: int
+    reassigned_change_ids: list[int] = Field(default_factory=list)
+
+
+class MarkAppliedResult(BaseModel):
+    """The applied change, and the split of its batch if this call made one."""
+
+    record: PendingChangeRecord
+    batch_split: BatchSplitInfo | None = None
+
+
+class PendingQueuePage(BaseModel):
+    """A page of changes by ascending id; ``total`` counts the hits before paging."""
+
+    items: list[PendingChangeRecord]
+    total: int
+    offset: int
+    limit: int | None
+
+
+class PendingChangeDiff(BaseModel):
+    """A change against the record as it is now, field by field."""
+
+    change_id: int
+    category: Category
+    model_name: str
+    operation: AuditOperation
+    current_state: dict[str, Any] | None = None
+    proposed_state: dict[str, Any] | None = None
+    net_operation: str
+    """``added``, ``modified``, ``deleted`` or ``unchanged``."""
+    field_diffs: list[dict[str, Any]] = Field(default_factory=list)
+    """Each with ``field_path``, ``old_value``, ``new_value``, ``change_type``."""
+    is_critical: bool = False
+    fields_added: list[str] = Field(default_factory=list)
+    fields_removed: list[str] = Field(default_factory=list)
+    fields_modified: list[str] = Field(default_factory=list)
+
+
+class PendingChangeDiffPage(BaseModel):
+    """Diffs of many changes; each id without one has an entry in ``errors``."""
+
+    diffs: list[PendingChangeDiff] = Field(default_factory=list)
+    total: int = 0
+    errors: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class AuditPayload(BaseModel):
+    """What an audit event says: the state before and after."""
+
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None

@@ -1,0 +1,323 @@
+"""The moves of changes, each kept in the history; all within a transaction of the caller."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from refsync.errors import BatchNotFoundError, ChangeNotFoundError, ChangeStateError
+from refsync.pending_queue.lifecycle import OPEN_STATUSES, check_change_move, check_change_status
+from refsync.pending_queue.models import (
+    REFSYNC,
+    Actor,
+    Batch,
+    BatchSplitInfo,
+    BatchState,
+    ChangeEvent,
+    PendingChangeRecord,
+    PendingChangeStatus,
+    now_ts,
+)
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.store import QueueTransaction
+
+_S = PendingChangeStatus
+
+
+def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
+    """The change with this id.
+
+    Raises:
+        ChangeNotFoundError: there is none.
+    """
+    change = queue.change(change_id)
+    if change is None:
+        raise ChangeNotFoundError(f"no change has the id {change_id}; list the queue to see which there are")
+    return change
+
+
+def stored_batch(queue: QueueTransaction, number: int) -> Batch:
+    """The batch with this number.
+
+    Raises:
+        BatchNotFoundError: there is none.
+    """
+    batch = queue.batch(number)
+    if batch is None:
+        raise BatchNotFoundError(f"no batch has the number {number}; list the batches to see which there are")
+    return batch
+
+
+def submit(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
+    """Store new changes; each names the other open proposals for its model."""
+    added = queue.add(records)
+    queue.add_events((change.change_id, _submission(change)) for change in added)
+    return with_conflicts(queue, added)
+
+
+def with_conflicts(queue: QueueTransaction, changes: Sequence[PendingChangeRecord]) -> list[PendingChangeRecord]:
+    """The changes, each open one naming the other open proposals for its model."""
+    proposals = queue.open_proposals(
+        (change.category, change.model_name) for change in changes if change.status in OPEN_STATUSES
+    )
+
+    def others(change: PendingChangeRecord) -> list[int] | None:
+        if change.status not in OPEN_STATUSES:
+            return None
+        same_model = proposals.get((change.category, change.model_name), [])
+        return [change_id for change_id in same_model if change_id != change.change_id] or None
+
+    return [change.model_copy(update={"conflicts_with": others(change)}) for change in changes]
+
+
+def move(
+    queue: QueueTransaction,
+    change: PendingChangeRecord,
+    to: PendingChangeStatus,
+    *,
+    actor: Actor,
+    why: str | None = None,
+    **values: Any,
+) -> PendingChangeRecord:
+    """Bring a change to another status, setting these fields of it too.
+
+    Raises:
+        ChangeStateError: its status does not allow the move.
+    """
+    check_change_move(change, to)
+    moved = change.model_copy(update={"status": to, "updated_at": now_ts(), **values})
+    queue.save([moved])
+    note(queue, change, moved, actor=actor, why=why)
+    return moved
+
+
+def note(
+    queue: QueueTransaction,
+    before: PendingChangeRecord,
+    after: PendingChangeRecord | None,
+    *,
+    actor: Actor,
+    why: str | None,
+) -> None:
+    """Append to a change's history; ``after`` is ``None`` where it was purged."""
+    event = ChangeEvent(
+        from_status=before.status,
+        to_status=None if after is None else after.status,
+        why=why,
+        by=actor.id,
+        username=actor.username,
+        os_user=actor.os_user,
+        batch_id=(after or before).batch_id,
+    )
+    queue.add_events([(before.change_id, event)])
+
+
+def approve(queue: QueueTransaction, change: PendingChangeRecord, batch: Batch, *, actor: Actor) -> PendingChangeRecord:
+    """Accept a pending change into the open batch."""
+    return move(
+        queue,
+        change,
+        _S.APPROVED,
+        actor=actor,
+        batch_id=batch.number,
+        batch_title=batch.title,
+        approved_by=actor.id,
+        approved_username=actor.username,
+        approved_at=now_ts(),
+    )
+
+
+def withdraw(queue: QueueTransaction, change: PendingChangeRecord, *, actor: Actor) -> PendingChangeRecord:
+    """Take the approval back; the change is as it was before."""
+    return move(
+        queue,
+        change,
+        _S.PENDING,
+        actor=actor,
+        why="the approval is withdrawn",
+        batch_id=None,
+        batch_title=None,
+        approved_by=None,
+        approved_username=None,
+        approved_at=None,
+    )
+
+
+def reject(
+    queue: QueueTransaction, change: PendingChangeRecord, reason: str, *, actor: Actor, batch: Batch | None = None
+) -> PendingChangeRecord:
+    """Refuse a change; with a batch, the change names that one from now on."""
+    joined = {} if batch is None else {"batch_id": batch.number, "batch_title": batch.title}
+    return move(
+        queue,
+        change,
+        _S.REJECTED,
+        actor=actor,
+        why=reason,
+        rejected_by=actor.id,
+        rejected_username=actor.username,
+        rejected_at=now_ts(),
+        reject_reason=reason,
+        applied_job_id=None,
+        **joined,
+    )
+
+
+def is_reserved(change: PendingChangeRecord, token: str | None) -> bool:
+    """Whether the job with this token holds the change."""
+    return change.status is _S.APPLYING and change.applied_job_id == token
+
+
+def reserve(queue: QueueTransaction, change: PendingChangeRecord, token: str | None) -> PendingChangeRecord:
+    """Lock an approved change for a job; the same job gets it again as it is.
+
+    Raises:
+        ChangeStateError: it is not approved, or another job holds it.
+    """
+    if is_reserved(change, token):
+        return change
+    if change.status is _S.APPLYING:
+        raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
+    check_change_status(change, _S.APPROVED)
+    return move(queue, change, _S.APPLYING, actor=REFSYNC, applied_job_id=token)
+
+
+def release(queue: QueueTransaction, change: PendingChangeRecord, *, why: str) -> PendingChangeRecord:
+    """Unlock a change without having applied it."""
+    return move(queue, change, _S.APPROVED, actor=REFSYNC, why=why, applied_job_id=None)
+
+
+def apply(
+    queue: QueueTransaction, change: PendingChangeRecord, *, actor: Actor, token: str | None, commit: str | None = None
+) -> PendingChangeRecord:
+    """Mark a change as landed.
+
+    Raises:
+        ChangeStateError: it is neither approved nor reserved, or another job holds it.
+    """
+    if change.status is _S.APPLYING and change.applied_job_id != token:
+        raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
+    return move(
+        queue,
+        change,
+        _S.APPLIED,
+        actor=actor,
+        why=None if commit is None else f"landed in {commit}",
+        applied_by=actor.id,
+        applied_username=actor.username,
+        applied_at=now_ts(),
+        applied_job_id=token,
+        commit=commit,
+    )
+
+
+def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, actor: Actor) -> None:
+    """Remove changes; their history says who did."""
+    queue.remove([change.change_id for change in changes])
+    for change in changes:
+        note(queue, change, None, actor=actor, why="purged")
+    for number in sorted({change.batch_id for change in changes if change.batch_id is not None}):
+        close_if_left(queue, number)
+
+
+def new_token() -> str:
+    """A reservation token, unique in the world."""
+    return uuid.uuid4().hex
+
+
+def split_off(
+    queue: QueueTransaction,
+    batch: Batch,
+    changes: Sequence[PendingChangeRecord],
+    *,
+    state: BatchState,
+    reason: str | None,
+    repository: str | None = None,
+) -> BatchSplitInfo:
+    """Give approved changes of a batch a new batch of their own, with the same title and times."""
+    new = queue.add_batch(
+        batch.model_copy(
+            update={
+                "state": state,
+                "repository": repository,
+                "job": None if state is BatchState.open else new_token(),
+                "reason": reason,
+                "base_commit": None,
+                "commit": None,
+                "split_from": batch.number,
+            }
+        )
+    )
+    for change in changes:
+        moved = change.model_copy(update={"batch_id": new.number, "updated_at": now_ts()})
+        queue.save([moved])
+        why = f"split off from batch {batch.number}" + (f": {reason}" if reason else "")
+        note(queue, change, moved, actor=REFSYNC, why=why)
+    return BatchSplitInfo(
+        original_batch_id=batch.number,
+        new_batch_id=new.number,
+        reassigned_change_ids=[change.change_id for change in changes],
+    )
+
+
+def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None:
+    """See that a batch does not mix applied and open changes, after one of its changes has moved.
+
+    What is still approved beside applied changes gets a batch of its own; a batch of which nothing is open has
+    landed.
+    """
+    batch = None if number is None else queue.batch(number)
+    if batch is None or batch.state in (BatchState.landed, BatchState.abandoned):
+        return None
+    members = queue.changes_of_batch(batch.number)
+    by_status = {status: [change for change in members if change.status is status] for status in _S}
+    if not by_status[_S.APPLIED]:
+        close_if_left(queue, batch.number)
+        return None
+    _end_or_fix(queue, batch, still_applying=bool(by_status[_S.APPLYING]))
+    if not by_status[_S.APPROVED]:
+        return None
+    state = BatchState.sealed if batch.state is BatchState.proposed else batch.state
+    return split_off(
+        queue, batch, by_status[_S.APPROVED], state=state, reason=batch.reason, repository=batch.repository
+    )
+
+
+def close_if_left(queue: QueueTransaction, number: int) -> None:
+    """End an open batch that has lost its last approval, so that no empty one is listed."""
+    batch = queue.batch(number)
+    if batch is None or batch.state is not BatchState.open:
+        return
+    if queue.categories_of_batch(number) or queue.changes_of_batch(number, {_S.APPLYING, _S.APPLIED}):
+        return
+    if queue.is_referred_to(number):
+        reason = "nothing left: every approval was withdrawn or refused"
+        queue.save_batch(batch.model_copy(update={"state": BatchState.abandoned, "reason": reason}))
+    else:
+        queue.remove_batch(number)
+
+
+def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) -> None:
+    if not still_applying:
+        queue.save_batch(
+            batch.model_copy(update={"state": BatchState.landed, "reason": None, "landed_at": time.time()})
+        )
+    elif batch.state is BatchState.open:  # no further approval may join what is applied in part
+        queue.save_batch(
+            batch.model_copy(update={"state": BatchState.sealed, "job": new_token(), "sealed_at": time.time()})
+        )
+
+
+def _submission(change: PendingChangeRecord) -> ChangeEvent:
+    return ChangeEvent(
+        at=change.requested_at,
+        to_status=change.status,
+        why=change.notes,
+        by=change.requested_by,
+        username=change.requested_username,
+        os_user=change.os_user,
+        batch_id=change.batch_id,
+    )

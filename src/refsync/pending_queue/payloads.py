@@ -1,0 +1,199 @@
+"""What people hand in, checked before the queue takes it. Does no I/O."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from refsync.errors import ModelNameError, PayloadError, RequestError
+
+MAX_NAME_LENGTH = 255
+MAX_LINE_LENGTH = 1000
+MAX_TEXT_LENGTH = 65_536
+MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+
+# Control characters, line and paragraph separators, lone surrogates: what can end a line or cannot be written.
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
+
+
+def check_model_name(name: object) -> str:
+    """The name, if a model may be called so: 1 to 255 characters, on one line, not blank.
+
+    Raises:
+        ModelNameError: it may not.
+    """
+    try:
+        return check_line("model name", name, limit=MAX_NAME_LENGTH)
+    except RequestError as error:
+        raise ModelNameError(str(error)) from None
+
+
+def check_line(what: str, text: object, *, limit: int = MAX_LINE_LENGTH) -> str:
+    """The text, if it is one line that says something.
+
+    Args:
+        what: what the text is, for the refusal.
+        text: as handed in.
+        limit: the longest allowed, in characters.
+
+    Raises:
+        RequestError: it is not a string, blank, too long, or has control characters or line ends.
+    """
+    if not isinstance(text, str):
+        raise RequestError(f"{what}: expected text, got {type(text).__name__}")
+    if not text.strip():
+        raise RequestError(f"{what} is empty; give one")
+    if len(text) > limit:
+        raise RequestError(f"{what} has {len(text)} characters; at most {limit} are allowed")
+    for place, character in enumerate(text, start=1):
+        if unicodedata.category(character) in _UNPRINTABLE:
+            raise RequestError(
+                f"{what} has a control character or line end, U+{ord(character):04X} at {place}; leave it out"
+            )
+    return text
+
+
+def check_text(what: str, text: object) -> str | None:
+    """The text of several lines, or ``None``.
+
+    Raises:
+        RequestError: it is not a string, too long, or has a NUL or a lone surrogate.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise RequestError(f"{what}: expected text, got {type(text).__name__}")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise RequestError(f"{what} has {len(text)} characters; at most {MAX_TEXT_LENGTH} are allowed")
+    if "\0" in text or any(unicodedata.category(character) == "Cs" for character in text):
+        raise RequestError(f"{what} has a NUL or a lone surrogate; leave it out")
+    return text
+
+
+def check_reason(what: str, text: object) -> str:
+    """A text of several lines that says something.
+
+    Raises:
+        RequestError: it is blank, or refused by ``check_text``.
+    """
+    checked = check_text(what, text)
+    if checked is None or not checked.strip():
+        raise RequestError(f"{what} is empty; give one")
+    return checked
+
+
+def check_page(offset: int, limit: int | None) -> None:
+    """Refuse a page that cannot be.
+
+    Raises:
+        RequestError: the offset or the limit is negative.
+    """
+    for name, value in (("offset", offset), ("limit", limit)):
+        if value is not None and value < 0:
+            raise RequestError(f"{name} is {value}; give 0 or more")
+
+
+def check_payload(payload: object, *, what: str = "payload") -> dict[str, Any]:
+    """A copy of the JSON object, if a category file can hold it.
+
+    Args:
+        payload: as handed in.
+        what: what it is, for the refusal.
+
+    Raises:
+        PayloadError: it is no object, holds something JSON has not (``NaN``, other types, keys that are no
+            strings, lone surrogates), is larger than 1 MiB or nested deeper than 64.
+    """
+    if not isinstance(payload, dict):
+        raise PayloadError(f"{what}: expected a JSON object, got {_json_name(payload)}")
+    for problem in _problems(payload):
+        raise PayloadError(f"{what}: {problem}")
+    copied: dict[str, Any] = json.loads(_serialised(payload, what))
+    return copied
+
+
+def parse_payload(text: bytes | str) -> dict[str, Any]:
+    """The JSON object in the text (UTF-8), checked as ``check_payload`` does.
+
+    Raises:
+        PayloadError: it is not UTF-8 or not JSON (with line and column), has a key twice, or is refused.
+    """
+    if len(text) > 16 * MAX_PAYLOAD_BYTES:  # whatever the white space: not worth parsing
+        raise PayloadError(f"payload: larger than {MAX_PAYLOAD_BYTES} bytes")
+    return check_payload(parse_json(text, what="payload"))
+
+
+def parse_json(text: bytes | str, *, what: str) -> Any:
+    """Strict JSON: UTF-8, no key twice in one object, no ``NaN`` or ``Infinity``.
+
+    Raises:
+        PayloadError: it is not; the text names what and where.
+    """
+    try:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        return json.loads(decoded, object_pairs_hook=_object_of(what), parse_constant=_refusal_of(what))
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"{what}: not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise PayloadError(f"{what}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise PayloadError(f"{what}: nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:  # an integer longer than Python will read
+        raise PayloadError(f"{what}: {error}") from None
+
+
+def _object_of(what: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in built:
+                raise PayloadError(f"{what}: the key {key!r} stands twice in one object; keep one of the two")
+            built[key] = value
+        return built
+
+    return build
+
+
+def _refusal_of(what: str) -> Callable[[str], NoReturn]:
+    def refuse(constant: str) -> NoReturn:
+        raise PayloadError(f"{what}: {constant} is not JSON; give a number or null")
+
+    return refuse
+
+
+def _problems(payload: dict[Any, Any]) -> Iterator[str]:
+    """What JSON cannot hold, first found first; goes no deeper than allowed, so that a cycle ends too."""
+    waiting: list[tuple[Any, int]] = [(payload, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, dict | list | tuple):
+            if depth > MAX_DEPTH:
+                yield f"nested deeper than {MAX_DEPTH} levels"
+                return
+            if isinstance(value, dict):
+                yield from (f"the key {key!r} is no string" for key in value if not isinstance(key, str))
+            waiting.extend((item, depth + 1) for item in (value.values() if isinstance(value, dict) else value))
+        elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+            yield f"{value} is not JSON; give a number or null"
+        elif not (value is None or isinstance(value, str | int | float)):
+            yield f"{type(value).__name__} is no JSON type"
+
+
+def _serialised(payload: dict[str, Any], what: str) -> bytes:
+    try:
+        text = json.dumps(payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise PayloadError(f"{what}: has a lone surrogate, which UTF-8 cannot hold; leave it out") from None
+    except ValueError as error:  # an integer longer than Python will write
+        raise PayloadError(f"{what}: {error}") from None
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise PayloadError(f"{what}: {len(text)} bytes as JSON; at most {MAX_PAYLOAD_BYTES} are allowed")
+    return text
+
+
+def _json_name(value: object) -> str:
+    names: dict[type, str] = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -1,0 +1,169 @@
+"""The tables of the queue store, and the ordered steps that bring an older store to them.
+
+Part of the store: with ``database`` and ``store`` all that knows SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+metadata = MetaData()
+
+_JSON = JSON(none_as_null=True)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+# Numbers come from here and not from the tables, so that a purge frees none and a refused call burns none.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("title", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("repository", Text),
+    Column("job", String(64), unique=True),
+    Column("reason", Text),
+    Column("base_commit", String(64)),
+    Column("commit", String(64)),
+    Column("split_from", BigInteger),
+    Column("opened_at", Float(53), nullable=False),
+    Column("last_approved_at", Float(53)),
+    Column("sealed_at", Float(53)),
+    Column("landed_at", Float(53)),
+)
+# The database itself refuses a second open batch.
+Index(
+    "one_open_batch",
+    batches.c.state,
+    unique=True,
+    sqlite_where=batches.c.state == "open",
+    postgresql_where=batches.c.state == "open",
+)
+Index("batches_by_state", batches.c.state)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("change_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("category", String(64), nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("payload", _JSON),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_username", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("notes", Text),
+    Column("batch_id", BigInteger, ForeignKey("batches.number"), index=True),
+    Column("batch_title", Text),
+    Column("approved_by", Text),
+    Column("approved_username", Text),
+    Column("approved_at", BigInteger),
+    Column("rejected_by", Text),
+    Column("rejected_username", Text),
+    Column("rejected_at", BigInteger),
+    Column("reject_reason", Text),
+    Column("applied_at", BigInteger),
+    Column("applied_by", Text),
+    Column("applied_username", Text),
+    Column("applied_job_id", Text),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("request_metadata", _JSON),
+    Column("related_models", _JSON),
+    Column("base", _JSON),
+    Column("base_known", Boolean, nullable=False),
+    Column("commit", String(64)),
+    Column("os_user", Text),
+    Column("unknown_fields", _JSON),  # what an import brought and this refsync has no field for
+)
+Index("changes_by_status", changes.c.status)
+Index("changes_by_model", changes.c.category, changes.c.model_name)
+
+# Append-only, and without a reference to the change: what was purged keeps its history.
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Integer, primary_key=True),
+    Column("change_id", BigInteger, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("from_status", String(32)),
+    Column("to_status", String(32)),
+    Column("why", Text),
+    Column("by", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("os_user", Text),
+    Column("batch_id", BigInteger),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("last_landed_commit", String(64)),
+    Column("last_landed_at", Float(53)),
+    Column("last_error", Text),
+    Column("last_error_at", Float(53)),
+    Column("last_pass_at", Float(53)),
+)
+
+# Entries of an import that are no changes to us, word for word.
+leftovers = Table(
+    "leftovers",
+    metadata,
+    Column("leftover_id", Integer, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+)
+
+
+def _create_all(connection: Connection) -> None:
+    metadata.create_all(connection)
+    connection.execute(insert(counters), [{"name": "change", "value": 0}, {"name": "batch", "value": 0}])
+    connection.execute(insert(schema_version).values(version=0))
+
+
+Step = Callable[[Connection], None]
+
+STEPS: tuple[Step, ...] = (_create_all,)
+"""Step n brings a store of version n to version n + 1; a new step is added at the end, none is ever changed."""
+
+
+def read_version(connection: Connection) -> int:
+    """The version of the store; 0 where it has no tables of ours yet."""
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    version: int = connection.execute(select(schema_version.c.version)).scalar_one()
+    return version
+
+
+def take_step(connection: Connection, version: int, step: Step) -> None:
+    """Bring a store of this version to the next one."""
+    step(connection)
+    connection.execute(update(schema_version).values(version=version + 1))

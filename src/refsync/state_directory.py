@@ -1,0 +1,167 @@
+"""The state directory: its folders and their permissions, its locks, and the file that wakes the daemon.
+
+::
+
+    queue.db            the queue store
+    pass.lock           held during a pass
+    daemon.lock         held by the daemon as long as it lives; names it
+    wake/wake           touched to wake the daemon; a folder of its own, so that the store's traffic does not
+    <repository>/meta/  metadata, see refsync.metadata.manager
+
+It belongs to one group: setgid folders that others cannot enter, so that an operator in the group uses the
+command line as themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock
+
+from refsync.errors import AlreadyRunningError, StateDirectoryError
+
+FOLDER_MODE = 0o2770
+FILE_MODE = 0o660
+# `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class DaemonIdentity:
+    """The daemon that serves a state directory; ``since`` in Unix seconds."""
+
+    pid: int
+    user: str
+    since: float
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """A prepared state directory; see :func:`prepare`."""
+
+    path: Path
+
+    @property
+    def wake_file(self) -> Path:
+        """The file whose touch wakes the daemon."""
+        return self.path / "wake" / "wake"
+
+    def repository_folder(self, name: str) -> Path:
+        """Where a repository's metadata lives; created when first asked for."""
+        return _make_folder(self.path / name)
+
+    def wake(self) -> None:
+        """Wake the daemon; harmless without one."""
+        with contextlib.suppress(OSError, StateDirectoryError):  # the daemon's timers find the work, too
+            with _open_shared(self.wake_file) as handle:
+                handle.write(b"\n")
+
+    def pass_lock(self) -> FileLock:
+        """The lock of one pass: blocking, ended with its process."""
+        return FileLock(self.path / "pass.lock", mode=FILE_MODE)
+
+    @contextlib.contextmanager
+    def serve(self) -> Iterator[None]:
+        """Hold the directory as its daemon.
+
+        Raises:
+            AlreadyRunningError: another daemon does; the text says who.
+        """
+        with _open_shared(self.path / "daemon.lock") as handle:
+            if not _lock_within(handle, fcntl.LOCK_EX, _PATIENCE_SECONDS):
+                raise AlreadyRunningError(f"{self.path}: {_describe(self.daemon())} serves this state directory")
+            handle.truncate()
+            handle.write(json.dumps({"pid": os.getpid(), "user": _user(), "since": time.time()}).encode())
+            handle.flush()
+            yield
+
+    def daemon(self) -> DaemonIdentity | None:
+        """The daemon that serves this directory now, ``None`` if there is none."""
+        try:
+            with (self.path / "daemon.lock").open("rb") as handle:
+                if _lock_within(handle, fcntl.LOCK_SH, 0.0):
+                    return None
+                return DaemonIdentity(**json.loads(handle.read()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):  # it is just writing its name
+            return DaemonIdentity(0, "?", time.time())
+
+
+def prepare(path: Path) -> StateDirectory:
+    """Create what is missing of a state directory.
+
+    Raises:
+        StateDirectoryError: it cannot be created or written.
+    """
+    try:
+        _make_folder(path)
+        _make_folder(path / "wake")
+    except OSError as problem:
+        raise StateDirectoryError(
+            f"{path}: {problem.strerror or problem}; create the state directory for this user or correct "
+            "`state_directory`"
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StateDirectoryError(
+            f"{path}: {_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
+        )
+    return StateDirectory(path)
+
+
+def _make_folder(path: Path) -> Path:
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+    return path
+
+
+def _open_shared(path: Path) -> BinaryIO:
+    """Open a file of the group for reading and writing, creating it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except OSError as problem:
+        raise StateDirectoryError(f"{path}: {problem.strerror}; is the state directory this group's?") from None
+    handle = os.fdopen(descriptor, "r+b")
+    with contextlib.suppress(PermissionError):  # another member of the group made it, with this mode
+        os.fchmod(descriptor, FILE_MODE)
+    return handle
+
+
+def _lock_within(handle: BinaryIO, kind: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+
+
+def _describe(daemon: DaemonIdentity | None) -> str:
+    return f"a refsync daemon (process {daemon.pid}, user {daemon.user})" if daemon else "another refsync daemon"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return str(os.getuid())
+
+
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,1 @@
+"""The story of a batch: plan, apply, publish, land."""

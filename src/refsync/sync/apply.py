@@ -1,0 +1,139 @@
+"""A batch and the tip of the target branch -> one commit in the object database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
+from refsync.clone.repository import Repository
+from refsync.clone.worktree import local_edits
+from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.errors import DocumentError
+from refsync.metadata.models import OperationType
+from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.sync.plan import BatchPlan, Model, Observed, Record, Stamp
+from refsync.sync.reference import ReferenceRepository
+
+Read = Callable[[str], bytes | None]
+"""Gives a file's bytes by its path, ``None`` where there is no file; raises DocumentError for what is no file."""
+
+
+def observe(
+    clone: Repository,
+    reference: ReferenceRepository,
+    read: Read,
+    changes: Iterable[PendingChangeRecord],
+    awaited: Mapping[Model, int],
+) -> Observed:
+    """Find what the plan for these changes needs: the files they touch, as ``read`` gives them and in the work tree."""
+    files = {
+        change.category: path for change in changes if (path := reference.written_file(change.category)) is not None
+    }
+    paths = sorted(set(files.values()))
+    return Observed(
+        files=files,
+        documents={path: _document(read, path) for path in paths},
+        edited=frozenset(local_edits(clone, paths)),
+        awaited=awaited,
+    )
+
+
+def _document(read: Read, path: str) -> Mapping[str, Record] | DocumentError:
+    try:
+        content = read(path)
+        if content is None:
+            return {}
+        check_editable(content)
+        return read_records(content)
+    except DocumentError as problem:
+        return problem
+
+
+def content_at(clone: Repository, commit: str, path: str) -> bytes | None:
+    """A file's bytes in a commit; ``None`` where there is no file.
+
+    Raises:
+        DocumentError: there is something else than a plain file.
+    """
+    found = clone.file_at(commit, path)
+    if found is None:
+        return None
+    if not found.is_regular:
+        raise DocumentError("it is a symbolic link or a folder, not a plain file")
+    return clone.read_blob(found.blob)
+
+
+def reader(clone: Repository, commit: str) -> Read:
+    """Reads the files of a commit."""
+    return lambda path: content_at(clone, commit, path)
+
+
+def edited_files(read: Read, plan: BatchPlan) -> dict[str, bytes]:
+    """The whole new content of each file that the plan edits; files whose bytes stay are left out."""
+    edited: dict[str, bytes] = {}
+    for path, edits in plan.edits.items():
+        before = read(path)
+        if before is None:
+            edited[path] = new_document({model: record for model, record in edits.items() if record is not None})
+        elif (after := edit_records(before, edits)) != before:
+            edited[path] = after
+    return edited
+
+
+def build(
+    clone: Repository,
+    reference: ReferenceRepository,
+    tip: str,
+    batch: Batch,
+    plan: BatchPlan,
+    changes: Sequence[PendingChangeRecord],
+) -> str | None:
+    """Build the batch's commit on the tip; ``None`` where nothing would change."""
+    files = edited_files(reader(clone, tip), plan)
+    if not files:
+        return None
+    written = set(plan.written)
+    message = batch_message(batch, [change for change in changes if change.change_id in written])
+    return build_commit(clone, tip, files, message=message, author=reference.author)
+
+
+def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
+    """The commit message of a batch with these changes."""
+    requesters = (Person(change.requested_by, change.requested_username) for change in changes)
+    approvers = (Person(change.approved_by or "", change.approved_username or "") for change in changes)
+    return render_message(
+        BatchCommit(
+            title=batch.title,
+            job=batch.job or "",
+            batch=batch.number,
+            changes=tuple(
+                ChangeLine(change.change_id, str(change.operation), change.category.value, change.model_name)
+                for change in changes
+            ),
+            requested_by=tuple(dict.fromkeys(requesters)),
+            approved_by=tuple(dict.fromkeys(approvers)),
+        )
+    )
+
+
+def stamp_for(reference: ReferenceRepository) -> Stamp | None:
+    """What writes provenance into the records of a repository, ``None`` where it wants none.
+
+    Times are those of the approval, so that building a batch again gives the same bytes.
+    """
+    if not reference.stamp_records:
+        return None
+    records = reference.metadata.model_metadata
+
+    def stamp(change: PendingChangeRecord, wanted: Record, current: Record | None) -> Record:
+        stamped = dict(wanted)
+        records.stamp(
+            stamped,
+            existing=current,
+            operation=OperationType(change.operation.value),
+            at=change.approved_at or change.requested_at,
+            by=change.requested_username,
+        )
+        return stamped
+
+    return stamp

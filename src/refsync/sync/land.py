@@ -1,0 +1,74 @@
+"""What landed: which batches did, and what their commits and all others did to the reference."""
+
+from __future__ import annotations
+
+from loguru import logger
+
+from refsync.clone.commits import parse_message
+from refsync.clone.repository import Repository
+from refsync.pending_queue.models import REFSYNC, Batch, PendingChangeStatus
+from refsync.pending_queue.service import PendingQueueService
+from refsync.sync.reference import LandedBatch, Progress, ReferenceRepository
+
+
+def find_landed_commit(clone: Repository, batch: Batch, tip: str) -> str | None:
+    """The commit by which a batch landed, ``None`` where git knows of none.
+
+    The commit that was built, if the branch contains it; else the first-parent commit since that carries
+    the batch's reservation token (a person may have amended ours) and touches the same files.
+    """
+    if batch.commit is None or batch.base_commit is None:
+        return None
+    if clone.contains(batch.commit, tip):
+        return batch.commit
+    if not clone.contains(batch.base_commit, tip):
+        return None
+    touched = {file.path for file in clone.first_parent_history(batch.base_commit, batch.commit)[-1].files}
+    for landed in clone.first_parent_history(batch.base_commit, tip):
+        parsed = parse_message(landed.message)
+        if parsed and parsed.job == batch.job and touched <= {file.path for file in landed.files}:
+            return landed.sha
+    return None
+
+
+def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch, tip: str) -> LandedBatch | None:
+    """Ask git what became of a batch that a dead process left reserved: applied if it landed, else released."""
+    if commit := find_landed_commit(clone, batch, tip):
+        return mark_landed(queue, batch, commit)
+    reserved = [
+        change for change in queue.changes_of_batch(batch.number) if change.status == PendingChangeStatus.APPLYING
+    ]
+    if reserved:
+        logger.warning(
+            "batch {}: its {} reserved changes did not land; they are tried again", batch.number, len(reserved)
+        )
+        queue.release_batch(batch.number)
+    return None
+
+
+def mark_landed(queue: PendingQueueService, batch: Batch, commit: str | None) -> LandedBatch:
+    """Turn the batch's changes into applied ones."""
+    applied = queue.land_batch(batch.number, commit=commit, applied_by=REFSYNC)
+    ids = [change.change_id for change in applied]
+    logger.info(
+        "batch {}: landed {} changes {} as {}",
+        batch.number,
+        len(ids),
+        ids,
+        commit[:12] if commit else "what is there already",
+    )
+    return LandedBatch(batch.number, commit, ids)
+
+
+def record_landed(clone: Repository, reference: ReferenceRepository, tip: str, progress: Progress | None = None) -> int:
+    """Record what every commit since the last recorded one did; returns the number of operations."""
+    recorded = reference.recorder.record(clone, tip, progress=progress)
+    if recorded.commits:
+        logger.info(
+            "{}: recorded {} operations of {} commits up to {}",
+            reference.name,
+            len(recorded.operations),
+            recorded.commits,
+            tip[:12],
+        )
+    return len(recorded.operations)

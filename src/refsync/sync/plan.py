@@ -1,0 +1,194 @@
+"""What was observed -> what to do. Pure: no I/O, no clock, no log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.documents.merge import MISSING as ABSENT_FIELD
+from refsync.documents.merge import FieldConflict, MergeConflict, describe_conflict, merge_record, same_record
+from refsync.errors import DocumentError
+from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
+
+Record = dict[str, Any]
+Model = tuple[MODEL_REFERENCE_CATEGORY, str]
+Stamp = Callable[[PendingChangeRecord, Record, Record | None], Record]
+"""Gives the record of a change (change, record to write, record there now) with its stamps."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the plan needs to know of the world.
+
+    Attributes:
+        files: category to the path that its changes edit; a category that is not there is held nowhere.
+        documents: path to its records at the tip (empty for a file that does not exist yet), or why it
+            cannot be edited.
+        edited: paths with a person's uncommitted edits in the work tree.
+        awaited: model to the number of an earlier batch that touches it and has not landed.
+    """
+
+    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
+    documents: Mapping[str, Mapping[str, Record] | DocumentError]
+    edited: Collection[str] = ()
+    awaited: Mapping[Model, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A change that cannot go on, and why: one line."""
+
+    change_id: int
+    reason: str
+
+
+@dataclass
+class BatchPlan:
+    """What to do with the changes of one batch.
+
+    Attributes:
+        edits: path to model to the record to write, or ``None`` to remove it; only what differs.
+        written: ids of the changes that the commit carries.
+        done: ids of the changes that ask for what is there already.
+        conflicts: the changes to reject.
+        waiting: the changes that have to wait for a person or for an earlier batch.
+    """
+
+    edits: dict[str, dict[str, Record | None]] = field(default_factory=dict)
+    written: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    conflicts: list[Refusal] = field(default_factory=list)
+    waiting: list[Refusal] = field(default_factory=list)
+
+
+class _Conflict(Exception):
+    """The change cannot be applied to what is there; carries the reason."""
+
+
+def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp: Stamp | None = None) -> BatchPlan:
+    """Decide each change in order, later ones on top of what earlier ones leave.
+
+    Args:
+        changes: the batch's approved changes, ascending by id.
+        observed: the world at the tip of the target branch.
+        stamp: writes provenance into records, where the repository wants it.
+    """
+    plan = BatchPlan()
+    now: dict[str, dict[str, Record | None]] = {}
+    for change in changes:
+        if reason := _must_wait(change, observed):
+            plan.waiting.append(Refusal(change.change_id, reason))
+            continue
+        path = observed.files[change.category]
+        before = _records(observed, path)
+        touched = now.setdefault(path, {})
+        current = touched[change.model_name] if change.model_name in touched else before.get(change.model_name)
+        try:
+            wanted = _decide(change, current)
+            if wanted is current:
+                plan.done.append(change.change_id)
+                continue
+            touched[change.model_name] = _stamped(stamp, change, wanted, current)
+            plan.written.append(change.change_id)
+        except _Conflict as conflict:
+            plan.conflicts.append(Refusal(change.change_id, str(conflict)))
+    plan.edits = _net_edits(now, observed)
+    return plan
+
+
+def _net_edits(
+    now: Mapping[str, Mapping[str, Record | None]], observed: Observed
+) -> dict[str, dict[str, Record | None]]:
+    """What is left to write when changes of one batch cancelled each other."""
+    edits: dict[str, dict[str, Record | None]] = {}
+    for path, touched in now.items():
+        before = _records(observed, path)
+        for model, record in touched.items():
+            if record is not before.get(model):
+                edits.setdefault(path, {})[model] = record
+    return edits
+
+
+def _records(observed: Observed, path: str) -> Mapping[str, Record]:
+    document = observed.documents[path]
+    assert not isinstance(document, DocumentError)  # such changes wait
+    return document
+
+
+def _must_wait(change: PendingChangeRecord, observed: Observed) -> str | None:
+    path = observed.files.get(change.category)
+    if path is None:
+        return f"no repository of the config holds {change.category}; add the category to one, then: refsync sync"
+    document = observed.documents[path]
+    if isinstance(document, DocumentError):
+        return f"{path} cannot be edited safely: {document}; mend and commit it"
+    if path in observed.edited:
+        return f"{path} has local edits in the clone; commit or undo them"
+    awaited = observed.awaited.get((change.category, change.model_name))
+    return f"batch {awaited} touches {change.model_name!r} too and has not landed" if awaited else None
+
+
+def _decide(change: PendingChangeRecord, current: Record | None) -> Record | None:
+    """The record that the change leaves, ``None`` for none; ``current`` itself where there is nothing to do."""
+    match AuditOperation(change.operation):
+        case AuditOperation.CREATE:
+            return _create(change, current)
+        case AuditOperation.UPDATE:
+            return _update(change, current)
+        case AuditOperation.DELETE:
+            return _delete(change, current)
+
+
+def _create(change: PendingChangeRecord, current: Record | None) -> Record:
+    payload = change.payload or {}
+    if current is None:
+        return payload
+    if same_record(current, payload):
+        return current
+    raise _Conflict(f"{_name(change)} exists already with another record: {_differing(payload, current)}")
+
+
+def _update(change: PendingChangeRecord, current: Record | None) -> Record:
+    payload = change.payload or {}
+    if current is None:
+        raise _Conflict(f"{_name(change)} does not exist (any more), so it cannot be updated")
+    if same_record(current, payload):
+        return current
+    base = change.base if change.base_known and change.base is not None else current
+    merged = merge_record(base, current, payload)
+    if isinstance(merged, MergeConflict):
+        raise _Conflict(f"{_name(change)} has changed meanwhile: {describe_conflict(merged)}")
+    return current if same_record(current, merged) else merged
+
+
+def _delete(change: PendingChangeRecord, current: Record | None) -> Record | None:
+    if current is None:
+        return None
+    if change.base_known and change.base is not None and not same_record(change.base, current):
+        raise _Conflict(f"{_name(change)} has changed meanwhile: {_differing(change.base, current)}")
+    return None
+
+
+def _name(change: PendingChangeRecord) -> str:
+    return f"{change.category} {change.model_name!r}"
+
+
+def _differing(theirs: Record, current: Record) -> str:
+    """The fields in which two records differ, with both values, as a conflict shows them."""
+    fields = tuple(
+        FieldConflict((key,), theirs.get(key, ABSENT_FIELD), current.get(key, ABSENT_FIELD), ABSENT_FIELD)
+        for key in dict.fromkeys([*theirs, *current])
+        if not same_record({"": theirs.get(key, ABSENT_FIELD)}, {"": current.get(key, ABSENT_FIELD)})
+    )
+    return describe_conflict(MergeConflict(fields))
+
+
+def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, current: Record | None) -> Any:
+    if stamp is None or wanted is None:
+        return wanted
+    try:
+        return stamp(change, wanted, current)
+    except Exception as problem:  # a handler of the operator's own: its error refuses this change only
+        raise _Conflict(f"{_name(change)}: the metadata handler failed: {problem!r}") from problem

@@ -1,0 +1,120 @@
+"""A reference repository, as a pass sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
+from refsync.metadata.manager import MetadataManager
+from refsync.metadata.recorder import Recorder
+
+Record = dict[str, Any]
+CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ReferenceRepository:
+    """One clone with its categories, and where what landed in it is recorded.
+
+    ``files`` gives each category's paths in the clone, by format; ``format`` is the one that changes are
+    written in; ``author`` is ``Name <mail>``.
+    """
+
+    name: str
+    path: Path
+    branch: str
+    format: CanonicalFormat
+    files: CategoryFiles
+    metadata: MetadataManager
+    recorder: Recorder
+    author: str = "refsync <refsync@localhost>"
+    stamp_records: bool = False
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+    def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
+        """The file that changes of a category edit; ``None`` where the repository does not hold it."""
+        return self.files.get(category, {}).get(self.written_format(category))
+
+    def written_format(self, category: MODEL_REFERENCE_CATEGORY) -> CanonicalFormat:
+        """The format that changes of a category are written in: v2 where the category has no other."""
+        return self.format if self.format in self.files.get(category, {}) else CanonicalFormat.v2
+
+
+@dataclass(frozen=True)
+class ApplySettings:
+    """When the open batch is sealed.
+
+    With ``approval``, once ``settle_seconds`` passed without another approval; with ``schedule``, when a
+    time of the schedule came since the last approval; with ``manual``, never by a pass. ``next_time`` gives
+    the schedule's first time after a given one, both in Unix seconds.
+    """
+
+    when: Literal["approval", "schedule", "manual"] = "approval"
+    settle_seconds: float = 0.0
+    next_time: Callable[[float], float] = lambda after: float("inf")
+
+
+@dataclass
+class RepositoryReport:
+    """What one pass found and did in one repository."""
+
+    name: str
+    tip: str | None = None
+    landed: list[LandedBatch] = field(default_factory=list)
+    rejected: list[RejectedChange] = field(default_factory=list)
+    held: list[HeldBatch] = field(default_factory=list)
+    recorded: int = 0
+    """Operations recorded in the metadata."""
+    problem: str | None = None
+    """Why nothing could be done at all, one line."""
+    temporary: bool = False
+    """Whether the problem may pass by itself."""
+
+
+@dataclass(frozen=True)
+class LandedBatch:
+    """A batch whose changes are applied; ``commit`` is ``None`` where there was nothing left to write."""
+
+    number: int
+    commit: str | None
+    change_ids: Sequence[int]
+
+
+@dataclass(frozen=True)
+class RejectedChange:
+    """A change that conflicts with what is there."""
+
+    change_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class HeldBatch:
+    """A batch that waits for a person."""
+
+    number: int
+    reason: str
+
+
+@dataclass
+class PassReport:
+    """What one pass did; ``settles_in`` seconds from now the open batch may be sealed (``None``: not by time)."""
+
+    repositories: list[RepositoryReport] = field(default_factory=list)
+    sealed: list[int] = field(default_factory=list)
+    settles_in: float | None = None
+
+    @property
+    def problems(self) -> list[RepositoryReport]:
+        """The repositories in which nothing could be done."""
+        return [report for report in self.repositories if report.problem]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is held and nothing failed."""
+        return not any(report.problem or report.held for report in self.repositories)

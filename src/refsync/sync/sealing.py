@@ -1,0 +1,58 @@
+"""When the open batch is sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from loguru import logger
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.pending_queue.models import REFSYNC, Actor, Batch, BatchState
+from refsync.pending_queue.service import PendingQueueService
+from refsync.sync.reference import ApplySettings, ReferenceRepository
+
+
+def seal_when_due(
+    queue: PendingQueueService, repositories: Sequence[ReferenceRepository], apply: ApplySettings
+) -> tuple[list[int], float | None]:
+    """Seal the open batch if its time has come.
+
+    Returns:
+        The numbers of the sealed batches, and the seconds until the open batch settles (``None``: not by time).
+    """
+    open_batches = queue.list_batches((BatchState.open,))
+    if not open_batches:
+        return [], None
+    wait = seconds_until_due(open_batches[0], apply, time.time())
+    if wait is None or wait > 0:
+        return [], wait
+    return [batch.number for batch in seal_now(queue, repositories)], None
+
+
+def seal_now(
+    queue: PendingQueueService, repositories: Sequence[ReferenceRepository], *, actor: Actor = REFSYNC
+) -> list[Batch]:
+    """Seal the open batch, whatever the settings say; one batch for each repository that it touches."""
+    sealed = queue.seal_open_batch(lambda category: holder_of(repositories, category), actor=actor)
+    for batch in sealed:
+        logger.info("batch {}: sealed for {}", batch.number, batch.repository)
+    return sealed
+
+
+def holder_of(repositories: Sequence[ReferenceRepository], category: MODEL_REFERENCE_CATEGORY) -> str | None:
+    """The name of the repository that holds a category, ``None`` where none does."""
+    return next((each.name for each in repositories if each.written_file(category)), None)
+
+
+def seconds_until_due(batch: Batch, apply: ApplySettings, now: float) -> float | None:
+    """Seconds until the batch is to be sealed, 0 if it is due; ``None`` where no clock decides it.
+
+    A schedule counts from the last approval, so that a time that passed while no daemon ran is caught up.
+    """
+    approved_at = batch.last_approved_at or batch.opened_at or now
+    if apply.when == "approval":
+        return max(0.0, approved_at + apply.settle_seconds - now)
+    if apply.when == "schedule":
+        return max(0.0, apply.next_time(approved_at) - now)
+    return None

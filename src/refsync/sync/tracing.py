@@ -1,0 +1,69 @@
+"""Which commits of the target branch touched one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.clone.commits import parse_message
+from refsync.clone.history import LandedCommit
+from refsync.clone.repository import Repository
+from refsync.documents.json_document import read_records
+from refsync.documents.operations import operations_between
+from refsync.errors import DocumentError
+from refsync.sync.plan import Record
+from refsync.sync.reference import ReferenceRepository
+
+
+@dataclass(frozen=True)
+class ModelCommit:
+    """What one commit did to a model; people's names as the commit has them, times in Unix seconds."""
+
+    commit: str
+    committed_at: int
+    operation: str
+    subject: str
+    author: str
+    batch: int | None
+    requested_by: list[str]
+    approved_by: list[str]
+
+
+def trace_model(
+    reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, model: str
+) -> Iterator[ModelCommit]:
+    """The commits that created, updated or deleted a model, oldest first, by the first-parent history."""
+    path = reference.written_file(category)
+    before: Record | None = None
+    with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+        for commit in clone.first_parent_history(None, clone.tip()):
+            change = next((file for file in commit.files if file.path == path), None)
+            if change is None:
+                continue
+            try:
+                records = read_records(clone.read_blob(change.new_blob)) if change.new_blob else {}
+            except DocumentError:
+                continue  # the next valid version is compared with the last valid one
+            after = records.get(model)
+            for operation in operations_between(_only(model, before), _only(model, after)):
+                yield _told(commit, operation.kind)
+            before = after
+
+
+def _only(model: str, record: Record | None) -> Mapping[str, Record]:
+    return {} if record is None else {model: record}
+
+
+def _told(commit: LandedCommit, operation: str) -> ModelCommit:
+    batch = parse_message(commit.message)
+    return ModelCommit(
+        commit=commit.sha,
+        committed_at=commit.committed_at,
+        operation=operation,
+        subject=commit.message.split("\n", 1)[0],
+        author=commit.author,
+        batch=batch.batch if batch else None,
+        requested_by=[f"{person.username} <{person.id}>" for person in batch.requested_by] if batch else [],
+        approved_by=[f"{person.username} <{person.id}>" for person in batch.approved_by] if batch else [],
+    )

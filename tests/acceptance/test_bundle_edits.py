@@ -1,0 +1,189 @@
+"""The laws of editing on every valid version of every category file in both real references.
+
+Versions are the distinct blobs of ``*.json`` files at the root, over all commits. Of each image version three models are
+updated, one is created, and the first, the middle and the last are deleted; of each version of the large text file one
+of these edits is made, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refsync.documents.json_document import check_editable, edit_records, read_records
+from refsync.documents.values import same_value
+from refsync.errors import DocumentError
+from tests.support.repositories import clean_environment
+
+pytestmark = pytest.mark.bundles
+
+Record = dict[str, Any]
+SHARES = 4
+"""Parts that each walk is split in, so that it can be spread over cores."""
+
+
+@pytest.fixture(scope="module")
+def image_versions(image_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return _versions(image_bundle, tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def text_versions(text_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return _versions(text_bundle, tmp_path_factory.mktemp("text"))
+
+
+def test_both_histories_are_there_whole(image_versions: list[bytes], text_versions: list[bytes]) -> None:
+    assert len(image_versions) > 500
+    assert len(text_versions) > 300
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_version_of_the_image_files_is_updated_by_its_bytes(image_versions: list[bytes], share: int) -> None:
+    for data in image_versions[share::SHARES]:
+        _check_updates(data)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_version_of_the_image_files_takes_and_returns_a_new_model(
+    image_versions: list[bytes], share: int
+) -> None:
+    for data in image_versions[share::SHARES]:
+        _check_create(data)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_version_of_the_image_files_loses_a_model_by_whole_lines(image_versions: list[bytes], share: int) -> None:
+    for data in image_versions[share::SHARES]:
+        _check_deletes(data)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_version_of_the_text_file_keeps_the_laws(text_versions: list[bytes], share: int) -> None:
+    for data, check in zip(
+        text_versions[share::SHARES], cycle((_check_updates, _check_create, _check_deletes)), strict=False
+    ):
+        check(data, sparing=True)
+
+
+def test_a_canonical_dump_stays_one_after_any_update_or_create(image_versions: list[bytes]) -> None:
+    canonical = [data for data in image_versions if len(data) > 100_000 and _is_dump(data)]
+    assert len(canonical) > 90
+    for data in canonical[::4]:
+        records = read_records(data)
+        for name in list(records)[::30]:
+            shuffled = json.loads(json.dumps(records[name], sort_keys=True))
+            updated = edit_records(data, {name: shuffled | {"style": "é", "zz": {"new": [1]}}})
+            assert _is_dump(updated)
+            # taken out and put in again, it has its fields in the same order, nested ones too
+            again = edit_records(edit_records(data, {name: None}), {name: shuffled})
+            moved = {each: record for each, record in records.items() if each != name} | {name: records[name]}
+            assert again.rstrip() == json.dumps(moved, indent=4).encode()
+
+
+def test_a_version_that_cannot_be_edited_is_refused_with_its_place(image_bundle: Path, tmp_path: Path) -> None:
+    refused = [error for error in map(_refusal, _blobs(image_bundle, tmp_path)) if error]
+    assert len(refused) > 5
+    assert all(error.line and error.column for error in refused)
+    assert any("invalid JSON" in error.reason for error in refused)
+    assert any("not an object of models" in error.reason for error in refused)
+
+
+def _check_updates(data: bytes, *, sparing: bool = False) -> None:
+    records = read_records(data)
+    assert edit_records(data, records) == data
+    names = list(records)
+    for name in names[len(names) // 2 :][:1] if sparing else {*names[:1], *names[len(names) // 2 :][:1], *names[-1:]}:
+        wanted = _updated(records[name])
+        after = edit_records(data, {name: wanted})
+        assert same_value(read_records(after), records | {name: wanted})
+        removed, added = _changed_lines(data, after)
+        assert removed <= 2  # the changed line, and the one that gets a comma
+        assert added <= 3
+        if not sparing:
+            assert edit_records(after, {name: records[name]}) == data
+
+
+def _check_create(data: bytes, *, sparing: bool = False) -> None:
+    records = read_records(data)
+    like = next(reversed(records.values()), {"name": "x"})
+    after = edit_records(data, {"a new one": like})
+    assert same_value(read_records(after), records | {"a new one": like})
+    if records:
+        removed, _ = _changed_lines(data, after)
+        assert removed <= 1  # the one that gets a comma
+        assert edit_records(after, {"a new one": None}) == data
+
+
+def _check_deletes(data: bytes, *, sparing: bool = False) -> None:
+    records = read_records(data)
+    names = list(records)
+    places = {len(names) - 1} if sparing else {0, len(names) // 2, len(names) - 1}
+    for name in (names[place] for place in places if names):
+        after = edit_records(data, {name: None})
+        left = {each: record for each, record in records.items() if each != name}
+        assert same_value(read_records(after), left)
+        assert list(read_records(after)) == list(left)
+        removed, added = _changed_lines(data, after)
+        assert added == (1 if name == names[-1] and left else 0)  # the one that loses its comma
+        assert removed
+
+
+def _updated(record: Record) -> Record:
+    """The record with one field changed, at whatever depth, and one that no record has."""
+    key = next((key for key, value in record.items() if isinstance(value, str)), "name")
+    return {**record, key: f"{record.get(key)} – changed", "an unknown field": 1.50}
+
+
+def _changed_lines(before: bytes, after: bytes) -> tuple[int, int]:
+    """How many lines a diff takes away and adds, apart from what the ends of the files share."""
+    old, new = before.split(b"\n"), after.split(b"\n")
+    head = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    room = min(len(old), len(new)) - head
+    tail = next((i for i in range(room) if old[-1 - i] != new[-1 - i]), room)
+    old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+    steps = [step for step in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if step[0] != "equal"]
+    return sum(step[2] - step[1] for step in steps), sum(step[4] - step[3] for step in steps)
+
+
+def _is_dump(data: bytes) -> bool:
+    return data.rstrip(b"\n") == json.dumps(read_records(data), indent=4).encode()
+
+
+def _refusal(data: bytes) -> DocumentError | None:
+    try:
+        check_editable(data)
+    except DocumentError as error:
+        return error
+    return None
+
+
+def _versions(bundle: Path, folder: Path) -> list[bytes]:
+    return [data for data in _blobs(bundle, folder) if _refusal(data) is None]
+
+
+def _blobs(bundle: Path, folder: Path) -> Iterator[bytes]:
+    """Every distinct ``*.json`` at the root of any commit, by one stream of git."""
+    _git(folder, "clone", "-q", "--mirror", str(bundle), "clone")
+    clone = folder / "clone"
+    listing = _git(clone, "rev-list", "--all", "--objects").decode().splitlines()
+    ids = [line.split(" ", 1)[0] for line in listing if line.endswith(".json") and "/" not in line]
+    stream = _git(clone, "cat-file", "--batch", stdin="\n".join(ids).encode())
+    at = 0
+    for _ in ids:
+        end = stream.index(b"\n", at)
+        size = int(stream[at:end].rsplit(b" ", 1)[1])
+        yield stream[end + 1 : end + 1 + size]
+        at = end + size + 2
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=clean_environment(), input=stdin, capture_output=True, check=True
+    ).stdout

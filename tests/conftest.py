@@ -1,0 +1,31 @@
+"""What every test stands on: the real data where it is, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("refsync", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+settings.load_profile("refsync")
+
+
+def _bundle(name: str) -> Path:
+    """The bundle of a real reference repository; the test is skipped by name where there is none."""
+    root = Path(os.environ.get("REFSYNC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    path = root / name
+    if not path.exists():
+        pytest.skip(f"no {name}: set REFSYNC_TEST_DATA to the folder that holds it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def image_bundle() -> Path:
+    return _bundle("image-reference.bundle")
+
+
+@pytest.fixture(scope="session")
+def text_bundle() -> Path:
+    return _bundle("text-reference.bundle")

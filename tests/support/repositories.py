@@ -1,0 +1,105 @@
+"""A tiny vocabulary for real git repositories, so that tests read like sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+PERSON = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.org",
+}
+
+
+def git(folder: Path, *arguments: str, check: bool = True, **environment: str) -> str:
+    """What git prints, stripped; git knows nothing of this machine's own settings."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=clean_environment() | PERSON | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and done.returncode:
+        raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def clean_environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "REFSYNC_"))}
+    return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
+
+
+def dump(records: Mapping[str, Any]) -> bytes:
+    """The plainest category file: four spaces, one final newline."""
+    return (json.dumps(records, indent=4) + "\n").encode()
+
+
+class Clone:
+    """A work tree with a ``main`` branch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, files: Mapping[str, bytes | Mapping[str, Any]], message: str = "first") -> Clone:
+        path.mkdir(parents=True)
+        git(path, "init", "-q", "-b", "main")
+        clone = cls(path)
+        clone.configure()
+        clone.commit(files, message)
+        return clone
+
+    @classmethod
+    def of_bundle(cls, bundle: Path, path: Path) -> Clone:
+        git(bundle.parent, "clone", "-q", str(bundle), str(path))
+        clone = cls(path)
+        clone.configure()
+        return clone
+
+    def configure(self) -> None:
+        for key, value in (("user.name", "Ada"), ("user.email", "ada@example.org"), ("commit.gpgsign", "false")):
+            git(self.path, "config", key, value)
+
+    def write(self, name: str, content: bytes | Mapping[str, Any]) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else dump(content))
+
+    def commit(self, files: Mapping[str, bytes | Mapping[str, Any] | None], message: str = "by hand") -> str:
+        """Write (or, with ``None``, delete) the files and commit them as a person would."""
+        for name, content in files.items():
+            if content is None:
+                (self.path / name).unlink()
+            else:
+                self.write(name, content)
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", message)
+        return self.tip
+
+    @property
+    def tip(self) -> str:
+        return git(self.path, "rev-parse", "main")
+
+    @property
+    def status(self) -> str:
+        return git(self.path, "status", "--porcelain")
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def records(self, name: str) -> dict[str, Record]:
+        loaded: dict[str, Record] = json.loads(self.read(name))
+        return loaded
+
+    def numstat(self, commit: str = "HEAD") -> str:
+        return git(self.path, "show", "--numstat", "--format=", commit)
