@@ -10,6 +10,7 @@ from types import TracebackType
 
 from filelock import Timeout
 
+from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
 from refsync.config import Config, RepositorySettings, cron_trigger
 from refsync.metadata.manager import MetadataManager
@@ -18,9 +19,14 @@ from refsync.pending_queue.diffs import PendingChangeDiffService
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from refsync.state_directory import StateDirectory, prepare
+from refsync.sync.health import health_checks
 from refsync.sync.reconcile import Pass, reconcile
 from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
 from refsync.sync.submitting import ReferenceTips
+from refsync.sync.writing import OneChangeBatches
+
+OLDEST_PASS_IN_RESCANS = 3
+"""After how many rescan periods without a pass a backend's health check says so."""
 
 _LOCK_POLL_SECONDS = 0.5
 
@@ -52,15 +58,21 @@ class Application:
 
     @cached_property
     def backends(self) -> dict[str, GitBackend]:
-        """A reader for each repository, by its name."""
+        """A reader and writer for each repository, by its name."""
         ttl = int(self.config.cache.ttl_seconds) or None
+        oldest_pass = OLDEST_PASS_IN_RESCANS * self.config.watch.rescan_seconds
         return {
             each.name: GitBackend(
                 each.path,
                 each.files,
                 canonical_format=each.format,
+                mode=ReplicateMode.PRIMARY,
                 cache_ttl_seconds=ttl,
                 metadata=each.metadata,
+                write_path=OneChangeBatches(
+                    self.queue, each, run_pass=self.run_pass, between_passes=self.state.pass_lock
+                ),
+                health_checks=health_checks(each, self.queue, self.state, oldest_pass_seconds=oldest_pass),
             )
             for each in self.repositories
         }
@@ -102,6 +114,7 @@ class Application:
 
     @property
     def apply_settings(self) -> ApplySettings:
+        """When the open batch is sealed, as the config says."""
         settings = self.config.apply
 
         def next_time(after: float) -> float:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from refsync.errors import WatchError
@@ -47,10 +47,9 @@ def told() -> Told:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
-    process = psutil.Process()
-    before = threading.active_count(), process.num_fds()
+    before = threading.active_count(), len(os.listdir("/proc/self/fd"))
     yield
-    assert (threading.active_count(), process.num_fds()) == before
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
 
 
 def replace(path: Path, text: str) -> None:
@@ -215,10 +214,15 @@ with FolderWatcher(folders, lambda paths: tell(f"changed {len(paths)}"), on_resc
 """
 
 
-def watching(mode: WatchMode, *folders: Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+@contextmanager
+def watching(mode: WatchMode, *folders: Path, before: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
     command = [*before, sys.executable, "-c", WATCHING, mode, *map(str, folders)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_overflow_of_the_event_queue_asks_for_a_rescan(tmp_path: Path) -> None:
@@ -227,16 +231,15 @@ def test_an_overflow_of_the_event_queue_asks_for_a_rescan(tmp_path: Path) -> Non
         pytest.skip(f"the kernel queues {most} events: too many to fill")
     folder = tmp_path / "clone"
     folder.mkdir()
-    process = watching("inotify", folder)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "inotify\n"
-    process.send_signal(signal.SIGSTOP)
-    for number in range(most // 2 + 100):
-        os.close(os.open(folder / str(number), os.O_WRONLY | os.O_CREAT))
-    process.send_signal(signal.SIGCONT)
-    lines = iter(process.stdout.readline, "")
-    assert any("overflowed" in line for line in lines)
-    process.communicate("")
+    with watching("inotify", folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "inotify\n"
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        for number in range(most // 2 + 100):  # each is created and closed
+            os.close(os.open(folder / str(number), os.O_WRONLY | os.O_CREAT))
+        process.send_signal(signal.SIGCONT)
+        assert any("overflowed" in line for line in iter(process.stdout.readline, ""))
 
 
 FEW_WATCHES = ("unshare", "-Ur", "sh", "-c", 'echo 1 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh")
@@ -257,19 +260,19 @@ def test_a_full_watch_limit_falls_back_to_polling_and_says_so(tmp_path: Path, li
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    process = watching("auto", *folders, before=limit)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "polling\n"
-    (folders[1] / "here").touch()
-    assert process.stdout.readline() == "changed 1\n"
-    _, errors = process.communicate("\n")
+    with watching("auto", *folders, before=limit) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "polling\n"
+        (folders[1] / "here").touch()
+        assert process.stdout.readline() == "changed 1\n"
+        _, errors = process.communicate("\n")
     assert "polling every 1.0 s instead of inotify" in errors
     assert "raise fs.inotify.max_user_" in errors
 
 
 @pytest.mark.usefixtures("own_limits")
 def test_asking_for_inotify_where_its_limit_is_full_is_refused_with_advice(tmp_path: Path) -> None:
-    process = watching("inotify", tmp_path, before=NO_INSTANCES)
-    _, errors = process.communicate("")
+    with watching("inotify", tmp_path, before=NO_INSTANCES) as process:
+        _, errors = process.communicate("")
+        assert process.returncode == 1
     assert f"{WatchError.__name__}: cannot watch with inotify: the limit of inotify instances" in errors
-    assert process.returncode == 1

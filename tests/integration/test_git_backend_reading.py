@@ -11,21 +11,22 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from tests.support.backends import CATEGORY, Heard
-from tests.support.repositories import Clone, dump, git
 
 from refsync.backends.base import Category, ReplicateMode
 from refsync.backends.git_backend import GitBackend
 from refsync.categories import CanonicalFormat, Layout, canonical_format, default_files
 from refsync.errors import CloneError, ConfigError, DocumentError
+from tests.support.backends import CATEGORY, Heard
+from tests.support.repositories import Clone, dump, git
 
 LEGACY, V2 = CanonicalFormat.legacy, CanonicalFormat.v2
 RECORDS = {"Deliberate": {"nsfw": False, "files": [{"sha": "é"}]}, "Other": {}}
 FILE = "stable_diffusion.json"
+FilesOf = dict[Category, dict[CanonicalFormat, str]]
 
 
 def backend_of(clone: Clone, layout: Layout = Layout.upstream, **options: Any) -> GitBackend:
-    files = {category: default_files(layout, category) for category in Category}
+    files: FilesOf = {category: default_files(layout, category) for category in Category}
     return GitBackend(clone.path, files, canonical_format=canonical_format(layout), **options)
 
 
@@ -36,7 +37,7 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture
 def primary(tmp_path: Path) -> Clone:
-    files = {FILE: {"new": {}}, f"legacy/{FILE}": {"old": {}}, "lora.json": {"l": {}}}
+    files: dict[str, dict[str, Any]] = {FILE: {"new": {}}, f"legacy/{FILE}": {"old": {}}, "lora.json": {"l": {}}}
     return Clone.create(tmp_path / "primary", files)
 
 
@@ -72,6 +73,7 @@ def test_a_primary_clone_serves_v2_files_and_legacy_ones_beside_them(primary: Cl
 
 
 def test_every_category_is_a_key_and_what_the_clone_lacks_is_none(clone: Clone, log: list[str]) -> None:
+    clone.write("models.csv", b"name\n")
     backend = backend_of(clone)
     everything = backend.fetch_all_categories()
     assert list(everything) == list(Category) == list(backend.get_all_category_file_paths())
@@ -99,7 +101,9 @@ def test_a_copy_is_the_callers_own(clone: Clone) -> None:
     assert backend.get_record(CATEGORY, "Deliberate") == RECORDS["Deliberate"]
 
 
-@pytest.mark.parametrize("change", [lambda clone: clone.write(FILE, {"x": {}}), lambda clone: replace(clone, {"x": {}})])
+@pytest.mark.parametrize(
+    "change", [lambda clone: clone.write(FILE, {"x": {}}), lambda clone: replace(clone, {"x": {}})]
+)
 def test_a_change_on_disk_is_read_without_events(clone: Clone, change: Callable[[Clone], None]) -> None:
     backend = backend_of(clone)
     heard = Heard(backend)
@@ -145,8 +149,8 @@ def test_a_broken_file_leaves_the_last_good_data_in_service_visibly_stale(
     assert str(clone.path / FILE) in staleness.reason
     assert abs(staleness.since - time.time()) < 60
     assert backend.get_statistics()["v2"]["categories"][CATEGORY]["stale_reason"] == staleness.reason
-    assert len(log) == 2  # one for each cache
-    assert all(str(clone.path / FILE) in line for line in log)
+    assert len(log) == 1
+    assert str(clone.path / FILE) in log[0]
     clone.write(FILE, {"fixed": {}})
     assert backend.fetch_category(CATEGORY) == {"fixed": {}}
     assert backend.staleness(CATEGORY) is None
@@ -173,7 +177,7 @@ def test_who_forces_a_refresh_hears_what_is_wrong(clone: Clone, log: list[str]) 
         backend.get_legacy_json(CATEGORY, redownload=True)
     (clone.path / FILE).unlink()
     (clone.path / FILE).mkdir()
-    with pytest.raises(CloneError, match="cannot read .*: Is a directory; check"):
+    with pytest.raises(CloneError, match=r"cannot read .*: Is a directory; check"):
         backend.fetch_category(CATEGORY, force_refresh=True)
     assert log == []
 
@@ -195,7 +199,7 @@ def test_a_file_that_is_missing_for_a_moment_never_shows_as_missing(clone: Clone
     backend.warm_cache()
     content = clone.read(FILE)
     (clone.path / FILE).unlink()
-    back = threading.Timer(0.02, lambda: clone.write(FILE, content))
+    back = threading.Timer(0.05, lambda: clone.write(FILE, content))
     back.start()
     assert backend.fetch_category(CATEGORY) == RECORDS
     back.join()

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.integration.test_git_backend_reading import FILE, backend_of, replace
-from tests.support.backends import CATEGORY
-from tests.support.repositories import Clone, git
 
 from refsync.backends.base import Category
 from refsync.backends.git_backend import GitBackend
 from refsync.categories import Layout
 from refsync.file_events import WatchMode
+from tests.integration.test_git_backend_reading import FILE, backend_of, replace
+from tests.support.backends import CATEGORY
+from tests.support.repositories import Clone, git
 
 
 class Waiting:
@@ -31,6 +32,10 @@ class Waiting:
     def wait_until(self, ready: Callable[[list[Category]], bool]) -> None:
         with self._more:
             assert self._more.wait_for(lambda: ready(self.heard), timeout=10), self.heard
+
+
+def has_length(length: int, heard: list[Category]) -> bool:
+    return len(heard) == length
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_a_category_that_nobody_reads_is_told_at_each_change(clone: Clone) -> No
     with backend.watch():
         for count in (1, 2):
             replace(clone, {"n": {"number": count}})
-            waiting.wait_until(lambda heard, count=count: len(heard) == count)
+            waiting.wait_until(partial(has_length, count))
 
 
 def test_a_change_before_the_watch_began_is_noticed_when_it_begins(clone: Clone) -> None:

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.integration.test_git_backend_reading import FILE, backend_of
-from tests.support.backends import CATEGORY, Heard
-from tests.support.repositories import Clone
 
 from refsync.backends.base import Category, ReplicateMode
 from refsync.backends.git_backend import GitBackend
@@ -17,6 +14,9 @@ from refsync.categories import CanonicalFormat, Layout
 from refsync.errors import DocumentError, RequestError, UnknownCategoryError
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, OperationType
+from tests.integration.test_git_backend_reading import FILE, backend_of
+from tests.support.backends import CATEGORY, Heard
+from tests.support.repositories import Clone
 
 LEGACY, V2 = CanonicalFormat.legacy, CanonicalFormat.v2
 
@@ -94,9 +94,9 @@ def test_the_flags_tell_the_truth(
 
 def test_what_cannot_land_is_refused(clone: Clone) -> None:
     backend = backend_of(clone, mode=ReplicateMode.PRIMARY)
-    with pytest.raises(NotImplementedError, match="^GitBackend does not support write operations$"):
+    with pytest.raises(NotImplementedError, match=r"^GitBackend does not support write operations$"):
         backend.update_model(CATEGORY, "a", {})
-    with pytest.raises(NotImplementedError, match="^GitBackend does not support legacy write operations$"):
+    with pytest.raises(NotImplementedError, match=r"^GitBackend does not support legacy write operations$"):
         backend.delete_model_legacy(CATEGORY, "a")
 
 
@@ -185,5 +185,5 @@ def test_metadata_is_read_on_a_primary_that_has_it(clone: Clone, tmp_path: Path)
 def test_a_replica_has_no_metadata_even_if_handed_some(clone: Clone, tmp_path: Path) -> None:
     backend = backend_of(clone, metadata=MetadataManager(tmp_path / "state"))
     assert not backend.supports_metadata()
-    with pytest.raises(NotImplementedError, match="^GitBackend does not support metadata tracking$"):
+    with pytest.raises(NotImplementedError, match=r"^GitBackend does not support metadata tracking$"):
         backend.get_metadata(CATEGORY)

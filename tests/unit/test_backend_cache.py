@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.backends import CATEGORY, Clock, DictBackend, FileBackend, Heard
 
 from refsync.backends.base import Category, Data
 from refsync.categories import CanonicalFormat
+from tests.support.backends import CATEGORY, Clock, DictBackend, FileBackend, Heard
 
 DATA = {"Deliberate": {"nsfw": False}}
 

@@ -5,12 +5,12 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.support.backends import CATEGORY, DictBackend
 
 from refsync.backends.base import Category, Data
 from refsync.backends.single_flight import SingleFlight
+from tests.support.backends import CATEGORY, DictBackend
 
-DATA = {"Deliberate": {}}
+DATA: Data = {"Deliberate": {}}
 
 
 class Gate:

@@ -188,8 +188,8 @@ def test_adding_fields_and_removing_them_restores_the_file(
     data: st.DataObject, records: dict[str, Record], hand: Hand
 ) -> None:
     before = hand.document(records)
-    name = data.draw(st.sampled_from([each for each in records if records[each]] or [None]))
-    if name is not None:
+    name = data.draw(st.sampled_from(sorted(records)))
+    if records[name]:  # an empty one is written whole, and closed on the line it then starts on
         grown = data.draw(st.dictionaries(NAMES, VALUES, max_size=3)) | records[name]
         assert edit_records(edit_records(before, {name: grown}), {name: records[name]}) == before
 

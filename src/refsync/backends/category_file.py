@@ -12,7 +12,9 @@ from refsync.backends.file_state import FileState
 from refsync.documents.json_document import read_records
 from refsync.errors import CloneError, DocumentError
 
-_GRACE_SECONDS = 0.05
+# A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
+_BROKEN_GRACE_SECONDS = 0.05
+_MISSING_GRACE_SECONDS = 0.25
 _RETRY_SECONDS = 0.005
 
 Records = dict[str, dict[str, Any]]
@@ -41,7 +43,7 @@ def read_category_file(
     """Read a file of records.
 
     git and editors replace a file in steps: for a short while it is missing, empty or cut off. So what is wrong is
-    believed only if it is still so 50 ms later.
+    believed only if it is still so a moment later: 50 ms for what is broken, 250 ms for a missing file.
 
     Args:
         path: the file.
@@ -53,15 +55,17 @@ def read_category_file(
         BrokenFileError: it is no JSON object of objects.
         CloneError: it cannot be read.
     """
-    deadline = time.monotonic() + _GRACE_SECONDS
+    began = time.monotonic()
     while True:
         try:
             return _read(path, known_broken)
-        except (FileNotFoundError, BrokenFileError) as error:
-            known = known_missing if isinstance(error, FileNotFoundError) else error is known_broken
-            if known or time.monotonic() >= deadline:
+        except FileNotFoundError:
+            if known_missing or time.monotonic() - began >= _MISSING_GRACE_SECONDS:
                 raise
-            time.sleep(_RETRY_SECONDS)
+        except BrokenFileError as error:
+            if error is known_broken or time.monotonic() - began >= _BROKEN_GRACE_SECONDS:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 def _read(path: Path, known_broken: BrokenFileError | None) -> CategoryFile:

@@ -127,9 +127,9 @@ class GitBackend(ReplicaBackendBase):
         self._served_paths = self._legacy_paths | self._v2_paths
         self._all_paths = sorted({*self._legacy_paths.values(), *self._v2_paths.values()})
         self._broken: dict[Path, BrokenFileError] = {}
-        self._missing: set[Path] = set()
         self._refused_tables: set[Path] = set()
         self._seen: dict[Path, Observed] = {file: observe(file) for file in self._all_paths}
+        self._missing = {file for file, state in self._seen.items() if state is None}
 
     # Reading.
 
@@ -213,7 +213,7 @@ class GitBackend(ReplicaBackendBase):
         """Whether the file is a CSV one, which is not read."""
         if path.suffix.lower() != ".csv":
             return False
-        if path not in self._refused_tables:
+        if path not in self._refused_tables and path.exists():
             self._refused_tables.add(path)
             logger.warning("{} is not read: CSV category files are not supported", path)
         return True
@@ -231,6 +231,7 @@ class GitBackend(ReplicaBackendBase):
         for file in files.intersection(self._all_paths):
             self._seen[file] = observe(file)
             self._broken.pop(file, None)
+            self._missing.discard(file)
         touched = frozenset[Category]().union(*map(self.categories_of_path, files))
         changed = [category for category in Category if category in touched]
         for category in changed:

@@ -441,7 +441,7 @@ class ReplicaBackendBase(ModelReferenceBackend):
         """A failure is told once for each version of the file, not at each read."""
         failure = (str(error), repr(self._observe(cache, category)))
         with self._lock:
-            if cache.logged_failures.get(category) == failure:
+            if any(each.logged_failures.get(category) == failure for each in (self._v2, self._legacy)):
                 return
             cache.logged_failures[category] = failure
         logger.warning("{} cannot be loaded, {}: {}", category, consequence, error)

@@ -33,14 +33,6 @@ _SORTED_FROM = 4  # with fewer models an order by name may be chance
 _LIST_LIMIT = 250_000  # pairs of elements: beyond, looking for the least difference takes too long
 
 
-class Entry(NamedTuple):
-    """An item of a container as it shall be: the index of the item that it was, ``None`` for a new one."""
-
-    old: int | None
-    key: str | None
-    value: Any
-
-
 def replace_members(text: str, records: Mapping[str, Record], edits: Mapping[str, Record | None]) -> str:
     """The text of a document after edits; ``None`` removes a member.
 
@@ -82,12 +74,12 @@ class _Editor:
         if same_value(old, value):
             return self.text[item.value_start : item.end]
         if isinstance(old, dict) and isinstance(value, dict) and old and value:
-            return self._rebuild(item, self._members(old, value, path), path)
+            return self._rebuild_value(item, self._members(old, value, path), path)
         if isinstance(old, list) and isinstance(value, list) and old and value:
-            return self._rebuild(item, _elements(old, value), path)
+            return self._rebuild_value(item, _elements(old, value), path)
         return self.style.write(value, path, line, self.order)
 
-    def _rebuild(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
+    def _rebuild_value(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
         container = scan(self.text, item.value_start)
         write = partial(self._write_entry, container.items, path)
         return _rebuild(self.text, container, spacing(self.text, container), entries, self.style.gap, write)

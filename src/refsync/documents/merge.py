@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -75,9 +75,29 @@ def merge_record(
 
 def describe_conflict(conflict: MergeConflict, *, limit: int = 8) -> str:
     """One line for a person: each field with its three values, at most ``limit`` fields and then how many more."""
-    told = [_describe_field(field) for field in conflict.fields[:limit]]
-    more = len(conflict.fields) - len(told)
-    return "; ".join([*told, f"and {more} more"] if more else told)
+    return _enumerated([_describe_field(field) for field in conflict.fields], limit)
+
+
+def describe_difference(
+    one: Record, other: Record, *, words: tuple[str, str] = ("was", "is now"), limit: int = 8
+) -> str:
+    """One line for a person: each field in which two records differ, with its two values behind the two words."""
+    differing = _differences(_unstamped(one, STAMPS), _unstamped(other, STAMPS), ())
+    return _enumerated([_describe_values(path, words, values) for path, *values in differing], limit)
+
+
+def _differences(one: Record, other: Record, path: FieldPath) -> Iterator[tuple[FieldPath, Any, Any]]:
+    for key in [*one, *(key for key in other if key not in one)]:
+        here, there = one.get(key, MISSING), other.get(key, MISSING)
+        if isinstance(here, dict) and isinstance(there, dict):
+            yield from _differences(here, there, (*path, key))
+        elif not same_value(here, there):
+            yield (*path, key), here, there
+
+
+def _enumerated(fields: Sequence[str], limit: int) -> str:
+    more = len(fields) - limit
+    return "; ".join([*fields[:limit], f"and {more} more"] if more > 0 else fields)
 
 
 def _unstamped(record: Record, stamps: Collection[str]) -> Record:
@@ -109,9 +129,14 @@ def _merge_field(field: FieldConflict, conflicts: list[FieldConflict]) -> Any:
 
 
 def _describe_field(field: FieldConflict) -> str:
-    name = ".".join(_describe_key(key) for key in field.path)
-    values = (_describe_value(value) for value in (field.base, field.current, field.wanted))
-    return "{}: was {}, is now {}, wanted {}".format(name, *values)
+    return _describe_values(field.path, ("was", "is now", "wanted"), (field.base, field.current, field.wanted))
+
+
+def _describe_values(path: FieldPath, words: Sequence[str], values: Sequence[Any]) -> str:
+    name = ".".join(_describe_key(key) for key in path)
+    return f"{name}: " + ", ".join(
+        f"{word} {_describe_value(value)}" for word, value in zip(words, values, strict=True)
+    )
 
 
 def _describe_key(key: str) -> str:

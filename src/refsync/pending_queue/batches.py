@@ -20,7 +20,7 @@ from refsync.pending_queue.models import (
 )
 
 if TYPE_CHECKING:
-    from refsync.pending_queue.store import QueueTransaction
+    from refsync.pending_queue.transaction import QueueTransaction
 
 _KNOWN = frozenset(category.value for category in Category)
 _B = BatchState
@@ -47,6 +47,25 @@ def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[lis
     return route(queue, queue.save_batch(sealed), repository_of)
 
 
+def sealed_for(
+    queue: QueueTransaction, change: PendingChangeRecord, *, title: str, repository: str, by: Actor
+) -> PendingChangeRecord:
+    """Approve a pending change into a batch of its own that is sealed at once; the open batch stays as it is."""
+    now = time.time()
+    batch = queue.add_batch(
+        Batch(
+            number=0,
+            title=title,
+            state=_B.sealed,
+            repository=repository,
+            job=moves.new_token(),
+            last_approved_at=now,
+            sealed_at=now,
+        )
+    )
+    return moves.approve(queue, change, batch, actor=by)
+
+
 def route(
     queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf
 ) -> tuple[list[Batch], list[BatchSplitInfo]]:
@@ -67,6 +86,11 @@ def route(
             splits.append(split)
             routed.append(moves.stored_batch(queue, split.new_batch_id))
     return routed, splits
+
+
+def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf) -> bool:
+    """Whether routing can tell something new: the batch is to be tried, or a repository now holds part of it."""
+    return batch.state is _B.sealed or any(_by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
 def split(queue: QueueTransaction, number: int, change_ids: Collection[int], reason: str) -> BatchSplitInfo:

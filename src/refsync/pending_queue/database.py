@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +23,7 @@ from refsync.pending_queue import schema
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
+_TURN_SECONDS = 0.5  # how long it waits at a stretch, deaf to signals
 
 _FILE_MODE = 0o660  # the operators' group reads and writes it too
 _FOLDER_MODE = 0o2770
@@ -40,6 +42,8 @@ class Database:
                 _make_folder(self.file.parent)
                 if not self.file.exists():
                     _make_file(self.file, steps)
+                elif self.file.stat().st_size == 0:  # SQLite would take it for a new one
+                    raise self._no_store()
             self._engine = _engine_of(url)
         try:
             self._upgrade(steps)
@@ -72,8 +76,11 @@ class Database:
                     f"{self.name} is of store version {version}, this refsync knows {len(steps)}: upgrade refsync"
                 )
             if version == 0 and self.file is not None:
-                raise StoreError(f"{self.name} is no refsync queue store, or a damaged one: restore it or move it away")
+                raise self._no_store()
             self._take_step(version, steps[version])
+
+    def _no_store(self) -> StoreError:
+        return StoreError(f"{self.name} is no refsync queue store, or a damaged one: restore it or move it away")
 
     def _version(self) -> int:
         with self.reading() as connection:
@@ -154,8 +161,26 @@ def _lower(text: str | None) -> str | None:
 
 def _begin(connection: Connection) -> None:
     # A transaction that begins as a reader fails when it turns writer beside another one.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES):
+        _begin_writing(connection.connection.driver_connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Any) -> None:
+    """Wait for the write lock in turns, so that a signal is heard in between."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.execute(f"PRAGMA busy_timeout={min(_TURN_SECONDS, BUSY_SECONDS) * 1000:.0f}").close()
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE").close()
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= deadline:
+                    raise
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}").close()
 
 
 def _make_folder(folder: Path) -> None:

@@ -23,7 +23,8 @@ from refsync.pending_queue.models import (
 )
 
 if TYPE_CHECKING:
-    from refsync.pending_queue.store import PendingQueueStore, QueueTransaction
+    from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 _FORMAT = "refsync_queue"

@@ -139,6 +139,8 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
         raise PayloadError(f"{what}: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise PayloadError(f"{what}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except PayloadError:  # from the two hooks, and a ValueError itself
+        raise
     except RecursionError:
         raise PayloadError(f"{what}: nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # an integer longer than Python will read

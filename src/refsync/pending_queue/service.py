@@ -38,7 +38,8 @@ from refsync.pending_queue.models import (
 )
 
 if TYPE_CHECKING:
-    from refsync.pending_queue.store import PendingQueueStore, QueueTransaction
+    from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 _AUDIT_NAME = "pending_queue"
@@ -166,6 +167,26 @@ class PendingQueueService:
             submitted = moves.submit(queue, records)
         self._tell("enqueue", submitted, lambda change: change.requested_by)
         return submitted
+
+    def submit_sealed(self, submission: Submission, *, title: str, repository: str, actor: Actor) -> PendingChangeRecord:
+        """Propose a change that its proposer approves, in a batch of its own that is sealed at once.
+
+        Raises:
+            RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
+        """
+        line = payloads.check_line("batch title", title)
+        record = _checked(submission)
+        with self._store.writing() as queue:
+            if self._one_proposal_per_model:
+                _refuse_second_proposals(queue, [record])
+            submitted = moves.submit(queue, [record])
+            self._check_two_persons(submitted, actor)
+            [change] = submitted
+            sealed = batches.sealed_for(queue, change, title=line, repository=repository, by=actor)
+        self._audit("enqueue", submitted, actor.id)
+        self._audit("approve", [sealed], actor.id)
+        self._changed()
+        return sealed
 
     # reading
 
@@ -400,15 +421,16 @@ class PendingQueueService:
         return sealed
 
     def route_batches(self, repository_of: batches.RepositoryOf) -> list[Batch]:
-        """Give every sealed batch that has no repository yet its own, as sealing does.
+        """Give every batch that has no repository yet its own, as sealing does.
 
-        These are batches that were held because no repository of the config held their categories.
+        These are batches that were held because no repository of the config held their categories; they stay so
+        until one does, or a person wants them tried again.
         """
         routed: list[Batch] = []
         splits: list[BatchSplitInfo] = []
         with self._store.writing() as queue:
-            for batch in queue.batches({BatchState.sealed}):
-                if batch.repository is None:
+            for batch in queue.batches({BatchState.sealed, BatchState.held}):
+                if batch.repository is None and batches.may_be_routed(queue, batch, repository_of):
                     some, their_splits = batches.route(queue, batch, repository_of)
                     routed += some
                     splits += their_splits
@@ -473,6 +495,19 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
+            batch, refused = batches.abandon(queue, number, why, by=actor)
+        self._audit("reject", refused, actor.id)
+        return batch
+
+    def give_up_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
+        """Give up a batch in work at once, because who asked for it does not wait; as ``abandon_batch``.
+
+        Raises:
+            BatchStateError: it has landed or was abandoned.
+        """
+        why = payloads.check_reason("reason", reason)
+        with self._changing() as queue:
+            batches.hold(queue, number, why)
             batch, refused = batches.abandon(queue, number, why, by=actor)
         self._audit("reject", refused, actor.id)
         return batch
@@ -596,6 +631,16 @@ class PendingQueueService:
         with self._store.reading() as queue:
             return {note.name: note for note in queue.repository_notes()}
 
+    def check_writable(self) -> None:
+        """See that the store takes writes, without one.
+
+        Raises:
+            StoreBusyError: another process holds it, or its disk is full.
+            StoreError: it cannot be written.
+        """
+        with self._store.writing():
+            pass
+
     # moving to another machine
 
     def export_changes(self) -> Iterator[dict[str, Any]]:
@@ -684,7 +729,7 @@ def _checked(submission: Submission) -> PendingChangeRecord:
     operation = _operation(submission.operation)
     payload = _optional_object("payload", submission.payload)
     if payload is None and operation is not AuditOperation.DELETE:
-        raise PayloadError(f"payload: a {operation} needs the full record")
+        raise PayloadError(f"payload: {operation} needs the full record")
     return PendingChangeRecord(
         change_id=0,
         category=parse_category(submission.category),

@@ -1,257 +1,29 @@
 """The queue store: changes, batches, their history and notes, in one database.
 
-With its neighbours ``schema`` and ``database`` the only code that knows SQLAlchemy.
+With its neighbours ``transaction``, ``schema`` and ``database`` the only code that knows SQLAlchemy.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from loguru import logger
-from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import select
 
 from refsync.errors import ChangeStateError, StoreError
 from refsync.pending_queue import database, moves, payloads, schema
-from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     REFSYNC,
     Batch,
-    BatchState,
-    Category,
-    ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,
-    RepositoryNote,
 )
-
-_changes = schema.changes.c
-_KNOWN = [category.value for category in Category]
-_CHUNK = 500  # well under what any database takes as parameters of one statement
-_MAX_INTEGER = 2**63 - 1
-
-ModelKey = tuple[Category, str]
-_Item = TypeVar("_Item")
-
-
-class QueueTransaction:
-    """The queue as one transaction sees it. Records go in and come out as copies."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    # changes
-
-    def change(self, change_id: int) -> PendingChangeRecord | None:
-        """One change.
-
-        Raises:
-            StoreError: it is stored, but of a category this refsync does not know.
-        """
-        row = self._row(change_id)
-        return None if row is None else _record(row)
-
-    def changes(
-        self, queue_filter: PendingQueueFilter | None = None, *, offset: int = 0, limit: int | None = None
-    ) -> list[PendingChangeRecord]:
-        """The hits by ascending id, cut to the page; those of unknown categories are left out."""
-        query = select(schema.changes).where(*_conditions(queue_filter)).order_by(_changes.change_id)
-        query = query.offset(min(offset, _MAX_INTEGER)).limit(_MAX_INTEGER if limit is None else _fitting(limit))
-        return [_record(row) for row in self._connection.execute(query).mappings()]
-
-    def count(self, queue_filter: PendingQueueFilter | None = None) -> int:
-        """How many hits there are."""
-        query = select(func.count()).select_from(schema.changes).where(*_conditions(queue_filter))
-        return self._connection.execute(query).scalar_one()
-
-    def unknown_changes(self) -> list[tuple[int, str]]:
-        """Id and category of the changes whose category this refsync does not know."""
-        query = select(_changes.change_id, _changes.category).where(_changes.category.not_in(_KNOWN))
-        return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
-
-    def is_empty(self) -> bool:
-        """Whether nothing was ever stored here."""
-        return not any(self._connection.execute(select(schema.counters.c.value)).scalars())
-
-    def add(self, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
-        """Store new changes under the next free ids, which replace the ids they have."""
-        added = list(records)
-        last = self._advance("change", len(added))
-        numbered = [
-            record.model_copy(update={"change_id": number})
-            for number, record in enumerate(added, start=last - len(added) + 1)
-        ]
-        self.add_rows([_row_of(record) for record in numbered])
-        return numbered
-
-    def save(self, records: Iterable[PendingChangeRecord]) -> None:
-        """Replace stored changes."""
-        for record in records:
-            values = _row_of(record)
-            self._connection.execute(
-                update(schema.changes).where(_changes.change_id == values.pop("change_id")).values(values)
-            )
-
-    def remove(self, change_ids: Iterable[int]) -> None:
-        """Remove changes; their ids stay taken and their history stays."""
-        for chunk in _chunks(change_ids):
-            self._connection.execute(delete(schema.changes).where(_changes.change_id.in_(chunk)))
-
-    def changes_of_batch(
-        self, number: int, statuses: Collection[PendingChangeStatus] | None = None
-    ) -> list[PendingChangeRecord]:
-        """The changes of a batch by ascending id."""
-        wanted = None if statuses is None else set(statuses)
-        return self.changes(PendingQueueFilter(batch_id=number, statuses=wanted))
-
-    def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
-        """Id and category, known or not, of the approved changes of a batch by ascending id."""
-        query = select(_changes.change_id, _changes.category).where(
-            _changes.batch_id == number, _changes.status == PendingChangeStatus.APPROVED
-        )
-        return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
-
-    def is_referred_to(self, number: int) -> bool:
-        """Whether any change, of whatever status and category, names the batch."""
-        query = select(_changes.change_id).where(_changes.batch_id == number).limit(1)
-        return self._connection.execute(query).first() is not None
-
-    def open_proposals(self, models: Iterable[ModelKey]) -> dict[ModelKey, list[int]]:
-        """For each of the models that has any, the ids of its open changes, ascending."""
-        wanted = set(models)
-        found: dict[ModelKey, list[int]] = {}
-        for chunk in _chunks({name for _, name in wanted}):
-            query = select(_changes.change_id, _changes.category, _changes.model_name).where(
-                _changes.model_name.in_(chunk),
-                _changes.category.in_({category.value for category, _ in wanted}),
-                _changes.status.in_(sorted(OPEN_STATUSES)),
-            )
-            for row in self._connection.execute(query.order_by(_changes.change_id)):
-                key = (Category(row.category), row.model_name)
-                if key in wanted:
-                    found.setdefault(key, []).append(row.change_id)
-        return found
-
-    # batches
-
-    def batch(self, number: int) -> Batch | None:
-        """One batch."""
-        query = select(schema.batches).where(schema.batches.c.number == _fitting(number))
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else Batch.model_validate(dict(row))
-
-    def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
-        """The batches in these states, or all, by ascending number."""
-        query = select(schema.batches).order_by(schema.batches.c.number)
-        if states is not None:
-            query = query.where(schema.batches.c.state.in_(sorted(states)))
-        return [Batch.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
-
-    def open_batch(self) -> Batch | None:
-        """The batch that accepts approvals."""
-        return next(iter(self.batches({BatchState.open})), None)
-
-    def add_batch(self, batch: Batch) -> Batch:
-        """Store a new batch under the next free number, which replaces the one it has."""
-        numbered = batch.model_copy(update={"number": self._advance("batch", 1)})
-        self._connection.execute(insert(schema.batches).values(numbered.model_dump(mode="json")))
-        return numbered
-
-    def save_batch(self, batch: Batch) -> Batch:
-        """Replace a stored batch."""
-        values = batch.model_dump(mode="json", exclude={"number"})
-        self._connection.execute(update(schema.batches).where(schema.batches.c.number == batch.number).values(values))
-        return batch
-
-    def remove_batch(self, number: int) -> None:
-        """Remove a batch that no change names; its number stays taken."""
-        self._connection.execute(delete(schema.batches).where(schema.batches.c.number == number))
-
-    # history
-
-    def add_events(self, events: Iterable[tuple[int, ChangeEvent]]) -> None:
-        """Append moves of changes, each with the change's id."""
-        rows = [{"change_id": change_id, **event.model_dump(mode="json")} for change_id, event in events]
-        if rows:
-            self._connection.execute(insert(schema.events), rows)
-
-    def history(self, change_ids: Iterable[int]) -> dict[int, list[ChangeEvent]]:
-        """For each of the changes that has any, its moves, oldest first; purged changes included."""
-        found: dict[int, list[ChangeEvent]] = {}
-        column = schema.events.c
-        for chunk in _chunks(_fitting(change_id) for change_id in change_ids):
-            query = select(schema.events).where(column.change_id.in_(chunk)).order_by(column.event_id)
-            for row in self._connection.execute(query).mappings():
-                found.setdefault(row["change_id"], []).append(ChangeEvent.model_validate(dict(row)))
-        return found
-
-    # repositories
-
-    def repository_notes(self) -> list[RepositoryNote]:
-        """What is noted of each repository, by name."""
-        query = select(schema.repositories).order_by(schema.repositories.c.name)
-        return [RepositoryNote.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
-
-    def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
-        """Set these fields of a repository's note."""
-        here = schema.repositories.c.name == name
-        if self._connection.execute(select(schema.repositories.c.name).where(here)).first() is None:
-            self._connection.execute(insert(schema.repositories).values(name=name))
-        if values:
-            self._connection.execute(update(schema.repositories).where(here).values(dict(values)))
-
-    # whole rows, for moving a queue from one machine to another
-
-    def rows_after(self, change_id: int, limit: int) -> list[dict[str, Any]]:
-        """The next stored changes by ascending id, understood or not."""
-        query = select(schema.changes).where(_changes.change_id > change_id).order_by(_changes.change_id).limit(limit)
-        return [dict(row) for row in self._connection.execute(query).mappings()]
-
-    def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Store changes as they are, ids included."""
-        if rows:
-            self._connection.execute(insert(schema.changes), [dict(row) for row in rows])
-
-    def add_batch_as_is(self, batch: Batch) -> None:
-        """Store a batch under the number it has."""
-        self._connection.execute(insert(schema.batches).values(batch.model_dump(mode="json")))
-
-    def add_leftover(self, content: object, problem: str) -> None:
-        """Keep an entry of an import that is no change to us."""
-        self._connection.execute(insert(schema.leftovers).values(content=json.dumps(content), problem=problem))
-
-    def leftovers(self) -> list[tuple[Any, str]]:
-        """The kept entries, each with what is wrong with it."""
-        rows = self._connection.execute(select(schema.leftovers).order_by(schema.leftovers.c.leftover_id))
-        return [(json.loads(row.content), row.problem) for row in rows]
-
-    def last_ids(self) -> tuple[int, int]:
-        """The last change id and the last batch number given."""
-        values = {row.name: row.value for row in self._connection.execute(select(schema.counters))}
-        return values["change"], values["batch"]
-
-    def raise_last_ids(self, *, change: int, batch: int) -> None:
-        """Let the counters go on after these numbers, if they are not beyond them."""
-        for name, value, present in zip(("change", "batch"), (change, batch), self.last_ids(), strict=True):
-            self._advance(name, max(0, value - present))
-
-    def _advance(self, counter: str, by: int) -> int:
-        column = schema.counters.c
-        here = column.name == counter
-        self._connection.execute(update(schema.counters).where(here).values(value=column.value + by))
-        value: int = self._connection.execute(select(column.value).where(here)).scalar_one()
-        return value
-
-    def _row(self, change_id: int) -> RowMapping | None:
-        query = select(schema.changes).where(_changes.change_id == _fitting(change_id))
-        return self._connection.execute(query).mappings().first()
+from refsync.pending_queue.transaction import QueueTransaction
 
 
 class PendingQueueStore:
@@ -421,48 +193,3 @@ class PendingQueueStore:
     def _report_unknown(self) -> None:
         for change_id, category in self.unknown_changes():
             logger.warning("change {} is kept but not listed: unknown category {!r}", change_id, category)
-
-
-def _conditions(queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
-    wanted = queue_filter or PendingQueueFilter()
-    found: list[ColumnElement[bool]] = [_changes.category.in_(_KNOWN)]
-    if wanted.statuses is not None:
-        found.append(_changes.status.in_(sorted(wanted.statuses)))
-    if wanted.categories is not None:
-        found.append(_changes.category.in_(sorted(wanted.categories)))
-    if wanted.batch_id is not None:
-        found.append(_changes.batch_id == _fitting(wanted.batch_id))
-    if wanted.model_name is not None:
-        found.append(func.lower(_changes.model_name).contains(wanted.model_name.lower(), autoescape=True))
-    if wanted.requested_by is not None:
-        found.append(_changes.requested_by.in_(sorted(wanted.requested_by)))
-    return found
-
-
-def _record(row: RowMapping) -> PendingChangeRecord:
-    try:
-        return PendingChangeRecord.model_validate(dict(row))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise StoreError(
-            f"change {row['change_id']} cannot be read: {field} is {first['input']!r}; it is kept, upgrade refsync"
-        ) from None
-
-
-_COMPUTED = frozenset({"conflicts_with", "history"})
-
-
-def _row_of(record: PendingChangeRecord) -> dict[str, Any]:
-    return record.model_dump(mode="json", exclude=set(_COMPUTED))
-
-
-def _fitting(number: int) -> int:
-    """The number, or one that matches nothing where no database integer can hold it."""
-    return number if -1 <= number <= _MAX_INTEGER else -1
-
-
-def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    waiting = iter(items)
-    while chunk := list(islice(waiting, _CHUNK)):
-        yield chunk

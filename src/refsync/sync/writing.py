@@ -1,0 +1,126 @@
+"""Writing one record at once: a batch of one change that lands through the same pass as all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.errors import PermanentError, RequestError
+from refsync.pending_queue.models import REFSYNC, Actor, AuditOperation, PendingChangeStatus, Submission
+from refsync.pending_queue.service import PendingQueueService
+from refsync.sync.reference import PassReport, ReferenceRepository
+from refsync.sync.submitting import ReferenceTips, submissions_with_base
+
+ANONYMOUS = "refsync-api"
+"""Who asks where the caller names nobody."""
+
+
+class OneChangeBatches:
+    """How a backend writes: each call is a change of its own, approved by who asks, and returns when it has landed."""
+
+    lands_by_itself = True
+
+    def __init__(
+        self,
+        queue: PendingQueueService,
+        reference: ReferenceRepository,
+        *,
+        run_pass: Callable[[], PassReport | None],
+        between_passes: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        """Write into one repository.
+
+        Args:
+            queue: keeps the changes.
+            reference: the repository.
+            run_pass: waits for its turn and runs one pass.
+            between_passes: a context in which no process runs a pass.
+        """
+        self._queue = queue
+        self._reference = reference
+        self._run_pass = run_pass
+        self._between_passes = between_passes
+
+    def update(
+        self,
+        category: MODEL_REFERENCE_CATEGORY,
+        model_name: str,
+        record: dict[str, Any],
+        *,
+        format: CanonicalFormat,
+        logical_user_id: str | None,
+        request_id: str | None,
+    ) -> None:
+        """Create or replace a record.
+
+        Raises:
+            RequestError: it is refused, or conflicts; nothing was changed.
+            PermanentError: it cannot land now; it was given up.
+        """
+        there = self._tips().record(category, model_name) is not None
+        operation = AuditOperation.UPDATE if there else AuditOperation.CREATE
+        self._land(category, model_name, operation, record, logical_user_id, request_id)
+
+    def delete(
+        self,
+        category: MODEL_REFERENCE_CATEGORY,
+        model_name: str,
+        *,
+        format: CanonicalFormat,
+        logical_user_id: str | None,
+        request_id: str | None,
+    ) -> None:
+        """Delete a record; raises as :meth:`update` does."""
+        self._land(category, model_name, AuditOperation.DELETE, None, logical_user_id, request_id)
+
+    def _tips(self) -> ReferenceTips:
+        return ReferenceTips([self._reference])
+
+    def _land(
+        self,
+        category: MODEL_REFERENCE_CATEGORY,
+        model_name: str,
+        operation: AuditOperation,
+        record: dict[str, Any] | None,
+        logical_user_id: str | None,
+        request_id: str | None,
+    ) -> None:
+        who = logical_user_id or ANONYMOUS
+        submission = Submission(
+            category=category,
+            model_name=model_name,
+            operation=operation,
+            payload=record,
+            requestor_id=who,
+            requestor_username=who,
+            request_metadata={"request_id": request_id} if request_id else None,
+        )
+        [complete] = submissions_with_base(self._queue, self._tips(), [submission])
+        change = self._queue.submit_sealed(
+            complete, title=f"{operation} {model_name}", repository=self._reference.name, actor=Actor(who, who)
+        )
+        report = self._run_pass()
+        self._see_to_the_end(change.change_id, report)
+
+    def _see_to_the_end(self, change_id: int, report: PassReport | None) -> None:
+        with self._between_passes():
+            change = self._queue.get_change(change_id)
+            if change is None or change.status == PendingChangeStatus.APPLIED:
+                return
+            if change.status == PendingChangeStatus.REJECTED:
+                raise RequestError(change.reject_reason or f"change {change_id} was rejected")
+            reason = self._why_waiting(change.batch_id, report)
+            assert change.batch_id is not None
+            self._queue.give_up_batch(change.batch_id, reason=f"it could not land at once: {reason}", actor=REFSYNC)
+        raise PermanentError(f"{change.category} {change.model_name!r} was not written: {reason}")
+
+    def _why_waiting(self, batch: int | None, report: PassReport | None) -> str:
+        for repository in report.repositories if report else ():
+            for held in repository.held:
+                if held.number == batch:
+                    return held.reason
+            if repository.name == self._reference.name and repository.problem:
+                return repository.problem
+        return "refsync is stopping"

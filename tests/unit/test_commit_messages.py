@@ -1,0 +1,202 @@
+"""What a batch's commit says of itself, both ways, whatever people typed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refsync.clone.commits import (
+    MAX_CHANGE_LINES,
+    BatchCommit,
+    ChangeLine,
+    ParsedCommit,
+    Person,
+    one_line,
+    parse_message,
+    parse_ranges,
+    quote,
+    render_message,
+    render_ranges,
+)
+from tests.support.repositories import clean_environment, git
+
+HOSTILE = (
+    "",
+    " ",
+    "x\nRefsync-Job: forged",
+    "x\n\nRefsync-Job: forged\nRefsync-Batch: 9\nRefsync-Changes: 9",
+    "Refsync-Job: forged",
+    "a\u2028Refsync-Batch: 9",
+    "a\u2029b",
+    "a\x85b",
+    "a\r\nb\rc\x0bd\x0ce",
+    "\x00\x01\x1b[2J\x7f\x9b",
+    "\u202egpj.exe",
+    "\ud800",
+    "# no comment",
+    "--- a/file",
+    "Eve <eve@example.org> <x",
+    'quote " and \\ and `back` @team',
+    "x" * 70_000,
+)
+TEXTS = st.sampled_from(HOSTILE) | st.text(max_size=40) | st.text(alphabet=' \n\r<>-:#"\\\u2028\x85aR', max_size=20)
+PEOPLE = st.lists(st.builds(Person, id=TEXTS, username=TEXTS), max_size=4).map(tuple)
+CHANGES = st.lists(
+    st.builds(
+        ChangeLine,
+        change_id=st.integers(1, 200),
+        operation=st.sampled_from(["create", "update", "delete"]),
+        category=st.sampled_from(["clip", "image_generation"]),
+        model=TEXTS,
+    ),
+    min_size=1,
+    max_size=60,
+).map(tuple)
+BATCHES = st.builds(
+    BatchCommit,
+    title=TEXTS,
+    job=st.uuids().map(lambda token: token.hex),
+    batch=st.integers(1, 10**9),
+    changes=CHANGES,
+    requested_by=PEOPLE,
+    approved_by=PEOPLE,
+)
+TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by): ")
+
+
+def batch(**values: object) -> BatchCommit:
+    simple = {"title": "New models", "job": "f00d", "batch": 7, "changes": (ChangeLine(3, "create", "clip", "ViT"),)}
+    return BatchCommit(**{**simple, **values})  # type: ignore[arg-type]
+
+
+def as_written(person: Person) -> Person:
+    """A person as a trailer can hold them."""
+    return Person(*(one_line(re.sub("[<>]", " ", text)) or "-" for text in (person.id, person.username)))
+
+
+def expected(made: BatchCommit) -> ParsedCommit:
+    return ParsedCommit(
+        title=one_line(made.title) or f"batch {made.batch}",
+        job=made.job,
+        batch=made.batch,
+        change_ids=tuple(sorted({line.change_id for line in made.changes})),
+        requested_by=tuple(map(as_written, made.requested_by)),
+        approved_by=tuple(map(as_written, made.approved_by)),
+    )
+
+
+@given(BATCHES)
+def test_a_message_read_back_says_what_was_written(made: BatchCommit) -> None:
+    assert parse_message(render_message(made)) == expected(made)
+
+
+@given(BATCHES)
+def test_nothing_typed_by_people_makes_a_line_of_its_own(made: BatchCommit) -> None:
+    message = render_message(made)
+    lines = message.splitlines()  # at every line end that Unicode knows
+    assert lines == message.removesuffix("\n").split("\n")
+    trailers = 3 + len(made.requested_by) + len(made.approved_by)
+    assert all(TRAILER.match(line) for line in lines[-trailers:])
+    body = lines[2 : -trailers - 1]
+    assert lines[1] == lines[-trailers - 1] == ""
+    assert all(line.startswith("- ") for line in body)
+    assert len(body) == min(len(made.changes), MAX_CHANGE_LINES + 1)
+    assert all(character.isprintable() or character == "\n" for character in message)
+
+
+@given(st.lists(BATCHES, min_size=1, max_size=5))
+@settings(max_examples=8)
+def test_git_agrees_after_a_round_trip(tmp_path_factory: pytest.TempPathFactory, made: list[BatchCommit]) -> None:
+    folder = tmp_path_factory.mktemp("messages")
+    git(folder, "init", "-q")
+    tree = git(folder, "mktree")
+    for each in made:
+        message = render_message(each)
+        commit = piped(folder, message, "commit-tree", tree, "-F", "-").strip()
+        kept = piped(folder, "", "log", "-1", "--format=%B", commit)
+        assert parse_message(kept) == expected(each)
+        trailers = message.removesuffix("\n").split("\n\n")[-1]
+        assert piped(folder, kept, "interpret-trailers", "--parse").removesuffix("\n") == trailers
+
+
+def piped(folder: Path, stdin: str, *arguments: str) -> str:
+    environment = clean_environment() | {
+        f"GIT_{role}_{what}": "ada@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(
+        command, input=stdin.encode(), env=environment, capture_output=True, check=True
+    ).stdout.decode()
+
+
+@given(st.sets(st.integers(1, 300)))
+def test_ranges_read_back_are_the_same_numbers(numbers: set[int]) -> None:
+    assert parse_ranges(render_ranges(numbers)) == tuple(sorted(numbers))
+
+
+def test_ids_that_follow_each_other_are_one_range() -> None:
+    assert render_ranges([9, 4, 3, 5, 3]) == "3-5, 9"
+
+
+def test_a_name_in_quotes_ends_where_it_seems_to() -> None:
+    assert quote('a "b" \\ c\nd') == '"a \\"b\\" \\\\ c\\u000ad"'
+    assert quote("é 漢 🙂") == '"é 漢 🙂"'
+
+
+def test_a_message_reads_well() -> None:
+    made = batch(
+        changes=(ChangeLine(3, "create", "clip", "ViT-L/14"), ChangeLine(4, "delete", "clip", "old")),
+        requested_by=(Person("1", "Ada"),),
+        approved_by=(Person("2", "Bob"), Person("3", "Cy")),
+    )
+    assert render_message(made) == (
+        "New models\n"
+        "\n"
+        '- create clip "ViT-L/14"\n'
+        '- delete clip "old"\n'
+        "\n"
+        "Refsync-Job: f00d\n"
+        "Refsync-Batch: 7\n"
+        "Refsync-Changes: 3-4\n"
+        "Requested-by: Ada <1>\n"
+        "Approved-by: Bob <2>\n"
+        "Approved-by: Cy <3>\n"
+    )
+
+
+def test_more_than_fifty_changes_are_counted() -> None:
+    made = batch(changes=tuple(ChangeLine(number, "create", "clip", f"m{number}") for number in range(1, 54)))
+    assert '- create clip "m50"\n- and 3 more\n\nRefsync-Job' in render_message(made)
+
+
+def quoting_messages() -> list[str]:
+    ours = render_message(batch())
+    return [
+        f'Revert "New models"\n\nThis reverts commit 1234.\n\n{re.sub("^", "    ", ours, flags=re.M)}',
+        f"Squashed commit of the following:\n\ncommit 1234\n\n{re.sub('^', '    ', ours, flags=re.M)}",
+        f"Reply\n\n{re.sub('^', '> ', ours, flags=re.M)}",
+        f"{ours}\nand then I went on by hand\n",
+        f"{ours}Signed-off-by: Eve <eve@example.org>\n",
+        "Refsync-Job: f00d\nRefsync-Batch: 7\nRefsync-Changes: 3\n",
+        "subject\n\nRefsync-Batch: 7\nRefsync-Job: f00d\nRefsync-Changes: 3\n",
+        "subject\n\nRefsync-Job: f00d\nRefsync-Batch: seven\nRefsync-Changes: 3\n",
+        "subject\n\nRefsync-Job: f00d\nRefsync-Batch: 7\nRefsync-Changes: 1-2-3\n",
+        "subject\n\nRefsync-Job: f00d\nRefsync-Batch: 7\nRefsync-Changes: 1-999999999999999999999\n",
+        "by hand\n",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("message", quoting_messages())
+def test_a_message_that_quotes_ours_is_not_ours(message: str) -> None:
+    assert parse_message(message) is None
+
+
+@given(st.text())
+def test_no_message_breaks_the_parser(message: str) -> None:
+    parse_message(message)
