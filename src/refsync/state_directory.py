@@ -56,14 +56,18 @@ class StateDirectory:
         return self.path / "wake" / "wake"
 
     def repository_folder(self, name: str) -> Path:
-        """Where a repository's metadata lives; created when first asked for."""
-        return _make_folder(self.path / name)
+        """Where a repository's metadata lives; created when first asked for.
+
+        Raises:
+            StateDirectoryError: it cannot be created.
+        """
+        return _made_folder(self.path / name)
 
     def wake(self) -> None:
         """Wake the daemon; harmless without one."""
-        with contextlib.suppress(OSError, StateDirectoryError):  # the daemon's timers find the work, too
-            with _open_shared(self.wake_file) as handle:
-                handle.write(b"\n")
+        # A wake-up that fails is no loss: the daemon's timers find the work, too.
+        with contextlib.suppress(OSError, StateDirectoryError), _open_shared(self.wake_file) as handle:
+            handle.write(b"\n")
 
     def pass_lock(self) -> FileLock:
         """The lock of one pass: blocking, ended with its process."""
@@ -75,13 +79,14 @@ class StateDirectory:
 
         Raises:
             AlreadyRunningError: another daemon does; the text says who.
+            StateDirectoryError: the lock cannot be written.
         """
         with _open_shared(self.path / "daemon.lock") as handle:
             if not _lock_within(handle, fcntl.LOCK_EX, _PATIENCE_SECONDS):
-                raise AlreadyRunningError(f"{self.path}: {_describe(self.daemon())} serves this state directory")
-            handle.truncate()
-            handle.write(json.dumps({"pid": os.getpid(), "user": _user(), "since": time.time()}).encode())
-            handle.flush()
+                raise AlreadyRunningError(
+                    f"{self.path}: {_describe(self.daemon())} serves this state directory already; stop it first"
+                )
+            _sign(handle, self.path)
             yield
 
     def daemon(self) -> DaemonIdentity | None:
@@ -103,26 +108,34 @@ def prepare(path: Path) -> StateDirectory:
     Raises:
         StateDirectoryError: it cannot be created or written.
     """
-    try:
-        _make_folder(path)
-        _make_folder(path / "wake")
-    except OSError as problem:
-        raise StateDirectoryError(
-            f"{path}: {problem.strerror or problem}; create the state directory for this user or correct "
-            "`state_directory`"
-        ) from None
+    _made_folder(path)
     if not os.access(path, os.W_OK | os.X_OK):
         raise StateDirectoryError(
             f"{path}: {_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
         )
+    _made_folder(path / "wake")
     return StateDirectory(path)
 
 
-def _make_folder(path: Path) -> Path:
-    if not path.is_dir():
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+def _made_folder(path: Path) -> Path:
+    try:
+        if not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+    except OSError as problem:
+        raise StateDirectoryError(
+            f"{path}: {problem.strerror}; create the state directory for this user or correct `state_directory`"
+        ) from None
     return path
+
+
+def _sign(handle: BinaryIO, folder: Path) -> None:
+    """Write into the daemon's lock who holds it."""
+    try:
+        handle.truncate()
+        handle.write(json.dumps({"pid": os.getpid(), "user": _user(), "since": time.time()}).encode())
+    except OSError as problem:
+        raise StateDirectoryError(f"{folder}: {problem.strerror}; make room in the state directory") from None
 
 
 def _open_shared(path: Path) -> BinaryIO:
@@ -131,7 +144,7 @@ def _open_shared(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
     except OSError as problem:
         raise StateDirectoryError(f"{path}: {problem.strerror}; is the state directory this group's?") from None
-    handle = os.fdopen(descriptor, "r+b")
+    handle = os.fdopen(descriptor, "r+b", buffering=0)  # so that a full disk is told by the write, not by the close
     with contextlib.suppress(PermissionError):  # another member of the group made it, with this mode
         os.fchmod(descriptor, FILE_MODE)
     return handle

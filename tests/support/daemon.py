@@ -114,7 +114,7 @@ class Site:
             daemon.wait_until_logged("refsync serves")
             yield daemon
         except AssertionError as failure:
-            raise AssertionError(f"{failure}\n--- the daemon's log:\n{daemon.log}") from failure
+            raise AssertionError(f"{failure}\n--- the end of the daemon's log:\n{daemon.log[-5000:]}") from failure
         finally:
             daemon.kill()
 
@@ -156,7 +156,7 @@ class Daemon:
 
         wait_for(f"log: {text}", logged)
 
-    def wait_until_idle(self, quiet_seconds: float = 0.7) -> int:
+    def wait_until_idle(self, quiet_seconds: float = 0.4) -> int:
         """Wait until no pass began for a while; returns the number of passes so far."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         seen, since = self.passes, time.monotonic()

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from refsync.clone.commits import (
@@ -39,6 +39,7 @@ HOSTILE = (
     "\u202egpj.exe",
     "\ud800",
     "# no comment",
+    "---",
     "--- a/file",
     "Eve <eve@example.org> <x",
     'quote " and \\ and `back` @team',
@@ -80,8 +81,9 @@ def as_written(person: Person) -> Person:
 
 
 def expected(made: BatchCommit) -> ParsedCommit:
+    title = one_line(made.title) or f"batch {made.batch}"
     return ParsedCommit(
-        title=one_line(made.title) or f"batch {made.batch}",
+        title=f"batch {made.batch}: {title}" if title == "---" or title.startswith("--- ") else title,
         job=made.job,
         batch=made.batch,
         change_ids=tuple(sorted({line.change_id for line in made.changes})),
@@ -110,6 +112,7 @@ def test_nothing_typed_by_people_makes_a_line_of_its_own(made: BatchCommit) -> N
 
 
 @given(st.lists(BATCHES, min_size=1, max_size=5))
+@example([batch(title=text, changes=(ChangeLine(1, "create", "clip", text),)) for text in HOSTILE])
 @settings(max_examples=8)
 def test_git_agrees_after_a_round_trip(tmp_path_factory: pytest.TempPathFactory, made: list[BatchCommit]) -> None:
     folder = tmp_path_factory.mktemp("messages")

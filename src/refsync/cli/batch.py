@@ -21,27 +21,30 @@ Number = Annotated[int, typer.Argument(metavar="N", help="The batch's number.")]
 @app.command(name="list")
 def list_(ctx: typer.Context, json: Json = False) -> None:
     """List all batches."""
-    from refsync.cli.tables import show_batches
-
     with context_of(ctx).application() as application:
         batches = application.queue.list_batches()
-    print_json([batch.model_dump(mode="json") for batch in batches]) if json else show_batches(batches)
+    if json:
+        print_json([batch.model_dump(mode="json") for batch in batches])
+        return
+    from refsync.cli.tables import show_batches
+
+    show_batches(batches)
 
 
 @app.command()
 def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Show one batch with its changes."""
-    from refsync.cli.tables import show_batches, show_changes
-    from refsync.pending_queue.models import PendingQueuePage
-
     with context_of(ctx).application() as application:
         batch = application.queue.get_batch(number)
         changes = application.queue.changes_of_batch(number)
     if json:
         print_json(batch.model_dump(mode="json") | {"changes": [change.model_dump(mode="json") for change in changes]})
-    else:
-        show_batches([batch])
-        show_changes(PendingQueuePage(items=changes, total=len(changes), offset=0, limit=None))
+        return
+    from refsync.cli.tables import show_batches, show_changes
+    from refsync.pending_queue.models import PendingQueuePage
+
+    show_batches([batch])
+    show_changes(PendingQueuePage(items=changes, total=len(changes), offset=0, limit=None))
 
 
 @app.command()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from refsync.categories import parse_category
-from refsync.errors import PayloadError, RequestError
-from refsync.pending_queue.models import Actor, AuditOperation, Submission
-from refsync.pending_queue.payloads import parse_json
+from refsync.errors import PayloadError, RequestError, UnknownCategoryError
+from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
+from refsync.pending_queue.payloads import check_model_name, parse_json
+
+Submit = Callable[[Iterable[Submission], Callable[[int], None]], list[PendingChangeRecord]]
 
 _NEEDED = ("operation", "category", "model_name")
 _KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models"}
@@ -21,14 +21,44 @@ def is_export(content: bytes) -> bool:
     return content[:200].lstrip().startswith(b'{"refsync_queue"')
 
 
-def read_submissions(content: bytes, actor: Actor) -> list[Submission]:
+class Line(NamedTuple):
+    """A submission and the number of the line that it stands on."""
+
+    number: int
+    submission: Submission
+
+
+def read_lines(content: bytes, actor: Actor) -> list[Line]:
     """The submissions of JSON Lines; blank lines are passed over.
 
     Raises:
-        PayloadError: a line is no JSON object, or lacks or has a key that it must or must not; names the line.
+        RequestError: a line is no JSON object, or lacks or has a key that it must or must not; names the line.
     """
     lines = enumerate(content.splitlines(), start=1)
-    return [_submission(number, line, actor) for number, line in lines if line.strip()]
+    return [Line(number, _submission(number, line, actor)) for number, line in lines if line.strip()]
+
+
+def submit_lines(lines: list[Line], submit: Submit, progress: Callable[[int], None]) -> list[PendingChangeRecord]:
+    """Hand the submissions over, and name the line of the one that is refused.
+
+    Args:
+        lines: the submissions.
+        submit: takes all or none, and tells after each one how many it has checked.
+        progress: told the same.
+    """
+    checked = 0
+
+    def count(done: int) -> None:
+        nonlocal checked
+        checked = done
+        progress(done)
+
+    try:
+        return submit((line.submission for line in lines), count)
+    except (RequestError, UnknownCategoryError) as refusal:
+        if checked == len(lines):
+            raise
+        raise RequestError(f"line {lines[checked].number}: {refusal}") from None
 
 
 def _submission(number: int, line: bytes, actor: Actor) -> Submission:
@@ -39,8 +69,8 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
     try:
         return Submission(
             category=parse_category(str(given["category"])),
-            model_name=given["model_name"],
-            operation=AuditOperation(given["operation"]),
+            model_name=check_model_name(given["model_name"]),
+            operation=operation_named(given["operation"]),
             payload=given.get("payload"),
             requestor_id=actor.id,
             requestor_username=actor.username,
@@ -49,10 +79,20 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
             related_models=given.get("related_models"),
             os_user=actor.os_user,
         )
-    except RequestError:
-        raise
     except ValueError as problem:
-        raise PayloadError(f"line {number}: {problem}") from None
+        raise RequestError(f"line {number}: {problem}") from None
+
+
+def operation_named(name: Any) -> AuditOperation:
+    """The operation with this name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    try:
+        return AuditOperation(name)
+    except ValueError:
+        raise RequestError(f"unknown operation {name!r}; it is one of {', '.join(AuditOperation)}") from None
 
 
 def _check_keys(number: int, given: dict[str, Any]) -> None:
@@ -60,17 +100,3 @@ def _check_keys(number: int, given: dict[str, Any]) -> None:
         raise PayloadError(f"line {number}: lacks {', '.join(missing)}")
     if unknown := sorted(set(given) - _KNOWN):
         raise PayloadError(f"line {number}: unknown key {unknown[0]!r}; known are {', '.join(sorted(_KNOWN))}")
-
-
-@contextmanager
-def progress_bar(what: str, *, shown: bool) -> Iterator[Callable[[int], None] | None]:
-    """Counts on a terminal's stderr how many are done; nothing elsewhere."""
-    if not shown or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done: bar.update(task, completed=done)

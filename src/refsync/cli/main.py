@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -74,14 +75,17 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code: 0 done, 1 refused, 2 wrong usage, 3 a bug, 130 interrupted."""
     _quiet_log("--verbose" in arguments or "-v" in arguments)
+    _print_what_the_terminal_can()
     try:
         code = app(args=list(arguments), prog_name="refsync", standalone_mode=False)
+        sys.stdout.flush()
     except RefsyncError as refusal:
         return _refuse(str(refusal))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left; say nothing on the way out
+    except BrokenPipeError:  # the reader of our output left, which is no news
+        _drop_output()
         return EXIT_REFUSED
     except OSError as problem:
+        _drop_output()
         return _refuse(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
     except Exception as problem:
         return _end_badly(problem)
@@ -100,8 +104,27 @@ def _quiet_log(verbose: bool) -> None:
         os.environ["LOGURU_AUTOINIT"] = "0"  # loguru then starts silent, and --help need not import it
 
 
+def _print_what_the_terminal_can() -> None:
+    """A character that the terminal's encoding lacks is shown by its number, and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Where stdout cannot take what is left, Python would say so once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _refuse(text: str) -> int:
-    print(f"refsync: {' '.join(text.split())}", file=sys.stderr)
+    from refsync.cli.output import shown_text
+
+    print(f"refsync: {shown_text(' '.join(text.splitlines()))}", file=sys.stderr)
     return EXIT_REFUSED
 
 

@@ -11,15 +11,17 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import console, print_json, shown_time
+from refsync.cli.output import console, counted, print_json, progress_bar, shown_text, shown_time
 
 if TYPE_CHECKING:
     from refsync.application import Application
+    from refsync.categories import MODEL_REFERENCE_CATEGORY
     from refsync.clone.repository import Repository
     from refsync.sync.reference import ReferenceRepository
 
 app = typer.Typer(help="What has happened, per category.", no_args_is_help=True, rich_markup_mode=None)
 
+_WIDE = 100  # columns; a narrower terminal is told when the last operation was, and not what
 Counters = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
@@ -32,8 +34,10 @@ def show(
     """Show the counters of every category that was recorded."""
     from refsync.categories import parse_category
 
-    only = parse_category(category).value if category else None
+    only = parse_category(category) if category else None
     with context_of(ctx).application() as application:
+        if only:
+            application.tips().repository_of(only)  # refuses a category that nobody holds
         counters = _counters(application, only)
     print_json(counters) if json else _show(counters)
 
@@ -44,8 +48,8 @@ def verify(ctx: typer.Context, json: Json = False) -> None:
     found: list[dict[str, Any]] = []
     with context_of(ctx).application() as application:
         for reference in application.repositories:
-            with _opened(application, reference) as clone:
-                for difference in reference.recorder.verify(clone, clone.tip()):
+            with _opened(application, reference) as clone, progress_bar(reference.name, shown=not json) as progress:
+                for difference in reference.recorder.verify(clone, clone.tip(), progress=progress):
                     found.append({"repository": reference.name, **asdict(difference)})
     if json:
         print_json(found)
@@ -64,13 +68,13 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     rebuilt: dict[str, Any] = {}
     with context_of(ctx).application() as application:
         for reference in application.repositories:
-            with _opened(application, reference) as clone:
-                landing = reference.recorder.rebuild(clone, clone.tip())
+            with _opened(application, reference) as clone, progress_bar(reference.name, shown=not json) as progress:
+                landing = reference.recorder.rebuild(clone, clone.tip(), progress=progress)
             rebuilt[reference.name] = {"commits": landing.commits, "operations": len(landing.operations)}
     if json:
         print_json(rebuilt)
     for name, each in {} if json else rebuilt.items():
-        typer.echo(f"{name}: {each['operations']} operations of {each['commits']} commits")
+        typer.echo(f"{name}: {counted(each['operations'], 'operation')} of {counted(each['commits'], 'commit')}")
 
 
 @contextmanager
@@ -85,40 +89,40 @@ def _opened(application: Application, reference: ReferenceRepository) -> Iterato
         yield clone
 
 
-def _counters(application: Application, only: str | None) -> Counters:
+def _counters(application: Application, only: MODEL_REFERENCE_CATEGORY | None) -> Counters:
     counters: Counters = {}
     for reference in application.repositories:
         for category, files in reference.files.items():
             for form in files:
                 stored = reference.metadata.stored_metadata(form, category)
-                if stored is not None and only in (None, category.value):
+                if stored is not None and only in (None, category):
                     by_format = counters.setdefault(reference.name, {}).setdefault(form.value, {})
                     by_format[category.value] = stored.model_dump(mode="json")
     return counters
 
 
 def _show(counters: Counters) -> None:
-    from rich.table import Table
+    from refsync.cli.tables import print_table
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("repository", "format", "category"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("creates", "updates", "deletes", "models", "errors"):
-        table.add_column(heading, justify="right")
-    table.add_column("last operation", overflow="fold")
+    narrow = console().width < _WIDE
+    headings = ("category", "creates", "updates", "deletes", "models", "errors", "last operation")
     for repository, formats in counters.items():
         for form, categories in formats.items():
-            for category, each in categories.items():
-                numbers = (str(each[f"total_{name}"]) for name in ("creates", "updates", "deletes", "models"))
-                table.add_row(repository, form, category, *numbers, str(each["error_count"]), _last(each))
-    if counters:
-        console().print(table)
-    else:
+            typer.echo(f"{repository}, {form} records")
+            print_table(headings, [_row(category, each, narrow=narrow) for category, each in categories.items()])
+    if not counters:
         typer.echo("nothing recorded yet; refsync sync folds the history in")
 
 
-def _last(each: dict[str, Any]) -> str:
+def _row(category: str, each: dict[str, Any], *, narrow: bool) -> tuple[str, ...]:
+    counts = ("total_creates", "total_updates", "total_deletes", "total_models", "error_count")
+    return (category, *(str(each[name]) for name in counts), _last(each, narrow=narrow))
+
+
+def _last(each: dict[str, Any], *, narrow: bool) -> str:
     if each["last_operation_type"] is None:
         return "-"
     at = shown_time(each["last_successful_operation"])
-    return f"{each['last_operation_type']} {each['last_operation_model']} ({at})"
+    if narrow:
+        return at
+    return f"{each['last_operation_type']} {shown_text(each['last_operation_model'])} ({at})"

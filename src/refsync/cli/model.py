@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import console, print_json, shown_time
+from refsync.cli.output import print_json, shown_text, shown_time
 
 if TYPE_CHECKING:
+    from refsync.application import Application
+    from refsync.categories import MODEL_REFERENCE_CATEGORY
     from refsync.sync.tracing import ModelCommit
 
 app = typer.Typer(help="One model: its record, and its history.", no_args_is_help=True, rich_markup_mode=None)
 
+CategoryName = Annotated[str, typer.Argument(help="The category, such as image_generation.")]
+ModelName = Annotated[str, typer.Argument(help="The model's name; after -- where it begins with a dash.")]
+
 
 @app.command()
-def show(ctx: typer.Context, category: str, model: str, json: Json = False) -> None:
+def show(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
     """The record as readers get it."""
     from refsync.categories import parse_category
     from refsync.errors import RequestError
 
     with context_of(ctx).application() as application:
-        found = parse_category(category)
-        reference = application.tips().repository_of(found)
-        records = application.backends[reference.name].fetch_category(found) or {}
+        records = _records(application, parse_category(category))
     if model not in records:
         raise RequestError(f"{category} has no model {model!r}{_nearest(model, list(records))}")
     print_json(records[model])
 
 
 @app.command()
-def history(ctx: typer.Context, category: str, model: str, json: Json = False) -> None:
+def history(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
     """Which commits created, changed and deleted it, by whom, in which batch."""
     from refsync.categories import parse_category
     from refsync.errors import RequestError
@@ -50,27 +53,42 @@ def history(ctx: typer.Context, category: str, model: str, json: Json = False) -
         _show_commits(commits)
 
 
-def _show_commits(commits: list[ModelCommit]) -> None:
-    from rich.table import Table
+def _records(application: Application, category: MODEL_REFERENCE_CATEGORY) -> dict[str, Any]:
+    """What readers get of a category; where they get nothing, why."""
+    from refsync.errors import CloneError
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("when", "commit", "what", "batch", "by", "approved by", "subject"):
-        table.add_column(heading, overflow="fold")
-    for commit in commits:
-        table.add_row(
-            shown_time(commit.committed_at),
-            commit.commit[:12],
-            commit.operation,
-            str(commit.batch or "-"),
-            ", ".join(commit.requested_by) or commit.author,
-            ", ".join(commit.approved_by) or "-",
-            commit.subject,
+    backend = application.backends[application.tips().repository_of(category).name]
+    records = backend.fetch_category(category, force_refresh=True)
+    if records is None:
+        raise CloneError(
+            f"{backend.get_category_file_path(category)}: there is no such file, so {category} has no models"
         )
-    console().print(table)
+    return records
+
+
+def _show_commits(commits: list[ModelCommit]) -> None:
+    from refsync.cli.tables import print_table
+
+    print_table(
+        ("when", "commit", "what", "batch", "by", "approved by", "subject"),
+        [
+            (
+                shown_time(commit.committed_at),
+                commit.commit[:12],
+                commit.operation,
+                str(commit.batch or "-"),
+                shown_text(", ".join(commit.requested_by) or commit.author),
+                shown_text(", ".join(commit.approved_by) or "-"),
+                shown_text(commit.subject),
+            )
+            for commit in commits
+        ],
+    )
 
 
 def _nearest(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    found = get_close_matches(name, known, n=1)
-    return f"; the nearest is {found[0]!r}" if found else ""
+    lowered = {each.lower(): each for each in known}
+    found = get_close_matches(name.lower(), lowered, n=1)
+    return f"; the nearest is {lowered[found[0]]!r}" if found else ""

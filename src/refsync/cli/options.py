@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,14 +30,15 @@ def acting(by: str | None, username: str | None) -> Actor:
     if username is not None and by is None:
         raise RequestError("--username names the identity of --by: give both")
     user = operating_system_user()
-    return Actor(id=by or user, username=username or by or user, os_user=user)
+    identity = user if by is None else by
+    return Actor(id=identity, username=identity if username is None else username, os_user=user)
 
 
 def operating_system_user() -> str:
-    """The login name of who runs the command."""
-    if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
-        return os.environ["SUDO_USER"]
+    """The login name of who runs the command, or of who called it by ``sudo``, whoever that makes them."""
+    if caller := os.environ.get("SUDO_USER"):
+        return caller
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name
         return str(os.getuid())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,30 +15,73 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-PIPED_WIDTH = 160
+_PIPED_WIDTH = 100_000  # a pipe has no edge: what is searched for stays on one line
+
+Progress = Callable[[int, int | None], None]
 
 
 def print_json(document: BaseModel | Any) -> None:
     """Print one JSON document on stdout: a model of the specification, or plain data."""
     plain = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    typer.echo("\n".join(map(_escaped, json.dumps(plain, indent=2, ensure_ascii=_needs_ascii()).split("\n"))))
+
+
+def print_json_line(document: Any) -> None:
+    """Print plain data on one line of stdout, for JSON Lines."""
+    typer.echo(_escaped(json.dumps(document, ensure_ascii=_needs_ascii())))
+
+
+def json_text(value: Any) -> str:
+    """A value on one line, as JSON has it, for people: nothing that a terminal would obey."""
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def shown_text(text: str) -> str:
+    """Text that people typed, without what a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def console() -> Console:
-    """A console on stdout: colours and the terminal's width there, plain wide text in a pipe."""
+    """A console on stdout: colours and the terminal's width there, plain text in a pipe."""
     from rich.console import Console
 
     # Names and values that people typed are never markup.
-    return Console(
-        width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, markup=False, emoji=False, soft_wrap=False
-    )
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def note(text: str) -> None:
     """Say something beside the result, on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(shown_text(text), err=True)
 
 
 def shown_time(seconds: float | None) -> str:
     """A Unix time as people read it here, ``-`` for none."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def counted(number: int, what: str) -> str:
+    """How many there are, as people say it."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def progress_bar(what: str, *, shown: bool) -> Iterator[Progress | None]:
+    """A bar on a terminal's stderr, told of how many are done and how many there are; nothing elsewhere."""
+    if not shown or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _needs_ascii() -> bool:
+    return "utf" not in (sys.stdout.encoding or "").lower()
+
+
+def _escaped(text: str) -> str:
+    """JSON text on one line with every character that a terminal would obey escaped, as JSON allows."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +11,18 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import By, Json, Username, acting
-from refsync.cli.output import note, print_json
+from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.pending_queue.models import PendingBatchResult, PendingChangeRecord, PendingQueueFilter, Submission
+    from refsync.pending_queue.models import (
+        Actor,
+        AuditOperation,
+        PendingBatchResult,
+        PendingChangeRecord,
+        PendingQueueFilter,
+        Submission,
+    )
 
 app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,14 +53,17 @@ def add(
 ) -> None:
     """Submit a change; prints its id."""
     from refsync.categories import parse_category
+    from refsync.cli.importing import operation_named
     from refsync.pending_queue.models import Submission
     from refsync.pending_queue.payloads import parse_payload
 
     actor = acting(by, username)
+    asked = operation_named(operation)
+    _check_payload_given(asked, payload)
     submission = Submission(
         category=parse_category(category),
         model_name=model,
-        operation=_operation(operation),
+        operation=asked,
         payload=None if payload is None else parse_payload(_read(payload)),
         requestor_id=actor.id,
         requestor_username=actor.username,
@@ -61,7 +71,7 @@ def add(
         os_user=actor.os_user,
     )
     with context_of(ctx).application() as application:
-        change = _submit(application, [submission])[0]
+        change = application.queue.enqueue_many(_with_base(application, [submission]))[0]
         _say_if_unserved(application)
     _tell_conflicts(change)
     print_json(change) if json else typer.echo(change.change_id)
@@ -87,7 +97,7 @@ def import_(
     """
     from dataclasses import asdict
 
-    from refsync.cli.importing import is_export, read_submissions
+    from refsync.cli.importing import is_export
 
     actor = acting(by, username)
     with context_of(ctx).application() as application:
@@ -96,16 +106,12 @@ def import_(
         elif is_export(content := _read(source)):
             report = application.queue.import_changes(content.splitlines())
         else:
-            changes = _submit(application, read_submissions(content, actor), shown=not json)
-            _say_if_unserved(application)
-            print_json([change.model_dump(mode="json") for change in changes]) if json else typer.echo(
-                f"{len(changes)} changes submitted: {_ranges(change.change_id for change in changes)}"
-            )
+            _import_lines(application, content, actor, json)
             return
     if json:
         print_json(asdict(report))
         return
-    typer.echo(f"{report.changes} changes imported")
+    typer.echo(f"{counted(report.changes, 'change')} imported")
     for line in (*report.repaired, *report.not_understood):
         note(line)
 
@@ -113,11 +119,9 @@ def import_(
 @app.command()
 def export(ctx: typer.Context) -> None:
     """Print the whole queue with its history as JSON Lines, for `queue import` on another machine."""
-    import json
-
     with context_of(ctx).application() as application:
         for line in application.queue.export_changes():
-            typer.echo(json.dumps(line, ensure_ascii=False))
+            print_json_line(line)
 
 
 @app.command(name="list")
@@ -133,33 +137,42 @@ def list_(
     json: Json = False,
 ) -> None:
     """List changes by id."""
-    from refsync.cli.tables import show_changes
-
     with context_of(ctx).application() as application:
         page = application.queue.list_changes(
             queue_filter=_filter(status, category, batch, model, requested_by), offset=offset, limit=limit
         )
-    print_json(page) if json else show_changes(page)
+    if json:
+        print_json(page)
+        return
+    from refsync.cli.tables import show_changes
+
+    show_changes(page)
 
 
 @app.command()
 def show(ctx: typer.Context, change_id: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
     """Show one change whole, with its history and the commit it landed in."""
-    from refsync.cli.tables import show_change
-
     with context_of(ctx).application() as application:
         change = application.queue.show_change(change_id)
-    print_json(change) if json else show_change(change)
+    if json:
+        print_json(change)
+        return
+    from refsync.cli.tables import show_change
+
+    show_change(change)
 
 
 @app.command()
 def diff(ctx: typer.Context, change_ids: Ids, json: Json = False) -> None:
     """Compare changes, field by field, with the reference as it is now."""
-    from refsync.cli.tables import show_diffs
-
     with context_of(ctx).application() as application:
         page = application.diffs().compute_bulk_diffs(change_ids)
-    print_json(page) if json else show_diffs(page)
+    if json:
+        print_json(page)
+    else:
+        from refsync.cli.tables import show_diffs
+
+        show_diffs(page)
     for error in page.errors:
         note(f"refsync: {error['message']}")
     if page.errors:
@@ -179,7 +192,7 @@ def approve(
     """Approve changes into the open batch."""
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        ids = _pending_ids(application) if all_ else _named(change_ids)
+        ids = _ids_to_approve(application, change_ids, all_)
         result = application.queue.process_batch(
             approver_id=actor.id,
             approver_username=actor.username,
@@ -242,8 +255,10 @@ def purge(
     from refsync.errors import RequestError
 
     queue_filter = _filter(status, category, batch, model, requested_by)
-    if (queue_filter is None) == (not all_):
+    if queue_filter is None and not all_:
         raise RequestError("say what to purge: filters such as --status applied, or --all")
+    if queue_filter is not None and all_:
+        raise RequestError("--all purges every change, filters only some: give one or the other")
     actor = acting(by, username)
     with context_of(ctx).application() as application:
         changes = application.queue.purge_changes(
@@ -255,16 +270,38 @@ def purge(
     _tell_changes(changes, "purged", json)
 
 
-def _submit(
-    application: Application, submissions: Iterable[Submission], *, shown: bool = False
-) -> list[PendingChangeRecord]:
-    from refsync.cli.importing import progress_bar
+def _check_payload_given(operation: AuditOperation, payload: str | None) -> None:
+    from refsync.errors import PayloadError
+    from refsync.pending_queue.models import AuditOperation
+
+    if operation is AuditOperation.DELETE and payload is not None:
+        raise PayloadError("a delete takes no payload: leave --payload out")
+    if operation is not AuditOperation.DELETE and payload is None:
+        raise PayloadError(f"{operation} needs the full record: --payload FILE, or - for stdin")
+
+
+def _with_base(application: Application, submissions: Iterable[Submission]) -> Iterator[Submission]:
     from refsync.sync.submitting import submissions_with_base
 
-    with progress_bar("submitting", shown=shown) as progress:
-        return application.queue.enqueue_many(
-            submissions_with_base(application.queue, application.tips(), submissions), progress=progress
+    return submissions_with_base(application.queue, application.tips(), submissions)
+
+
+def _import_lines(application: Application, content: bytes, actor: Actor, json: bool) -> None:
+    from refsync.cli.importing import read_lines, submit_lines
+
+    lines = read_lines(content, actor)
+    with progress_bar("submitting", shown=not json) as progress:
+        changes = submit_lines(
+            lines,
+            lambda submissions, count: application.queue.enqueue_many(_with_base(application, submissions), count),
+            lambda done: progress(done, len(lines)) if progress else None,
         )
+    _say_if_unserved(application)
+    if json:
+        print_json([change.model_dump(mode="json") for change in changes])
+    else:
+        ids = _ranges(change.change_id for change in changes)
+        typer.echo(f"{counted(len(changes), 'change')} submitted" + (f": {ids}" if ids else ""))
 
 
 def _say_if_unserved(application: Application) -> None:
@@ -280,16 +317,6 @@ def _tell_conflicts(change: PendingChangeRecord) -> None:
         note(
             f"note: {change.category} {change.model_name!r} exists already; creating it conflicts unless it is deleted"
         )
-
-
-def _operation(name: str) -> Any:
-    from refsync.errors import RequestError
-    from refsync.pending_queue.models import AuditOperation
-
-    try:
-        return AuditOperation(name)
-    except ValueError:
-        raise RequestError(f"unknown operation {name!r}; it is one of create, update, delete") from None
 
 
 def _read(source: str) -> bytes:
@@ -339,20 +366,27 @@ def _pending_ids(application: Application) -> list[int]:
     return ids
 
 
-def _named(change_ids: list[int] | None) -> list[int]:
+def _ids_to_approve(application: Application, change_ids: list[int] | None, everything: bool) -> list[int]:
     from refsync.errors import RequestError
 
-    if not change_ids:
-        raise RequestError("name the changes to approve, or all pending ones with --all")
-    return change_ids
+    if everything == bool(change_ids):
+        raise RequestError("name the changes to approve by their ids, or all pending ones by --all")
+    return change_ids or _pending_ids(application)
 
 
 def _title(application: Application, title: str) -> str:
-    """The title given; a call that joins an open batch needs none, for the batch has its own."""
+    """The title given; a call that joins an open batch needs none, for the batch has its own.
+
+    Raises:
+        RequestError: none was given and no batch is open.
+    """
+    from refsync.errors import RequestError
     from refsync.pending_queue.models import BatchState
 
     openly = application.queue.list_batches((BatchState.open,))
-    return title or (openly[0].title if openly else "")
+    if not title.strip() and not openly:
+        raise RequestError("no batch is open, and a new one needs a title: --title TEXT")
+    return title if title.strip() else openly[0].title
 
 
 def _tell_review(result: PendingBatchResult) -> None:

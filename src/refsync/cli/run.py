@@ -13,4 +13,6 @@ def run(ctx: typer.Context) -> None:
     """Be the daemon, in the foreground, until SIGTERM or Ctrl-C."""
     from refsync.daemon.service import serve
 
-    serve(context_of(ctx).found_config_file(), os.environ)
+    context = context_of(ctx)
+    level = {"REFSYNC_LOG__LEVEL": "DEBUG"} if context.verbose else {}
+    serve(context.found_config_file(), {**os.environ, **level})

@@ -10,7 +10,7 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import print_json, shown_time
+from refsync.cli.output import counted, print_json, shown_text, shown_time
 
 if TYPE_CHECKING:
     from refsync.application import Application
@@ -151,6 +151,9 @@ def _show(document: StatusDocument) -> None:
     typer.echo(f"daemon    {_daemon_line(document)}")
     waiting = ", ".join(f"{count} {status}" for status, count in document.changes.items() if count)
     typer.echo(f"changes   {waiting or 'none'}")
+    if document.changes["pending"]:
+        typer.echo("          refsync queue list --status pending")
+        typer.echo("          refsync queue approve ID... --title TEXT")
     if document.open_batch:
         _show_batch(document.open_batch, indent="")
     for repository in document.repositories:
@@ -159,7 +162,7 @@ def _show(document: StatusDocument) -> None:
 
 def _daemon_line(document: StatusDocument) -> str:
     if document.daemon is None:
-        return "none serves this store; start one: refsync run, or run one pass: refsync sync"
+        return "none serves this store: refsync run is one, refsync sync runs a pass"
     since = float(document.daemon["since"])
     return f"process {document.daemon['pid']} of {document.daemon['user']}, since {shown_time(since)}"
 
@@ -168,24 +171,26 @@ def _show_repository(repository: RepositoryStatus) -> None:
     tip = repository.tip[:12] if repository.tip else "no commit"
     typer.echo(f"\n{repository.name}  {repository.path}  {repository.branch} at {tip}")
     if repository.problem:
-        typer.echo(f"  held     {repository.problem}")
+        typer.echo(f"  held     {shown_text(repository.problem)}")
     for path in repository.local_edits:
         typer.echo(f"  edited   {path} has local edits; its changes wait until they are committed or undone")
     for path, problem in repository.unreadable_files.items():
         typer.echo(f"  broken   {path}: {problem}; its changes wait until it is mended")
     for batch in repository.batches:
         _show_batch(batch, indent="  ")
-    if repository.last_landed_commit:
-        typer.echo(f"  landed   {repository.last_landed_commit[:12]} at {shown_time(repository.last_landed_at)}")
+    landed = repository.last_landed_commit
+    typer.echo(f"  landed   {f'{landed[:12]} at {shown_time(repository.last_landed_at)}' if landed else 'nothing yet'}")
     if repository.last_error and repository.last_error != repository.problem:
-        typer.echo(f"  error    {repository.last_error} ({_ago(repository.last_error_at)})")
+        typer.echo(f"  error    {shown_text(repository.last_error)} ({_ago(repository.last_error_at)})")
     typer.echo(f"  pass     {_ago(repository.last_pass_at)}")
 
 
 def _show_batch(batch: BatchStatus, *, indent: str) -> None:
-    typer.echo(f"{indent}batch {batch.number}  {batch.state}, {batch.changes} changes: {batch.title}")
+    typer.echo(
+        f"{indent}batch {batch.number}  {batch.state}, {counted(batch.changes, 'change')}: {shown_text(batch.title)}"
+    )
     if batch.reason:
-        typer.echo(f"{indent}         {batch.reason}")
+        typer.echo(f"{indent}         {shown_text(batch.reason)}")
     if batch.command:
         typer.echo(f"{indent}         {batch.command}")
 
@@ -197,4 +202,4 @@ def _ago(seconds: float | None) -> str:
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if age >= size:
             return f"{age // size} {unit}{'s' if age >= 2 * size else ''} ago"
-    return f"{age} seconds ago"
+    return f"{age} second{'' if age == 1 else 's'} ago"

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import console, print_json
+from refsync.cli.output import counted, note, print_json, progress_bar, shown_text
 
 if TYPE_CHECKING:
     from refsync.application import Application
     from refsync.sync.preview import PlannedCommit
-    from refsync.sync.reference import PassReport, Progress
+    from refsync.sync.reference import PassReport
+
+_DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def sync(
@@ -35,7 +35,8 @@ def sync(
 
 
 def _pass(application: Application, json: bool) -> bool:
-    with _progress(shown=not json) as progress:
+    _say_if_not_our_turn(application)
+    with progress_bar("folding history", shown=not json) as progress:
         report = application.run_pass(progress=progress)
     assert report is not None
     if json:
@@ -45,34 +46,36 @@ def _pass(application: Application, json: bool) -> bool:
     return report.clean
 
 
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress | None]:
-    """A progress bar for a long fold, on a terminal."""
-    if not shown or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
+def _say_if_not_our_turn(application: Application) -> None:
+    from filelock import Timeout
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("folding history", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    lock = application.state.pass_lock()
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        note("note: another pass is running; waiting for its end")
+    else:
+        lock.release()
 
 
 def _tell(report: PassReport) -> None:
-    nothing = True
+    nothing = not report.unserved
+    for unserved in report.unserved:
+        note(f"refsync: batch {unserved.number} is held: {unserved.reason}")
     for repository in report.repositories:
         for landed in repository.landed:
             what = f"commit {landed.commit[:12]}" if landed.commit else "nothing left to write"
-            typer.echo(f"{repository.name}: batch {landed.number} landed: {_changes(landed.change_ids)}, {what}")
+            typer.echo(
+                f"{repository.name}: batch {landed.number} landed: {counted(len(landed.change_ids), 'change')}, {what}"
+            )
         for rejected in repository.rejected:
-            typer.echo(f"{repository.name}: change {rejected.change_id} rejected: {rejected.reason}")
+            typer.echo(f"{repository.name}: change {rejected.change_id} rejected: {shown_text(rejected.reason)}")
         if repository.recorded:
-            typer.echo(f"{repository.name}: {repository.recorded} operations recorded")
+            typer.echo(f"{repository.name}: {counted(repository.recorded, 'operation')} recorded")
         for held in repository.held:
-            typer.echo(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}", err=True)
+            note(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}")
         if repository.problem:
-            typer.echo(f"refsync: {repository.name}: {repository.problem}", err=True)
+            note(f"refsync: {repository.name}: {repository.problem}")
         nothing &= not (
             repository.landed or repository.rejected or repository.recorded or repository.held or repository.problem
         )
@@ -84,10 +87,6 @@ def _idle(report: PassReport) -> str:
     if report.settles_in is not None:
         return f"nothing to do yet; the open batch is sealed in {report.settles_in:.0f} s (or now: refsync batch seal)"
     return "nothing to do"
-
-
-def _changes(ids: Any) -> str:
-    return f"{len(ids)} change{'s' if len(ids) != 1 else ''}"
 
 
 def _preview(application: Application, json: bool) -> bool:
@@ -105,20 +104,24 @@ def _preview(application: Application, json: bool) -> bool:
 
 
 def _show_commit(commit: PlannedCommit) -> None:
-    from rich.syntax import Syntax
-
-    out = console()
     if commit.problem:
-        typer.echo(f"refsync: {commit.repository}: {commit.problem}", err=True)
+        note(f"refsync: {commit.repository}: {commit.problem}")
         return
-    out.print(f"batch {commit.batch} -> {commit.repository}, branch {commit.branch}")
+    typer.echo(f"batch {commit.batch} -> {commit.repository}, branch {commit.branch}")
     for refusal in commit.rejected:
-        out.print(f"  would reject change {refusal.change_id}: {refusal.reason}")
+        typer.echo(f"  would reject change {refusal.change_id}: {shown_text(refusal.reason)}")
     for refusal in commit.waiting:
-        typer.echo(f"refsync: change {refusal.change_id} would wait: {refusal.reason}", err=True)
+        note(f"refsync: change {refusal.change_id} would wait: {refusal.reason}")
     if commit.message:
-        out.print(f"\n{commit.message}")
-    if out.is_terminal:
-        out.print(Syntax(commit.diff, "diff", background_color="default"))
-    else:
-        typer.echo(commit.diff, nl=False)
+        typer.echo(f"\n{commit.message}")
+    _show_diff(commit.diff)
+
+
+def _show_diff(diff: str) -> None:
+    """With colours on a terminal, and as it is elsewhere."""
+    if not sys.stdout.isatty():
+        typer.echo(diff, nl=False)
+        return
+    for line in diff.split("\n")[:-1]:
+        shown = "\t".join(map(shown_text, line.removesuffix("\r").split("\t")))
+        typer.secho(shown, fg=_DIFF_COLOURS.get(line[:1]), bold=line.startswith(("+++", "---")))

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import typer
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from refsync.cli.output import console, shown_time
+from refsync.cli.output import console, counted, json_text, shown_text, shown_time
 from refsync.pending_queue.models import (
     Batch,
     PendingChangeDiff,
@@ -30,6 +32,7 @@ _STATUS_STYLES = {
     "landed": "green",
     "abandoned": "red",
 }
+_LEAST_FOLD = 16  # a column that is folded narrower is hard to read
 _CHANGE_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
 
 
@@ -49,10 +52,10 @@ def show_changes(page: PendingQueuePage) -> None:
         for change in page.items
     ]
     headings = ("id", "status", "what", "category", "model", "batch", "requested by", "rivals")
-    out = console()
     if rows:
-        out.print(table(headings, rows))
-    out.print(f"{len(rows)} of {page.total} changes")
+        print_table(headings, rows)
+    total = counted(page.total, "change")
+    typer.echo(total if len(rows) == page.total else f"{len(rows)} of {total}")
 
 
 def show_batches(batches: Sequence[Batch]) -> None:
@@ -68,32 +71,31 @@ def show_batches(batches: Sequence[Batch]) -> None:
         )
         for batch in batches
     ]
-    out = console()
     if rows:
-        out.print(table(("batch", "state", "repository", "commit", "title", "reason"), rows))
+        print_table(("batch", "state", "repository", "commit", "title", "reason"), rows)
     else:
-        out.print("no batches")
+        typer.echo("no batches")
 
 
 def show_change(change: PendingChangeRecord) -> None:
     """One change whole: its fields, its payload, its history."""
-    out = console()
-    out.print(f"change {change.change_id}: {change.operation} {change.category} {shown_text(change.model_name)}")
+    typer.echo(f"change {change.change_id}: {change.operation} {change.category} {shown_text(change.model_name)}")
     for label, value in _facts(change):
-        out.print(f"  {label:<13}{value}")
+        typer.echo(f"  {label:<13}{value}")
     if change.payload is not None:
-        out.print("  payload")
-        out.print(_indented(json.dumps(change.payload, indent=2, ensure_ascii=False), "    "))
-    out.print("  history")
+        typer.echo("  payload")
+        for line in json.dumps(change.payload, indent=2, ensure_ascii=False).split("\n"):
+            typer.echo(f"    {shown_text(line)}")
+    typer.echo("  history")
     for event in change.history or ():
         to = event.to_status or "purged"
         via = f" (as {event.os_user})" if event.os_user and event.os_user != event.by else ""
         why = f": {shown_text(event.why)}" if event.why else ""
         batch = f" in batch {event.batch_id}" if event.batch_id else ""
-        out.print(f"    {shown_time(event.at)}  {to}{batch} by {shown_text(event.username)}{via}{why}")
+        typer.echo(f"    {shown_time(event.at)}  {to}{batch} by {shown_text(event.username)}{via}{why}")
 
 
-def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str | Text]]:
+def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
     yield "status", change.status.value
     yield "requested", f"{shown_time(change.requested_at)} by {shown_text(change.requested_username)}"
     if change.batch_id:
@@ -114,9 +116,9 @@ def show_diffs(page: PendingChangeDiffPage) -> None:
     for diff in page.diffs:
         critical = Text("  critical", style="bold red") if diff.is_critical else Text("")
         heading = f"change {diff.change_id}: {diff.category} {shown_text(diff.model_name)} would be {_net(diff)}"
-        out.print(Text(heading, style="bold") + critical)
+        out.print(Text(heading, style="bold") + critical, soft_wrap=True)
         for field in diff.field_diffs:
-            out.print(_field(field))
+            out.print(_field(field), soft_wrap=True)
 
 
 def _net(diff: PendingChangeDiff) -> str:
@@ -125,29 +127,52 @@ def _net(diff: PendingChangeDiff) -> str:
 
 def _field(field: dict[str, Any]) -> Text:
     mark, style = _CHANGE_STYLES[field["change_type"]]
-    old, new = (json.dumps(field[side], ensure_ascii=False) for side in ("old_value", "new_value"))
+    old, new = (json_text(field[side]) for side in ("old_value", "new_value"))
     values = {"added": new, "removed": old}.get(field["change_type"], f"{old} -> {new}")
-    return Text(f"  {mark} {shown_text(field['field_path'])}: {shown_text(values)}", style=style)
+    return Text(f"  {mark} {shown_text(field['field_path'])}: {values}", style=style)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A plain table that folds long cells instead of cutting them."""
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Print a plain table; where the terminal is too narrow for one, each row as a paragraph of its own.
+
+    Columns that hold nothing but ``-`` are left out; numbers stand to the right; long cells are folded, never cut.
+    """
+    out = console()
+    columns = [
+        (heading, cells)
+        for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)
+        if any(str(cell) != "-" for cell in cells)
+    ]
+    least = [min(_LEAST_FOLD, max(map(_width, (heading, *cells)))) for heading, cells in columns]
+    if sum(least) + 2 * len(least) > out.width:
+        _print_paragraphs(columns)
+        return
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
-    for row in rows:
+    for (heading, cells), width in zip(columns, least, strict=True):
+        numbers = all(str(cell).isdecimal() for cell in cells)
+        made.add_column(heading, overflow="fold", min_width=width, justify="right" if numbers else "left")
+    for row in zip(*(cells for _, cells in columns), strict=True):
         made.add_row(*row)
-    return made
+    with out.capture() as captured:
+        out.print(made)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip(), color=out.is_terminal)
 
 
-def shown_text(text: str) -> str:
-    """Text that people typed, without what a terminal would obey."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+def _print_paragraphs(columns: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
+    """``heading value`` after ``heading value``, wrapped and indented from the second line on."""
+    out = console()
+    headings = [heading for heading, _ in columns]
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        told = [Text.assemble((heading, "bold"), " ", cell) for heading, cell in zip(headings, row, strict=True)]
+        paragraph = Text("  ").join(each for each, cell in zip(told, row, strict=True) if str(cell) != "-")
+        for number, line in enumerate(paragraph.wrap(out, out.width - 2)):
+            out.print(Text("  " if number else "") + line)
+
+
+def _width(cell: str | Text) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)
 
 
 def _status(status: str) -> Text:
     return Text(status, style=_STATUS_STYLES.get(status, ""))
-
-
-def _indented(text: str, margin: str) -> str:
-    return "\n".join(margin + line for line in text.splitlines())

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from refsync.clone.repository import Repository
+from refsync.clone.repository import DURABLE, Repository
 
 MAX_CHANGE_LINES = 50
-_DURABLE = ("-c", "core.fsync=committed,loose-object", "-c", "core.fsyncObjectFiles=true")
+MAX_CHANGES = 1_000_000
+"""More than any batch has; a forged range must not fill the memory."""
 _NEW_FILE = 0o100644
 _FOLDER = 0o040000
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by): (.*)$")
@@ -59,7 +60,7 @@ class ParsedCommit:
 
 def render_message(batch: BatchCommit) -> str:
     """The commit message: title, one line a change, trailers; nothing typed by people can forge a line of it."""
-    lines = [one_line(batch.title) or f"batch {batch.batch}", ""]
+    lines = [_subject(batch), ""]
     lines += [f"- {line.operation} {line.category} {quote(line.model)}" for line in batch.changes[:MAX_CHANGE_LINES]]
     if (rest := len(batch.changes) - MAX_CHANGE_LINES) > 0:
         lines.append(f"- and {rest} more")
@@ -72,6 +73,13 @@ def render_message(batch: BatchCommit) -> str:
         *(f"Approved-by: {_render_person(person)}" for person in batch.approved_by),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _subject(batch: BatchCommit) -> str:
+    title = one_line(batch.title)
+    if title.split(" ")[0] == "---":  # git would take what follows for a patch, and the trailers for a part of it
+        return f"batch {batch.batch}: {title}"
+    return title or f"batch {batch.batch}"
 
 
 def parse_message(message: str) -> ParsedCommit | None:
@@ -140,7 +148,10 @@ def parse_ranges(text: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in filter(None, text.split(", ")):
         first, _, last = part.partition("-")
-        numbers.extend(range(int(first), int(last or first) + 1))
+        start, end = int(first), int(last or first)
+        if len(numbers) + end - start >= MAX_CHANGES:
+            raise ValueError(f"more than {MAX_CHANGES} numbers")
+        numbers.extend(range(start, end + 1))
     return tuple(numbers)
 
 
@@ -178,7 +189,7 @@ def build_commit(
         return None
     return (
         repository.run(
-            *_DURABLE,
+            *DURABLE,
             "-c",
             "i18n.commitEncoding=UTF-8",
             "commit-tree",
@@ -207,9 +218,12 @@ def _signature(author: str) -> dict[str, str]:
 
 
 def _write_blob(repository: Repository, content: bytes) -> str:
-    return (
-        repository.run(*_DURABLE, "hash-object", "-w", "--no-filters", "--stdin", stdin=content).output.decode().strip()
-    )
+    return _write_object(repository, "blob", content)
+
+
+def _write_object(repository: Repository, kind: str, content: bytes) -> str:
+    write = (*DURABLE, "hash-object", "-w", "-t", kind, "--no-filters", "--stdin")
+    return repository.run(*write, stdin=content).output.decode().strip()
 
 
 def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> str:
@@ -224,12 +238,15 @@ def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping
             entries[name] = (entries[name][0] if name in entries else _NEW_FILE, blob)
     for name, below in inner.items():
         entries[name] = (_FOLDER, _write_tree(repository, parent, f"{folder}/{name}".lstrip("/"), below))
-    listing = b"".join(
-        f"{mode:06o} {_kind(mode)} {identity}\t{name}\0".encode(errors="surrogateescape")
-        for name, (mode, identity) in entries.items()
+    # Not by `git mktree`, which does not flush what it writes.
+    content = b"".join(
+        f"{mode:o} {name}\0".encode(errors="surrogateescape") + bytes.fromhex(identity)
+        for name, (mode, identity) in sorted(entries.items(), key=_place_in_tree)
     )
-    return repository.run(*_DURABLE, "mktree", "-z", "--missing", stdin=listing).output.decode().strip()
+    return _write_object(repository, "tree", content)
 
 
-def _kind(mode: int) -> str:
-    return {0o04: "tree", 0o16: "commit"}.get(mode >> 12, "blob")
+def _place_in_tree(entry: tuple[str, tuple[int, str]]) -> bytes:
+    """Git sorts by bytes, and folders as if their names ended with a slash."""
+    name, (mode, _) = entry
+    return name.encode(errors="surrogateescape") + (b"/" if mode == _FOLDER else b"")

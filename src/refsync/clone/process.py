@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ class GitResult(NamedTuple):
 
 
 def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what could point git elsewhere (such as ``GIT_DIR`` inside a hook)."""
+    """The environment of refsync without what could point git elsewhere (such as ``GIT_DIR`` inside a hook)."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     safe = {key: value for key, value in os.environ.items() if key.startswith(("GIT_CONFIG_", "GIT_SSH"))}
     return kept | safe | _SETTINGS | dict(extra or {})
@@ -60,15 +61,7 @@ def run_git(
         CloneError: git distrusts the folder's owner.
         GitCommandError: any other exit code.
     """
-    process = subprocess.Popen(
-        ["git", *arguments],
-        cwd=folder,
-        env=git_environment(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = _start(folder, arguments, environment)
     try:
         output, error = process.communicate(stdin, timeout=timeout_seconds)
     except BaseException as failure:
@@ -84,12 +77,27 @@ def run_git(
     return result
 
 
+def _start(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            cwd=folder,
+            env=git_environment(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as problem:
+        if problem.filename != "git":
+            raise
+        raise GitCommandError("git is not installed, or not in PATH; install it") from None
+
+
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """Kill git with its children: killing git alone leaves them running."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()
 
 

@@ -11,7 +11,10 @@ import git
 
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
-from refsync.errors import BranchMovedError, CloneError, GitCommandError
+from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
+
+DURABLE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.fsyncObjectFiles=true")
+"""Options of git: what it writes is on the disk when it ends. The second is for git before 2.36."""
 
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -129,12 +132,22 @@ class Repository:
         return found.output.decode().strip()
 
     def file_at(self, commit: str, path: str) -> TreeFile | None:
-        """What a commit holds at a path (``/`` between folders); ``None`` where it holds nothing."""
-        try:
-            entry = self._repo.commit(commit).tree.join(path)
-        except KeyError:
-            return None
-        return TreeFile(entry.mode, entry.hexsha)
+        """What a commit holds at a path (``/`` between folders); ``None`` where it holds nothing.
+
+        Raises:
+            DocumentError: a part of the path that should be a folder is something else.
+        """
+        tree = self._repo.commit(commit).tree
+        *folders, name = path.split("/")
+        for folder in folders:
+            found = _entry(tree, folder)
+            if found is None:
+                return None
+            if not isinstance(found, git.Tree):
+                raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
+            tree = found
+        entry = _entry(tree, name)
+        return TreeFile(entry.mode, entry.hexsha) if entry else None
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob, by its id.
@@ -184,22 +197,29 @@ class Repository:
         oldest = [line for line in chain if line][-1].split(" ")
         return "ahead" if oldest[1:2] == [after] else "aside"
 
+    def has(self, commit: str) -> bool:
+        """Whether the object database holds a commit."""
+        return self.run("cat-file", "-e", f"{commit}^{{commit}}", accept=(0, 1, 128)).code == 0
+
     def contains(self, commit: str, tip: str) -> bool:
         """Whether a commit is the tip or an ancestor of it; ``False`` also for one that is not there at all."""
         return self.run("merge-base", "--is-ancestor", commit, tip, accept=(0, 1, 128)).code == 0
 
     def entries(self, commit: str, folder: str) -> dict[str, tuple[int, str]]:
-        """A folder's entries in a commit (``""``: the root): name to mode and object id; empty where it is not."""
-        tree = self._repo.commit(commit).tree
-        if folder:
-            try:
-                found = tree.join(folder)
-            except KeyError:
-                return {}
-            if not isinstance(found, git.Tree):
-                raise CloneError(f"{self.path}: {folder} is not a folder in commit {commit[:12]}")
-            tree = found
-        return {str(entry.name): (entry.mode, entry.hexsha) for entry in tree}
+        """A folder's entries in a commit (``""``: the root): name to mode and object id; empty where it is not.
+
+        Raises:
+            DocumentError: something else than a folder is there.
+        """
+        if folder and self.file_at(commit, folder) is None:
+            return {}
+        listed = self.run("ls-tree", "-z", f"{commit}:{folder}").output.decode(errors="surrogateescape")
+        entries: dict[str, tuple[int, str]] = {}
+        for line in filter(None, listed.split("\0")):
+            stat, _, name = line.partition("\t")
+            mode, _, identity = stat.split(" ")
+            entries[name] = (int(mode, 8), identity)
+        return entries
 
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
         """Move the target branch from ``old`` to ``new`` by compare-and-swap.
@@ -207,12 +227,20 @@ class Repository:
         Raises:
             BranchMovedError: the branch was no longer at ``old``.
         """
-        moved = self.run("update-ref", "-m", reason, self.ref, new, old, accept=(0, 1, 128))
+        update = (*DURABLE, "update-ref", "-m", reason, self.ref, new, old)
+        moved = self.run(*update, accept=(0, 1, 128))
         if not moved.code:
             return
         if (now := self.tip()) != old:
             raise BranchMovedError(f"{self.path}: {self.branch} moved from {old[:12]} to {now[:12]} meanwhile")
-        self.run("update-ref", "-m", reason, self.ref, new, old)
+        self.run(*update)
+
+
+def _entry(tree: git.Tree, name: str) -> git.objects.base.IndexObject | None:
+    try:
+        return tree[name]
+    except KeyError:
+        return None
 
 
 def _open(path: Path) -> git.Repo:

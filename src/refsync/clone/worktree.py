@@ -17,7 +17,8 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from refsync.clone.repository import Repository
 from refsync.errors import GitBusyError, LocalEditsError
@@ -31,7 +32,15 @@ _LOCK_POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class IndexLock:
-    """The proof that this process holds ``.git/index.lock``; what moves branch, files or index asks for it."""
+    """The proof that this process holds ``.git/index.lock``; see :func:`index_locked`."""
+
+    repository: Repository
+    journal: BinaryIO
+
+
+@dataclass(frozen=True)
+class _Landing:
+    """What moves branch, files and index from one commit to another asks for this: it is made under the lock only."""
 
     repository: Repository
     old: str
@@ -53,10 +62,12 @@ class _Difference:
 def local_edits(repository: Repository, paths: Sequence[str]) -> list[str]:
     """Those of the paths whose file or index entry is not what the checked-out commit has.
 
-    An untracked or ignored file at a path counts: a landing would overwrite it.
+    An untracked or ignored file at a path counts: a landing would overwrite it. So does one, or a symbolic
+    link, where a folder of the path should be: a landing would fail on it, or write behind the link.
     """
     if not paths:
         return []
+    obstructed = [path for path in paths if _is_obstructed(repository, path)]
     status = repository.run(
         "status",
         "--porcelain=v1",
@@ -68,14 +79,39 @@ def local_edits(repository: Repository, paths: Sequence[str]) -> list[str]:
         "--",
         *paths,
     )
-    return [entry[3:] for entry in status.output.decode(errors="surrogateescape").split("\0") if entry]
+    edited = [entry[3:] for entry in status.output.decode(errors="surrogateescape").split("\0") if entry]
+    return list(dict.fromkeys([*obstructed, *edited]))
 
 
-def land(repository: Repository, *, old: str, new: str, reason: str) -> None:
+def _is_obstructed(repository: Repository, path: str) -> bool:
+    folders = [repository.path / folder for folder in PurePosixPath(path).parents if folder.name]
+    return any(folder.is_symlink() or (folder.exists() and not folder.is_dir()) for folder in folders)
+
+
+@contextlib.contextmanager
+def index_locked(repository: Repository) -> Iterator[IndexLock]:
+    """Hold ``.git/index.lock``: meanwhile a person's git waits or refuses, and nobody commits.
+
+    Raises:
+        GitBusyError: somebody else holds the lock, or an interrupted landing has to be finished first.
+    """
+    with _new_journal(repository) as journal:
+        lock = IndexLock(repository, journal)
+        try:
+            _link_lock(repository)
+            yield lock
+        except BaseException:
+            if not _is_half_done(lock):  # else the next pass finishes the landing
+                _release(repository)
+            raise
+        _release(repository)
+
+
+def land(lock: IndexLock, *, old: str, new: str, reason: str) -> None:
     """Move the target branch from ``old`` to ``new``, and the clone's files and index with it.
 
     Args:
-        repository: a clone whose work tree shows the target branch.
+        lock: of a clone whose work tree shows the target branch.
         old: the commit that the branch is expected at.
         new: the commit to bring it to; contains ``old``.
         reason: one line for the reflog.
@@ -83,24 +119,19 @@ def land(repository: Repository, *, old: str, new: str, reason: str) -> None:
     Raises:
         LocalEditsError: a person's uncommitted work is in a file that would change; nothing was moved.
         BranchMovedError: the branch is no longer at ``old``; nothing was moved.
-        GitBusyError: somebody else holds the lock; nothing was moved.
     """
-    with _journal(repository, old, new) as lock:
-        try:
-            _link_lock(repository)
-            differences = _differences(repository, old, new)
-            if edited := local_edits(repository, [difference.path for difference in differences]):
-                raise LocalEditsError(
-                    f"{repository.path}: {', '.join(edited)} has local edits; commit them, or undo them with: "
-                    f"git -C {repository.path} checkout HEAD -- {' '.join(edited)}"
-                )
-            repository.move_branch(old=old, new=new, reason=reason)
-        except BaseException:
-            _release(repository)
-            raise
-        # From here on a failure leaves lock and journal behind: the next pass finishes the landing.
-        _bring_forward(lock, differences)
-        _release(repository)
+    repository = lock.repository
+    differences = _differences(repository, old, new)
+    if edited := local_edits(repository, [difference.path for difference in differences]):
+        raise LocalEditsError(
+            f"{repository.path}: {', '.join(edited)} has local edits; commit them, or undo them with: "
+            f"git -C {repository.path} checkout HEAD -- {' '.join(edited)}"
+        )
+    landing = _Landing(repository, old, new)
+    _note(lock.journal, landing)
+    repository.move_branch(old=old, new=new, reason=reason)
+    _bring_forward(landing, differences)
+    _note(lock.journal, None)
 
 
 def finish_interrupted_landing(repository: Repository) -> str | None:
@@ -112,50 +143,79 @@ def finish_interrupted_landing(repository: Repository) -> str | None:
     Raises:
         GitBusyError: another living process is landing.
     """
-    journal = repository.git_directory / JOURNAL
     try:
-        handle = journal.open("r+b")
+        journal = (repository.git_directory / JOURNAL).open("r+b")
     except FileNotFoundError:
         return None
-    with handle:
-        _claim(handle.fileno(), repository)
-        if not _is_ours(repository):
-            journal.unlink(missing_ok=True)
-            return None
-        noted = json.loads(handle.read())
-        finished = _finish(IndexLock(repository, noted["old"], noted["new"]))
+    with journal:
+        _claim(journal, repository)
+        landing = _noted(journal, repository)
+        if landing and not _is_ours(repository):
+            landing = _taken_again(landing)
+        finished = _finish(landing) if landing else None
         _release(repository)
         return finished
 
 
-def _finish(lock: IndexLock) -> str | None:
-    repository = lock.repository
-    if not repository.contains(lock.new, repository.tip()):
+def _taken_again(landing: _Landing) -> _Landing | None:
+    """The same under a new lock, where a person removed ours as git advises; ``None`` if they have gone on since."""
+    if landing.repository.tip() != landing.new:
         return None
-    differences = _differences(repository, lock.old, lock.new)
+    _link_lock(landing.repository)
+    return landing
+
+
+def _finish(landing: _Landing) -> str | None:
+    repository = landing.repository
+    if not repository.contains(landing.new, repository.tip()):
+        return None
+    differences = _differences(repository, landing.old, landing.new)
     untouched = [item for item in differences if _blob_of_file(repository, item.path) == item.old_blob]
-    _bring_forward(lock, differences, files=untouched)
-    return lock.new
+    _bring_forward(landing, differences, files=untouched)
+    return landing.new
 
 
 @contextlib.contextmanager
-def _journal(repository: Repository, old: str, new: str) -> Iterator[IndexLock]:
-    """Note what is being landed; the note is locked until this process leaves the block or dies."""
+def _new_journal(repository: Repository) -> Iterator[BinaryIO]:
+    """The file that becomes ``index.lock``, locked itself until this process leaves the block or dies."""
     try:
-        handle = (repository.git_directory / JOURNAL).open("x+b")
+        journal = (repository.git_directory / JOURNAL).open("x+b")
     except FileExistsError:
         raise GitBusyError(f"{repository.path}: an interrupted landing has to be finished first; sync again") from None
-    with handle:
-        _claim(handle.fileno(), repository)
-        handle.write(json.dumps({"old": old, "new": new, "pid": os.getpid()}).encode())
-        handle.flush()
-        os.fsync(handle.fileno())
-        yield IndexLock(repository, old, new)
+    with journal:
+        _claim(journal, repository)
+        yield journal
 
 
-def _claim(descriptor: int, repository: Repository) -> None:
+def _note(journal: BinaryIO, landing: _Landing | None) -> None:
+    """Write down what is being landed, before anything moves; ``None`` when all has moved."""
+    journal.seek(0)
+    journal.truncate()
+    if landing:
+        journal.write(json.dumps({"old": landing.old, "new": landing.new}).encode())
+    journal.flush()
+    os.fsync(journal.fileno())
+
+
+def _noted(journal: BinaryIO, repository: Repository) -> _Landing | None:
+    """What is being landed; ``None`` where nothing moved yet, or all has."""
+    journal.seek(0)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        noted = json.loads(journal.read())
+    except ValueError:
+        return None
+    return _Landing(repository, noted["old"], noted["new"])
+
+
+def _is_half_done(lock: IndexLock) -> bool:
+    """Whether the branch has moved: git may have moved it even where it was interrupted or timed out."""
+    landing = _noted(lock.journal, lock.repository)
+    return landing is not None and lock.repository.contains(landing.new, lock.repository.tip())
+
+
+def _claim(journal: BinaryIO, repository: Repository) -> None:
+    try:
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise GitBusyError(f"{repository.path}: another refsync is landing a commit there") from None
 
@@ -187,8 +247,13 @@ def _release(repository: Repository) -> None:
     """Let go; the journal last, so that a crash in between still knows the lock as ours."""
     if _is_ours(repository):
         (repository.git_directory / "index.lock").unlink()
-    for name in (_STAGED_INDEX, _STAGED_FILE, JOURNAL):
-        (repository.git_directory / name).unlink(missing_ok=True)
+    staged = repository.git_directory / _STAGED_INDEX
+    for path in (_lock_of(staged), staged, repository.git_directory / _STAGED_FILE, repository.git_directory / JOURNAL):
+        path.unlink(missing_ok=True)
+
+
+def _lock_of(index: Path) -> Path:
+    return index.with_name(f"{index.name}.lock")
 
 
 def _differences(repository: Repository, old: str, new: str) -> list[_Difference]:
@@ -202,25 +267,25 @@ def _differences(repository: Repository, old: str, new: str) -> list[_Difference
 
 
 def _bring_forward(
-    lock: IndexLock, differences: Sequence[_Difference], files: Sequence[_Difference] | None = None
+    landing: _Landing, differences: Sequence[_Difference], files: Sequence[_Difference] | None = None
 ) -> None:
     """Replace the files (all that differ, unless told which), then the index."""
     for difference in differences if files is None else files:
-        _replace_file(lock, difference)
-    _replace_index(lock, differences)
+        _replace_file(landing, difference)
+    _replace_index(landing, differences)
 
 
-def _replace_file(lock: IndexLock, difference: _Difference) -> None:
+def _replace_file(landing: _Landing, difference: _Difference) -> None:
     """One atomic rename, so that a reader sees the old file or the new one; the file's mode stays."""
-    target = lock.repository.path / difference.path
+    target = landing.repository.path / difference.path
     if difference.removed:
         target.unlink(missing_ok=True)
         return
     # Through git's filters, so that a clone with converted line ends stays clean.
-    content = lock.repository.run("cat-file", "--filters", f"{lock.new}:{difference.path}").output
+    content = landing.repository.run("cat-file", "--filters", f"{landing.new}:{difference.path}").output
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else int(difference.new_mode[-3:], 8)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staged = _staging_place(lock.repository, target)
+    staged = _staging_place(landing.repository, target)
     try:
         _write_durably(staged, content, mode)
         staged.replace(target)
@@ -257,11 +322,12 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _replace_index(lock: IndexLock, differences: Sequence[_Difference]) -> None:
+def _replace_index(landing: _Landing, differences: Sequence[_Difference]) -> None:
     """Change the landed paths' entries in a copy, and rename the copy over the index: what else is staged stays."""
-    repository = lock.repository
+    repository = landing.repository
     index = repository.git_directory / "index"
     staged = repository.git_directory / _STAGED_INDEX
+    _lock_of(staged).unlink(missing_ok=True)  # git's, if it was killed here before
     shutil.copyfile(index, staged)
     shutil.copymode(index, staged)
     environment = {"GIT_INDEX_FILE": str(staged)}

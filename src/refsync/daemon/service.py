@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,16 @@ from refsync.clone.repository import Repository
 from refsync.config import Config, cron_trigger, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
-from refsync.errors import ConfigError, RefsyncError
-from refsync.file_events import FolderWatcher
-from refsync.sync.reference import PassReport, ReferenceRepository, RepositoryReport
+from refsync.daemon.watching import Watch, ground_of
+from refsync.errors import RefsyncError
+from refsync.state_directory import prepare
+from refsync.sync.reference import PassReport
 
 HOUSEKEEPING_SECONDS = 24 * 3600.0
+HOUSEKEEPING_LIMIT_SECONDS = 3600.0
 FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 300.0
-_GIT_FILES = {"HEAD", "index", "packed-refs", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG"}
-_GIT_FOLDERS = {"rebase-merge", "rebase-apply"}
+LONGEST_RETRY_SECONDS = 60.0
+PROGRESS_SECONDS = 0.5
 
 
 def serve(config_file: Path, environ: Mapping[str, str]) -> None:
@@ -40,18 +42,23 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
         AlreadyRunningError: another daemon serves the state directory.
         StateDirectoryError: the state directory cannot be used.
         StoreError: the store cannot be used.
+        WatchError: the folders cannot be watched in the way the config asks for.
     """
-    config = load_config(config_file, environ)
-    log.configure(config.log.level, config.log.format)
     wakeups = Wakeups()
-    with ExitStack() as stack:
-        application = stack.enter_context(open_application(config, wakes_daemon=False))
-        stack.enter_context(application.state.serve())
-        stack.enter_context(signals(wakeups))
-        timers = stack.enter_context(Timers(wakeups))
-        daemon = Daemon(config_file, environ, application, wakeups, timers)
-        stack.callback(daemon.close)
-        daemon.run()
+    try:
+        with wakeups, signals(wakeups), ExitStack() as stack:
+            config_text = _text_of(config_file)  # before it is read, so that an edit in between is noticed
+            config = load_config(config_file, environ)
+            log.configure(config.log.level, config.log.format)
+            stack.enter_context(prepare(config.state_directory).serve())
+            application = stack.enter_context(open_application(config, wakes_daemon=False))
+            timers = stack.enter_context(Timers())
+            daemon = Daemon(config_file, config_text, environ, application, wakeups, timers)
+            stack.callback(daemon.close)
+            daemon.run()
+    except KeyboardInterrupt:
+        if not wakeups.stopping:
+            raise
 
 
 class Daemon:
@@ -60,195 +67,194 @@ class Daemon:
     def __init__(
         self,
         config_file: Path,
+        config_text: bytes | None,
         environ: Mapping[str, str],
         application: Application,
         wakeups: Wakeups,
         timers: Timers,
     ) -> None:
         self._config_file = config_file
+        self._config_text = config_text
         self._environ = environ
         self._application = application
         self._wakeups = wakeups
         self._timers = timers
-        self._watcher: FolderWatcher | None = None
-        self._watched: frozenset[Path] = frozenset()
+        self._watch = Watch(ground_of(application, config_file), application, wakeups)
+        self._settle_in()
+        self._passes = 0
         self._failures = 0
         self._problems: dict[str, str] = {}
+        self._told_progress_at = 0.0
 
     def run(self) -> None:
         """Work until told to stop."""
-        self._settle_in()
         systemd.ready(self._summary())
         logger.info("refsync serves {}: {}", self._application.state.path, self._summary())
-        self._wakeups.wake()  # the world may have changed while nobody looked
-        while not self._wakeups.stopping:
-            seen = self._wakeups.wait()
+        self._wakeups.ask_rescan()  # the world may have changed while nobody looked
+        try:
+            while not self._wakeups.stopping:
+                seen = self._wakeups.wait()
+                if not self._wakeups.stopping:
+                    self._attempt(seen)
+        except KeyboardInterrupt:
             if not self._wakeups.stopping:
-                self._wake(seen)
+                raise
+            logger.info("the step in hand is given up; the next start takes it up again")
         systemd.stopping()
         logger.info("refsync stops")
 
     def close(self) -> None:
-        """End the watcher's thread."""
-        if self._watcher:
-            self._watcher.stop()
-
-    def _wake(self, seen: Seen) -> None:
-        if seen.reload or self._config_file in seen.paths:
-            self._reload()
-        self._invalidate(seen)
-        if seen.housekeeping:
-            self._tidy()
-        self._pass()
+        """End the watcher's threads."""
+        self._watch.stop()
 
     # --- passes ---------------------------------------------------------------------------------------------------
 
-    def _pass(self) -> None:
+    def _attempt(self, seen: Seen) -> None:
+        """Do what a wake-up asks for; whatever fails is tried again, and nothing ends the process."""
         try:
-            report = self._application.run_pass(progress=self._show_progress, stopping=lambda: self._wakeups.stopping)
-        except KeyboardInterrupt:  # told to stop in the middle of a fold, which is lost without harm
-            return
-        except RefsyncError as problem:
-            logger.error("the pass failed: {}", problem)
-            self._retry_later()
-            return
+            report = self._answer(seen)
+        except (RefsyncError, OSError) as problem:
+            self._tell("the pass failed", str(problem))
         except Exception as bug:
-            logger.opt(exception=bug).error("the pass failed by a bug in refsync: {!r}", bug)
-            self._retry_later()
+            self._tell("the pass failed", f"a bug in refsync: {bug!r}", bug)
+        else:
+            if report:
+                self._digest(report)
             return
-        if report:
-            self._digest(report)
+        self._retry_later()
+
+    def _answer(self, seen: Seen) -> PassReport | None:
+        if seen.reload or self._config_was_edited(seen):
+            self._reload()
+        self._follow_clones(seen)
+        self._invalidate(seen)
+        if seen.housekeeping:
+            self._tidy()
+        self._passes += 1
+        logger.debug("pass {}", self._passes)
+        return self._application.run_pass(progress=self._show_progress, stopping=lambda: self._wakeups.stopping)
 
     def _digest(self, report: PassReport) -> None:
+        self._tell("the pass failed", None)
         for repository in report.repositories:
-            self._tell_problem(repository)
+            self._tell(f"{repository.name}: held", repository.problem)
         if any(repository.temporary for repository in report.problems):
             self._retry_later()
         else:
             self._failures = 0
+            self._timers.cancel("retry")
         if report.settles_in is not None and self._application.config.apply.when == "approval":
-            self._timers.once("settle", report.settles_in)
+            self._timers.once("settle", report.settles_in, self._wakeups.wake)
         systemd.status(self._summary())
 
-    def _tell_problem(self, repository: RepositoryReport) -> None:
+    def _tell(self, what: str, problem: str | None, bug: Exception | None = None) -> None:
         """Log a problem when it appears and when it is gone, not at every pass in between."""
-        before = self._problems.pop(repository.name, None)
-        if repository.problem:
-            self._problems[repository.name] = repository.problem
-            if repository.problem != before:
-                logger.error("{}: held: {}", repository.name, repository.problem)
+        before = self._problems.pop(what, None)
+        if problem:
+            self._problems[what] = problem
+            if problem != before:
+                logger.opt(exception=bug).error("{}: {}", what, problem)
         elif before:
-            logger.info("{}: goes on", repository.name)
+            logger.info("{}: no longer", what)
 
     def _retry_later(self) -> None:
         delay = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**self._failures) * random.uniform(0.5, 1.0)
         self._failures = min(self._failures + 1, 16)
-        logger.info("trying again in {:.1f} seconds", delay)
-        self._timers.once("retry", delay)
+        logger.debug("trying again in {:.1f} seconds", delay)
+        self._timers.once("retry", delay, self._wakeups.ask_rescan)
+        systemd.status(self._summary())
 
     def _show_progress(self, done: int, total: int) -> None:
-        if self._wakeups.stopping:
+        if self._wakeups.stopping:  # a fold that is given up is done again, without harm
             raise KeyboardInterrupt
-        systemd.status(f"folding history: {done} of {total} commits")
+        if time.monotonic() - self._told_progress_at >= PROGRESS_SECONDS:
+            self._told_progress_at = time.monotonic()
+            systemd.status(f"folding history: {done} of {total} commits")
 
     def _summary(self) -> str:
         if self._problems:
-            return "held: " + "; ".join(self._problems.values())
+            return "; ".join(f"{what}: {problem}" for what, problem in self._problems.items())
         return ", ".join(f"{each.name} ({each.path}, {each.branch})" for each in self._application.repositories)
 
     # --- what changed on disk -------------------------------------------------------------------------------------
 
+    def _follow_clones(self, seen: Seen) -> None:
+        """Watch anew where a clone has appeared, gone or been replaced."""
+        ground = ground_of(self._application, self._config_file)
+        if ground != self._watch.ground:
+            self._change_watch(Watch(ground, self._application, self._wakeups))
+            seen.rescan = True  # for what happened before it was watched
+
+    def _change_watch(self, watch: Watch) -> None:
+        before, self._watch = self._watch, watch
+        before.stop()
+
     def _invalidate(self, seen: Seen) -> None:
         """Mark exactly the categories stale whose files changed; all that differ, where events may be lost."""
         for backend in self._application.backends.values():
+            backend.mark_touched(seen.paths)
             if seen.rescan:
                 backend.mark_changed_categories()
-            for category in {found for path in seen.paths for found in backend.categories_of_path(path)}:
-                backend.mark_stale(category)
 
     def _tidy(self) -> None:
         """Let git pack what it wants to; a landing leaves loose objects."""
         for each in self._application.repositories:
             try:
-                with Repository(each.path, each.branch, timeout_seconds=3600) as clone:
+                with Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone:
                     clone.run("-c", "gc.autoDetach=false", "maintenance", "run", "--auto", "--quiet")
             except RefsyncError as problem:
                 logger.warning("{}: housekeeping failed: {}", each.name, problem)
 
     # --- settings -------------------------------------------------------------------------------------------------
 
+    def _config_was_edited(self, seen: Seen) -> bool:
+        paths = {self._config_file, self._config_file.resolve()}
+        return bool(seen.rescan or paths & seen.paths) and _text_of(self._config_file) != self._config_text
+
     def _reload(self) -> None:
         """Take a changed config file; a bad one leaves everything as it is."""
         systemd.reloading()
+        self._config_text = _text_of(self._config_file)
         try:
-            config = load_config(self._config_file, self._environ)
-            self._take(config)
-        except ConfigError as problem:
+            self._take(load_config(self._config_file, self._environ))
+        except (RefsyncError, OSError) as problem:
             logger.error("the changed config is refused, the old settings stay in force: {}", problem)
-        except RefsyncError as problem:
-            logger.error("the changed config cannot be used, the old settings stay in force: {}", problem)
         systemd.ready(self._summary())
 
     def _take(self, config: Config) -> None:
-        current = self._application.config
-        for key in restart_keys(current, config):
-            logger.warning("{} changed in the config file; it takes effect after a restart", key)
-        queue = config.queue.model_copy(update={"url": current.queue.url})
-        config = config.model_copy(update={"state_directory": current.state_directory, "queue": queue})
-        if config == current:
-            return
         before = self._application
-        self._application = assemble(config, before.state, before.store, wakes_daemon=False)
-        log.configure(config.log.level, config.log.format)
+        for key in restart_keys(before.config, config):
+            logger.warning("{} changed in the config file; it takes effect after a restart", key)
+        queue = config.queue.model_copy(update={"url": before.config.queue.url})
+        config = config.model_copy(update={"state_directory": before.config.state_directory, "queue": queue})
+        if config == before.config:
+            logger.info("the config was read again: nothing to change")
+            return
+        application = assemble(config, before.state, before.store, wakes_daemon=False)
+        self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups))
+        self._application = application
         self._problems.clear()
         self._settle_in()
+        log.configure(config.log.level, config.log.format)
         logger.info("the changed config is in force: {}", self._summary())
 
     def _settle_in(self) -> None:
-        """Set watches and timers as the settings say."""
-        config = self._application.config
+        """Set listeners and timers as the settings say."""
         for name, backend in self._application.backends.items():
             backend.register_invalidation_callback(partial(_log_invalidation, name))
-        scheduled = config.apply.when == "schedule"
-        self._timers.on_schedule("apply", cron_trigger(config.apply.schedule) if scheduled else None)
+        apply = self._application.config.apply
+        self._timers.cancel("apply")
+        if apply.when == "schedule":
+            self._timers.on_schedule("apply", cron_trigger(apply.schedule), self._wakeups.wake)
         self._timers.every("housekeeping", HOUSEKEEPING_SECONDS, self._wakeups.ask_housekeeping)
-        self._watch(config)
 
-    def _watch(self, config: Config) -> None:
-        self.close()
-        state = self._application.state
-        interesting = {self._config_file, state.wake_file}
-        for each in self._application.repositories:
-            interesting |= watched_paths(each)
-        self._watched = frozenset(interesting)
-        self._watcher = FolderWatcher(
-            {path.parent for path in interesting},
-            self._hear,
-            on_rescan=self._rescan,
-            mode=config.watch.mode,
-            rescan_seconds=config.watch.rescan_seconds,
-        ).start()
 
-    def _hear(self, paths: Iterable[Path]) -> None:
-        if heard := self._watched.intersection(paths):
-            self._wakeups.changed(heard)
-
-    def _rescan(self, reason: str) -> None:
-        logger.debug("looking at everything: {}", reason)
-        self._wakeups.ask_rescan()
+def _text_of(config_file: Path) -> bytes | None:
+    try:
+        return config_file.read_bytes()
+    except OSError:  # reading it as a config says why
+        return None
 
 
 def _log_invalidation(repository: str, category: MODEL_REFERENCE_CATEGORY) -> None:
     logger.info("{}: {} changed on disk; its cache is stale", repository, category)
-
-
-def watched_paths(reference: ReferenceRepository) -> set[Path]:
-    """What tells of a change in a clone: its category files, the target branch, and git's own state."""
-    paths = {reference.path / file for formats in reference.files.values() for file in formats.values()}
-    try:
-        with Repository(reference.path, reference.branch) as clone:
-            paths |= {clone.git_directory / name for name in _GIT_FILES | _GIT_FOLDERS}
-            paths |= {clone.common_directory / "packed-refs", clone.common_directory / clone.ref}
-    except RefsyncError:
-        paths.add(reference.path)  # told when the clone appears
-    return paths

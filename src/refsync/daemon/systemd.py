@@ -10,6 +10,8 @@ import os
 import socket
 import time
 
+_PATIENCE_SECONDS = 0.2
+
 
 def ready(status: str) -> None:
     """The service is up, or up again after a reload."""
@@ -35,11 +37,13 @@ def _notify(**fields: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    message = "\n".join(f"{key}={value}" for key, value in fields.items())
+    # One line a field: what a person typed must not begin another one.
+    message = "\n".join(f"{key}={' '.join(value.split())}" for key, value in fields.items())
     with (
         contextlib.suppress(OSError),  # a service must not fail because nobody listens
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
     ):
+        sender.settimeout(_PATIENCE_SECONDS)  # nor hang because nobody reads
         # An address that begins with @ is an abstract one.
         sender.connect("\0" + address[1:] if address.startswith("@") else address)
         sender.sendall(message.encode())

@@ -6,6 +6,8 @@ wake-up, and one that arrives during a pass is not lost.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,8 +17,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
+
+PATIENCE_SECONDS = 2.0
+"""How long the step in hand may take to its end once the daemon is told to stop."""
 
 
 @dataclass
@@ -28,7 +34,6 @@ class Seen:
     """Events may have been lost: look at everything."""
     reload: bool = False
     housekeeping: bool = False
-    stop: bool = False
 
     def add(self, other: Seen) -> None:
         """Take in what another look saw."""
@@ -36,19 +41,29 @@ class Seen:
         self.rescan |= other.rescan
         self.reload |= other.reload
         self.housekeeping |= other.housekeeping
-        self.stop |= other.stop
 
 
 class Wakeups:
-    """What wakes the daemon, from any thread and from signal handlers.
+    """What wakes the daemon, from any thread and from signal handlers; a context manager.
 
     A ``SimpleQueue``, because putting into it is safe in a signal handler, which may run while the very
-    thread that it interrupts is waiting.
+    thread that it interrupts is waiting. A pipe to wait at, because a signal that arrives just before a wait
+    for the queue itself would go unheard until the next one.
     """
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Seen] = SimpleQueue()
         self._stopping = False
+        self._reader, self.descriptor = os.pipe()
+        """A byte into ``descriptor`` ends the wait, and lets pending signals be handled."""
+        os.set_blocking(self.descriptor, False)
+
+    def __enter__(self) -> Wakeups:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._reader)
+        os.close(self.descriptor)
 
     @property
     def stopping(self) -> bool:
@@ -57,63 +72,87 @@ class Wakeups:
 
     def wake(self) -> None:
         """Ask for a pass."""
-        self._queue.put(Seen())
+        self._put(Seen())
 
     def changed(self, paths: Iterable[Path]) -> None:
         """Files changed on disk."""
-        self._queue.put(Seen(paths=set(paths)))
+        self._put(Seen(paths=set(paths)))
 
     def ask_rescan(self) -> None:
         """Ask to look at every file, because events may have been lost."""
-        self._queue.put(Seen(rescan=True))
+        self._put(Seen(rescan=True))
 
     def ask_reload(self) -> None:
         """Ask to read the config file again."""
-        self._queue.put(Seen(reload=True))
+        self._put(Seen(reload=True))
 
     def ask_housekeeping(self) -> None:
         """Ask for what keeps the clones tidy."""
-        self._queue.put(Seen(housekeeping=True))
+        self._put(Seen(housekeeping=True))
 
     def stop(self) -> None:
         """Ask the daemon to end; the step in hand is finished."""
         self._stopping = True
-        self._queue.put(Seen(stop=True))
+        self._put(Seen())
 
     def wait(self) -> Seen:
         """Sleep until something happened; returns all of it at once."""
+        while self._queue.empty():
+            os.read(self._reader, 4096)
         seen = self._queue.get()
         while not self._queue.empty():
             seen.add(self._queue.get())
         return seen
 
+    def _put(self, seen: Seen) -> None:
+        self._queue.put(seen)
+        with contextlib.suppress(BlockingIOError):  # full of bytes that nobody read yet, which is as good
+            os.write(self.descriptor, b"\0")
+
 
 @contextmanager
 def signals(wakeups: Wakeups) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into a stop, SIGHUP into a reload, SIGUSR1 into a pass; main thread only."""
+    """Turn SIGTERM and SIGINT into a stop, SIGHUP into a reload, SIGUSR1 into a pass; main thread only.
+
+    A step that does not end within ``PATIENCE_SECONDS`` of a stop is interrupted by a ``KeyboardInterrupt``:
+    what a crash at any point leaves behind is put right by the next pass, and so is what this leaves.
+    """
     actions: dict[int, Callable[[], None]] = {
-        signal.SIGTERM: wakeups.stop,
-        signal.SIGINT: wakeups.stop,
+        signal.SIGTERM: lambda: _stop(wakeups),
+        signal.SIGINT: lambda: _stop(wakeups),
         signal.SIGHUP: wakeups.ask_reload,
         signal.SIGUSR1: wakeups.wake,
+        signal.SIGALRM: _interrupt,
     }
 
     def handle(number: int, _: FrameType | None) -> None:
         actions[number]()
 
     before = {number: signal.signal(number, handle) for number in actions}
+    descriptor = signal.set_wakeup_fd(wakeups.descriptor, warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(descriptor)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop(wakeups: Wakeups) -> None:
+    if not wakeups.stopping:
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    wakeups.stop()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 class Timers:
     """APScheduler's timers, all of which only wake."""
 
-    def __init__(self, wakeups: Wakeups) -> None:
-        self._wakeups = wakeups
+    def __init__(self) -> None:
         self._scheduler = BackgroundScheduler(timezone=UTC)
 
     def __enter__(self) -> Timers:
@@ -121,6 +160,8 @@ class Timers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A one-off timer that fires while the scheduler shuts down would end its thread with an error.
+        self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=True)
 
     def every(self, name: str, seconds: float, action: Callable[[], None]) -> None:
@@ -129,23 +170,22 @@ class Timers:
             action, "interval", seconds=seconds, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None
         )
 
-    def on_schedule(self, name: str, trigger: BaseTrigger | None) -> None:
-        """Wake at the trigger's times; ``None`` takes the timer away."""
-        if trigger is None:
-            if self._scheduler.get_job(name):
-                self._scheduler.remove_job(name)
-            return
-        self._scheduler.add_job(
-            self._wakeups.wake, trigger, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None
-        )
+    def on_schedule(self, name: str, trigger: BaseTrigger, action: Callable[[], None]) -> None:
+        """Act at the trigger's times; a timer of the same name is replaced."""
+        self._scheduler.add_job(action, trigger, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None)
 
-    def once(self, name: str, seconds: float) -> None:
-        """Wake after this many seconds; an earlier request of the same name is replaced."""
+    def once(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        """Act after this many seconds; a timer of the same name is replaced."""
         self._scheduler.add_job(
-            self._wakeups.wake,
+            action,
             "date",
             run_date=datetime.now(UTC) + timedelta(seconds=seconds),
             id=name,
             replace_existing=True,
             misfire_grace_time=None,
         )
+
+    def cancel(self, name: str) -> None:
+        """Take a timer away; harmless where there is none."""
+        with contextlib.suppress(JobLookupError):
+            self._scheduler.remove_job(name)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_text import every_container, scan_document
 from refsync.errors import DocumentError
 
 Record = dict[str, Any]
-
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 def read_records(data: bytes) -> dict[str, Record]:
@@ -29,7 +28,7 @@ def read_records(data: bytes) -> dict[str, Record]:
         DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not an object of objects; with the line
             and column where the fault has a place.
     """
-    text = _text_of(data).removeprefix(_BYTE_ORDER_MARK)
+    _, text = decode(data)
     with _faults_explained():
         return _records_of(text, _READER)
 
@@ -40,12 +39,12 @@ def check_editable(data: bytes) -> None:
     Raises:
         DocumentError: with the line and column of the second of the two keys.
     """
-    text = _text_of(data).removeprefix(_BYTE_ORDER_MARK)
+    _, text = decode(data)
     with _faults_explained():
         _records_of(text, _STRICT_READER)
 
 
-def edit_records(data: bytes, edits: Mapping[str, Record | None]) -> bytes:
+def edit_records(data: bytes, edits: Mapping[str, Record | None], *, order: Sequence[str] = ()) -> bytes:
     """A category file with some of its models written or removed, and every other byte as it was.
 
     A changed record keeps its key order and the text of what did not change, at every depth. New fields stand where the
@@ -56,6 +55,7 @@ def edit_records(data: bytes, edits: Mapping[str, Record | None]) -> bytes:
         data: the whole file.
         edits: model name to the record to write, or to ``None`` to remove the model. Removing a model that is not there
             changes nothing.
+        order: model names; a new model that is among them stands behind the nearest one ahead of it.
 
     Returns:
         The new file; the same bytes if every edit is there already, be it with its keys in another order.
@@ -64,12 +64,10 @@ def edit_records(data: bytes, edits: Mapping[str, Record | None]) -> bytes:
         DocumentError: the file cannot be edited safely, see ``check_editable``.
         ValueError: a record holds a number that is not finite.
     """
-    text = _text_of(data)
-    mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
-    text = text.removeprefix(mark)
+    mark, text = decode(data)
     with _faults_explained():
         records = _records_of(text, _STRICT_READER)
-        return (mark + replace_members(text, records, edits)).encode()
+        return (mark + replace_members(text, records, edits, order)).encode()
 
 
 def new_document(records: Mapping[str, Record]) -> bytes:
@@ -105,15 +103,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
-
-
-def _text_of(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line_start = data.rfind(b"\n", 0, error.start) + 1
-        column = len(data[line_start : error.start].decode()) + 1
-        raise DocumentError("not UTF-8", line=data.count(b"\n", 0, error.start) + 1, column=column) from None
 
 
 def _records_of(text: str, reader: json.JSONDecoder) -> dict[str, Record]:

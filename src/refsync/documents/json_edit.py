@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -33,13 +34,16 @@ _SORTED_FROM = 4  # with fewer models an order by name may be chance
 _LIST_LIMIT = 250_000  # pairs of elements: beyond, looking for the least difference takes too long
 
 
-def replace_members(text: str, records: Mapping[str, Record], edits: Mapping[str, Record | None]) -> str:
+def replace_members(
+    text: str, records: Mapping[str, Record], edits: Mapping[str, Record | None], order: Sequence[str] = ()
+) -> str:
     """The text of a document after edits; ``None`` removes a member.
 
     Args:
         text: one JSON object of objects, valid and without duplicate keys.
         records: what it holds.
         edits: name to record.
+        order: names; a new one that is among them stands behind the nearest one ahead of it.
     """
     edits = {name: record for name, record in edits.items() if not same_value(records.get(name), record)}
     if not edits:
@@ -56,7 +60,7 @@ def replace_members(text: str, records: Mapping[str, Record], edits: Mapping[str
     around, gap = spacing(text, document), editor.style.gap
     if not records:
         around, gap = _spacing_of_empty(text, around, editor.style)
-    rebuilt = _rebuild(text, document, around, _document_entries(records, edits), gap, write)
+    rebuilt = _rebuild(text, document, around, _document_entries(records, edits, order), gap, write)
     return text[: document.start] + rebuilt + text[document.end :]
 
 
@@ -127,17 +131,33 @@ class _Entry(NamedTuple):
 _NO_SLOT = Slot("", "", "")
 
 
-def _document_entries(records: Mapping[str, Record], edits: Mapping[str, Record | None]) -> list[_Entry]:
+def _document_entries(
+    records: Mapping[str, Record], edits: Mapping[str, Record | None], order: Sequence[str]
+) -> list[_Entry]:
     names = list(records)
     compare = _comparison(names)
     places = {name: place for place, name in enumerate(names)}
-    for name in (name for name in edits if name not in records):
+    names = _with_new(names, edits, order)
+    unplaced = edits.keys() - set(names)
+    for name in (name for name in edits if name in unplaced):
         names.insert(len(names) if compare is None else bisect(names, compare(name), key=compare), name)
     entries, near = [], 0
     for name in names:
         near = places.get(name, near)
         entries.append(_Entry(places.get(name), name, edits.get(name, records.get(name)), near))
     return [entry for entry in entries if entry.value is not None]
+
+
+def _with_new(names: Sequence[str], edits: Mapping[str, Record | None], order: Sequence[str]) -> list[str]:
+    """The names with the new ones that the order tells, each behind the nearest one ahead of it."""
+    present, nearest = set(names), None
+    followers: dict[str | None, list[str]] = defaultdict(list)
+    for name in order:
+        if name in present:
+            nearest = name
+        elif name in edits:
+            followers[nearest].append(name)
+    return followers[None] + [each for name in names for each in (name, *followers[name])]
 
 
 def _around(members: Sequence[Item], near: int) -> list[Item]:

@@ -116,6 +116,29 @@ def diff_records(
     )
 
 
+def field_changes(
+    old: dict[str, Any] | None,
+    new: dict[str, Any] | None,
+    *,
+    critical_fields: Collection[str],
+    list_keys: Mapping[str, str] = LIST_KEYS,
+) -> list[dict[str, Any]]:
+    """What differs between two versions of a record, stamps too: field by field, each saying whether it is ``critical``.
+
+    Args:
+        old: the record as it was, ``None`` where there was none.
+        new: the record as it became, ``None`` where it is gone.
+        critical_fields: dotted paths that a reviewer must not miss; ``config.download`` is always among them.
+        list_keys: dotted path of a list to the key that names its elements.
+    """
+    keys = {split_path(path): key for path, key in list_keys.items()}
+    critical = [split_path(field) for field in (*critical_fields, _ALWAYS_CRITICAL)]
+    return [
+        difference.as_field_diff() | {"critical": any(_touches(difference, field) for field in critical)}
+        for difference in _walk_objects((), old or {}, new or {}, keys)
+    ]
+
+
 def _compare(
     current: dict[str, Any] | None, proposed: dict[str, Any] | None, list_keys: Mapping[str, str]
 ) -> Iterator[_Difference]:

@@ -168,7 +168,9 @@ class PendingQueueService:
         self._tell("enqueue", submitted, lambda change: change.requested_by)
         return submitted
 
-    def submit_sealed(self, submission: Submission, *, title: str, repository: str, actor: Actor) -> PendingChangeRecord:
+    def submit_sealed(
+        self, submission: Submission, *, title: str, repository: str, actor: Actor
+    ) -> PendingChangeRecord:
         """Propose a change that its proposer approves, in a batch of its own that is sealed at once.
 
         Raises:

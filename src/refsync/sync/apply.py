@@ -8,6 +8,7 @@ from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit,
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
 from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
@@ -74,10 +75,21 @@ def edited_files(read: Read, plan: BatchPlan) -> dict[str, bytes]:
     for path, edits in plan.edits.items():
         before = read(path)
         if before is None:
-            edited[path] = new_document({model: record for model, record in edits.items() if record is not None})
-        elif (after := edit_records(before, edits)) != before:
+            after = new_document({model: record for model, record in edits.items() if record is not None})
+        else:
+            after = edit_records(before, edits)
+        _check_edit(path, edits, after)
+        if after != before:
             edited[path] = after
     return edited
+
+
+def _check_edit(path: str, edits: Mapping[str, Record | None], after: bytes) -> None:
+    """Read back what is about to be committed: a fault of ours must not reach a reference that thousands read."""
+    records = read_records(after)
+    for model, record in edits.items():
+        if not same_value(records.get(model), record):
+            raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")
 
 
 def build(
@@ -133,6 +145,7 @@ def stamp_for(reference: ReferenceRepository) -> Stamp | None:
             operation=OperationType(change.operation.value),
             at=change.approved_at or change.requested_at,
             by=change.requested_username,
+            context={"model_name": change.model_name, "category": change.category.value},
         )
         return stamped
 

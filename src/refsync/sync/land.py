@@ -23,12 +23,18 @@ def find_landed_commit(clone: Repository, batch: Batch, tip: str) -> str | None:
         return batch.commit
     if not clone.contains(batch.base_commit, tip):
         return None
-    touched = {file.path for file in clone.first_parent_history(batch.base_commit, batch.commit)[-1].files}
+    touched = _touched_files(clone, batch.base_commit, batch.commit)
     for landed in clone.first_parent_history(batch.base_commit, tip):
         parsed = parse_message(landed.message)
         if parsed and parsed.job == batch.job and touched <= {file.path for file in landed.files}:
             return landed.sha
     return None
+
+
+def _touched_files(clone: Repository, base: str, commit: str) -> set[str]:
+    if not clone.has(commit):  # an amended commit is pruned one day; the token has to do then
+        return set()
+    return {file.path for file in clone.first_parent_history(base, commit)[-1].files}
 
 
 def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch, tip: str) -> LandedBatch | None:
@@ -46,16 +52,18 @@ def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch,
     return None
 
 
-def mark_landed(queue: PendingQueueService, batch: Batch, commit: str | None) -> LandedBatch:
-    """Turn the batch's changes into applied ones."""
+def mark_landed(queue: PendingQueueService, batch: Batch, commit: str | None) -> LandedBatch | None:
+    """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too."""
     applied = queue.land_batch(batch.number, commit=commit, applied_by=REFSYNC)
     ids = [change.change_id for change in applied]
+    if not ids:
+        return None
     logger.info(
-        "batch {}: landed {} changes {} as {}",
-        batch.number,
-        len(ids),
-        ids,
-        commit[:12] if commit else "what is there already",
+        "batch {batch}: landed {count} changes {changes} as {commit}",
+        batch=batch.number,
+        count=len(ids),
+        changes=ids,
+        commit=commit[:12] if commit else "what is there already",
     )
     return LandedBatch(batch.number, commit, ids)
 
@@ -65,10 +73,10 @@ def record_landed(clone: Repository, reference: ReferenceRepository, tip: str, p
     recorded = reference.recorder.record(clone, tip, progress=progress)
     if recorded.commits:
         logger.info(
-            "{}: recorded {} operations of {} commits up to {}",
-            reference.name,
-            len(recorded.operations),
-            recorded.commits,
-            tip[:12],
+            "{repository}: recorded {operations} operations of {commits} commits up to {commit}",
+            repository=reference.name,
+            operations=len(recorded.operations),
+            commits=recorded.commits,
+            commit=tip[:12],
         )
     return len(recorded.operations)

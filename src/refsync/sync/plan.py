@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.documents.merge import MISSING as ABSENT_FIELD
-from refsync.documents.merge import FieldConflict, MergeConflict, describe_conflict, merge_record, same_record
+from refsync.documents.merge import (
+    MergeConflict,
+    describe_conflict,
+    describe_difference,
+    merge_record,
+    same_record,
+)
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 
@@ -63,7 +68,7 @@ class BatchPlan:
     waiting: list[Refusal] = field(default_factory=list)
 
 
-class _Conflict(Exception):
+class _ConflictError(Exception):
     """The change cannot be applied to what is there; carries the reason."""
 
 
@@ -92,7 +97,7 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
                 continue
             touched[change.model_name] = _stamped(stamp, change, wanted, current)
             plan.written.append(change.change_id)
-        except _Conflict as conflict:
+        except _ConflictError as conflict:
             plan.conflicts.append(Refusal(change.change_id, str(conflict)))
     plan.edits = _net_edits(now, observed)
     return plan
@@ -120,7 +125,7 @@ def _records(observed: Observed, path: str) -> Mapping[str, Record]:
 def _must_wait(change: PendingChangeRecord, observed: Observed) -> str | None:
     path = observed.files.get(change.category)
     if path is None:
-        return f"no repository of the config holds {change.category}; add the category to one, then: refsync sync"
+        return f"the batch's repository does not hold {change.category} any more; add the category to it again"
     document = observed.documents[path]
     if isinstance(document, DocumentError):
         return f"{path} cannot be edited safely: {document}; mend and commit it"
@@ -147,19 +152,20 @@ def _create(change: PendingChangeRecord, current: Record | None) -> Record:
         return payload
     if same_record(current, payload):
         return current
-    raise _Conflict(f"{_name(change)} exists already with another record: {_differing(payload, current)}")
+    differing = describe_difference(current, payload, words=("is", "wanted"))
+    raise _ConflictError(f"{_name(change)} exists already with another record: {differing}")
 
 
 def _update(change: PendingChangeRecord, current: Record | None) -> Record:
     payload = change.payload or {}
     if current is None:
-        raise _Conflict(f"{_name(change)} does not exist (any more), so it cannot be updated")
+        raise _ConflictError(f"{_name(change)} does not exist (any more), so it cannot be updated")
     if same_record(current, payload):
         return current
     base = change.base if change.base_known and change.base is not None else current
     merged = merge_record(base, current, payload)
     if isinstance(merged, MergeConflict):
-        raise _Conflict(f"{_name(change)} has changed meanwhile: {describe_conflict(merged)}")
+        raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_conflict(merged)}")
     return current if same_record(current, merged) else merged
 
 
@@ -167,22 +173,12 @@ def _delete(change: PendingChangeRecord, current: Record | None) -> Record | Non
     if current is None:
         return None
     if change.base_known and change.base is not None and not same_record(change.base, current):
-        raise _Conflict(f"{_name(change)} has changed meanwhile: {_differing(change.base, current)}")
+        raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_difference(change.base, current)}")
     return None
 
 
 def _name(change: PendingChangeRecord) -> str:
     return f"{change.category} {change.model_name!r}"
-
-
-def _differing(theirs: Record, current: Record) -> str:
-    """The fields in which two records differ, with both values, as a conflict shows them."""
-    fields = tuple(
-        FieldConflict((key,), theirs.get(key, ABSENT_FIELD), current.get(key, ABSENT_FIELD), ABSENT_FIELD)
-        for key in dict.fromkeys([*theirs, *current])
-        if not same_record({"": theirs.get(key, ABSENT_FIELD)}, {"": current.get(key, ABSENT_FIELD)})
-    )
-    return describe_conflict(MergeConflict(fields))
 
 
 def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, current: Record | None) -> Any:
@@ -191,4 +187,4 @@ def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | 
     try:
         return stamp(change, wanted, current)
     except Exception as problem:  # a handler of the operator's own: its error refuses this change only
-        raise _Conflict(f"{_name(change)}: the metadata handler failed: {problem!r}") from problem
+        raise _ConflictError(f"{_name(change)}: the metadata handler failed: {problem!r}") from problem

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time
 
+from refsync.clone.process import run_git
 from refsync.clone.repository import Repository
 from refsync.errors import RefsyncError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
@@ -14,7 +16,7 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import Read, batch_message, edited_files, observe, reader, stamp_for
 from refsync.sync.plan import Model, Refusal, plan_batch
 from refsync.sync.reference import ApplySettings, ReferenceRepository
-from refsync.sync.sealing import seconds_until_due
+from refsync.sync.sealing import oldest_first, seconds_until_due
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def preview(
     """The commits that a pass would make now, each on top of the one before."""
     batches = [
         batch
-        for batch in queue.list_batches((BatchState.open, BatchState.sealed, BatchState.held))
+        for batch in oldest_first(queue.list_batches((BatchState.open, BatchState.sealed, BatchState.held)))
         if batch.state != BatchState.open or seconds_until_due(batch, apply, time()) == 0
     ]
     return [planned for reference in repositories for planned in _preview_repository(queue, reference, batches)]
@@ -88,8 +90,9 @@ def _plan_commit(
 
     plan = plan_batch(changes, observe(clone, reference, read, changes, awaited), stamp_for(reference))
     files = edited_files(read, plan)
-    diff = "".join(_diff(path, read(path) or b"", after) for path, after in files.items())
+    diff = _diff({path: (read(path), after) for path, after in files.items()})
     written.update(files)
+    sealed = batch if batch.job else batch.model_copy(update={"job": "(given when the batch is sealed)"})
     waiting = {refusal.change_id for refusal in plan.waiting}
     for change in changes:
         if change.change_id in waiting:
@@ -98,19 +101,29 @@ def _plan_commit(
         repository=reference.name,
         branch=reference.branch,
         batch=batch.number,
-        message=batch_message(batch, [each for each in changes if each.change_id in plan.written]) if diff else "",
+        message=batch_message(sealed, [each for each in changes if each.change_id in plan.written]) if diff else "",
         diff=diff,
         rejected=plan.conflicts,
         waiting=plan.waiting,
     )
 
 
-def _diff(path: str, before: bytes, after: bytes) -> str:
-    """A unified diff as git shows it, a missing final newline marked."""
-    lines = difflib.unified_diff(
-        before.decode(errors="replace").splitlines(keepends=True),
-        after.decode(errors="replace").splitlines(keepends=True),
-        f"a/{path}",
-        f"b/{path}",
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+def _diff(files: Mapping[str, tuple[bytes | None, bytes]]) -> str:
+    """What git shows for these versions of files (``None``: not there), made outside the clone."""
+    with TemporaryDirectory(prefix="refsync-") as folder:
+        return "".join(_diff_of_file(Path(folder), path, *files[path]) for path in sorted(files))
+
+
+def _diff_of_file(folder: Path, path: str, before: bytes | None, after: bytes) -> str:
+    for side, content in (("a", before), ("b", after)):
+        if content is not None:
+            (folder / side / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / side / path).write_bytes(content)
+    if before is None:
+        return _git_diff(folder / "b", "--src-prefix=a/", "--dst-prefix=b/", "/dev/null", path)
+    return _git_diff(folder, "--no-prefix", f"a/{path}", f"b/{path}")
+
+
+def _git_diff(folder: Path, *arguments: str) -> str:
+    shown = run_git(folder, "diff", "--no-index", "--no-color", "--no-ext-diff", *arguments, accept=(0, 1))
+    return shown.output.decode(errors="replace")

@@ -6,17 +6,15 @@ join here, as further functions of the same shape.
 
 from __future__ import annotations
 
-from refsync.clone.repository import Repository
-from refsync.clone.worktree import land
+from refsync.clone.worktree import IndexLock, land
 from refsync.pending_queue.models import Batch
 
 
-def publish_locally(clone: Repository, batch: Batch, *, tip: str, commit: str) -> None:
+def publish_locally(lock: IndexLock, batch: Batch, *, tip: str, commit: str) -> None:
     """Land the commit by moving the target branch of the clone, its work tree and index with it.
 
     Raises:
         BranchMovedError: somebody moved the branch since the commit was built.
         LocalEditsError: a person edited one of its files since.
-        GitBusyError: a person's git is at work in the clone.
     """
-    land(clone, old=tip, new=commit, reason=f"refsync: batch {batch.number}")
+    land(lock, old=tip, new=commit, reason=f"refsync: batch {batch.number}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from loguru import logger
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import finish_interrupted_landing
-from refsync.errors import BranchMovedError, LocalEditsError, RefsyncError, TemporaryError
+from refsync.clone.worktree import IndexLock, finish_interrupted_landing, index_locked
+from refsync.errors import BatchStateError, BranchMovedError, LocalEditsError, RefsyncError, TemporaryError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import build, observe, reader, stamp_for
@@ -21,16 +22,19 @@ from refsync.sync.publish import publish_locally
 from refsync.sync.reference import (
     ApplySettings,
     HeldBatch,
+    LandedBatch,
     PassReport,
     Progress,
     ReferenceRepository,
     RejectedChange,
     RepositoryReport,
 )
-from refsync.sync.sealing import holder_of, seal_when_due
+from refsync.sync.sealing import holder_of, oldest_first, seal_when_due
 
 RACE_ATTEMPTS = 5
-"""How often a batch is rebuilt in one pass when somebody else moves the branch first."""
+"""How often a batch is planned anew in one pass when somebody else was quicker."""
+_RACES = (BranchMovedError, LocalEditsError, BatchStateError)
+_WAITING = (BatchState.sealed, BatchState.held)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def reconcile(work: Pass) -> PassReport:
     report = PassReport()
     report.sealed, report.settles_in = seal_when_due(work.queue, work.repositories, work.apply)
     work.queue.route_batches(lambda category: holder_of(work.repositories, category))
+    report.unserved = _unserved_batches(work)
     bugs: list[Exception] = []
     for reference in work.repositories:
         if work.stopping():
@@ -76,6 +81,15 @@ def reconcile(work: Pass) -> PassReport:
     if bugs:
         raise bugs[0]
     return report
+
+
+def _unserved_batches(work: Pass) -> list[HeldBatch]:
+    served = {reference.name for reference in work.repositories}
+    return [
+        HeldBatch(batch.number, batch.reason or f"the config has no repository {batch.repository!r} (any more)")
+        for batch in work.queue.list_batches(_WAITING)
+        if batch.repository not in served
+    ]
 
 
 def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
@@ -109,16 +123,16 @@ def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: R
 
 def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Batch]:
     """The repository's sealed and held batches, oldest first; one split off meanwhile has its turn too."""
-    seen = 0
-    while True:
-        states = (BatchState.sealed, BatchState.held)
-        waiting = [
-            batch for batch in queue.list_batches(states) if batch.repository == repository and batch.number > seen
-        ]
-        if not waiting:
-            return
-        batch = min(waiting, key=lambda waits: waits.number)
-        seen = batch.number
+    seen: set[int] = set()
+    while batch := next(
+        (
+            batch
+            for batch in oldest_first(queue.list_batches(_WAITING))
+            if batch.repository == repository and batch.number not in seen
+        ),
+        None,
+    ):
+        seen.add(batch.number)
         yield batch
 
 
@@ -126,8 +140,7 @@ def _settle(work: Pass, reference: ReferenceRepository, clone: Repository, outco
     """Finish or release what an earlier process left in the middle."""
     assert outcome.tip is not None
     for batch in _waiting_batches(work.queue, reference.name):
-        if landed := settle_reserved(clone, work.queue, batch, outcome.tip):
-            outcome.landed.append(landed)
+        _note_landed(outcome, settle_reserved(clone, work.queue, batch, outcome.tip))
 
 
 def _advance(
@@ -141,14 +154,17 @@ def _advance(
     """Bring one batch as far as it can go; what it leaves unlanded is added to ``awaited``."""
     for attempt in range(RACE_ATTEMPTS):
         try:
-            held = _try_batch(work, reference, clone, batch, awaited, outcome)
+            # A person's git is locked out for the landing only; who lost a race holds the lock while building, too.
+            with index_locked(clone) if attempt else nullcontext() as lock:
+                present = work.queue.get_batch(batch.number)
+                held = _try_batch(work, reference, clone, present, awaited, outcome, lock)
             break
-        except BranchMovedError as moved:
+        except _RACES as lost:
             if attempt == RACE_ATTEMPTS - 1:
                 raise
-            logger.info("batch {}: {}; building it anew", batch.number, moved)
+            logger.info("batch {}: {}; planning it anew", batch.number, lost)
             clone.preflight()
-            record_landed(clone, reference, clone.tip())
+            outcome.recorded += record_landed(clone, reference, clone.tip())
     if held:
         outcome.held.append(held)
         for change in _open_changes(work.queue, batch.number):
@@ -162,6 +178,7 @@ def _try_batch(
     batch: Batch,
     awaited: dict[Model, int],
     outcome: RepositoryReport,
+    lock: IndexLock | None,
 ) -> HeldBatch | None:
     queue, number = work.queue, batch.number
     tip = outcome.tip = clone.tip()
@@ -172,13 +189,14 @@ def _try_batch(
     if not plan.written and not plan.done:
         if plan.waiting:
             return _hold(queue, batch, plan.waiting[0].reason)
-        outcome.landed.append(mark_landed(queue, batch, None))
+        _note_landed(outcome, mark_landed(queue, batch, None))
         return None
     if plan.waiting:
         _split(queue, batch, plan.waiting)
     if batch.state == BatchState.held:
         queue.resume_batch(number)
-    return _land(work, reference, clone, batch, plan, changes, outcome)
+    _land(work, reference, clone, batch, plan, changes, outcome, lock)
+    return None
 
 
 def _land(
@@ -189,26 +207,35 @@ def _land(
     plan: BatchPlan,
     changes: Sequence[PendingChangeRecord],
     outcome: RepositoryReport,
-) -> HeldBatch | None:
+    lock: IndexLock | None,
+) -> None:
     queue, tip = work.queue, outcome.tip
     assert tip is not None
-    queue.reserve_batch(batch.number)
     try:
+        _reserve(queue, batch, plan)
         commit = build(clone, reference, tip, batch, plan, changes)
         if commit:
             queue.record_commit(batch.number, base_commit=tip, commit=commit)
-            publish_locally(clone, batch, tip=tip, commit=commit)
-    except LocalEditsError as problem:
-        queue.release_batch(batch.number)
-        return _hold(queue, batch, str(problem))
+            with nullcontext(lock) if lock else index_locked(clone) as held:
+                publish_locally(held, batch, tip=tip, commit=commit)
     except BaseException:
-        settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip())
+        _note_landed(outcome, settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
         raise
     if commit:
         outcome.tip = commit
         outcome.recorded += record_landed(clone, reference, commit)
-    outcome.landed.append(mark_landed(queue, batch, commit))
-    return None
+    _note_landed(outcome, mark_landed(queue, batch, commit))
+
+
+def _note_landed(outcome: RepositoryReport, landed: LandedBatch | None) -> None:
+    if landed:
+        outcome.landed.append(landed)
+
+
+def _reserve(queue: PendingQueueService, batch: Batch, plan: BatchPlan) -> None:
+    reserved = {change.change_id for change in queue.reserve_batch(batch.number)}
+    if reserved != {*plan.written, *plan.done}:
+        raise BatchStateError(f"batch {batch.number}: some of its changes were purged meanwhile")
 
 
 def _open_changes(queue: PendingQueueService, number: int) -> list[PendingChangeRecord]:
@@ -219,7 +246,7 @@ def _open_changes(queue: PendingQueueService, number: int) -> list[PendingChange
 def _hold(queue: PendingQueueService, batch: Batch, reason: str) -> HeldBatch:
     if batch.state != BatchState.held or batch.reason != reason:
         queue.hold_batch(batch.number, reason)
-        logger.warning("batch {}: held: {}", batch.number, reason)
+        logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=reason)
     return HeldBatch(batch.number, reason)
 
 
@@ -245,7 +272,12 @@ def _reject(
     change = next(change for change in changes if change.change_id == conflict.change_id)
     queue.reject_by_refsync(change.change_id, conflict.reason)
     _record_error(reference, change.category, f"change {change.change_id}: {conflict.reason}")
-    logger.warning("batch {}: change {} rejected: {}", change.batch_id, change.change_id, conflict.reason)
+    logger.warning(
+        "batch {batch}: change {change} rejected: {reason}",
+        batch=change.batch_id,
+        change=change.change_id,
+        reason=conflict.reason,
+    )
     return RejectedChange(change.change_id, conflict.reason)
 
 

@@ -103,9 +103,13 @@ class HeldBatch:
 
 @dataclass
 class PassReport:
-    """What one pass did; ``settles_in`` seconds from now the open batch may be sealed (``None``: not by time)."""
+    """What one pass did; ``settles_in`` seconds from now the open batch may be sealed (``None``: not by time).
+
+    ``unserved`` are batches that no repository of the config takes.
+    """
 
     repositories: list[RepositoryReport] = field(default_factory=list)
+    unserved: list[HeldBatch] = field(default_factory=list)
     sealed: list[int] = field(default_factory=list)
     settles_in: float | None = None
 
@@ -117,4 +121,4 @@ class PassReport:
     @property
     def clean(self) -> bool:
         """Whether nothing is held and nothing failed."""
-        return not any(report.problem or report.held for report in self.repositories)
+        return not self.unserved and not any(report.problem or report.held for report in self.repositories)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from loguru import logger
 
@@ -36,13 +36,18 @@ def seal_now(
     """Seal the open batch, whatever the settings say; one batch for each repository that it touches."""
     sealed = queue.seal_open_batch(lambda category: holder_of(repositories, category), actor=actor)
     for batch in sealed:
-        logger.info("batch {}: sealed for {}", batch.number, batch.repository)
+        logger.info("batch {batch}: sealed for {repository}", batch=batch.number, repository=batch.repository)
     return sealed
 
 
 def holder_of(repositories: Sequence[ReferenceRepository], category: MODEL_REFERENCE_CATEGORY) -> str | None:
     """The name of the repository that holds a category, ``None`` where none does."""
     return next((each.name for each in repositories if each.written_file(category)), None)
+
+
+def oldest_first(batches: Iterable[Batch]) -> list[Batch]:
+    """Batches in the order of their turns: what was split off keeps the place of the batch that it comes from."""
+    return sorted(batches, key=lambda batch: (batch.sealed_at or float("inf"), batch.number))
 
 
 def seconds_until_due(batch: Batch, apply: ApplySettings, now: float) -> float | None:

@@ -64,9 +64,13 @@ class ReferenceTips:
         reference = self.repository_of(category)
         path = reference.written_file(category)
         assert path is not None
-        with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-            content = content_at(clone, clone.tip(), path)
-        return {} if content is None else read_records(content)
+        try:
+            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+                content = content_at(clone, clone.tip(), path)
+            return {} if content is None else read_records(content)
+        except DocumentError as problem:
+            where = f"{problem.reason} (in {path} at the tip of {reference.name})"
+            raise DocumentError(where, line=problem.line, column=problem.column) from None
 
 
 def submissions_with_base(
@@ -101,10 +105,8 @@ def _base(
         return None, False  # unknown while the file cannot be read; the change waits for it anyway
     if current is not None or submission.operation == AuditOperation.CREATE:
         return current, True
-    if (category, model) in announced:
-        coming = announced[category, model]
-    else:
-        coming = _coming(queue, category, model)
+    known = (category, model) in announced
+    coming = announced[category, model] if known else _coming(queue, category, model)
     if coming is None:
         raise RequestError(
             f"{category} {model!r} does not exist, and no open change creates it, so there is nothing to "

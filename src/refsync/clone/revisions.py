@@ -1,0 +1,143 @@
+"""Revisions and the work tree of any clone, as the files that they hold; nothing is opened and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from refsync.clone.process import run_git
+from refsync.errors import CloneError, RequestError
+
+WORK_TREE = "the work tree"
+_LINK, _NO_FILE = 0o120000, 0o040000
+_SUFFIXES = (".json", ".csv")
+_FOLDERS = ("", "legacy/")
+_CHANGES = {"A": "added", "D": "deleted", "M": "modified", "T": "type changed", "U": "unmerged"}
+
+
+class StoredFile(NamedTuple):
+    """A file's octal mode as git has it, and its blob id; ``None`` for a file of the work tree."""
+
+    mode: int
+    blob: str | None
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a plain file: no symbolic link, no folder."""
+        return self.mode >> 12 == 0o10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The data files of a revision or, where ``commit`` is ``None``, of the work tree: at the root and in ``legacy``."""
+
+    clone: Path
+    name: str
+    commit: str | None
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
+
+    def read(self, path: str) -> bytes:
+        """The content of one of the regular files."""
+        blob = self.files[path].blob
+        if blob is None:
+            return (self.clone / path).read_bytes()
+        return run_git(self.clone, "cat-file", "blob", blob).output
+
+
+class OtherFile(NamedTuple):
+    """A path that differs, and how."""
+
+    file: str
+    change: str
+
+
+def find_clone(folder: Path) -> Path:
+    """The root of the work tree that a folder lies in.
+
+    Raises:
+        CloneError: it lies in none.
+    """
+    if not folder.is_dir():
+        raise CloneError(f"{folder}: there is no such folder")
+    found = run_git(folder, "rev-parse", "--show-toplevel", accept=(0, 128))
+    if found.code and "not a git repository" not in found.error and "must be run in a work tree" not in found.error:
+        run_git(folder, "rev-parse", "--show-toplevel")  # it says better why: git may distrust the owner
+    if found.code:
+        raise CloneError(f"{folder}: is not in the work tree of a git repository; run this in a clone")
+    return Path(os.fsdecode(found.output.rstrip(b"\n")))
+
+
+def at_revision(clone: Path, revision: str) -> Snapshot:
+    """The data files of a revision.
+
+    Raises:
+        RequestError: there is no such revision.
+    """
+    commit = _commit_of(clone, revision)
+    return Snapshot(clone, revision, commit, dict(_listed(clone, commit)))
+
+
+def at_work_tree(clone: Path) -> Snapshot:
+    """The data files as they lie in the work tree, committed or not."""
+    paths = (folder + name for folder in _FOLDERS for name in _names_in(clone / folder))
+    return Snapshot(clone, WORK_TREE, None, {path: _lying(clone / path) for path in paths})
+
+
+def merge_base(clone: Path, left: str, right: str) -> str:
+    """Where two revisions parted.
+
+    Raises:
+        RequestError: one of them does not exist, or they have nothing in common.
+    """
+    commits = [_commit_of(clone, revision) for revision in (left, right)]
+    found = run_git(clone, "merge-base", *commits, accept=(0, 1))
+    if found.code:
+        raise RequestError(f"{clone}: {left!r} and {right!r} have no commit in common; is the clone shallow?")
+    return found.output.decode().strip()
+
+
+def differing_files(old: Snapshot, new: Snapshot) -> list[OtherFile]:
+    """Every tracked path in which two snapshots of a clone differ; the first one is of a revision."""
+    commits = [each.commit for each in (old, new) if each.commit]
+    listed = run_git(old.clone, "diff", "--name-status", "--no-renames", "-z", *commits, "--").output
+    tokens = listed.decode(errors="surrogateescape").split("\0")[:-1]
+    return [
+        OtherFile(path, _CHANGES.get(letter, "changed"))
+        for letter, path in zip(tokens[::2], tokens[1::2], strict=True)
+    ]
+
+
+def _commit_of(clone: Path, revision: str) -> str:
+    found = run_git(
+        clone, "rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}", accept=(0, 1, 128)
+    )
+    if found.code:
+        raise RequestError(f"{clone}: there is no revision {revision!r}; fetch it, or correct the name")
+    return found.output.decode().split()[-1]
+
+
+def _listed(clone: Path, commit: str) -> Iterator[tuple[str, StoredFile]]:
+    for folder in _FOLDERS:  # a folder that is not there lists as nothing
+        listed = run_git(clone, "ls-tree", "-z", "--full-tree", commit, *([folder] if folder else [])).output
+        for line in listed.decode(errors="surrogateescape").split("\0")[:-1]:
+            about, _, path = line.partition("\t")
+            mode, _, blob = about.split(" ")
+            if path.endswith(_SUFFIXES):
+                yield path, StoredFile(int(mode, 8), blob)
+
+
+def _names_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+
+
+def _lying(path: Path) -> StoredFile:
+    mode = path.lstat().st_mode
+    if stat.S_ISREG(mode):
+        return StoredFile(0o100755 if mode & 0o100 else 0o100644, None)
+    return StoredFile(_LINK if stat.S_ISLNK(mode) else _NO_FILE, None)

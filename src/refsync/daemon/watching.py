@@ -1,0 +1,93 @@
+"""Which files on disk the daemon listens to: its config, its wake file, and what tells of a change in a clone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from loguru import logger
+
+from refsync.application import Application
+from refsync.clone.repository import Repository
+from refsync.daemon.wakeups import Wakeups
+from refsync.errors import RefsyncError
+from refsync.file_events import FolderWatcher
+from refsync.sync.reference import ReferenceRepository
+
+# Not index.lock: every look that a person's git takes makes one.
+_GIT_FILES = ("HEAD", "index", "packed-refs", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG")
+_GIT_FOLDERS = ("rebase-merge", "rebase-apply")
+
+Ground = frozenset[tuple[Path, tuple[int, int]]]
+"""Paths to listen to, each with the identity of the folder that it stands in."""
+
+
+class Watch:
+    """Turns file events of these paths into wake-ups, from the moment it is made until ``stop``.
+
+    Raises:
+        WatchError: the folders cannot be watched in the way the config asks for.
+    """
+
+    def __init__(self, ground: Ground, application: Application, wakeups: Wakeups) -> None:
+        self.ground = ground
+        self._wakeups = wakeups
+        self._paths = frozenset(path for path, _ in ground)
+        settings = application.config.watch
+        self._watcher = FolderWatcher(
+            sorted({path.parent for path in self._paths}),
+            self._hear,
+            on_rescan=self._rescan,
+            mode=settings.mode,
+            rescan_seconds=settings.rescan_seconds,
+        ).start()
+
+    def stop(self) -> None:
+        """End it, with its threads."""
+        self._watcher.stop()
+
+    def _hear(self, paths: Iterable[Path]) -> None:
+        if heard := self._paths.intersection(paths):
+            self._wakeups.changed(heard)
+
+    def _rescan(self, reason: str) -> None:
+        logger.debug("looking at everything: {}", reason)
+        self._wakeups.ask_rescan()
+
+
+def ground_of(application: Application, config_file: Path) -> Ground:
+    """What has to be listened to now; differs once a clone has appeared, gone or been replaced."""
+    paths = {config_file, config_file.resolve(), application.state.wake_file}
+    for reference in application.repositories:
+        paths |= _paths_of(reference)
+    nearest = {_nearest(path) for path in paths}
+    return frozenset((path, _identity(path.parent)) for path in nearest)
+
+
+def _paths_of(reference: ReferenceRepository) -> set[Path]:
+    """A clone's folder, its category files, the target branch, and git's own state."""
+    paths = {reference.path / file for formats in reference.files.values() for file in formats.values()}
+    paths.add(reference.path)
+    try:
+        with Repository(reference.path, reference.branch) as clone:
+            paths |= {clone.git_directory / name for name in _GIT_FILES + _GIT_FOLDERS}
+            paths |= {clone.common_directory / "packed-refs", clone.common_directory / clone.ref}
+    except RefsyncError:
+        paths.add(reference.path / ".git")  # what is wrong with the clone is the pass's to say
+    return paths
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the topmost missing folder above it, whose coming is heard in a folder that exists."""
+    while not path.parent.is_dir() and path.parent != path:
+        path = path.parent
+    return path
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(folder)
+    except OSError:  # gone just now: the next look sees another one
+        return 0, 0
+    return found.st_dev, found.st_ino

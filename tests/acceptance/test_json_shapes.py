@@ -1,0 +1,216 @@
+"""Every document that ``--json`` prints has the shape that the README tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refsync.metadata.models import CategoryMetadata
+from refsync.pending_queue.models import (
+    Batch,
+    PendingBatchResult,
+    PendingChangeDiffPage,
+    PendingChangeRecord,
+    PendingQueuePage,
+)
+from tests.support.command_line import Desk
+from tests.support.repositories import git
+
+README = Path(__file__).parents[2] / "README.md"
+NAMED = {
+    model.__name__: model
+    for model in (
+        Batch,
+        CategoryMetadata,
+        PendingBatchResult,
+        PendingChangeDiffPage,
+        PendingChangeRecord,
+        PendingQueuePage,
+    )
+}
+Shape = Any
+"""A list of one shape, a dict by key, a model of ``NAMED``, or ``None`` for any plain value."""
+
+
+# The notation of the README
+
+
+def shapes_in_the_readme() -> dict[str, Shape]:
+    table = README.read_text(encoding="utf-8").split("<!-- json -->")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)`([^|]*)\| `([^`]+)` \|$", table, re.MULTILINE)
+    return {command + more.rstrip(): parse(notation) for command, more, notation in rows}
+
+
+def parse(notation: str) -> Shape:
+    tokens = re.findall(r"\.\.\.|[A-Za-z_]+|[\[\]{}:,]", notation)
+    shape = parse_shape(tokens)
+    assert not tokens, notation
+    return shape
+
+
+def parse_shape(tokens: list[str]) -> Shape:
+    token = tokens.pop(0)
+    if token == "[":
+        shape = [parse_shape(tokens)]
+        assert tokens.pop(0) == "]"
+        return shape
+    return parse_object(tokens) if token == "{" else NAMED.get(token)
+
+
+def parse_object(tokens: list[str]) -> dict[str, Shape]:
+    shape: dict[str, Shape] = {}
+    while (token := tokens.pop(0)) != "}":
+        if token == "...":
+            shape |= dict.fromkeys(NAMED[tokens.pop(0)].model_fields)
+        elif token != ",":
+            named = tokens[0] == ":" and tokens.pop(0) == ":"
+            shape[token] = parse_shape(tokens) if named else None
+    return shape
+
+
+def differences(document: Any, shape: Shape, place: str = "$") -> list[str]:
+    """Where a document is not as its shape says; a ``null`` is as any shape says."""
+    if document is None or shape is None:
+        return []
+    if isinstance(shape, list):
+        if not isinstance(document, list):
+            return [f"{place} is no list"]
+        return [one for i, each in enumerate(document) for one in differences(each, shape[0], f"{place}[{i}]")]
+    if not isinstance(document, dict):
+        return [f"{place} is no object"]
+    if not isinstance(shape, dict):
+        shape = dict.fromkeys(shape.model_fields)
+    if len(shape) == 1 and (any_key := next(iter(shape))).isupper():
+        shape = dict.fromkeys(document, shape[any_key])
+    if set(document) != set(shape):
+        return [f"{place} has {sorted(document)}, not {sorted(shape)}"]
+    return [one for key in shape for one in differences(document[key], shape[key], f"{place}.{key}")]
+
+
+# What the commands say
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One document of every command, with as much in it as one story can give."""
+    desk = Desk.at(tmp_path_factory.mktemp("desk"))
+    documents: dict[str, Any] = {}
+
+    def say(*words: str | int | Path, name: str = "", code: int = 0, stdin: bytes = b"") -> Any:
+        ended = desk(*words, "--json", stdin=stdin)
+        assert ended.code == code, ended
+        documents[name or command_of(*words)] = json.loads(ended.out)
+        return documents[name or command_of(*words)]
+
+    tell_of_landing(desk, say)
+    tell_of_review(desk, say)
+    tell_of_holding(desk, say)
+    tell_of_metadata(desk, say)
+    export = desk("queue", "export").done.out.encode()
+    desk.state = desk.folder / "another state"
+    desk.configure()
+    say("queue", "import", "-", stdin=export, name="queue import (of an export)")
+    desk.config = desk.folder / "new.toml"
+    say("init", desk.clone.path, "--state", desk.folder / "third")
+    return documents
+
+
+def command_of(*words: str | int | Path) -> str:
+    first = str(words[0])
+    if first in ("queue", "batch", "metadata", "model", "config"):
+        return f"{first} {words[1]}"
+    return "sync --dry-run" if "--dry-run" in words else first
+
+
+def record(name: str, **more: Any) -> bytes:
+    return json.dumps({"name": name} | more).encode()
+
+
+def tell_of_landing(desk: Desk, say: Callable[..., Any]) -> None:
+    """Changes 1 and 2 land, change 3 conflicts."""
+    say("queue", "add", "create", "clip", "new", "--payload", "-", stdin=record("new"))
+    lines = [
+        {"operation": "update", "category": "clip", "model_name": "old", "payload": {"name": "old", "version": "2"}},
+        {"operation": "create", "category": "clip", "model_name": "ViT-L/14", "payload": {"name": "another"}},
+    ]
+    say("queue", "import", "-", stdin="\n".join(map(json.dumps, lines)).encode())
+    say("queue", "approve", 1, 2, 3, "--title", "First")
+    say("sync", "--dry-run")
+    say("batch", "seal")
+    assert say("sync")["repositories"][0]["rejected"]
+    say("queue", "show", 1)
+
+
+def tell_of_review(desk: Desk, say: Callable[..., Any]) -> None:
+    """Change 4 is approved, withdrawn and rejected."""
+    desk.add("delete", "old")
+    say("queue", "diff", 4)
+    assert desk("queue", "approve", 4, "--title", "Second").done
+    say("queue", "withdraw", 4)
+    say("queue", "reject", 4, "--reason", "still used")
+    say("queue", "list")
+    say("queue", "purge", "--status", "rejected")
+
+
+def tell_of_holding(desk: Desk, say: Callable[..., Any]) -> None:
+    """A batch is held by local edits, retried, held again and abandoned; another one is open."""
+    number = desk.add("delete", "old")
+    say("queue", "approve", number, "--title", "Third")
+    (desk.clone.path / "clip.json").write_bytes(desk.clone.read("clip.json") + b"\n")
+    (held,) = say("sync", code=1)["repositories"][0]["held"]
+    more = desk.add("create", "more", {"name": "more"}, category="blip")
+    assert desk("queue", "approve", more, "--title", "Fourth").done
+    with desk.served():
+        status = say("status")
+    assert status["open_batch"]
+    assert status["daemon"]
+    assert status["repositories"][0]["batches"]
+    assert status["repositories"][0]["local_edits"]
+    say("batch", "list")
+    say("batch", "show", held["number"])
+    say("batch", "retry", held["number"])
+    desk("sync")
+    say("batch", "abandon", held["number"], "--reason", "no longer wanted")
+    git(desk.clone.path, "checkout", "-q", "clip.json")
+
+
+def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
+    """What is recorded, and what is not: the folder of metadata is gone for a moment."""
+    assert desk("sync").done
+    say("metadata", "show")
+    stored = desk.state / "image" / "meta"
+    stored.rename(desk.folder / "gone")
+    assert say("metadata", "verify", code=1)
+    say("metadata", "rebuild")
+    say("model", "show", "clip", "old")
+    say("model", "history", "clip", "old")
+    say("config", "check")
+    say("config", "show")
+
+
+@pytest.mark.parametrize("command", sorted(shapes_in_the_readme()))
+def test_a_document_has_the_shape_of_the_readme(command: str, said: dict[str, Any]) -> None:
+    document = said[command]
+    assert document, "an empty document shows nothing"
+    assert differences(document, shapes_in_the_readme()[command]) == []
+
+
+def test_the_readme_tells_the_shape_of_every_document(said: dict[str, Any]) -> None:
+    assert sorted(said) == sorted(shapes_in_the_readme())
+
+
+def test_the_readme_tells_of_every_command_that_takes_json() -> None:
+    from tests.unit.test_docs import COMMANDS
+
+    taking = {path for path, command in COMMANDS.items() if any("--json" in option.opts for option in command.params)}
+    assert taking == {re.sub(r" \(.*| --.*", "", command) for command in shapes_in_the_readme()}
+
+
+@pytest.mark.parametrize("notation", ["{a, b: [c]}", "{...Batch, changes: [Batch]}", "{NAME: {a}}"])
+def test_a_document_of_another_shape_is_noticed(notation: str) -> None:
+    assert differences({"a": 1, "b": {}}, parse(notation))

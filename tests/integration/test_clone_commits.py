@@ -1,0 +1,131 @@
+"""Building a batch's commit: nothing but objects, flushed, and nothing but the files named."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from refsync.clone.commits import build_commit
+from refsync.clone.repository import Repository
+from refsync.errors import DocumentError
+from tests.support.repositories import Clone, git
+
+AUTHOR = "refsync <refsync@localhost>"
+
+
+@pytest.fixture
+def clone(tmp_path: Path, bare_git: None) -> Clone:
+    return Clone.create(tmp_path / "clone", {"clip.json": {"a": {}}, "deep/er/blip.json": {"b": {}}, "README": b"hi\n"})
+
+
+@pytest.fixture
+def opened(clone: Clone) -> Iterator[Repository]:
+    with Repository(clone.path, "main") as repository:
+        yield repository
+
+
+@pytest.fixture
+def flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often git flushed to the disk so far."""
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    (tmp_path / "config").write_text(f"[trace2]\neventTarget = {trace}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+
+    def count() -> int:
+        events = [json.loads(line) for file in trace.iterdir() for line in file.read_text().splitlines()]
+        flushed = [int(event["value"]) for event in events if event.get("key") == "fsync/hardware-flush"]
+        return sum(flushed) if flushed else pytest.skip("this git does not count its flushes")
+
+    return count
+
+
+def build(opened: Repository, files: dict[str, bytes], message: str = "batch\n") -> str:
+    commit = build_commit(opened, opened.tip(), files, message=message, author=AUTHOR)
+    assert commit is not None
+    return commit
+
+
+def test_a_commit_is_built_without_touching_branch_index_or_files(clone: Clone, opened: Repository) -> None:
+    index, tip, file = (clone.path / ".git/index").read_bytes(), clone.tip, (clone.path / "clip.json").stat()
+    commit = build(opened, {"clip.json": b"{}\n"})
+    assert (clone.path / ".git/index").read_bytes() == index
+    assert (clone.path / "clip.json").stat().st_ctime_ns == file.st_ctime_ns
+    assert clone.tip == tip
+    assert git(clone.path, "rev-parse", f"{commit}^") == tip
+    assert git(clone.path, "diff-tree", "--name-only", "-r", tip, commit) == "clip.json"
+
+
+def test_author_committer_and_message_are_as_given(clone: Clone, opened: Repository) -> None:
+    commit = build(opened, {"clip.json": b"{}\n"}, "Größe 漢\n\nbody\n")
+    assert git(clone.path, "show", "-s", "--format=%an <%ae>|%cn <%ce>|%B", commit) == (
+        f"{AUTHOR}|{AUTHOR}|Größe 漢\n\nbody"
+    )
+
+
+def test_nothing_is_built_where_nothing_would_change(clone: Clone, opened: Repository) -> None:
+    files = {"clip.json": clone.read("clip.json"), "deep/er/blip.json": clone.read("deep/er/blip.json")}
+    assert build_commit(opened, opened.tip(), files, message="batch", author=AUTHOR) is None
+
+
+def test_files_in_folders_new_and_old_are_written(clone: Clone, opened: Repository) -> None:
+    files = {"deep/er/blip.json": b"1", "deep/new.json": b"2", "quite/new/folder.json": b"3", "deep.json": b"4"}
+    commit = build(opened, files)
+    assert git(clone.path, "diff-tree", "--name-status", "-r", clone.tip, commit).split("\n") == [
+        "A\tdeep.json",
+        "M\tdeep/er/blip.json",
+        "A\tdeep/new.json",
+        "A\tquite/new/folder.json",
+    ]
+    assert git(clone.path, "show", f"{commit}:quite/new/folder.json") == "3"
+    assert git(clone.path, "fsck", "--strict") == f"dangling commit {commit}"
+
+
+def test_modes_are_kept(clone: Clone, opened: Repository) -> None:
+    (clone.path / "clip.json").chmod(0o755)
+    (clone.path / "link").symlink_to("clip.json")
+    clone.commit({})
+    commit = build(opened, {"clip.json": b"{}\n", "new.json": b"{}\n"})
+    modes = {line.split("\t")[1]: line[:6] for line in git(clone.path, "ls-tree", commit).split("\n")}
+    assert (modes["clip.json"], modes["link"], modes["new.json"]) == ("100755", "120000", "100644")
+
+
+def test_neighbours_with_odd_names_stay(clone: Clone, opened: Repository) -> None:
+    for name in (b"sp ace", b"tab\there", b"new\nline", "ünï漢🙂".encode(), b"latin-\xe9\xff", b'quo"te'):
+        Path(os.fsdecode(bytes(clone.path) + b"/" + name)).write_bytes(b"x")
+    clone.commit({})
+    commit = build(opened, {"clip.json": b"{}\n"})
+    assert git(clone.path, "diff-tree", "--name-only", "-r", clone.tip, commit) == "clip.json"
+    assert git(clone.path, "fsck", "--strict") == f"dangling commit {commit}"
+
+
+def test_a_submodule_stays(clone: Clone, opened: Repository) -> None:
+    git(clone.path, "update-index", "--add", "--cacheinfo", f"160000,{clone.tip},module")
+    git(clone.path, "commit", "-q", "-m", "module")
+    commit = build(opened, {"clip.json": b"{}\n"})
+    assert git(clone.path, "diff-tree", "--name-only", "-r", clone.tip, commit) == "clip.json"
+
+
+def test_every_object_is_flushed_to_the_disk(opened: Repository, flushes: Callable[[], int]) -> None:
+    build(opened, {"deep/er/blip.json": b"{}\n"})
+    assert flushes() == 5  # a blob, three trees, a commit
+
+
+def test_the_move_of_the_branch_is_flushed_to_the_disk(opened: Repository, flushes: Callable[[], int]) -> None:
+    commit, before = build(opened, {"clip.json": b"{}\n"}), flushes()
+    opened.move_branch(old=opened.tip(), new=commit, reason="refsync: batch 1")
+    assert flushes() > before
+
+
+def test_what_should_be_a_folder_and_is_none_is_told(clone: Clone, opened: Repository) -> None:
+    (clone.path / "linked").symlink_to("deep")
+    clone.commit({"plain": b"x"})
+    for path in ("linked/clip.json", "plain/clip.json", "plain/a/b.json"):
+        with pytest.raises(DocumentError, match="not a folder"):
+            opened.file_at(clone.tip, path)
+    assert opened.file_at(clone.tip, "deep/none/clip.json") is None
+    assert opened.file_at(clone.tip, "deep/er/blip.json") is not None

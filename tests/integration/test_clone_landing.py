@@ -1,0 +1,372 @@
+"""Branch, files and index move together or not at all, and a person's work is left alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from refsync.clone import worktree
+from refsync.clone.commits import build_commit
+from refsync.clone.repository import Repository
+from refsync.clone.worktree import JOURNAL, finish_interrupted_landing, index_locked, land, local_edits
+from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
+from tests.support.repositories import Clone, git
+
+AUTHOR = "refsync <refsync@localhost>"
+NEW = {"clip.json": b'{"new": {}}\n', "deep/blip.json": b'{"new": {}}\n', "fresh/lora.json": b"{}\n"}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, bare_git: None) -> Clone:
+    return Clone.create(
+        tmp_path / "clone",
+        {"clip.json": {"a": {}}, "deep/blip.json": {"b": {}}, "README": b"hi\n", ".gitignore": b"*.tmp\n"},
+    )
+
+
+@pytest.fixture
+def opened(clone: Clone) -> Iterator[Repository]:
+    with Repository(clone.path, "main") as repository:
+        yield repository
+
+
+def built(opened: Repository, files: Mapping[str, bytes] = NEW) -> str:
+    commit = build_commit(opened, opened.tip(), files, message="batch\n", author=AUTHOR)
+    assert commit is not None
+    return commit
+
+
+def land_it(opened: Repository, commit: str) -> None:
+    with index_locked(opened) as lock:
+        land(lock, old=opened.tip(), new=commit, reason="refsync: batch 1")
+
+
+def left_behind(clone: Clone) -> list[str]:
+    return sorted(
+        path.name for path in (clone.path / ".git").iterdir() if "refsync" in path.name or "lock" in path.name
+    )
+
+
+def test_branch_files_and_index_move_together(clone: Clone, opened: Repository) -> None:
+    commit = built(opened)
+    land_it(opened, commit)
+    assert clone.tip == commit
+    assert {name: clone.read(name) for name in NEW} == NEW
+    assert clone.status == ""
+    assert left_behind(clone) == []
+    assert git(clone.path, "fsck", "--strict") == ""
+    assert git(clone.path, "reflog", "-1", "--format=%gs") == "refsync: batch 1"
+
+
+def test_a_file_is_replaced_by_a_whole_one_with_its_mode(clone: Clone, opened: Repository) -> None:
+    (clone.path / "clip.json").chmod(0o664)
+    with (clone.path / "clip.json").open("rb") as reader:
+        land_it(opened, built(opened))
+        assert reader.read() != NEW["clip.json"]  # who reads the old file goes on reading the old one
+    assert stat.S_IMODE((clone.path / "clip.json").stat().st_mode) == 0o664
+
+
+def test_an_executable_file_stays_one(clone: Clone, opened: Repository) -> None:
+    (clone.path / "clip.json").chmod(0o755)
+    clone.commit({})
+    land_it(opened, built(opened))
+    assert stat.S_IMODE((clone.path / "clip.json").stat().st_mode) == 0o755
+    assert clone.status == ""
+
+
+def test_a_persons_other_work_stays_as_it_was(clone: Clone, opened: Repository) -> None:
+    clone.write("README", b"staged\n")
+    git(clone.path, "add", "README")
+    clone.write("README", b"edited\n")
+    clone.write("notes", b"untracked\n")
+    clone.write("staged", b"new\n")
+    git(clone.path, "add", "staged")
+    before = clone.status
+    land_it(opened, built(opened))
+    assert clone.status == before
+    assert git(clone.path, "diff", "--cached", "--name-only") == "README\nstaged"
+    assert clone.read("README") == b"edited\n"
+
+
+def edit(clone: Clone) -> None:
+    clone.write("clip.json", b'{"mine": {}}\n')
+
+
+def stage(clone: Clone) -> None:
+    edit(clone)
+    git(clone.path, "add", "clip.json")
+
+
+def stage_and_put_back(clone: Clone) -> None:
+    stage(clone)
+    clone.write("clip.json", {"a": {}})
+
+
+def delete(clone: Clone) -> None:
+    (clone.path / "clip.json").unlink()
+
+
+def delete_staged(clone: Clone) -> None:
+    git(clone.path, "rm", "-q", "clip.json")
+
+
+def replace_by_link(clone: Clone) -> None:
+    (clone.path / "clip.json").rename(clone.path / "elsewhere.json")
+    (clone.path / "clip.json").symlink_to("elsewhere.json")
+
+
+def make_executable(clone: Clone) -> None:
+    (clone.path / "clip.json").chmod(0o755)
+
+
+def write_untracked(clone: Clone) -> None:
+    clone.write("fresh/lora.json", b"mine\n")
+
+
+def write_ignored(clone: Clone) -> None:
+    (clone.path / ".git/info/exclude").write_text("fresh\n")
+    clone.write("fresh/lora.json", b"mine\n")
+
+
+def put_a_file_where_a_folder_goes(clone: Clone) -> None:
+    clone.write("fresh", b"mine\n")
+
+
+def put_a_link_where_a_folder_goes(clone: Clone) -> None:
+    (clone.path.parent / "elsewhere").mkdir()
+    (clone.path / "fresh").symlink_to(clone.path.parent / "elsewhere")
+
+
+EDITS = (
+    edit,
+    stage,
+    stage_and_put_back,
+    delete,
+    delete_staged,
+    replace_by_link,
+    make_executable,
+    write_untracked,
+    write_ignored,
+    put_a_file_where_a_folder_goes,
+    put_a_link_where_a_folder_goes,
+)
+
+
+@pytest.mark.parametrize("meddle", EDITS, ids=lambda meddle: meddle.__name__)
+def test_local_edits_refuse_the_landing_and_nothing_moves(
+    clone: Clone, opened: Repository, meddle: Callable[[Clone], None]
+) -> None:
+    commit, tip = built(opened), clone.tip
+    meddle(clone)
+    before, index = clone.status, (clone.path / ".git/index").read_bytes()
+    with pytest.raises(LocalEditsError, match="local edits"):
+        land_it(opened, commit)
+    assert clone.tip == tip
+    assert (clone.status, (clone.path / ".git/index").read_bytes()) == (before, index)
+    assert clone.read("deep/blip.json") != NEW["deep/blip.json"]
+    assert left_behind(clone) == []
+
+
+def test_local_edits_name_only_the_files_asked_for(clone: Clone, opened: Repository) -> None:
+    edit(clone)
+    clone.write("README", b"mine\n")
+    clone.write("with space.json", b"mine\n")
+    assert local_edits(opened, ["clip.json", "deep/blip.json", "with space.json"]) == ["clip.json", "with space.json"]
+    assert local_edits(opened, []) == []
+
+
+def test_a_look_at_local_edits_writes_nothing(clone: Clone, opened: Repository) -> None:
+    os.utime(clone.path / "clip.json")  # git would like to refresh its index
+    index = (clone.path / ".git/index").stat().st_ctime_ns
+    assert local_edits(opened, ["clip.json"]) == []
+    assert (clone.path / ".git/index").stat().st_ctime_ns == index
+
+
+def test_a_lock_held_by_a_person_is_waited_for_then_told(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worktree, "_LOCK_PATIENCE_SECONDS", 0.05)
+    commit, tip, lock = built(opened), clone.tip, clone.path / ".git/index.lock"
+    lock.write_bytes(b"")
+    with pytest.raises(GitBusyError, match=r"index\.lock; if none is running, remove that file"):
+        land_it(opened, commit)
+    assert clone.tip == tip
+    assert left_behind(clone) == ["index.lock"]
+    lock.unlink()
+    land_it(opened, commit)
+    assert clone.tip == commit
+
+
+def test_a_lock_let_go_in_time_does_not_hold_the_landing_up(clone: Clone, opened: Repository) -> None:
+    commit, lock = built(opened), clone.path / ".git/index.lock"
+    lock.write_bytes(b"")
+    person = threading.Timer(0.1, lock.unlink)
+    person.start()
+    land_it(opened, commit)
+    person.join()
+    assert clone.tip == commit
+
+
+def test_a_person_is_locked_out_while_a_commit_lands(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+    replace = worktree._replace_file
+
+    def commit_in_between(*arguments: object) -> None:
+        git(clone.path, "commit", "-q", "-a", "--allow-empty", "-m", "mine", check=False)
+        refused.append(git(clone.path, "log", "-1", "--format=%s"))
+        replace(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worktree, "_replace_file", commit_in_between)
+    land_it(opened, built(opened))
+    assert refused == ["batch"] * 3
+    assert clone.status == ""
+
+
+def test_a_branch_that_moved_meanwhile_refuses_the_landing(clone: Clone, opened: Repository) -> None:
+    commit, old = built(opened), clone.tip
+    theirs = clone.commit({"README": b"quicker\n"})
+    with pytest.raises(BranchMovedError, match="meanwhile"), index_locked(opened) as lock:
+        land(lock, old=old, new=commit, reason="refsync: batch 1")
+    assert clone.tip == theirs
+    assert clone.status == ""
+    assert left_behind(clone) == []
+
+
+def test_a_ref_locked_by_a_person_is_told_as_busy(clone: Clone, opened: Repository) -> None:
+    commit = built(opened)
+    (clone.path / ".git/refs/heads/main.lock").write_bytes(b"")
+    with pytest.raises(GitBusyError):
+        land_it(opened, commit)
+    assert left_behind(clone) == []
+
+
+@pytest.mark.parametrize("setting", ["core.autocrlf", "attributes"])
+def test_a_clone_with_converted_line_ends_stays_clean(clone: Clone, opened: Repository, setting: str) -> None:
+    if setting == "core.autocrlf":
+        git(clone.path, "config", setting, "true")
+    else:
+        clone.commit({".gitattributes": b"*.json text eol=crlf\n"})
+    for name in ("clip.json", "deep/blip.json"):
+        (clone.path / name).unlink()
+    git(clone.path, "checkout", "--", ".")
+    assert b"\r\n" in clone.read("clip.json")
+    land_it(opened, built(opened))
+    assert clone.read("clip.json") == b'{"new": {}}\r\n'
+    assert clone.status == ""
+    assert git(clone.path, "cat-file", "blob", "HEAD:clip.json") == '{"new": {}}'
+
+
+def test_a_linked_work_tree_lands_like_any_other(clone: Clone, bare_git: None) -> None:
+    git(clone.path, "checkout", "-q", "--detach")
+    linked = Clone(clone.path.parent / "linked")
+    git(clone.path, "worktree", "add", "-q", str(linked.path), "main")
+    with Repository(linked.path, "main") as opened:
+        opened.preflight()
+        commit = built(opened)
+        land_it(opened, commit)
+    assert linked.tip == commit
+    assert linked.status == ""
+    assert linked.read("clip.json") == NEW["clip.json"]
+
+
+# What a crash leaves behind. The landing itself is killed at every step in test_pass_crashes.
+
+
+def interrupted(clone: Clone, opened: Repository, commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A landing that ended when the branch had moved and no file had."""
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worktree, "_bring_forward", fail)
+        with pytest.raises(OSError, match="disk full"):
+            land_it(opened, commit)
+    assert left_behind(clone) == ["index.lock", JOURNAL]
+
+
+def test_a_failure_behind_the_move_of_the_branch_is_finished_later(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = built(opened)
+    interrupted(clone, opened, commit, monkeypatch)
+    with pytest.raises(GitBusyError, match="interrupted"):
+        land_it(opened, commit)
+    assert finish_interrupted_landing(opened) == commit
+    assert clone.status == ""
+    assert left_behind(clone) == []
+    assert finish_interrupted_landing(opened) is None
+
+
+def test_a_file_that_a_person_edited_after_the_crash_stays(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(clone, opened, built(opened), monkeypatch)
+    clone.write("clip.json", b'{"mine": {}}\n')
+    finish_interrupted_landing(opened)
+    assert clone.read("clip.json") == b'{"mine": {}}\n'
+    assert clone.status == "M clip.json"  # the first blank is stripped
+    assert clone.read("deep/blip.json") == NEW["deep/blip.json"]
+
+
+def test_a_lock_that_a_person_removed_after_the_crash_is_taken_again(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = built(opened)
+    interrupted(clone, opened, commit, monkeypatch)
+    (clone.path / ".git/index.lock").unlink()
+    assert finish_interrupted_landing(opened) == commit
+    assert clone.status == ""
+    assert left_behind(clone) == []
+
+
+def test_a_person_who_went_on_after_the_crash_is_left_alone(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(clone, opened, built(opened), monkeypatch)
+    (clone.path / ".git/index.lock").unlink()
+    theirs = clone.commit({"README": b"mine\n"})
+    assert finish_interrupted_landing(opened) is None
+    assert (clone.tip, clone.status) == (theirs, "")
+    assert left_behind(clone) == []
+
+
+def test_an_empty_journal_is_forgotten(clone: Clone, opened: Repository) -> None:
+    (clone.path / ".git" / JOURNAL).write_bytes(b"")
+    assert finish_interrupted_landing(opened) is None
+    assert left_behind(clone) == []
+
+
+def test_the_lock_of_a_git_that_was_killed_halfway_is_no_hindrance(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = built(opened)
+    interrupted(clone, opened, commit, monkeypatch)
+    (clone.path / ".git/refsync-index.lock").write_bytes(b"")
+    assert finish_interrupted_landing(opened) == commit
+    assert clone.status == ""
+    assert left_behind(clone) == []
+
+
+def test_an_interrupt_while_git_moves_the_branch_is_finished_later(
+    clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, move = built(opened), Repository.move_branch
+
+    def move_and_interrupt(self: Repository, *, old: str, new: str, reason: str) -> None:
+        move(self, old=old, new=new, reason=reason)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Repository, "move_branch", move_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            land_it(opened, commit)
+    assert finish_interrupted_landing(opened) == commit
+    assert clone.status == ""

@@ -1,0 +1,119 @@
+"""Killed at any step, a landing is finished or done again: once in the history, the queue and the counters."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refsync.pending_queue.models import AuditOperation, BatchState, PendingChangeStatus
+from tests.support.reference import BLIP, CLIP, Reference
+from tests.support.repositories import git
+
+ROOT = Path(__file__).parents[2]
+SERVICE = "refsync.pending_queue.service:PendingQueueService"
+WORKTREE = "refsync.clone.worktree"
+REPOSITORY = "refsync.clone.repository:Repository"
+RECORDER = "refsync.metadata.recorder:Recorder"
+
+STEPS = {
+    "reserved": f"after:1:{SERVICE}.reserve_batch",
+    "built": f"before:1:{SERVICE}.record_commit",
+    "noted which commit": f"after:1:{SERVICE}.record_commit",
+    "made the journal": f"before:1:{WORKTREE}:_link_lock",
+    "locked": f"after:1:{WORKTREE}:_link_lock",
+    "looked for local edits": f"before:1:{WORKTREE}:_note",
+    "written what it lands": f"after:1:{WORKTREE}:_note",
+    "moved the branch": f"after:1:{REPOSITORY}.move_branch",
+    "staged a file": f"after:1:{WORKTREE}:_write_durably",
+    "replaced a file": f"after:1:{WORKTREE}:_replace_file",
+    "replaced the files": f"after:2:{WORKTREE}:_replace_file",
+    "staged the index": f"before:1:{WORKTREE}:_flush_file",
+    "replaced the index": f"after:1:{WORKTREE}:_replace_index",
+    "written that all has moved": f"after:2:{WORKTREE}:_note",
+    "unlocked": f"after:1:{WORKTREE}:_release",
+    "recorded one category": f"after:1:{RECORDER}._add",
+    "recorded both": f"before:2:{RECORDER}._keep_position",
+    "noted the position": f"after:2:{RECORDER}._keep_position",
+    "before marking": f"before:1:{SERVICE}.land_batch",
+    "marked": f"after:1:{SERVICE}.land_batch",
+}
+
+
+def killed_pass(reference: Reference, step: str) -> None:
+    command = [sys.executable, "-m", "tests.support.dying", str(reference.config_file), step]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_pass_killed_after_it_has(reference: Reference, step: str) -> None:
+    reference.sync()
+    ids = [
+        reference.submit("alpha", {"version": "2", "nsfw": False}),
+        reference.submit("base", None, AuditOperation.DELETE, category=BLIP),
+    ]
+    reference.approve(*ids, title="Twice never")
+    killed_pass(reference, STEPS[step])
+    assert reference.sync().clean
+    assert reference.statuses(ids) == [PendingChangeStatus.APPLIED] * 2
+    assert [batch.state for batch in reference.batches()] == [BatchState.landed]
+    assert git(reference.clone.path, "log", "--format=%s").split("\n").count("Twice never") == 1
+    assert {reference.change(change_id).commit for change_id in ids} == {reference.clone.tip}
+    assert reference.clone.records("clip.json")["alpha"]["version"] == "2"
+    assert reference.clone.records("blip.json") == {}
+    assert reference.clone.status == ""
+    assert [path.name for path in (reference.clone.path / ".git").iterdir() if "lock" in path.name] == []
+    assert list((reference.clone.path / ".git").glob("refsync-*")) == []
+    assert (reference.counters(CLIP).total_updates, reference.counters(BLIP).total_deletes) == (1, 1)
+    reference.assert_counted()
+    assert reference.sync_image().landed == []
+
+
+def test_a_commit_amended_before_it_was_marked_still_counts(reference: Reference) -> None:
+    reference.sync()
+    change = reference.create("new", {"version": "1"})
+    killed_pass(reference, STEPS["before marking"])
+    reference.clone.write("clip.json", {**reference.clone.records("clip.json"), "new": {"version": "1", "by": "me"}})
+    git(reference.clone.path, "commit", "-q", "-a", "--amend", "--no-edit")
+    assert reference.sync().clean
+    assert reference.change(change).commit == reference.clone.tip
+    reference.assert_counted()
+
+
+def test_an_amended_commit_counts_even_when_the_built_one_is_pruned(reference: Reference) -> None:
+    reference.sync()
+    change = reference.create("new", {"version": "1"})
+    killed_pass(reference, STEPS["before marking"])
+    reference.clone.write("clip.json", {**reference.clone.records("clip.json"), "new": {"version": "1", "by": "me"}})
+    git(reference.clone.path, "commit", "-q", "-a", "--amend", "--no-edit")
+    git(reference.clone.path, "reflog", "expire", "--expire=now", "--all")
+    git(reference.clone.path, "gc", "-q", "--prune=now")
+    assert reference.sync().clean
+    assert reference.change(change).commit == reference.clone.tip
+
+
+def test_a_commit_reset_away_before_it_was_marked_is_made_again(reference: Reference) -> None:
+    reference.sync()
+    change = reference.create("new", {"version": "1"})
+    killed_pass(reference, STEPS["before marking"])
+    git(reference.clone.path, "reset", "-q", "--hard", "HEAD^")
+    assert reference.sync().clean
+    assert reference.change(change).commit == reference.clone.tip
+    assert reference.clone.records("clip.json")["new"] == {"version": "1"}
+    reference.assert_counted()
+
+
+def test_a_commit_reverted_before_it_was_marked_counts_as_landed(reference: Reference) -> None:
+    reference.sync()
+    change = reference.create("new", {"version": "1"})
+    killed_pass(reference, STEPS["before marking"])
+    landed = reference.clone.tip
+    git(reference.clone.path, "revert", "--no-edit", "HEAD")
+    assert reference.sync().clean
+    assert reference.change(change).commit == landed
+    assert "new" not in reference.clone.records("clip.json")
+    reference.assert_counted()

@@ -1,0 +1,57 @@
+"""The unit file says what the program does, and systemd itself finds nothing wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "refsync.service"
+DROP_IN = SYSTEMD / "refsync.service.d" / "clone.conf"
+
+
+def options(file: Path) -> list[tuple[str, str]]:
+    lines = [line for line in file.read_text().splitlines() if "=" in line and not line.startswith("#")]
+    return [(key, value) for key, _, value in (line.partition("=") for line in lines)]
+
+
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("no systemd-analyze: install systemd")
+    program = tmp_path / "refsync"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    unit = tmp_path / "refsync.service"  # with a program that exists, which it looks for
+    unit.write_text(UNIT.read_text().replace("/opt/refsync/bin/refsync", str(program)))
+    (tmp_path / "refsync.service.d").mkdir()
+    shutil.copy(DROP_IN, tmp_path / "refsync.service.d")
+    done = subprocess.run(
+        [tool, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    complaints = [line for line in done.stderr.splitlines() if "refsync" in line]
+    assert (done.returncode, complaints) == (0, []), done.stderr
+
+
+@pytest.mark.parametrize("file", [UNIT, DROP_IN], ids=["unit", "drop-in"])
+def test_a_reason_stands_above_the_options(file: Path) -> None:
+    reasoned = False
+    for line in file.read_text().splitlines():
+        if line.startswith("#"):
+            reasoned = True
+        elif "=" in line:
+            assert reasoned or line.partition("=")[0] in ("Description", "WantedBy"), f"no reason above {line}"
+        else:  # a section begins, or a blank line ends what was said
+            reasoned = False
+
+
+def test_the_service_runs_the_installed_program_as_its_own_user() -> None:
+    unit = dict(options(UNIT))
+    assert unit["ExecStart"] == "/opt/refsync/bin/refsync --config /etc/refsync/refsync.toml run"
+    assert (unit["User"], unit["Group"], unit["StateDirectory"]) == ("refsync", "refsync", "refsync")
+    assert unit["StateDirectoryMode"] == "2770"  # as the program makes it
+    assert unit["Type"] == "notify"
+    assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"

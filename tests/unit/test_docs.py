@@ -1,0 +1,75 @@
+"""The README knows every command and every option, and its examples are those that work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from refsync.cli.main import app
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+SHARED = {"--json", "--by", "--username"}
+
+
+def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that can be called, by its path."""
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, f"{path} {name}".strip())
+
+
+ROOT = typer.main.get_command(app)
+COMMANDS = dict(commands(ROOT))
+
+
+def rows_of_commands() -> dict[str, str]:
+    """The cells of the table of commands, by the command's path."""
+    table = README.split("\n## Commands\n")[1].split("\n## ")[0]
+    cells = [line.replace("\\|", "¦").split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    return {" ".join(re.findall(r"^[a-z]+(?: [a-z]+(?![a-z|¦=]))?", c.strip(" `"))): c + w for c, w in cells}
+
+
+def test_every_command_has_a_row_and_every_row_is_a_command() -> None:
+    assert sorted(rows_of_commands()) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_every_option_stands_in_the_row_of_its_command(path: str) -> None:
+    row = rows_of_commands()[path]
+    options = {name for option in COMMANDS[path].params for name in option.opts if name.startswith("--")}
+    documented = set(re.findall(r"--[a-z-]+", row))
+    assert documented == options - SHARED
+
+
+def test_the_shared_and_the_global_options_are_told_above_the_table() -> None:
+    text = README.split("\n## Commands\n")[1].split("\n| command")[0]
+    known = {name for option in ROOT.params for name in option.opts}
+    assert SHARED | known <= set(re.findall(r"(?<![\w-])--?[a-z]+", text))
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_every_command_and_option_has_a_help_text(path: str) -> None:
+    assert COMMANDS[path].help
+    for option in COMMANDS[path].params:
+        assert option.help or not option.opts[0].startswith("--")
+
+
+def test_every_example_line_names_a_command_that_exists() -> None:
+    blocks = "".join(re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL))
+    examples = re.findall(r"^(?:\$ )?refsync ([a-z]+(?: [a-z]+)?)", blocks, re.MULTILINE)
+    assert examples
+    for words in examples:
+        assert words in COMMANDS or words.split()[0] in COMMANDS, words
+
+
+def test_every_linked_file_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert "config/refsync.toml" in links
+    assert [link for link in links if not link.startswith("http") and not (PROJECT / link).exists()] == []
