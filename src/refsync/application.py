@@ -1,48 +1,43 @@
-"""The parts put together from settings: what the command line, the daemon and embedding programs work with."""
+"""The parts put together from settings: what the command line, the daemon and embedding programs work with.
+
+Each part is loaded when it is first asked for: a command that lists the queue need not load what reads git.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from math import ceil
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from filelock import Timeout
-
-from refsync.backends.base import ReplicateMode
-from refsync.backends.git_backend import GitBackend
 from refsync.config import Config, RepositorySettings, cron_trigger
-from refsync.metadata.manager import MetadataManager
-from refsync.metadata.recorder import Recorder
-from refsync.pending_queue.diffs import PendingChangeDiffService
+from refsync.errors import ConfigError
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from refsync.state_directory import StateDirectory, prepare
-from refsync.sync.health import health_checks
-from refsync.sync.reconcile import Pass, reconcile
-from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
-from refsync.sync.submitting import ReferenceTips
-from refsync.sync.writing import OneChangeBatches
+
+if TYPE_CHECKING:
+    from refsync.backends.git_backend import GitBackend
+    from refsync.pending_queue.diffs import PendingChangeDiffService
+    from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
+    from refsync.sync.submitting import ReferenceTips
 
 OLDEST_PASS_IN_RESCANS = 3
 """After how many rescan periods without a pass a backend's health check says so."""
 
-_LOCK_POLL_SECONDS = 0.5
 
-
-@dataclass
 class Application:
-    """Everything of one configuration; a context manager that closes the store.
+    """Everything of one configuration; a context manager that closes the store."""
 
-    ``repositories`` are in the config's order.
-    """
-
-    config: Config
-    state: StateDirectory
-    store: PendingQueueStore
-    queue: PendingQueueService
-    repositories: tuple[ReferenceRepository, ...]
+    def __init__(
+        self, config: Config, state: StateDirectory, store: PendingQueueStore, queue: PendingQueueService
+    ) -> None:
+        self.config = config
+        self.state = state
+        self.store = store
+        self.queue = queue
 
     def __enter__(self) -> Application:
         return self
@@ -57,32 +52,45 @@ class Application:
         self.store.close()
 
     @cached_property
+    def repositories(self) -> tuple[ReferenceRepository, ...]:
+        """The repositories in the config's order."""
+        return tuple(_reference(self.config, settings, self.state) for settings in self.config.repositories)
+
+    @cached_property
     def backends(self) -> dict[str, GitBackend]:
         """A reader and writer for each repository, by its name."""
-        ttl = int(self.config.cache.ttl_seconds) or None
+        return {each.name: self._backend(each) for each in self.repositories}
+
+    def _backend(self, reference: ReferenceRepository) -> GitBackend:
+        from refsync.backends.base import ReplicateMode
+        from refsync.backends.git_backend import GitBackend
+        from refsync.sync.health import health_checks
+        from refsync.sync.writing import OneChangeBatches
+
         oldest_pass = OLDEST_PASS_IN_RESCANS * self.config.watch.rescan_seconds
-        return {
-            each.name: GitBackend(
-                each.path,
-                each.files,
-                canonical_format=each.format,
-                mode=ReplicateMode.PRIMARY,
-                cache_ttl_seconds=ttl,
-                metadata=each.metadata,
-                write_path=OneChangeBatches(
-                    self.queue, each, run_pass=self.run_pass, between_passes=self.state.pass_lock
-                ),
-                health_checks=health_checks(each, self.queue, self.state, oldest_pass_seconds=oldest_pass),
-            )
-            for each in self.repositories
-        }
+        return GitBackend(
+            reference.path,
+            reference.files,
+            canonical_format=reference.format,
+            mode=ReplicateMode.PRIMARY,
+            cache_ttl_seconds=ceil(self.config.cache.ttl_seconds) or None,
+            metadata=reference.metadata,
+            write_path=OneChangeBatches(
+                self.queue, reference, run_pass=self.run_pass, between_passes=self.state.pass_lock
+            ),
+            health_checks=health_checks(reference, self.queue, self.state, oldest_pass_seconds=oldest_pass),
+        )
 
     def tips(self) -> ReferenceTips:
         """What the target branches hold now, read when asked for."""
+        from refsync.sync.submitting import ReferenceTips
+
         return ReferenceTips(self.repositories)
 
     def diffs(self) -> PendingChangeDiffService:
         """Changes against the reference as it is now."""
+        from refsync.pending_queue.diffs import PendingChangeDiffService
+
         return PendingChangeDiffService(
             queue_service=self.queue,
             current_record=self.tips().record,
@@ -98,23 +106,20 @@ class Application:
             progress: told of a long fold, as commits done and commits in all.
             stopping: asked now and then whether to give up.
         """
-        lock = self.state.pass_lock()
-        while not stopping():
-            try:
-                lock.acquire(timeout=_LOCK_POLL_SECONDS)
-            except Timeout:
-                continue
-            try:
-                return reconcile(
-                    Pass(self.queue, self.repositories, self.apply_settings, progress=progress, stopping=stopping)
-                )
-            finally:
-                lock.release()
-        return None
+        from refsync.sync.reconcile import Pass, reconcile
+
+        with self.state.pass_turn(stopping) as has_turn:
+            if not has_turn:
+                return None
+            return reconcile(
+                Pass(self.queue, self.repositories, self.apply_settings, progress=progress, stopping=stopping)
+            )
 
     @property
     def apply_settings(self) -> ApplySettings:
         """When the open batch is sealed, as the config says."""
+        from refsync.sync.reference import ApplySettings
+
         settings = self.config.apply
 
         def next_time(after: float) -> float:
@@ -136,6 +141,8 @@ def open_application(config: Config, *, wakes_daemon: bool = True) -> Applicatio
         StateDirectoryError: the state directory cannot be used.
         StoreError: the store cannot be used.
     """
+    if not isinstance(config, Config):
+        raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
     state = prepare(config.state_directory)
     store = PendingQueueStore(root_path=state.path, url=config.queue.url)
     return assemble(config, state, store, wakes_daemon=wakes_daemon)
@@ -149,11 +156,14 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
         one_proposal_per_model=config.queue.one_proposal_per_model,
         on_change=state.wake if wakes_daemon else None,
     )
-    repositories = tuple(_reference(config, settings, state) for settings in config.repositories)
-    return Application(config, state, store, queue, repositories)
+    return Application(config, state, store, queue)
 
 
 def _reference(config: Config, settings: RepositorySettings, state: StateDirectory) -> ReferenceRepository:
+    from refsync.metadata.manager import MetadataManager
+    from refsync.metadata.recorder import Recorder
+    from refsync.sync.reference import ReferenceRepository
+
     metadata = MetadataManager(state.repository_folder(settings.name))
     return ReferenceRepository(
         name=settings.name,

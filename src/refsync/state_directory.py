@@ -20,12 +20,12 @@ import getpass
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from refsync.errors import AlreadyRunningError, StateDirectoryError
 
@@ -33,6 +33,7 @@ FOLDER_MODE = 0o2770
 FILE_MODE = 0o660
 # `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
 _PATIENCE_SECONDS = 1.0
+_PASS_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,22 @@ class StateDirectory:
     def pass_lock(self) -> FileLock:
         """The lock of one pass: blocking, ended with its process."""
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
+
+    @contextlib.contextmanager
+    def pass_turn(self, stopping: Callable[[], bool]) -> Iterator[bool]:
+        """Wait for the pass lock and hold it; gives ``False`` if told to stop while waiting."""
+        lock = self.pass_lock()
+        while not stopping():
+            try:
+                lock.acquire(timeout=_PASS_POLL_SECONDS)
+            except Timeout:
+                continue
+            try:
+                yield True
+            finally:
+                lock.release()
+            return
+        yield False
 
     @contextlib.contextmanager
     def serve(self) -> Iterator[None]:

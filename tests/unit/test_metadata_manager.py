@@ -595,3 +595,10 @@ def test_a_failed_write_tells_listeners_nothing(door: Door, monkeypatch: pytest.
     with pytest.raises(OSError, match="full"):
         door.record(LORA, CREATE, "m")
     assert events == []
+
+
+def test_a_group_that_may_write_the_folder_may_write_what_is_made_in_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2770)
+    MetadataManager(tmp_path)
+    made = [tmp_path / "meta", tmp_path / "meta" / "legacy", tmp_path / "meta" / "v2"]
+    assert [oct(folder.stat().st_mode & 0o7777) for folder in made] == ["0o2770"] * 3

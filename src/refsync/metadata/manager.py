@@ -253,7 +253,7 @@ class MetadataManager:
 
     def get_metadata(self, format: CanonicalFormat, category: Category) -> CategoryMetadata:
         """The metadata, from the cache while that is valid; a fresh default where there is no file."""
-        tracker = self._trackers[format]
+        tracker, category = self._trackers[format], parse_category(category)
         with self._lock:
             cached = tracker.cache.get(category)
             if cached is not None and self._is_current(tracker, category):
@@ -520,13 +520,19 @@ class MetadataManager:
             self._trackers[format].stale.add(parse_category(category))
 
     def _new(self, category: Category, backend_type: str, at: int | None = None) -> CategoryMetadata:
+        if not isinstance(backend_type, str):
+            raise RequestError(f"a backend type is text, not {type(backend_type).__name__}")
         return new_metadata(parse_category(category), backend_type, _or_now(at))
 
     # Protected names that subclasses may rely on
 
     def _ensure_meta_directories(self) -> None:
-        for format in CanonicalFormat:
-            (self._base_path / "meta" / format).mkdir(parents=True, exist_ok=True)
+        self._base_path.mkdir(parents=True, exist_ok=True)
+        for folder in ("meta", *(f"meta/{format}" for format in CanonicalFormat)):
+            made = self._base_path / folder
+            if not made.is_dir():
+                made.mkdir(exist_ok=True)
+                shutil.copymode(self._base_path, made)  # a group that may write the one may write the other
 
     def _get_legacy_metadata_path(self, category: Category) -> Path:
         return self._base_path / "meta" / "legacy" / f"{parse_category(category)}_metadata.json"
@@ -666,4 +672,6 @@ def _tell(listener: Listener, event: MetadataEvent) -> None:
 
 
 def _or_now(timestamp: int | None) -> int:
+    if timestamp is not None and not isinstance(timestamp, int):
+        raise RequestError(f"a time is in whole Unix seconds, not {type(timestamp).__name__}")
     return int(time.time()) if timestamp is None else timestamp

@@ -124,8 +124,15 @@ def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
             ),
             requested_by=tuple(dict.fromkeys(requesters)),
             approved_by=tuple(dict.fromkeys(approvers)),
+            request_ids=tuple(filter(None, map(_request_id, changes))),
         )
     )
+
+
+def _request_id(change: PendingChangeRecord) -> str | None:
+    """What the caller traces the change by, if it is text."""
+    request_id = (change.request_metadata or {}).get("request_id")
+    return request_id if isinstance(request_id, str) else None
 
 
 def stamp_for(reference: ReferenceRepository) -> Stamp | None:

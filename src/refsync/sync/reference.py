@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
-from refsync.metadata.manager import MetadataManager
-from refsync.metadata.recorder import Recorder
+
+if TYPE_CHECKING:
+    from refsync.metadata.manager import MetadataManager
+    from refsync.metadata.recorder import Recorder
 
 Record = dict[str, Any]
 CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]

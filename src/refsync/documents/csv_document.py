@@ -1,0 +1,233 @@
+"""Read ``models.csv``, and edit single rows in it without touching another byte."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from refsync.documents.encoding import decode
+from refsync.errors import DocumentError
+
+COLUMNS = (
+    "name",
+    "parameters_bn",
+    "display_name",
+    "url",
+    "baseline",
+    "description",
+    "style",
+    "tags",
+    "instruct_format",
+    "settings",
+)
+
+_CELL = re.compile(r'(?:(?P<quoted>"(?:[^"]++|"")*+)(?P<closing>"?))?(?P<plain>[^,\r\n]*)')
+_BREAK = re.compile(r"\r\n|\r|\n")
+_NEEDS_QUOTES = re.compile(r'[,"\r\n]')
+_SORTED_FROM = 4  # with fewer rows an order by name may be chance
+_STRAYS = 50  # one neighbour in so many may be out of order in a file that is kept sorted
+_PUNCTUATION = str.maketrans({mark: chr(1 + rank) for rank, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's row.
+
+    ``cells`` has every column, blank where the row is shorter; ``surplus`` what stands behind the last column; ``line``
+    is where the row starts in its file, 0 for a new one.
+    """
+
+    cells: Mapping[str, str]
+    surplus: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The model's base name."""
+        return self.cells["name"]
+
+
+def read_rows(data: bytes) -> list[Row]:
+    """The rows of the file in its order, each name as often as it is there; empty lines are no rows.
+
+    Raises:
+        DocumentError: no UTF-8, a quote that is never closed, or a header that doesn't name each column once; with the
+            line and column.
+    """
+    header, *lines = _scan(decode(data)[1])
+    columns = _columns(header)
+    return [_row(columns, line) for line in lines if not line.blank]
+
+
+def edit_rows(data: bytes, edits: Mapping[str, Row | None]) -> bytes:
+    """The file with some of its rows written or removed, and every other byte as it was.
+
+    In a row that is there only the cells that change are written, in quotes if they were or must be; a ragged row keeps
+    its shape as far as its cells allow. Of a name that is there twice the last row counts and is written; removing the
+    model removes all of them. New rows go to the end, in the order given; to their sorted place if the file has at
+    least four rows and is kept sorted, be it with a few strays.
+
+    Args:
+        data: the whole file.
+        edits: base name to the row to write, or to ``None`` to remove the model. Removing a model that is not there
+            changes nothing.
+
+    Raises:
+        DocumentError: the file cannot be edited safely, see ``read_rows``.
+        ValueError: a row has another name than the one it is given for.
+    """
+    mark, text = decode(data)
+    header, *lines = _scan(text)
+    columns = _columns(header)
+    for name, row in edits.items():
+        if row is not None and row.name != name:
+            raise ValueError(f"the row for {name!r} has the name {row.name!r}")
+    edited = [header, *_edited(columns, lines, edits)]
+    unended = not [header, *lines][-1].end
+    return (mark + "".join(_texts(edited, header.end or "\r\n", unended))).encode()
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row as it stands in the text: its cells with their quotes, and its line end."""
+
+    cells: tuple[str, ...]
+    end: str
+    number: int
+
+    @property
+    def blank(self) -> bool:
+        return self.cells == ("",)
+
+
+def _scan(text: str) -> list[_Line]:
+    """The lines of the text, cells parted as Python's csv module does; at least one, for the header."""
+    return list(_lines(text)) or [_Line(("",), "", 1)]
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    at, number = 0, 1
+    while at < len(text):
+        start = at
+        cells: list[str] = []
+        while not cells or text[at : at + 1] == ",":
+            at += bool(cells)
+            cells.append(_cell(text, at))
+            at += len(cells[-1])
+        end = _BREAK.match(text, at)
+        yield _Line(tuple(cells), end.group() if end else "", number)
+        at = end.end() if end else at
+        number += len(_BREAK.findall(text, start, at))
+
+
+def _cell(text: str, at: int) -> str:
+    match = _match(text, at)
+    if match["quoted"] and not match["closing"]:
+        breaks = list(_BREAK.finditer(text, 0, at))
+        column = at - (breaks[-1].end() if breaks else 0) + 1
+        raise DocumentError("a quote is never closed", line=len(breaks) + 1, column=column)
+    return match.group()
+
+
+def _match(text: str, at: int = 0) -> re.Match[str]:
+    match = _CELL.match(text, at)
+    assert match is not None  # it matches nothing at all, too
+    return match
+
+
+def _value(cell: str) -> str:
+    """What a cell means; behind a closing quote all is taken as it stands."""
+    match = _match(cell)
+    return (match["quoted"] or '"')[1:].replace('""', '"') + match["plain"]
+
+
+def _columns(header: _Line) -> list[str]:
+    columns = [_value(cell) for cell in header.cells]
+    if "name" not in columns:
+        raise DocumentError(f"no header; the first line has to be {','.join(COLUMNS)}", line=1)
+    for place, column in enumerate(columns):
+        if column not in COLUMNS or column in columns[:place]:
+            start = sum(len(cell) + 1 for cell in header.cells[:place]) + 1
+            what = "is there twice" if column in COLUMNS else "is not known"
+            raise DocumentError(f"the column {column!r} {what}", line=1, column=start)
+    for column in COLUMNS:
+        if column not in columns:
+            raise DocumentError(f"the column {column!r} is missing", line=1)
+    return columns
+
+
+def _row(columns: Sequence[str], line: _Line) -> Row:
+    values = [_value(cell) for cell in line.cells]
+    padded = values + [""] * (len(columns) - len(values))
+    return Row(dict(zip(columns, padded, strict=False)), tuple(values[len(columns) :]), line.number)
+
+
+def _edited(columns: Sequence[str], lines: Sequence[_Line], edits: Mapping[str, Row | None]) -> list[_Line]:
+    """The lines below the header after the edits."""
+    names = [None if line.blank else _row(columns, line).name for line in lines]
+    last = {name: place for place, name in enumerate(names)}
+    compare = _comparison([name for name in names if name is not None])
+    entries: list[tuple[str | None, _Line]] = []
+    for place, (name, line) in enumerate(zip(names, lines, strict=True)):
+        if name is None or name not in edits:
+            entries.append((name, line))
+        elif (row := edits[name]) is not None:
+            entries.append((name, _rewritten(columns, line, row) if place == last[name] else line))
+    for name, row in edits.items():
+        if row is not None and name not in last:
+            entries.insert(_place(entries, name, compare), (name, _new_line(columns, row)))
+    return [line for _, line in entries]
+
+
+def _rewritten(columns: Sequence[str], line: _Line, row: Row) -> _Line:
+    wanted = [*(row.cells[column] for column in columns), *row.surplus]
+    while len(line.cells) < len(wanted) <= len(columns) and not wanted[-1]:
+        del wanted[-1]  # a row that was too short stays so
+    present = [*line.cells, *[""] * (len(wanted) - len(line.cells))]
+    return replace(line, cells=tuple(_written(value, cell) for value, cell in zip(wanted, present, strict=False)))
+
+
+def _new_line(columns: Sequence[str], row: Row) -> _Line:
+    values = [*(row.cells[column] for column in columns), *row.surplus]
+    return _Line(tuple(_written(value, "") for value in values), "", 0)
+
+
+def _written(value: str, cell: str) -> str:
+    """The text of a cell that shall have this value, as far as possible as it is."""
+    if _value(cell) == value:
+        return cell
+    quoted = cell.startswith('"') or _NEEDS_QUOTES.search(value)
+    return '"' + value.replace('"', '""') + '"' if quoted else value
+
+
+def _place(entries: Sequence[tuple[str | None, _Line]], name: str, compare: Callable[[str], Any] | None) -> int:
+    """Where a new row goes: behind the last row, not behind the empty lines that may follow it."""
+    taken = [(place, each) for place, (each, _) in enumerate(entries) if each is not None]
+    rank = len(taken) if compare is None else bisect(taken, compare(name), key=lambda entry: compare(entry[1]))
+    return taken[rank - 1][0] + 1 if rank else 0
+
+
+def _comparison(names: Sequence[str]) -> Callable[[str], Any] | None:
+    """What the rows are sorted by, or ``None`` if they are not."""
+    if len(names) >= _SORTED_FROM:
+        for compare in (str, str.casefold, _as_line):
+            strays = sum(compare(name) > compare(after) for name, after in pairwise(names))
+            if strays * _STRAYS <= len(names):
+                return compare
+    return None
+
+
+def _as_line(name: str) -> str:
+    """For comparing names as an editor sorts lines: punctuation, figures, letters; the comma is a part of the line."""
+    return f"{name},".casefold().translate(_PUNCTUATION)
+
+
+def _texts(lines: Sequence[_Line], newline: str, unended: bool) -> Iterator[str]:
+    """The text of each line; all are ended but, where the file is kept so, the last one."""
+    for place, line in enumerate(lines):
+        last = place + 1 == len(lines)
+        yield ",".join(line.cells) + ("" if unended and last else line.end or newline)

@@ -1,0 +1,128 @@
+"""What ``db.json`` holds of the rows of ``models.csv``, as the reference repository's own script makes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NoReturn
+
+from refsync.documents.csv_document import Row
+from refsync.documents.json_document import new_document
+from refsync.errors import DocumentError
+
+Record = dict[str, Any]
+
+SURPLUS_FIELD = "null"
+"""The field that cells behind the last column end up in."""
+
+
+def variants(name: str) -> tuple[str, str]:
+    """The names of a model's two other records, one for each backend."""
+    return f"aphrodite/{name}", f"koboldcpp/{model_name(name)}"
+
+
+def model_name(name: str) -> str:
+    """The second part of a name, all of it where there is only one; further parts are in no ``model_name``."""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 1 else name
+
+
+def derive_document(
+    rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str]
+) -> dict[str, Record]:
+    """The records of all rows, three for each; what comes again replaces the record and keeps its first place.
+
+    Args:
+        rows: those of ``models.csv``, in its order.
+        defaults: the fields that every record has (``defaults.json``).
+        generation_params: what a model may set (``generation_params.json``).
+
+    Raises:
+        DocumentError: a row that nothing can be made of, with its line.
+    """
+    records: dict[str, Record] = {}
+    for row in rows:
+        record = row_to_record(row, defaults, generation_params)
+        for name in (row.name, *variants(row.name)):
+            records[name] = record | {"name": name}
+    return records
+
+
+def derive_text(rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str]) -> bytes:
+    """``db.json`` as the rows make it, byte for byte; see ``derive_document``."""
+    return new_document(derive_document(rows, defaults, generation_params))
+
+
+def row_to_record(row: Row, defaults: Mapping[str, Any], generation_params: Collection[str]) -> Record:
+    """The record that a row makes under the model's base name.
+
+    Raises:
+        DocumentError: nothing can be made of the row.
+    """
+    fields: Record = {column: text for column, text in row.cells.items() if column not in ("name", "parameters_bn")}
+    if row.surplus:
+        fields[SURPLUS_FIELD] = list(row.surplus)
+    fields["parameters"] = _parameters(row)
+    fields["display_name"] = row.cells["display_name"] or derived_display_name(row.name)
+    fields["tags"] = sorted(tags_of(row.cells["tags"]) | derived_tags(row.cells["parameters_bn"], row.cells["style"]))
+    fields["settings"] = _settings(row, generation_params)
+    given = {field: value for field, value in fields.items() if value}
+    return {"name": row.name, "model_name": model_name(row.name), **defaults, **given}
+
+
+def parameters_of(parameters_bn: str) -> int:
+    """The number of parameters, by the same truncation of a float as everywhere: ``4.1`` gives 4099999999.
+
+    Raises:
+        ValueError: no number, or none that ends.
+    """
+    try:
+        return int(float(parameters_bn) * 10**9)
+    except OverflowError:
+        raise ValueError(f"no finite number: {parameters_bn!r}") from None
+
+
+def derived_display_name(name: str) -> str:
+    """The display name of a model whose row gives none."""
+    return re.sub(" +", " ", re.sub("[-_]", " ", model_name(name))).strip()
+
+
+def tags_of(cell: str) -> set[str]:
+    """The tags that a cell gives."""
+    return {tag.strip() for tag in cell.split(",")} if cell else set()
+
+
+def derived_tags(parameters_bn: str, style: str) -> set[str]:
+    """The tags that a record has by its size and the style in its row."""
+    return {f"{round(float(parameters_bn))}B", style} - {""}
+
+
+def _parameters(row: Row) -> int:
+    cell = row.cells["parameters_bn"]
+    try:
+        return parameters_of(cell)
+    except ValueError:
+        _refuse(row, f"parameters_bn is {json.dumps(cell)}, no number of billions")
+
+
+def _settings(row: Row, generation_params: Collection[str]) -> Record:
+    cell = row.cells["settings"]
+    try:
+        settings = json.loads(cell, parse_constant=_no_constant) if cell else {}
+    except (ValueError, RecursionError):
+        _refuse(row, "settings is no valid JSON")
+    if not isinstance(settings, dict):
+        _refuse(row, "settings is no JSON object")
+    for key in settings:
+        if key not in generation_params:
+            _refuse(row, f"settings has {json.dumps(key)}, which is not in generation_params.json")
+    return settings
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _refuse(row: Row, reason: str) -> NoReturn:
+    raise DocumentError(f"{json.dumps(row.name)}: {reason}", line=row.line or None)

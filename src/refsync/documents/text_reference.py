@@ -1,0 +1,152 @@
+"""A text reference: ``models.csv``, which people edit, and the ``db.json`` that is made from it, as one document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from refsync.documents.csv_document import Row, edit_rows, read_rows
+from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.merge import MISSING, describe_difference
+from refsync.documents.text_derivation import derive_document, variants
+from refsync.documents.text_payload import record_to_row
+from refsync.documents.values import same_value
+from refsync.errors import DocumentError, PayloadError
+
+Record = dict[str, Any]
+
+
+class Disagreement(NamedTuple):
+    """A place where ``db.json`` is not what ``models.csv`` makes.
+
+    ``field`` is ``None`` where one of the two has no such model. A side without the model or the field has ``MISSING``.
+    ``line`` is that of the row in ``models.csv``, if one makes this model.
+    """
+
+    model: str
+    field: str | None
+    made: Any
+    found: Any
+    line: int | None
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        model = json.dumps(self.model)
+        if self.field is None and self.found is MISSING:
+            return f"{model} is missing in db.json; line {self.line} of models.csv makes it"
+        if self.field is None:
+            return f"{model} is in db.json, but no row of models.csv makes it"
+        made, found = ({} if side is MISSING else {self.field: side} for side in (self.made, self.found))
+        difference = describe_difference(made, found, words=("by models.csv", "in db.json"))
+        return f"{model}: {difference or f'{self.field} differs'}"
+
+
+def base_name(name: str, rows: Iterable[Row]) -> str | None:
+    """The base name of the model that a record of ``db.json`` belongs to; ``None`` if no row makes it.
+
+    Where rows share the name of a variant it belongs to the last of them, as its record does.
+    """
+    makers = {each: row.name for row in rows for each in (row.name, *variants(row.name))}
+    return makers.get(name)
+
+
+def disagreements(
+    csv: bytes, db: bytes, defaults: Mapping[str, Any], generation_params: Collection[str]
+) -> list[Disagreement]:
+    """Every place where ``db.json`` is not what ``models.csv`` makes, apart from how it is written.
+
+    Returns:
+        Those of the models that the CSV makes, in its order, then the models that only ``db.json`` has.
+
+    Raises:
+        DocumentError: one of the files can't be read, or nothing can be made of a row.
+    """
+    rows = read_rows(csv)
+    return _disagreements(rows, derive_document(rows, defaults, generation_params), read_records(db))
+
+
+def edit_text_reference(
+    csv: bytes,
+    db: bytes,
+    defaults: Mapping[str, Any],
+    generation_params: Collection[str],
+    edits: Mapping[str, Record | None],
+) -> tuple[bytes, bytes]:
+    """Both files with some of the models written or removed, and every other byte as it was.
+
+    A ``db.json`` that is exactly what the CSV makes is so afterwards. One that is written in another way keeps that,
+    and new records stand where the derivation puts them; the models that are edited need not have agreed before.
+
+    Args:
+        csv: ``models.csv``.
+        db: ``db.json``.
+        defaults: the fields that every record has (``defaults.json``).
+        generation_params: what a model may set (``generation_params.json``).
+        edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
+            variants.
+
+    Raises:
+        DocumentError: a file can't be read or edited safely, or they disagree in a model that is not edited.
+        PayloadError: no row makes a record, or a name is that of a variant.
+    """
+    check_editable(db)
+    rows, found = read_rows(csv), read_records(db)
+    before = derive_document(rows, defaults, generation_params)
+    _check_agreement(_disagreements(rows, before, found), edits)
+    edited_csv = edit_rows(csv, _row_edits(rows, defaults, generation_params, edits))
+    after = derive_document(read_rows(edited_csv), defaults, generation_params)
+    if db == new_document(before):
+        return edited_csv, new_document(after)
+    changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
+    return edited_csv, edit_records(db, changed, order=list(after))
+
+
+def _disagreements(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:
+    lines = {name: row.line for row in rows for name in (row.name, *variants(row.name))}
+    differing: list[Disagreement] = []
+    for name, record in made.items():
+        if name not in found:
+            differing.append(Disagreement(name, None, record, MISSING, lines[name]))
+        elif not same_value(record, found[name]):
+            differing += _field_disagreements(name, record, found[name], lines[name])
+    surplus = [Disagreement(name, None, MISSING, record, None) for name, record in found.items() if name not in made]
+    return differing + surplus
+
+
+def _field_disagreements(name: str, made: Record, found: Record, line: int) -> Iterator[Disagreement]:
+    for field in dict.fromkeys((*made, *found)):
+        sides = made.get(field, MISSING), found.get(field, MISSING)
+        if not same_value(*sides):
+            yield Disagreement(name, field, *sides, line)
+
+
+def _check_agreement(differing: Iterable[Disagreement], edits: Iterable[str]) -> None:
+    touched = {each for name in edits for each in (name, *variants(name))}
+    rest = [each for each in differing if each.model not in touched]
+    if rest:
+        more = f" (and {len(rest) - 1} more)" if len(rest) > 1 else ""
+        raise DocumentError(f"db.json is not what models.csv makes: {rest[0]}{more}")
+
+
+def _row_edits(
+    rows: Iterable[Row],
+    defaults: Mapping[str, Any],
+    generation_params: Collection[str],
+    edits: Mapping[str, Record | None],
+) -> dict[str, Row | None]:
+    present = {row.name: row for row in rows}
+    wanted: dict[str, Row | None] = {}
+    for name, record in edits.items():
+        _check_base(name, present)
+        if record is not None and record.get("name") != name:
+            raise PayloadError(f"name: has to be {json.dumps(name)}, the model that is edited")
+        row = None if record is None else record_to_row(record, present.get(name), defaults, generation_params)
+        wanted[name] = row
+    return wanted
+
+
+def _check_base(name: str, present: Mapping[str, Row]) -> None:
+    base = None if name in present else base_name(name, present.values())
+    if base is not None:
+        raise PayloadError(f"{json.dumps(name)} is a variant; change {json.dumps(base)}, and it follows")
