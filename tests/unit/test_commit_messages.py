@@ -66,8 +66,9 @@ BATCHES = st.builds(
     changes=CHANGES,
     requested_by=PEOPLE,
     approved_by=PEOPLE,
+    request_ids=st.lists(TEXTS, max_size=4).map(tuple),
 )
-TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by): ")
+TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): ")
 
 
 def batch(**values: object) -> BatchCommit:
@@ -89,7 +90,14 @@ def expected(made: BatchCommit) -> ParsedCommit:
         change_ids=tuple(sorted({line.change_id for line in made.changes})),
         requested_by=tuple(map(as_written, made.requested_by)),
         approved_by=tuple(map(as_written, made.approved_by)),
+        request_ids=written_ids(made),
     )
+
+
+def written_ids(made: BatchCommit) -> tuple[str, ...]:
+    """The ids that say something, each once, on one line."""
+    ids = [one_line(text) for text in made.request_ids]
+    return tuple(text for place, text in enumerate(ids) if text and text not in ids[:place])
 
 
 @given(BATCHES)
@@ -102,7 +110,7 @@ def test_nothing_typed_by_people_makes_a_line_of_its_own(made: BatchCommit) -> N
     message = render_message(made)
     lines = message.splitlines()  # at every line end that Unicode knows
     assert lines == message.removesuffix("\n").split("\n")
-    trailers = 3 + len(made.requested_by) + len(made.approved_by)
+    trailers = 3 + len(made.requested_by) + len(made.approved_by) + len(written_ids(made))
     assert all(TRAILER.match(line) for line in lines[-trailers:])
     body = lines[2 : -trailers - 1]
     assert lines[1] == lines[-trailers - 1] == ""
@@ -156,6 +164,7 @@ def test_a_message_reads_well() -> None:
         changes=(ChangeLine(3, "create", "clip", "ViT-L/14"), ChangeLine(4, "delete", "clip", "old")),
         requested_by=(Person("1", "Ada"),),
         approved_by=(Person("2", "Bob"), Person("3", "Cy")),
+        request_ids=("r-1", "r-2", "r-1", " "),
     )
     assert render_message(made) == (
         "New models\n"
@@ -169,6 +178,8 @@ def test_a_message_reads_well() -> None:
         "Requested-by: Ada <1>\n"
         "Approved-by: Bob <2>\n"
         "Approved-by: Cy <3>\n"
+        "Request-Id: r-1\n"
+        "Request-Id: r-2\n"
     )
 
 

@@ -13,7 +13,7 @@ MAX_CHANGES = 1_000_000
 """More than any batch has; a forged range must not fill the memory."""
 _NEW_FILE = 0o100644
 _FOLDER = 0o040000
-_TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by): (.*)$")
+_TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class BatchCommit:
     changes: tuple[ChangeLine, ...]
     requested_by: tuple[Person, ...] = ()
     approved_by: tuple[Person, ...] = ()
+    request_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class ParsedCommit:
     change_ids: tuple[int, ...]
     requested_by: tuple[Person, ...] = ()
     approved_by: tuple[Person, ...] = ()
+    request_ids: tuple[str, ...] = ()
 
 
 def render_message(batch: BatchCommit) -> str:
@@ -71,8 +73,14 @@ def render_message(batch: BatchCommit) -> str:
         f"Refsync-Changes: {render_ranges(line.change_id for line in batch.changes)}",
         *(f"Requested-by: {_render_person(person)}" for person in batch.requested_by),
         *(f"Approved-by: {_render_person(person)}" for person in batch.approved_by),
+        *(f"Request-Id: {request_id}" for request_id in _request_ids(batch)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _request_ids(batch: BatchCommit) -> list[str]:
+    """Each id that says something, once, as a trailer can hold it."""
+    return [request_id for request_id in dict.fromkeys(map(one_line, batch.request_ids)) if request_id]
 
 
 def _subject(batch: BatchCommit) -> str:
@@ -107,6 +115,7 @@ def parse_message(message: str) -> ParsedCommit | None:
             change_ids=parse_ranges(found[2][1]),
             requested_by=tuple(_parse_person(text) for key, text in found[3:] if key == "Requested-by"),
             approved_by=tuple(_parse_person(text) for key, text in found[3:] if key == "Approved-by"),
+            request_ids=tuple(text for key, text in found[3:] if key == "Request-Id"),
         )
     except ValueError:
         return None
