@@ -29,7 +29,18 @@ OLDEST_PASS_IN_RESCANS = 3
 
 
 class Application:
-    """Everything of one configuration; a context manager that closes the store."""
+    """Everything of one configuration; a context manager that closes the store.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from refsync import load_config, open_application
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "refsync.toml")
+    ...     _ = file.write_text("repository = [{ name = 'image', path = 'image' }]")
+    ...     with open_application(load_config(file, {"REFSYNC_STATE_DIRECTORY": folder})) as application:
+    ...         application.queue.list_changes().total, list(application.backends)
+    (0, ['image'])
+    """
 
     def __init__(
         self, config: Config, state: StateDirectory, store: PendingQueueStore, queue: PendingQueueService
@@ -140,6 +151,17 @@ def open_application(config: Config, *, wakes_daemon: bool = True) -> Applicatio
     Raises:
         StateDirectoryError: the state directory cannot be used.
         StoreError: the store cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from refsync import load_config
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "refsync.toml")
+        ...     _ = file.write_text("repository = [{ name = 'image', path = 'image' }]")
+        ...     with open_application(load_config(file, {"REFSYNC_STATE_DIRECTORY": folder})) as application:
+        ...         print(application.queue.list_batches(), application.apply_settings.when)
+        [] approval
     """
     if not isinstance(config, Config):
         raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
@@ -176,4 +198,5 @@ def _reference(config: Config, settings: RepositorySettings, state: StateDirecto
         author=config.commit.author,
         stamp_records=settings.stamps,
         timeout_seconds=config.git.timeout_seconds,
+        tables=settings.tables,
     )

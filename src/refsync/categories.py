@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from refsync.errors import UnknownCategoryError
 
 
 class MODEL_REFERENCE_CATEGORY(StrEnum):  # noqa: N801  the ecosystem's name
-    """A kind of model; one file in the clone."""
+    """A kind of model; one file in the clone.
+
+    >>> MODEL_REFERENCE_CATEGORY("clip") is MODEL_REFERENCE_CATEGORY.clip
+    True
+    """
 
     blip = "blip"
     clip = "clip"
@@ -35,7 +40,11 @@ class MODEL_REFERENCE_CATEGORY(StrEnum):  # noqa: N801  the ecosystem's name
 
 
 class CanonicalFormat(StrEnum):
-    """The two shapes of a record; the canonical one is written first."""
+    """The two shapes of a record; the canonical one is written first.
+
+    >>> CanonicalFormat.LEGACY.value
+    'legacy'
+    """
 
     legacy = "legacy"
     v2 = "v2"
@@ -43,7 +52,11 @@ class CanonicalFormat(StrEnum):
 
 
 class Layout(StrEnum):
-    """Where a clone keeps its files."""
+    """Where a clone keeps its files.
+
+    >>> default_files(Layout.upstream, MODEL_REFERENCE_CATEGORY.image_generation)
+    {<CanonicalFormat.legacy: 'legacy'>: 'stable_diffusion.json'}
+    """
 
     upstream = "upstream"
     """Legacy files at the root, as in the public repositories."""
@@ -185,3 +198,13 @@ def default_files(layout: Layout, category: MODEL_REFERENCE_CATEGORY) -> dict[Ca
     if descriptor.legacy_file is not None:
         files[CanonicalFormat.legacy] = f"legacy/{descriptor.legacy_file}"
     return files
+
+
+def is_table(file: str) -> bool:
+    """Whether a category file is a CSV table, which people edit and a JSON document is made from."""
+    return file.casefold().endswith(".csv")
+
+
+def document_of(table: str) -> str:
+    """The path of the document that is made from a table: readers get this one."""
+    return str(PurePosixPath(table).with_name("db.json"))

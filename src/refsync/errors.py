@@ -34,15 +34,30 @@ from __future__ import annotations
 
 
 class RefsyncError(Exception):
-    """A failure that refsync can explain in one line."""
+    """A failure that refsync can explain in one line.
+
+    >>> try:
+    ...     raise ModelNameError("model name is empty; give one")
+    ... except RefsyncError as error:
+    ...     print(error)
+    model name is empty; give one
+    """
 
 
 class TemporaryError(RefsyncError):
-    """The same call may succeed later."""
+    """The same call may succeed later.
+
+    >>> issubclass(GitBusyError, TemporaryError)
+    True
+    """
 
 
 class PermanentError(RefsyncError):
-    """Trying again cannot help before a person changes something."""
+    """Trying again cannot help before a person changes something.
+
+    >>> issubclass(ConfigError, PermanentError)
+    True
+    """
 
 
 class GitBusyError(TemporaryError):

@@ -19,7 +19,7 @@ from refsync.pending_queue.models import (
     PendingQueuePage,
 )
 from tests.support.command_line import Desk
-from tests.support.repositories import git
+from tests.support.repositories import Clone, git
 
 README = Path(__file__).parents[2] / "README.md"
 NAMED = {
@@ -111,6 +111,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     tell_of_review(desk, say)
     tell_of_holding(desk, say)
     tell_of_metadata(desk, say)
+    tell_of_reading(desk, say)
     export = desk("queue", "export").done.out.encode()
     desk.state = desk.folder / "another state"
     desk.configure()
@@ -179,6 +180,18 @@ def tell_of_holding(desk: Desk, say: Callable[..., Any]) -> None:
     git(desk.clone.path, "checkout", "-q", "clip.json")
 
 
+def tell_of_reading(desk: Desk, say: Callable[..., Any]) -> None:
+    """A clone with a name that is off already, and one that was put off by an edit of a critical field."""
+    off = {"a": {"name": "b"}, "c": {"name": "c"}, "d": {"name": "d", "nsfw": False}, "e": {"name": "e"}}
+    clone = Clone.create(desk.folder / "reading", {"clip.json": off, "more": b"more"})
+    clone.write("clip.json", json.dumps({"e": off["e"]} | off | {"d": {"name": "x", "nsfw": True}}).encode())
+    clone.write("more", b"less")
+    say("diff", "--directory", clone.path)
+    verdict = say("check", "HEAD", "--directory", clone.path, code=1)
+    assert verdict["failures"]
+    assert verdict["critical"]
+
+
 def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     """What is recorded, and what is not: the folder of metadata is gone for a moment."""
     assert desk("sync").done
@@ -189,6 +202,7 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     say("metadata", "rebuild")
     say("model", "show", "clip", "old")
     say("model", "history", "clip", "old")
+    say("model", "blame", "clip", "old")
     say("config", "check")
     say("config", "show")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from loguru import logger
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.errors import PayloadError
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +28,11 @@ InvalidationCallback = Callable[[Category], None]
 
 
 class ReplicateMode(StrEnum):
-    """Whether a backend holds the authoritative data."""
+    """Whether a backend holds the authoritative data.
+
+    >>> ReplicateMode.PRIMARY.value
+    'PRIMARY'
+    """
 
     PRIMARY = "PRIMARY"
     """Holds the authoritative data and may be written."""
@@ -40,6 +45,9 @@ class ModelReferenceBackend(ABC):
 
     Ask a ``supports_…`` method before an optional operation; one that a backend lacks raises
     ``NotImplementedError``. Data handed out is shared: read it, do not change it.
+
+    >>> sorted(ModelReferenceBackend.__abstractmethods__)[:3]
+    ['_mark_stale_impl', 'fetch_all_categories', 'fetch_all_categories_async']
     """
 
     _replicate_mode: ReplicateMode = ReplicateMode.REPLICA
@@ -189,7 +197,7 @@ class ModelReferenceBackend(ABC):
         """``update_model`` with the fields of ``record_model`` that were set."""
         if not self.supports_writes():
             self._refuse("write operations")
-        record = record_model.model_dump(exclude_unset=True)
+        record = _set_fields(record_model)
         self.update_model(category, model_name, record, logical_user_id=logical_user_id, request_id=request_id)
 
     def delete_model(
@@ -231,7 +239,7 @@ class ModelReferenceBackend(ABC):
         """``update_model_legacy`` with the fields of ``record_model`` that were set."""
         if not self.supports_legacy_writes():
             self._refuse("legacy write operations")
-        record = record_model.model_dump(exclude_unset=True)
+        record = _set_fields(record_model)
         self.update_model_legacy(category, model_name, record, logical_user_id=logical_user_id, request_id=request_id)
 
     def delete_model_legacy(
@@ -299,3 +307,10 @@ class ModelReferenceBackend(ABC):
 
     def _refuse(self, what: str) -> NoReturn:
         raise NotImplementedError(f"{type(self).__name__} does not support {what}")
+
+
+def _set_fields(model: BaseModel) -> dict[str, Any]:
+    try:
+        return model.model_dump(exclude_unset=True)
+    except AttributeError:
+        raise PayloadError(f"expected a pydantic model, got {type(model).__name__}") from None

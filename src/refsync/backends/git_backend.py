@@ -20,8 +20,16 @@ from refsync.backends.category_file import BrokenFileError, read_category_file
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
-from refsync.categories import CanonicalFormat
-from refsync.errors import CloneError, ConfigError, RefsyncError, RequestError, UnknownCategoryError
+from refsync.categories import CanonicalFormat, parse_category
+from refsync.errors import (
+    CloneError,
+    ConfigError,
+    ModelNameError,
+    PayloadError,
+    RefsyncError,
+    RequestError,
+    UnknownCategoryError,
+)
 from refsync.file_events import FolderWatcher, WatchMode
 
 if TYPE_CHECKING:
@@ -102,6 +110,16 @@ class GitBackend(ReplicaBackendBase):
 
     Raises:
         ConfigError: a category file outside the clone.
+
+    Example:
+        >>> import tempfile
+        >>> from refsync import MODEL_REFERENCE_CATEGORY
+        >>> clip, legacy = MODEL_REFERENCE_CATEGORY.clip, CanonicalFormat.legacy
+        >>> with tempfile.TemporaryDirectory() as clone:
+        ...     _ = Path(clone, "clip.json").write_text('{"ViT-L/14": {"nsfw": false}}')
+        ...     backend = GitBackend(Path(clone), {clip: {legacy: "clip.json"}}, canonical_format=legacy)
+        ...     backend.fetch_category(clip), backend.support_any_writes()
+        ({'ViT-L/14': {'nsfw': False}}, False)
     """
 
     def __init__(
@@ -391,10 +409,10 @@ class GitBackend(ReplicaBackendBase):
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
-        self._writer(category, format).update(
+        self._writer(category, format, model_name).update(
             category,
             model_name,
-            deepcopy(record),
+            _own_copy(record),
             format=format,
             logical_user_id=logical_user_id,
             request_id=request_id,
@@ -409,7 +427,7 @@ class GitBackend(ReplicaBackendBase):
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
-        writer = self._writer(category, format)
+        writer = self._writer(category, format, model_name)
         cache = self._cache_of(format)
         if model_name not in (self._read(cache, category, force=True)[0] or {}):
             raise KeyError(model_name)
@@ -418,8 +436,10 @@ class GitBackend(ReplicaBackendBase):
         )  # fmt: skip
         self._mark_both_stale(category)
 
-    def _writer(self, category: Category, format: CanonicalFormat) -> WritePath:
-        if category not in self._served_paths:
+    def _writer(self, category: Category, format: CanonicalFormat, model_name: str) -> WritePath:
+        if not isinstance(model_name, str):
+            raise ModelNameError(f"a model name is text, not {type(model_name).__name__}")
+        if parse_category(category) not in self._served_paths:
             raise UnknownCategoryError(f"{category} is not held by {self._path}; add it to the repository's categories")
         written = self._format_written(category)
         if written is not format:
@@ -529,6 +549,13 @@ def _paths(
 ) -> dict[Category, Path]:
     held = ((category, files.get(category, {}).get(format)) for category in Category)
     return {category: _inside(clone, file) for category, file in held if file is not None}
+
+
+def _own_copy(record: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return deepcopy(record)
+    except Exception as error:
+        raise PayloadError(f"the record holds something that is not JSON: {error}") from None
 
 
 def _inside(clone: Path, file: str) -> Path:

@@ -34,6 +34,33 @@ class ReplicaBackendBase(ModelReferenceBackend):
         mode: whether the subclass holds the authoritative data.
         cache_ttl_seconds: how old an entry may grow; ``None`` for no limit.
         negative_ttl_seconds: for how long a load that found nothing is not repeated by ordinary reads.
+
+    Example:
+        A source in a few lines; what it does not supply works, or says that it is not supported:
+
+        >>> from refsync import MODEL_REFERENCE_CATEGORY as Category
+        >>> class Fixed(ReplicaBackendBase):
+        ...     def fetch_category(self, category, *, force_refresh=False):
+        ...         return self._fetch_with_cache(category, lambda: {"m": {}}, force_refresh=force_refresh)
+        ...     def fetch_all_categories(self, *, force_refresh=False):
+        ...         return {each: self.fetch_category(each, force_refresh=force_refresh) for each in Category}
+        ...     async def fetch_category_async(self, category, *, httpx_client=None, force_refresh=False):
+        ...         return await asyncio.to_thread(self.fetch_category, category, force_refresh=force_refresh)
+        ...     async def fetch_all_categories_async(self, *, httpx_client=None, force_refresh=False):
+        ...         return await asyncio.to_thread(self.fetch_all_categories, force_refresh=force_refresh)
+        ...     def get_category_file_path(self, category):
+        ...         return None
+        ...     def get_all_category_file_paths(self):
+        ...         return dict.fromkeys(Category)
+        ...     def get_legacy_json(self, category, redownload=False):
+        ...         return None
+        ...     def get_legacy_json_string(self, category, redownload=False):
+        ...         return None
+        >>> source = Fixed(cache_ttl_seconds=60)
+        >>> source.fetch_category(Category.clip)
+        {'m': {}}
+        >>> source.is_cache_valid(Category.clip), source.support_any_writes()
+        (True, False)
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from refsync.categories import DESCRIPTORS, MODEL_REFERENCE_CATEGORY, Layout, canonical_format, default_files
+from refsync.categories import DESCRIPTORS, MODEL_REFERENCE_CATEGORY, Layout, canonical_format, default_files, is_table
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
 from refsync.cli.output import print_json
@@ -143,18 +143,19 @@ def _sort_files(
 
 
 def _reason_against(clone: Repository, file: str, mode: int, blob: str, siblings: set[str]) -> str | None:
+    from refsync.documents.csv_document import read_rows
     from refsync.documents.json_document import read_records
 
-    if file.endswith(".csv"):
-        return "CSV files are not supported yet"
     if file == "db.json" and "models.csv" in siblings:
-        return "is made from models.csv, which is not supported yet"
-    if file not in {descriptor.v2_file for descriptor in DESCRIPTORS.values()}:
+        return "is made from models.csv, and follows it"
+    if file not in {name for each in DESCRIPTORS.values() for name in (each.v2_file, each.legacy_file)}:
         return "belongs to no category"
+    if is_table(file) and "db.json" not in siblings:
+        return "lacks the db.json that is made from it"
     if mode >> 12 != 0o10:
         return "is no regular file"
     try:
-        read_records(clone.read_blob(blob))
+        (read_rows if is_table(file) else read_records)(clone.read_blob(blob))
     except DocumentError as problem:
         return str(problem)
     return None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from refsync.cli import batch, config, demo, init, metadata, model, queue, run, status, sync
+from refsync.cli import batch, check, config, demo, diff, init, metadata, model, queue, run, status, sync
 from refsync.cli.context import Context
 from refsync.errors import RefsyncError
 
@@ -32,6 +32,8 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("sync")(sync.sync)
 app.command("status")(status.status)
+app.command("diff")(diff.diff)
+app.command("check")(check.check)
 app.add_typer(queue.app, name="queue")
 app.add_typer(batch.app, name="batch")
 app.add_typer(metadata.app, name="metadata")

@@ -111,12 +111,13 @@ def _look_at_clone(reference: ReferenceRepository, found: RepositoryStatus) -> N
     from refsync.errors import DocumentError, RefsyncError
     from refsync.sync.apply import content_at
 
-    paths = sorted({file for formats in reference.files.values() for file in formats.values()})
+    documents = {file for formats in reference.files.values() for file in formats.values()}
+    paths = sorted(documents)
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             found.tip = clone.tip()
             clone.preflight()
-            found.local_edits = local_edits(clone, paths)
+            found.local_edits = local_edits(clone, sorted(documents | {*reference.tables.values()}))
             for path in paths:
                 try:
                     if content := content_at(clone, found.tip, path):

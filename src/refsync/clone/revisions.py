@@ -33,7 +33,7 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The data files of a revision or, where ``commit`` is ``None``, of the work tree: at the root and in ``legacy``."""
+    """The data files, at the root and in ``legacy``, of a revision or (``commit`` is ``None``) of the work tree."""
 
     clone: Path
     name: str
@@ -103,11 +103,10 @@ def merge_base(clone: Path, left: str, right: str) -> str:
 def differing_files(old: Snapshot, new: Snapshot) -> list[OtherFile]:
     """Every tracked path in which two snapshots of a clone differ; the first one is of a revision."""
     commits = [each.commit for each in (old, new) if each.commit]
-    listed = run_git(old.clone, "diff", "--name-status", "--no-renames", "-z", *commits, "--").output
+    listed = run_git(old.clone, "diff", "--name-status", "--no-renames", "--no-relative", "-z", *commits, "--").output
     tokens = listed.decode(errors="surrogateescape").split("\0")[:-1]
     return [
-        OtherFile(path, _CHANGES.get(letter, "changed"))
-        for letter, path in zip(tokens[::2], tokens[1::2], strict=True)
+        OtherFile(path, _CHANGES.get(letter, "changed")) for letter, path in zip(tokens[::2], tokens[1::2], strict=True)
     ]
 
 

@@ -45,6 +45,15 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Raises:
         ConfigError: the file cannot be read, or something in it or in the environment is wrong.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "refsync.toml")
+        ...     _ = file.write_text("repository = [{ name = 'image', path = 'image' }]")
+        ...     config = load_config(file, {"REFSYNC_LOG__LEVEL": "DEBUG"})
+        >>> config.repositories[0].name, config.log.level
+        ('image', 'DEBUG')
     """
     found = find_config_file(path, environ)
     return parse_config(_read(found), found, environ)
@@ -121,7 +130,7 @@ def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[s
     for name, value in (plain | {"stamp_records": repository.stamps}).items():
         yield (name,), value
     for category, files in repository.files.items():
-        yield ("categories", category.value), files[repository.format]
+        yield ("categories", category.value), repository.tables.get(category, files[repository.format])
     for category, fields in repository.critical_fields.items():
         yield ("critical_fields", category.value), list(fields)
 

@@ -15,6 +15,8 @@ from refsync.categories import (
     Layout,
     canonical_format,
     default_files,
+    document_of,
+    is_table,
 )
 from refsync.config.values import shown
 
@@ -43,12 +45,16 @@ class FaultsError(ValueError):
 
 
 def files_of(layout: Layout, listed: Mapping[MODEL_REFERENCE_CATEGORY, str]) -> Files:
-    """Put the listed files over the layout's default ones, in the format that the layout writes; JSON files only."""
+    """Put the listed files over the layout's default ones, in the format that the layout writes.
+
+    JSON files only: of a table, the document that is made from it.
+    """
     files = {}
     for category in MODEL_REFERENCE_CATEGORY:
-        found = {form: file for form, file in default_files(layout, category).items() if not file.endswith(".csv")}
+        found = {form: file for form, file in default_files(layout, category).items() if not is_table(file)}
         if category in listed:
-            found[canonical_format(layout)] = listed[category]
+            file = listed[category]
+            found[canonical_format(layout)] = document_of(file) if is_table(file) else file
         if found:
             files[category] = MappingProxyType(found)
     return MappingProxyType(files)
@@ -59,6 +65,15 @@ def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
     for category in repository.categories:
         if repository.layout is Layout.upstream and DESCRIPTORS[category].legacy_file is None:
             reason = "has no legacy format; only a clone of layout 'primary' can hold it"
+            yield Fault(("categories", category.value), reason)
+    for category, file in repository.categories.items():
+        if is_table(file) and (category, repository.layout) != (
+            MODEL_REFERENCE_CATEGORY.text_generation,
+            Layout.upstream,
+        ):
+            reason = (
+                f"{shown(file)} is a CSV table, which only text_generation of layout 'upstream' has; name a JSON file"
+            )
             yield Fault(("categories", category.value), reason)
     for category in repository.critical_fields:
         if category not in repository.files:

@@ -10,7 +10,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from refsync.categories import DESCRIPTORS, MODEL_REFERENCE_CATEGORY, CanonicalFormat, Layout, canonical_format
+from refsync.categories import (
+    DESCRIPTORS,
+    MODEL_REFERENCE_CATEGORY,
+    CanonicalFormat,
+    Layout,
+    canonical_format,
+    is_table,
+)
 from refsync.config.ownership import Fault, FaultsError, Files, faults_between, faults_within, files_of
 from refsync.config.values import (
     DEFAULT_SCHEDULE,
@@ -61,6 +68,11 @@ class RepositorySettings(Table):
     def files(self) -> Files:
         """The files of every category that this repository holds, relative to the clone, by format."""
         return self._files
+
+    @property
+    def tables(self) -> dict[MODEL_REFERENCE_CATEGORY, str]:
+        """The tables that people edit and whose documents are in ``files``: ``models.csv`` of a text reference."""
+        return {category: file for category, file in self.categories.items() if is_table(file)}
 
     @property
     def format(self) -> CanonicalFormat:
@@ -138,7 +150,11 @@ class LogSettings(Table):
 
 
 class Config(BaseSettings):
-    """The whole configuration."""
+    """The whole configuration.
+
+    >>> Config(repository=[{"name": "image", "path": "/srv/reference/image"}]).apply.when
+    'approval'
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

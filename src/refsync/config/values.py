@@ -66,8 +66,6 @@ def _category_file(text: str) -> str:
         raise ValueError(f"{shown(text)} is a path outside the clone; write it relative to the clone's folder")
     if ".git" in (part.casefold() for part in path.parts):
         raise ValueError(f"{shown(text)} is git's own; name a file of the work tree")
-    if path.suffix.casefold() == ".csv":
-        raise ValueError(f"{shown(text)}: CSV files are not supported yet; name a JSON file")
     return str(path)
 
 

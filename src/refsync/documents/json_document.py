@@ -33,6 +33,20 @@ def read_records(data: bytes) -> dict[str, Record]:
         return _records_of(text, _READER)
 
 
+def read_json(data: bytes) -> Any:
+    """Any JSON value of a whole file, as strictly read as a category file.
+
+    Raises:
+        DocumentError: no UTF-8, no valid JSON, or a number that is not finite.
+    """
+    _, text = decode(data)
+    with _faults_explained():
+        try:
+            return _READER.decode(text)
+        except _NotFiniteError as error:
+            raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
+
+
 def check_editable(data: bytes) -> None:
     """Refuse what cannot be edited safely: what ``read_records`` refuses, and a key that an object has twice.
 

@@ -72,6 +72,14 @@ class MetadataManager:
 
     Legacy and v2 never share a file, cache entry or counter. A read never writes, and what a method returns
     belongs to the caller.
+
+    >>> import tempfile
+    >>> from refsync import MODEL_REFERENCE_CATEGORY, OperationType
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manager = MetadataManager(Path(folder))
+    ...     counted = manager.record_v2_operation(MODEL_REFERENCE_CATEGORY.clip, OperationType.CREATE, "ViT-L/14")
+    >>> counted.total_creates, counted.total_models, counted.last_operation_model
+    (1, 1, 'ViT-L/14')
     """
 
     def __init__(self, base_path: Path, model_metadata_manager: ModelMetadataManager | None = None) -> None:

@@ -16,7 +16,11 @@ CATEGORY_SCHEMA_VERSION = "1.0.0"
 
 
 class OperationType(StrEnum):
-    """What happened to a model."""
+    """What happened to a model.
+
+    >>> OperationType("create") is OperationType.CREATE
+    True
+    """
 
     CREATE = "create"
     UPDATE = "update"
@@ -24,7 +28,18 @@ class OperationType(StrEnum):
 
 
 class CategoryMetadata(BaseModel):
-    """The counters of one category in one format. Times are whole Unix seconds."""
+    """The counters of one category in one format. Times are whole Unix seconds.
+
+    >>> metadata = CategoryMetadata(
+    ...     category=Category.clip,
+    ...     last_updated=5,
+    ...     initialization_time=1,
+    ...     last_successful_operation=5,
+    ...     backend_type="GitBackend",
+    ... )
+    >>> metadata.category == Category.clip, metadata.total_models
+    (True, 0)
+    """
 
     model_config = ConfigDict(use_enum_values=True, use_attribute_docstrings=True)
 
@@ -96,7 +111,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 class GenericModelRecordMetadata(BaseModel):
-    """The provenance of one model, under the key ``"metadata"`` of its record. Times are whole Unix seconds."""
+    """The provenance of one model, under the key ``"metadata"`` of its record. Times are whole Unix seconds.
+
+    >>> GenericModelRecordMetadata(created_by="ada", source="hub").model_dump(exclude_unset=True)
+    {'created_by': 'ada', 'source': 'hub'}
+    """
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -113,7 +132,17 @@ class GenericModelRecordMetadata(BaseModel):
 
 
 class ModelMetadataHandlerProtocol(Protocol):
-    """A hook that has the last word on the metadata of a record."""
+    """A hook that has the last word on the metadata of a record.
+
+    >>> from refsync import ModelMetadataManager
+    >>> class Sign:
+    ...     def transform_metadata(self, metadata, context):
+    ...         return metadata.model_copy(update={"updated_by": context["who"]})
+    >>> record = {"name": "m"}
+    >>> ModelMetadataManager(Sign()).apply_custom_handler(record, {"who": "ada"})
+    >>> record
+    {'name': 'm', 'metadata': {'updated_by': 'ada'}}
+    """
 
     def transform_metadata(
         self, metadata: GenericModelRecordMetadata, context: dict[str, Any]

@@ -17,7 +17,13 @@ METADATA_KEY = "metadata"
 
 
 class ModelMetadataManager:
-    """Reads and writes the provenance of records; every setter edits the given dict in place."""
+    """Reads and writes the provenance of records; every setter edits the given dict in place.
+
+    >>> record = {"name": "m"}
+    >>> ModelMetadataManager().set_creation_timestamp(record, 5)
+    >>> record
+    {'name': 'm', 'metadata': {'created_at': 5}}
+    """
 
     def __init__(self, custom_handler: ModelMetadataHandlerProtocol | None = None) -> None:
         """Keep the hook, if there is one.
@@ -33,6 +39,8 @@ class ModelMetadataManager:
         Raises:
             PayloadError: a field of it has the wrong type.
         """
+        if not isinstance(record_dict, dict):
+            raise PayloadError(f"a record is a JSON object, not {type(record_dict).__name__}")
         fields = record_dict.get(METADATA_KEY)
         return _validated(fields if isinstance(fields, dict) else {})
 
@@ -42,6 +50,8 @@ class ModelMetadataManager:
         Raises:
             PayloadError: a value of it has no JSON form; the record stays as it was.
         """
+        if not isinstance(metadata, GenericModelRecordMetadata):
+            raise PayloadError(f"expected record metadata, got {type(metadata).__name__}")
         try:
             record_dict[METADATA_KEY] = metadata.model_dump(mode="json", exclude_unset=True)
         except PydanticSerializationError as error:
@@ -160,7 +170,8 @@ class ModelMetadataManager:
         try:
             return self.get_metadata(record)
         except PayloadError as error:
-            logger.warning("the metadata of record {!r} is left out: {}", record.get("name"), error)
+            name = record.get("name") if isinstance(record, dict) else None
+            logger.warning("the metadata of record {!r} is left out: {}", name, error)
             return None
 
 

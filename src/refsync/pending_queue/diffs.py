@@ -116,25 +116,30 @@ def diff_records(
     )
 
 
+def critical_fields(category: Category) -> tuple[str, ...]:
+    """The dotted paths in a category's records that a reviewer must not miss."""
+    return (*DESCRIPTORS[category].critical_fields, _ALWAYS_CRITICAL)
+
+
 def field_changes(
     old: dict[str, Any] | None,
     new: dict[str, Any] | None,
     *,
-    critical_fields: Collection[str],
+    critical: Collection[str] = (),
     list_keys: Mapping[str, str] = LIST_KEYS,
 ) -> list[dict[str, Any]]:
-    """What differs between two versions of a record, stamps too: field by field, each saying whether it is ``critical``.
+    """What differs between two versions of a record, stamps too: each field, and whether it is ``critical``.
 
     Args:
         old: the record as it was, ``None`` where there was none.
         new: the record as it became, ``None`` where it is gone.
-        critical_fields: dotted paths that a reviewer must not miss; ``config.download`` is always among them.
+        critical: the dotted paths of the critical fields.
         list_keys: dotted path of a list to the key that names its elements.
     """
     keys = {split_path(path): key for path, key in list_keys.items()}
-    critical = [split_path(field) for field in (*critical_fields, _ALWAYS_CRITICAL)]
+    fields = [split_path(field) for field in critical]
     return [
-        difference.as_field_diff() | {"critical": any(_touches(difference, field) for field in critical)}
+        difference.as_field_diff() | {"critical": any(_touches(difference, field) for field in fields)}
         for difference in _walk_objects((), old or {}, new or {}, keys)
     ]
 
@@ -235,7 +240,25 @@ class ChangeSource(Protocol):
 
 
 class PendingChangeDiffService:
-    """Diffs of stored changes against the reference as it is now."""
+    """Diffs of stored changes against the reference as it is now.
+
+    >>> from types import SimpleNamespace
+    >>> from refsync import MODEL_REFERENCE_CATEGORY
+    >>> change = PendingChangeRecord(
+    ...     change_id=1,
+    ...     category=MODEL_REFERENCE_CATEGORY.clip,
+    ...     model_name="m",
+    ...     operation=AuditOperation.UPDATE,
+    ...     payload={"nsfw": True},
+    ...     requested_by="1",
+    ...     requested_username="Ada",
+    ... )
+    >>> queue = SimpleNamespace(get_change={1: change}.get)
+    >>> service = PendingChangeDiffService(queue_service=queue, current_record=lambda category, model: {"nsfw": False})
+    >>> diff = service.compute_change_diff(1)
+    >>> diff.fields_modified, diff.is_critical
+    (['nsfw'], True)
+    """
 
     def __init__(
         self,

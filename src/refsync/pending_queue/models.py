@@ -19,7 +19,11 @@ Category = MODEL_REFERENCE_CATEGORY
 
 
 class AuditOperation(StrEnum):
-    """What a change does to its model."""
+    """What a change does to its model.
+
+    >>> AuditOperation("delete") is AuditOperation.DELETE
+    True
+    """
 
     CREATE = "create"
     UPDATE = "update"
@@ -27,7 +31,11 @@ class AuditOperation(StrEnum):
 
 
 class PendingChangeStatus(StrEnum):
-    """How far a change has come; ``lifecycle`` says which moves are allowed."""
+    """How far a change has come; ``lifecycle`` says which moves are allowed.
+
+    >>> [status.value for status in PendingChangeStatus]
+    ['pending', 'approved', 'applying', 'applied', 'rejected']
+    """
 
     PENDING = "pending"
     """Waits for review."""
@@ -42,7 +50,11 @@ class PendingChangeStatus(StrEnum):
 
 
 class BatchState(StrEnum):
-    """How far a batch has come."""
+    """How far a batch has come.
+
+    >>> Batch(number=1, title="New models").state is BatchState.open
+    True
+    """
 
     open = "open"
     """Approvals join it; there is at most one."""
@@ -59,12 +71,20 @@ class BatchState(StrEnum):
 
 
 def now_ts() -> int:
-    """The present time in whole Unix seconds (UTC)."""
+    """The present time in whole Unix seconds (UTC).
+
+    >>> abs(now_ts() - time.time()) < 10
+    True
+    """
     return int(time.time())
 
 
 def ensure_seq(items: Collection[int] | None) -> list[int]:
-    """A new list of the items; empty for ``None``."""
+    """A new list of the items; empty for ``None``.
+
+    >>> ensure_seq(None), ensure_seq((2, 1))
+    ([], [2, 1])
+    """
     return list(items or ())
 
 
@@ -99,7 +119,19 @@ class ChangeEvent(BaseModel):
 
 
 class PendingChangeRecord(BaseModel):
-    """One proposed change of one model, from its submission to its end."""
+    """One proposed change of one model, from its submission to its end.
+
+    >>> change = PendingChangeRecord(
+    ...     change_id=0,
+    ...     category=Category.clip,
+    ...     model_name="ViT-L/14",
+    ...     operation=AuditOperation.DELETE,
+    ...     requested_by="1",
+    ...     requested_username="Ada",
+    ... )
+    >>> change.status.value, change.payload
+    ('pending', None)
+    """
 
     change_id: int
     """Given by the store, which replaces the sentinel 0."""
@@ -146,7 +178,11 @@ class PendingChangeRecord(BaseModel):
 
 
 class Batch(BaseModel):
-    """Approved changes that land together."""
+    """Approved changes that land together.
+
+    >>> Batch(number=1, title="New models").job is None
+    True
+    """
 
     number: int
     title: str
@@ -196,7 +232,11 @@ class Submission:
 
 
 class PendingQueueFilter(BaseModel):
-    """Which changes; conditions hold together, ``None`` does not restrict, an empty set matches nothing."""
+    """Which changes; conditions hold together, ``None`` does not restrict, an empty set matches nothing.
+
+    >>> PendingQueueFilter(model_name="vit").statuses is None
+    True
+    """
 
     statuses: set[PendingChangeStatus] | None = None
     categories: set[Category] | None = None
@@ -207,7 +247,11 @@ class PendingQueueFilter(BaseModel):
 
 
 class PendingBatchResult(BaseModel):
-    """What one review did."""
+    """What one review did.
+
+    >>> PendingBatchResult(batch_id=None, batch_title="", approved=[], rejected=[]).batch_id is None
+    True
+    """
 
     batch_id: int | None
     batch_title: str
@@ -216,7 +260,11 @@ class PendingBatchResult(BaseModel):
 
 
 class BatchSplitInfo(BaseModel):
-    """Which changes left a batch for which other."""
+    """Which changes left a batch for which other.
+
+    >>> BatchSplitInfo(original_batch_id=1, new_batch_id=2).reassigned_change_ids
+    []
+    """
 
     original_batch_id: int
     new_batch_id: int
@@ -224,14 +272,22 @@ class BatchSplitInfo(BaseModel):
 
 
 class MarkAppliedResult(BaseModel):
-    """The applied change, and the split of its batch if this call made one."""
+    """The applied change, and the split of its batch if this call made one.
+
+    >>> MarkAppliedResult.model_fields["batch_split"].default is None
+    True
+    """
 
     record: PendingChangeRecord
     batch_split: BatchSplitInfo | None = None
 
 
 class PendingQueuePage(BaseModel):
-    """A page of changes by ascending id; ``total`` counts the hits before paging."""
+    """A page of changes by ascending id; ``total`` counts the hits before paging.
+
+    >>> PendingQueuePage(items=[], total=7, offset=7, limit=None).total
+    7
+    """
 
     items: list[PendingChangeRecord]
     total: int
@@ -240,7 +296,18 @@ class PendingQueuePage(BaseModel):
 
 
 class PendingChangeDiff(BaseModel):
-    """A change against the record as it is now, field by field."""
+    """A change against the record as it is now, field by field.
+
+    >>> diff = PendingChangeDiff(
+    ...     change_id=1,
+    ...     category=Category.clip,
+    ...     model_name="m",
+    ...     operation=AuditOperation.DELETE,
+    ...     net_operation="unchanged",
+    ... )
+    >>> diff.field_diffs, diff.is_critical
+    ([], False)
+    """
 
     change_id: int
     category: Category
@@ -259,7 +326,11 @@ class PendingChangeDiff(BaseModel):
 
 
 class PendingChangeDiffPage(BaseModel):
-    """Diffs of many changes; each id without one has an entry in ``errors``."""
+    """Diffs of many changes; each id without one has an entry in ``errors``.
+
+    >>> PendingChangeDiffPage(total=1, errors=[{"change_id": 9, "error_type": "NotFound"}]).diffs
+    []
+    """
 
     diffs: list[PendingChangeDiff] = Field(default_factory=list)
     total: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 from refsync.errors import ModelNameError, PayloadError, RequestError
@@ -89,11 +89,33 @@ def check_page(offset: int, limit: int | None) -> None:
     """Refuse a page that cannot be.
 
     Raises:
-        RequestError: the offset or the limit is negative.
+        RequestError: the offset or the limit is no whole number, or negative.
     """
-    for name, value in (("offset", offset), ("limit", limit)):
-        if value is not None and value < 0:
+    for name, value in (("offset", offset), ("limit", 0 if limit is None else limit)):
+        if check_number(name, value) < 0:
             raise RequestError(f"{name} is {value}; give 0 or more")
+
+
+def check_number(what: str, value: object) -> int:
+    """The whole number.
+
+    Raises:
+        RequestError: it is something else.
+    """
+    if not isinstance(value, int):
+        raise RequestError(f"{what}: expected a whole number, got {type(value).__name__}")
+    return value
+
+
+def check_ids(what: str, ids: object) -> list[int]:
+    """The ids, each once, in the order given.
+
+    Raises:
+        RequestError: no collection of whole numbers.
+    """
+    if not isinstance(ids, Collection) or isinstance(ids, str | bytes):
+        raise RequestError(f"{what}: expected a list of ids, got {type(ids).__name__}")
+    return list(dict.fromkeys(check_number(what, each) for each in ids))
 
 
 def check_payload(payload: object, *, what: str = "payload") -> dict[str, Any]:

@@ -62,7 +62,30 @@ class AuditWriter(Protocol):
 
 
 class PendingQueueService:
-    """The queue's public door."""
+    """The queue's public door.
+
+    >>> import tempfile
+    >>> from refsync import MODEL_REFERENCE_CATEGORY, PendingQueueStore
+    >>> with tempfile.TemporaryDirectory() as folder, PendingQueueStore(root_path=Path(folder)) as store:
+    ...     queue = PendingQueueService(store=store)
+    ...     change = queue.enqueue_change(
+    ...         category=MODEL_REFERENCE_CATEGORY.clip,
+    ...         model_name="ViT-L/14",
+    ...         operation=AuditOperation.CREATE,
+    ...         payload={"nsfw": False},
+    ...         requestor_id="1",
+    ...         requestor_username="Ada",
+    ...     )
+    ...     reviewed = queue.process_batch(
+    ...         approver_id="2",
+    ...         approver_username="Bob",
+    ...         batch_title="New models",
+    ...         approved_ids=[change.change_id],
+    ...         rejected_ids=None,
+    ...     )
+    >>> change.change_id, reviewed.batch_id, reviewed.approved[0].status.value
+    (1, 1, 'approved')
+    """
 
     def __init__(
         self,
@@ -176,8 +199,8 @@ class PendingQueueService:
         Raises:
             RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
         """
-        line = payloads.check_line("batch title", title)
         record = _checked(submission)
+        line = payloads.check_line("batch title", title)
         with self._store.writing() as queue:
             if self._one_proposal_per_model:
                 _refuse_second_proposals(queue, [record])
@@ -291,7 +314,7 @@ class PendingQueueService:
             ChangeStateError: a change is not approved.
             BatchStateError: its batch is not open any more.
         """
-        ids = list(dict.fromkeys(change_ids))
+        ids = payloads.check_ids("withdrawn ids", change_ids)
         if not ids:
             raise RequestError("name the changes whose approval is withdrawn")
         with self._store.writing() as queue:
@@ -793,7 +816,8 @@ def _refuse_second_proposals(queue: QueueTransaction, records: Iterable[PendingC
 
 def _review_ids(approved: Collection[int] | None, rejected: Collection[int] | None) -> tuple[list[int], list[int]]:
     """Both lists with each id once, in the order given."""
-    approving, rejecting = (list(dict.fromkeys(ids or ())) for ids in (approved, rejected))
+    approving = [] if approved is None else payloads.check_ids("approved ids", approved)
+    rejecting = [] if rejected is None else payloads.check_ids("rejected ids", rejected)
     if not approving and not rejecting:
         raise RequestError("name the changes to approve or reject")
     for change_id in sorted(set(approving) & set(rejecting)):

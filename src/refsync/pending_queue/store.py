@@ -14,7 +14,7 @@ from typing import Self
 from loguru import logger
 from sqlalchemy import select
 
-from refsync.errors import ChangeStateError, StoreError
+from refsync.errors import ChangeStateError, RequestError, StoreError
 from refsync.pending_queue import database, moves, payloads, schema
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -30,6 +30,11 @@ class PendingQueueStore:
     """Where the queue is kept: a SQLite file in a folder, or any database SQLAlchemy can reach.
 
     Safe for many threads and processes at once. Use it as a context manager, or ``close`` it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, PendingQueueStore(root_path=Path(folder)) as store:
+    ...     store.list_changes(), store.get_current_pending_batch_id()
+    (([], 0), None)
     """
 
     def __init__(self, *, root_path: Path | None = None, url: str = "") -> None:
@@ -79,6 +84,7 @@ class PendingQueueStore:
 
     def enqueue_change(self, record: PendingChangeRecord) -> PendingChangeRecord:
         """Store a new change under the next id; a given status is kept."""
+        _check_record(record)
         with self.writing() as queue:
             return moves.submit(queue, [record])[0]
 
@@ -113,6 +119,8 @@ class PendingQueueStore:
             ChangeNotFoundError: one of them is not stored; none is replaced.
         """
         saved = list(records)
+        for record in saved:
+            _check_record(record)
         with self.writing() as queue:
             for record in saved:
                 before = moves.stored_change(queue, record.change_id)
@@ -193,3 +201,8 @@ class PendingQueueStore:
     def _report_unknown(self) -> None:
         for change_id, category in self.unknown_changes():
             logger.warning("change {} is kept but not listed: unknown category {!r}", change_id, category)
+
+
+def _check_record(record: object) -> None:
+    if not isinstance(record, PendingChangeRecord):
+        raise RequestError(f"expected a PendingChangeRecord, got {type(record).__name__}")

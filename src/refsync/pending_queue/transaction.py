@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
-from refsync.errors import StoreError
+from refsync.errors import RequestError, StoreError
 from refsync.pending_queue import schema
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -23,6 +23,7 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
     RepositoryNote,
 )
+from refsync.pending_queue.payloads import check_number
 
 _changes = schema.changes.c
 _KNOWN = [category.value for category in Category]
@@ -101,7 +102,7 @@ class QueueTransaction:
     ) -> list[PendingChangeRecord]:
         """The changes of a batch by ascending id."""
         wanted = None if statuses is None else set(statuses)
-        return self.changes(PendingQueueFilter(batch_id=number, statuses=wanted))
+        return self.changes(PendingQueueFilter(batch_id=_fitting(number), statuses=wanted))
 
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
         """Id and category, known or not, of the approved changes of a batch by ascending id."""
@@ -247,7 +248,9 @@ class QueueTransaction:
 
 
 def _conditions(queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
-    wanted = queue_filter or PendingQueueFilter()
+    wanted = PendingQueueFilter() if queue_filter is None else queue_filter
+    if not isinstance(wanted, PendingQueueFilter):  # one that restricts nothing would purge everything
+        raise RequestError(f"filter: expected a PendingQueueFilter, got {type(wanted).__name__}")
     found: list[ColumnElement[bool]] = [_changes.category.in_(_KNOWN)]
     if wanted.statuses is not None:
         found.append(_changes.status.in_(sorted(wanted.statuses)))
@@ -282,7 +285,7 @@ def _row_of(record: PendingChangeRecord) -> dict[str, Any]:
 
 def _fitting(number: int) -> int:
     """The number, or one that matches nothing where no database integer can hold it."""
-    return number if -1 <= number <= _MAX_INTEGER else -1
+    return number if -1 <= check_number("id", number) <= _MAX_INTEGER else -1
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
@@ -14,6 +15,7 @@ from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.sync.plan import BatchPlan, Model, Observed, Record, Stamp
 from refsync.sync.reference import ReferenceRepository
+from refsync.sync.text_files import TextReference
 
 Read = Callable[[str], bytes | None]
 """Gives a file's bytes by its path, ``None`` where there is no file; raises DocumentError for what is no file."""
@@ -27,16 +29,53 @@ def observe(
     awaited: Mapping[Model, int],
 ) -> Observed:
     """Find what the plan for these changes needs: the files they touch, as ``read`` gives them and in the work tree."""
-    files = {
-        change.category: path for change in changes if (path := reference.written_file(change.category)) is not None
-    }
-    paths = sorted(set(files.values()))
+    touched: dict[MODEL_REFERENCE_CATEGORY, set[str]] = {}
+    for change in changes:
+        if reference.written_file(change.category) is not None:
+            touched.setdefault(change.category, set()).add(change.model_name)
+    files = {category: reference.edited_paths(category)[0] for category in touched}
+    texts = {category: _text(read, table) for category, table in reference.tables.items() if category in touched}
     return Observed(
         files=files,
-        documents={path: _document(read, path) for path in paths},
-        edited=frozenset(local_edits(clone, paths)),
+        documents={
+            path: _text_document(texts[category], names) if category in texts else _document(read, path)
+            for category, names in touched.items()
+            for path in [files[category]]
+        },
+        edited=_edited_documents(clone, reference, touched),
         awaited=awaited,
+        checks={category: text.check for category, text in texts.items() if isinstance(text, TextReference)},
     )
+
+
+def _edited_documents(
+    clone: Repository, reference: ReferenceRepository, categories: Iterable[MODEL_REFERENCE_CATEGORY]
+) -> frozenset[str]:
+    """The documents with local edits, in themselves or in the table that they are made from."""
+    owners = {
+        path: paths[0] for category in categories for paths in [reference.edited_paths(category)] for path in paths
+    }
+    return frozenset(owners[path] for path in local_edits(clone, sorted(owners)) if path in owners)
+
+
+def _text(read: Read, table: str) -> TextReference | DocumentError:
+    try:
+        return TextReference.read(read, table)
+    except DocumentError as problem:
+        return problem
+
+
+def _text_document(
+    text: TextReference | DocumentError, touched: Collection[str]
+) -> Mapping[str, Record] | DocumentError:
+    if isinstance(text, DocumentError):
+        return text
+    try:
+        check_editable(text.document)
+        text.check_agreement(touched)
+        return read_records(text.document)
+    except DocumentError as problem:
+        return problem
 
 
 def _document(read: Read, path: str) -> Mapping[str, Record] | DocumentError:
@@ -69,19 +108,24 @@ def reader(clone: Repository, commit: str) -> Read:
     return lambda path: content_at(clone, commit, path)
 
 
-def edited_files(read: Read, plan: BatchPlan) -> dict[str, bytes]:
+def edited_files(reference: ReferenceRepository, read: Read, plan: BatchPlan) -> dict[str, bytes]:
     """The whole new content of each file that the plan edits; files whose bytes stay are left out."""
+    tables = {document_of(table): table for table in reference.tables.values()}
     edited: dict[str, bytes] = {}
     for path, edits in plan.edits.items():
-        before = read(path)
-        if before is None:
-            after = new_document({model: record for model, record in edits.items() if record is not None})
+        if path in tables:
+            files = TextReference.read(read, tables[path]).edited(edits)
         else:
-            after = edit_records(before, edits)
-        _check_edit(path, edits, after)
-        if after != before:
-            edited[path] = after
+            files = {path: _edited_document(read(path), edits)}
+        _check_edit(path, edits, files[path])
+        edited.update({name: after for name, after in files.items() if after != read(name)})
     return edited
+
+
+def _edited_document(before: bytes | None, edits: Mapping[str, Record | None]) -> bytes:
+    if before is None:
+        return new_document({model: record for model, record in edits.items() if record is not None})
+    return edit_records(before, edits)
 
 
 def _check_edit(path: str, edits: Mapping[str, Record | None], after: bytes) -> None:
@@ -101,7 +145,7 @@ def build(
     changes: Sequence[PendingChangeRecord],
 ) -> str | None:
     """Build the batch's commit on the tip; ``None`` where nothing would change."""
-    files = edited_files(reader(clone, tip), plan)
+    files = edited_files(reference, reader(clone, tip), plan)
     if not files:
         return None
     written = set(plan.written)

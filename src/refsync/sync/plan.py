@@ -14,7 +14,7 @@ from refsync.documents.merge import (
     merge_record,
     same_record,
 )
-from refsync.errors import DocumentError
+from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 
 Record = dict[str, Any]
@@ -33,12 +33,14 @@ class Observed:
             cannot be edited.
         edited: paths with a person's uncommitted edits in the work tree.
         awaited: model to the number of an earlier batch that touches it and has not landed.
+        checks: for a category whose files cannot hold every record, what raises PayloadError for one they cannot.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
     documents: Mapping[str, Mapping[str, Record] | DocumentError]
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
+    checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[Record], None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
             if wanted is current:
                 plan.done.append(change.change_id)
                 continue
-            touched[change.model_name] = _stamped(stamp, change, wanted, current)
+            record = _stamped(stamp, change, wanted, current)
+            _check_record(observed, change, record)
+            touched[change.model_name] = record
             plan.written.append(change.change_id)
         except _ConflictError as conflict:
             plan.conflicts.append(Refusal(change.change_id, str(conflict)))
@@ -188,3 +192,13 @@ def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | 
         return stamp(change, wanted, current)
     except Exception as problem:  # a handler of the operator's own: its error refuses this change only
         raise _ConflictError(f"{_name(change)}: the metadata handler failed: {problem!r}") from problem
+
+
+def _check_record(observed: Observed, change: PendingChangeRecord, record: Record | None) -> None:
+    check = observed.checks.get(change.category)
+    if check is None or record is None:
+        return
+    try:
+        check(record)
+    except PayloadError as problem:
+        raise _ConflictError(f"{_name(change)}: {problem}") from None

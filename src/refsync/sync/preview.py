@@ -89,7 +89,7 @@ def _plan_commit(
         return written[path] if path in written else at_tip(path)
 
     plan = plan_batch(changes, observe(clone, reference, read, changes, awaited), stamp_for(reference))
-    files = edited_files(read, plan)
+    files = edited_files(reference, read, plan)
     diff = _diff({path: (read(path), after) for path, after in files.items()})
     written.update(files)
     sealed = batch if batch.job else batch.model_copy(update={"job": "(given when the batch is sealed)"})

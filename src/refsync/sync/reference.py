@@ -37,10 +37,16 @@ class ReferenceRepository:
     author: str = "refsync <refsync@localhost>"
     stamp_records: bool = False
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    tables: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
+    """For a category whose file is made from a table that people edit: the table."""
 
     def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
         """The file that changes of a category edit; ``None`` where the repository does not hold it."""
         return self.files.get(category, {}).get(self.written_format(category))
+
+    def edited_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
+        """All files that a change of a category edits."""
+        return [path for path in (self.written_file(category), self.tables.get(category)) if path]
 
     def written_format(self, category: MODEL_REFERENCE_CATEGORY) -> CanonicalFormat:
         """The format that changes of a category are written in: v2 where the category has no other."""

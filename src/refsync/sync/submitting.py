@@ -16,9 +16,10 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.apply import content_at
+from refsync.sync.apply import content_at, reader
 from refsync.sync.plan import Record
 from refsync.sync.reference import ReferenceRepository
+from refsync.sync.text_files import TextReference, related_models
 
 _OPEN = {PendingChangeStatus.PENDING, PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING}
 
@@ -28,6 +29,7 @@ class ReferenceTips:
 
     def __init__(self, repositories: Sequence[ReferenceRepository]) -> None:
         self._repositories = repositories
+        self._texts: dict[MODEL_REFERENCE_CATEGORY, TextReference | None] = {}
         self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
 
     def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> ReferenceRepository:
@@ -60,6 +62,20 @@ class ReferenceTips:
         """One record as it is at the tip, ``None`` where there is none; read-only."""
         return self.records(category).get(model)
 
+    def text(self, category: MODEL_REFERENCE_CATEGORY) -> TextReference | None:
+        """The table of a category that has one; ``None`` for the others, and while its files cannot be read."""
+        reference = self.repository_of(category)
+        table = reference.tables.get(category)
+        if table is None:
+            return None
+        if category not in self._texts:
+            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+                try:
+                    self._texts[category] = TextReference.read(reader(clone, clone.tip()), table)
+                except DocumentError:  # a change waits for the file to be mended
+                    self._texts[category] = None
+        return self._texts[category]
+
     def _read(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
         reference = self.repository_of(category)
         path = reference.written_file(category)
@@ -86,10 +102,26 @@ def submissions_with_base(
         UnknownCategoryError: no repository holds the category.
     """
     announced: dict[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None] = {}
-    for each in submissions:
+    for each in (_with_variants(tips, given) for given in submissions):
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
         yield replace(each, base=base, base_known=known)
+
+
+def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
+    """For a model kept in a table: the base model with its variants beside it, and its record complete.
+
+    Raises:
+        PayloadError: no row of the table makes the record; the text names the field.
+    """
+    text = tips.text(submission.category)
+    if text is None:
+        return submission
+    name = text.base_of(submission.model_name)
+    payload = submission.payload
+    if payload is not None and submission.operation != AuditOperation.DELETE:
+        payload = text.complete(name, payload)
+    return replace(submission, model_name=name, payload=payload, related_models=related_models(name))
 
 
 def _base(

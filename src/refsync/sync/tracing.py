@@ -1,4 +1,4 @@
-"""Which commits of the target branch touched one model."""
+"""Which commits of the target branch touched one model, and which gave its fields their values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
+from refsync.review.blame import Origin, origins
 from refsync.sync.plan import Record
 from refsync.sync.reference import ReferenceRepository
 
@@ -34,8 +35,32 @@ def trace_model(
     reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, model: str
 ) -> Iterator[ModelCommit]:
     """The commits that created, updated or deleted a model, oldest first, by the first-parent history."""
-    path = reference.written_file(category)
+    return (commit for commit, _ in _touches(reference, category, model))
+
+
+def blame_model(
+    reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, model: str
+) -> list[Origin[ModelCommit]]:
+    """Each field of a model's present record, with the commit that gave it its present value."""
+    return origins(_touches(reference, category, model))
+
+
+def _touches(
+    reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, model: str
+) -> Iterator[tuple[ModelCommit, Record | None]]:
+    """The commits that did something to the model, with its record after each."""
     before: Record | None = None
+    for commit, after in _versions(reference, category, model):
+        for operation in operations_between(_only(model, before), _only(model, after)):
+            yield _told(commit, operation.kind), after
+        before = after
+
+
+def _versions(
+    reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, model: str
+) -> Iterator[tuple[LandedCommit, Record | None]]:
+    """Every commit that brought a valid version of the category's file, with the model's record in it."""
+    path = reference.written_file(category)
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
         for commit in clone.first_parent_history(None, clone.tip()):
             change = next((file for file in commit.files if file.path == path), None)
@@ -45,10 +70,7 @@ def trace_model(
                 records = read_records(clone.read_blob(change.new_blob)) if change.new_blob else {}
             except DocumentError:
                 continue  # the next valid version is compared with the last valid one
-            after = records.get(model)
-            for operation in operations_between(_only(model, before), _only(model, after)):
-                yield _told(commit, operation.kind)
-            before = after
+            yield commit, records.get(model)
 
 
 def _only(model: str, record: Record | None) -> Mapping[str, Record]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
-from refsync.errors import PermanentError, RequestError
-from refsync.pending_queue.models import REFSYNC, Actor, AuditOperation, PendingChangeStatus, Submission
+from refsync.errors import PermanentError, RefsyncError, RequestError
+from refsync.pending_queue.lifecycle import OPEN_STATUSES
+from refsync.pending_queue.models import (
+    REFSYNC,
+    Actor,
+    AuditOperation,
+    PendingChangeRecord,
+    PendingChangeStatus,
+    Submission,
+)
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.reference import PassReport, ReferenceRepository
 from refsync.sync.submitting import ReferenceTips, submissions_with_base
@@ -101,20 +109,27 @@ class OneChangeBatches:
         change = self._queue.submit_sealed(
             complete, title=f"{operation} {model_name}", repository=self._reference.name, actor=Actor(who, who)
         )
-        report = self._run_pass()
-        self._see_to_the_end(change.change_id, report)
+        try:
+            report = self._run_pass()
+        except BaseException:
+            # Who gets an exception thinks that nothing was written, and must stay right.
+            with suppress(RefsyncError):
+                self._give_up_unless_ended(change.change_id, None)
+            raise
+        ended, reason = self._give_up_unless_ended(change.change_id, report)
+        if ended.status == PendingChangeStatus.REJECTED:
+            raise RequestError(f"{category} {model_name!r} was not written: {ended.reject_reason}")
+        if ended.status != PendingChangeStatus.APPLIED:
+            raise PermanentError(f"{category} {model_name!r} was not written: {reason}")
 
-    def _see_to_the_end(self, change_id: int, report: PassReport | None) -> None:
+    def _give_up_unless_ended(self, change_id: int, report: PassReport | None) -> tuple[PendingChangeRecord, str]:
+        """The change as the pass left it; where it still waits, why, and its batch is given up."""
         with self._between_passes():
-            change = self._queue.get_change(change_id)
-            if change is None or change.status == PendingChangeStatus.APPLIED:
-                return
-            if change.status == PendingChangeStatus.REJECTED:
-                raise RequestError(change.reject_reason or f"change {change_id} was rejected")
+            change = self._queue.show_change(change_id)
             reason = self._why_waiting(change.batch_id, report)
-            assert change.batch_id is not None
-            self._queue.give_up_batch(change.batch_id, reason=f"it could not land at once: {reason}", actor=REFSYNC)
-        raise PermanentError(f"{change.category} {change.model_name!r} was not written: {reason}")
+            if change.status in OPEN_STATUSES and change.batch_id is not None:
+                self._queue.give_up_batch(change.batch_id, reason=f"it could not land at once: {reason}", actor=REFSYNC)
+        return change, reason
 
     def _why_waiting(self, batch: int | None, report: PassReport | None) -> str:
         for repository in report.repositories if report else ():

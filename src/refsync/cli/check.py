@@ -1,0 +1,80 @@
+"""``refsync check``: the built-in checks, for people and for their CI."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from refsync.cli.diff import revision
+from refsync.cli.options import Json
+from refsync.cli.output import counted, json_text, note, print_json, shown_text
+from refsync.cli.revisions import Base, Directory, Head, snapshots_of
+
+if TYPE_CHECKING:
+    from refsync.clone.revisions import Snapshot
+    from refsync.review.findings import CriticalChange, Finding, Verdict
+
+
+def check(base: Base = None, head: Head = None, directory: Directory = Path(), json: Json = False) -> None:
+    """Check the category files of the work tree, or of HEAD; what is wrong in BASE already is no failure."""
+    from refsync.review.findings import check as check_snapshot
+
+    old, new = snapshots_of(directory, base, head)
+    verdict = check_snapshot(new, old, old or _committed(new))
+    if json:
+        print_json(_document(verdict))
+    else:
+        _show(verdict)
+    if verdict.failures:
+        raise typer.Exit(1)
+
+
+def _committed(work_tree: Snapshot) -> Snapshot | None:
+    """What an edited work tree stands on; nothing before the first commit."""
+    from refsync.clone.revisions import at_revision
+    from refsync.errors import RequestError
+
+    try:
+        return at_revision(work_tree.clone, "HEAD")
+    except RequestError:
+        return None
+
+
+def _document(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "base": revision(verdict.base) if verdict.base else None,
+        "head": revision(verdict.head),
+        "files": verdict.files,
+        "failures": [asdict(each) for each in verdict.failures],
+        "already": [asdict(each) for each in verdict.already],
+        "critical": [asdict(each) for each in verdict.critical],
+    }
+
+
+def _show(verdict: Verdict) -> None:
+    for finding in verdict.failures:
+        typer.echo(_finding(finding))
+    for touched in verdict.critical:
+        typer.echo(f"note: {_critical(touched)}")
+    base = verdict.base.name if verdict.base else ""
+    for finding in verdict.already:
+        typer.echo(f"note: in {shown_text(base)} already: {_finding(finding)}")
+    checked = f"{counted(len(verdict.files), 'category file')} of {verdict.head.name} checked"
+    if verdict.failures:
+        note(f"refsync: {counted(len(verdict.failures), 'finding')}; {checked}")
+    else:
+        typer.echo(f"nothing wrong; {shown_text(checked)}")
+
+
+def _finding(finding: Finding) -> str:
+    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
+    model = "" if finding.model is None else f" {json_text(finding.model)}:"
+    return shown_text(f"{place}:{model} {finding.what}; {finding.mend}")
+
+
+def _critical(touched: CriticalChange) -> str:
+    fields = ", ".join(touched.fields)
+    return shown_text(f"{touched.file}: {json_text(touched.model)}: critical fields changed: {fields}")

@@ -1,0 +1,146 @@
+"""``refsync diff``: what people did to which models, for reviewers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refsync.cli.options import Json
+from refsync.cli.output import console, counted, json_text, print_json, shown_text
+from refsync.cli.revisions import Base, Directory, Head, snapshots_of
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from refsync.clone.revisions import Snapshot
+    from refsync.review.changes import Comparison, FileChanges, ModelChange
+    from refsync.review.rewriting import Rewriting
+
+_OPERATION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
+_FIELD_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
+_HEADINGS = ("created", "updated", "deleted", "critical", "unexplained lines")
+_MOST_NAMES = 5
+
+
+def diff(
+    base: Base = None,
+    head: Head = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
+    directory: Directory = Path(),
+    json: Json = False,
+) -> None:
+    """What happened to which models between two revisions, or since one (default: HEAD) in the work tree."""
+    from refsync.errors import RequestError
+    from refsync.review.changes import compare
+
+    if json and markdown:
+        raise RequestError("--json and --markdown: give one of them")
+    old, new = snapshots_of(directory, base or "HEAD", head)
+    assert old is not None  # a base is given
+    comparison = compare(old, new)
+    if json:
+        print_json(_document(comparison))
+    elif markdown:
+        from refsync.review.markdown import render_comparison
+
+        typer.echo(render_comparison(comparison), nl=False)
+    else:
+        _show(comparison)
+
+
+def _document(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "base": revision(comparison.base),
+        "head": revision(comparison.head),
+        "categories": [asdict(each) for each in comparison.categories],
+        "other_files": [each._asdict() for each in comparison.other_files],
+    }
+
+
+def revision(snapshot: Snapshot) -> dict[str, Any]:
+    """A side of a comparison as data; the commit of the work tree is ``null``."""
+    return {"name": snapshot.name, "commit": snapshot.commit}
+
+
+def _show(comparison: Comparison) -> None:
+    for changes in comparison.categories:
+        for line, indent in _told(changes):
+            _print(line, indent)
+    _show_summary(comparison.categories)
+    if comparison.other_files:
+        named = ", ".join(f"{shown_text(each.file)} ({each.change})" for each in comparison.other_files)
+        typer.echo(f"other files: {named}")
+
+
+def _print(line: Text, indent: int) -> None:
+    """Print on one line or, on a terminal, on as many as it takes, the further ones indented."""
+    out = console()
+    if not out.is_terminal:
+        typer.echo(" " * indent + line.plain)
+        return
+    for number, part in enumerate(line.wrap(out, out.width - indent - 2)):
+        out.print(" " * (indent + 2 * bool(number)), part, sep="")
+
+
+def _told(changes: FileChanges) -> Iterator[tuple[Text, int]]:
+    """Each line with its indentation."""
+    from rich.text import Text
+
+    yield Text(f"{changes.category}: {changes.file}", style="bold"), 0
+    for problem in changes.problems:
+        yield Text(f"cannot be compared: {shown_text(problem)}", style="red"), 2
+    for model in changes.models:
+        yield _heading(model), 2
+        if model.operation != "delete":
+            yield from ((_field(field, model), 4) for field in model.fields)
+    if changes.unexplained:
+        yield Text("what no model explains", style="magenta"), 2
+    yield from ((Text(_rewriting(each), style="magenta"), 4) for each in changes.unexplained)
+
+
+def _heading(model: ModelChange) -> Text:
+    from rich.text import Text
+
+    variants = f" and {counted(len(model.variants), 'variant')}" if model.variants else ""
+    line = Text(f"{model.operation}d {shown_text(model.model)}{variants}", style=_OPERATION_STYLES[model.operation])
+    return line.append("  critical", style="bold red") if model.critical and model.operation == "update" else line
+
+
+def _field(field: dict[str, Any], model: ModelChange) -> Text:
+    from rich.text import Text
+
+    mark, style = _FIELD_STYLES[field["change_type"]]
+    old, new = (json_text(field[side]) for side in ("old_value", "new_value"))
+    values = {"added": new, "removed": old}.get(field["change_type"], f"{old} -> {new}")
+    line = Text(f"{mark} {shown_text(field['field_path'])}: {values}", style=style)
+    return line.append("  critical", style="bold red") if field["critical"] and model.operation == "update" else line
+
+
+def _rewriting(rewriting: Rewriting) -> str:
+    names = ", ".join(map(shown_text, rewriting.models[:_MOST_NAMES]))
+    more = len(rewriting.models) - _MOST_NAMES
+    return f"{rewriting}{f'; {names}' if names else ''}{f' and {more} more' if more > 0 else ''}"
+
+
+def _show_summary(categories: list[FileChanges]) -> None:
+    from refsync.cli.tables import print_table
+
+    if not categories:
+        typer.echo("no category file differs")
+        return
+    typer.echo()
+    columns = list(zip(*(each.counts for each in categories), strict=True))
+    kept = [place for place, column in enumerate(columns) if any(column)]
+    print_table(
+        ("category", *(_HEADINGS[place] for place in kept)),
+        [(_label(each, categories), *(str(each.counts[place]) for place in kept)) for each in categories],
+    )
+
+
+def _label(changes: FileChanges, categories: list[FileChanges]) -> str:
+    several = sum(each.category == changes.category for each in categories) > 1
+    return f"{changes.category} ({changes.format})" if several else changes.category.value

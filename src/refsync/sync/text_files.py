@@ -1,0 +1,126 @@
+"""The two files of a text reference as a pass sees them: people's table, and the document that is made from it.
+
+Changes are made of the document's records, under their base names; the table and the records of the variants
+follow. Beside the table stand ``defaults.json`` and ``generation_params.json``, which the derivation reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from refsync.categories import document_of
+from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.json_document import read_json
+from refsync.documents.text_derivation import variants
+from refsync.documents.text_payload import complete_record, record_to_row
+from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
+from refsync.errors import DocumentError
+
+Record = dict[str, Any]
+Read = Callable[[str], bytes | None]
+
+DEFAULTS = "defaults.json"
+GENERATION_PARAMS = "generation_params.json"
+
+
+@dataclass(frozen=True)
+class TextReference:
+    """A table with all that its document is made of, as they are at one commit."""
+
+    table_path: str
+    table: bytes
+    document: bytes
+    defaults: Mapping[str, Any]
+    generation_params: Collection[str]
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def read(cls, read: Read, table_path: str) -> TextReference:
+        """Read the files.
+
+        Raises:
+            DocumentError: one is missing or cannot be understood; the text names it.
+        """
+        beside = PurePosixPath(table_path).with_name
+        table = _content(read, table_path)
+        return cls(
+            table_path=table_path,
+            table=table,
+            document=_content(read, document_of(table_path)),
+            defaults=_object(read, str(beside(DEFAULTS))),
+            generation_params=_object(read, str(beside(GENERATION_PARAMS))),
+            rows=tuple(_named(table_path, read_rows, table)),
+        )
+
+    def check_agreement(self, touched: Collection[str]) -> None:
+        """See that the document is what the table makes, apart from the models that are about to be edited.
+
+        Raises:
+            DocumentError: it is not; the text names the first disagreement.
+        """
+        apart = {each for name in touched for each in (name, *variants(name))}
+        found = [
+            each
+            for each in disagreements(self.table, self.document, self.defaults, self.generation_params)
+            if each.model not in apart
+        ]
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise DocumentError(f"it is not what {self.table_path} makes: {found[0]}{more}")
+
+    def edited(self, edits: Mapping[str, Record | None]) -> dict[str, bytes]:
+        """Both files by path, with these models written or removed."""
+        table, document = edit_text_reference(self.table, self.document, self.defaults, self.generation_params, edits)
+        return {self.table_path: table, document_of(self.table_path): document}
+
+    def base_of(self, name: str) -> str:
+        """The base name of a model or of one of its variants."""
+        return base_name(name, self.rows) or name
+
+    def complete(self, name: str, payload: Record) -> Record:
+        """The record that a row can hold, with what the derivation gives to each filled in.
+
+        Raises:
+            PayloadError: no row makes it; the text names the field.
+        """
+        record = complete_record(payload | {"name": name}, self.defaults)
+        self.check(record)
+        return record
+
+    def check(self, record: Record) -> None:
+        """See that a row makes exactly this record.
+
+        Raises:
+            PayloadError: none does; the text names the field.
+        """
+        present = {row.name: row for row in self.rows}
+        record_to_row(record, present.get(str(record.get("name"))), self.defaults, self.generation_params)
+
+
+def related_models(name: str) -> list[str]:
+    """The variants that follow a model."""
+    return list(variants(name))
+
+
+def _content(read: Read, path: str) -> bytes:
+    content = read(path)
+    if content is None:
+        raise DocumentError(f"{path} is missing, without which a text model cannot be changed")
+    return content
+
+
+def _object(read: Read, path: str) -> dict[str, Any]:
+    found = _named(path, read_json, _content(read, path))
+    if not isinstance(found, dict):
+        raise DocumentError(f"{path}: not an object")
+    return found
+
+
+def _named(path: str, parse: Callable[[bytes], Any], content: bytes) -> Any:
+    try:
+        return parse(content)
+    except DocumentError as problem:
+        raise DocumentError(f"{path}: {problem}") from None
