@@ -117,7 +117,8 @@ class Application:
             progress: told of a long fold, as commits done and commits in all.
             stopping: asked now and then whether to give up.
         """
-        from refsync.sync.reconcile import Pass, reconcile
+        from refsync.sync.reconcile import reconcile
+        from refsync.sync.turn import Pass
 
         with self.state.pass_turn(stopping) as has_turn:
             if not has_turn:
@@ -184,9 +185,12 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
 def _reference(config: Config, settings: RepositorySettings, state: StateDirectory) -> ReferenceRepository:
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
+    from refsync.sync.checking import CheckSettings
     from refsync.sync.reference import ReferenceRepository
 
-    metadata = MetadataManager(state.repository_folder(settings.name))
+    folder = state.repository_folder(settings.name)
+    metadata = MetadataManager(folder)
+    check = settings.check
     return ReferenceRepository(
         name=settings.name,
         path=settings.path,
@@ -199,4 +203,5 @@ def _reference(config: Config, settings: RepositorySettings, state: StateDirecto
         stamp_records=settings.stamps,
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
+        check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
     )

@@ -184,6 +184,20 @@ def test_a_text_reference_has_to_agree_with_its_rows(desk: Desk) -> None:
     assert "parameters_bn is" in look(desk, "check").out
 
 
+def test_a_document_that_does_not_follow_its_table_is_made_anew(desk: Desk) -> None:
+    csv = f"{','.join(COLUMNS)}\r\na/one,7,,,,,,,,\r\n".encode()
+    desk.clone.commit({"models.csv": csv, "db.json": b"{}", "defaults.json": b"{}", "generation_params.json": b"{}"})
+    assert look(desk, "check").code == 1
+    mended = look(desk, "check", "--fix")
+    assert mended.done
+    assert "git commit" in mended.err
+    assert desk.clone.read("db.json") == derive_text(read_rows(csv), {}, [])
+    assert desk.clone.status == "M db.json"
+    refused = look(desk, "check", "HEAD", "HEAD", "--fix")
+    assert refused.code == 1
+    assert refused.err == "refsync: --fix mends the work tree: leave HEAD out\n"
+
+
 def test_a_repository_without_a_commit_can_be_checked(desk: Desk) -> None:
     new = desk.folder / "new"
     new.mkdir()

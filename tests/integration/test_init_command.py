@@ -9,12 +9,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, Layout
 from refsync.cli.context import Context
 from refsync.cli.init import init
 from refsync.config import Config, load_config
 from refsync.errors import CloneError, ConfigError, RefsyncError
 from tests.support.repositories import Clone, git
+from tests.support.text_files import ROWS, TABLE, text_files
 
 C = MODEL_REFERENCE_CATEGORY
 RECORDS = {"a": {"name": "a"}}
@@ -78,10 +79,42 @@ def test_the_real_image_clone_gets_every_category_file_and_a_reason_for_the_rest
     assert clone.status == ""
 
 
-def test_the_real_text_clone_is_refused_with_the_reason(text_bundle: Path, tmp_path: Path, work: Path) -> None:
+def test_the_real_text_clone_gets_its_table(text_bundle: Path, tmp_path: Path) -> None:
     clone = Clone.of_bundle(text_bundle, tmp_path / "text")
-    assert "models.csv: CSV files are not supported yet" in refusal(clone.path)
+    (repository,) = written(clone.path).repositories
+    assert repository.tables == repository.categories == {C.text_generation: "models.csv"}
+    assert clone.status == ""
+
+
+def test_of_a_text_clone_the_table_is_listed_and_its_document_left_out(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path / "text", text_files(*ROWS))
+    report = json.loads(call(clone.path, "--json").stdout)
+    assert report["categories"] == {"text_generation": "models.csv"}
+    assert report["left_out"]["db.json"] == "is made from models.csv, and follows it"
+    assert load_config(Path(report["file"]), {}).repositories[0].files[C.text_generation] == {
+        CanonicalFormat.legacy: "db.json"
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({TABLE: b"name\r\n"}, "lacks the db.json that is made from it"),
+        ({TABLE: b"no header\r\n", "db.json": b"{}"}, "line 1: "),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_with_the_reason(
+    tmp_path: Path, work: Path, files: dict[str, bytes], reason: str
+) -> None:
+    clone = Clone.create(tmp_path / "text", files)
+    assert f"models.csv: {reason}" in refusal(clone.path)
     assert list(work.iterdir()) == []
+
+
+def test_a_table_in_a_clone_of_the_primary_layout_is_left_out(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path / "both", text_files(*ROWS) | {"legacy/blip.json": b"{}", "blip.json": b"{}"})
+    (repository,) = written(clone.path).repositories
+    assert repository.categories == {C.blip: "blip.json"}
 
 
 def test_what_was_found_is_told_with_what_to_do_next(tmp_path: Path) -> None:
@@ -89,7 +122,7 @@ def test_what_was_found_is_told_with_what_to_do_next(tmp_path: Path) -> None:
     lines = call(clone.path).stdout.splitlines()
     assert "  blip  blip.json" in lines
     assert any(line.startswith("  lora.json: ") for line in lines)
-    assert "  x.csv: CSV files are not supported yet" in lines
+    assert "  x.csv: belongs to no category" in lines
     assert not any("notes.txt" in line for line in lines)
     assert lines[-4:] == [
         "Next:",

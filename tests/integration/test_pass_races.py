@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
-from refsync.sync import reconcile
+from refsync.sync import turn
 from refsync.sync.apply import build
 from tests.support.reference import Reference
 from tests.support.repositories import PERSON, clean_environment, git
@@ -94,7 +94,7 @@ def meddled_builds(reference: Reference, monkeypatch: pytest.MonkeyPatch, times:
             break
         return commit
 
-    monkeypatch.setattr(reconcile, "build", build_slowly)
+    monkeypatch.setattr(turn, "build", build_slowly)
 
 
 def by_plumbing(reference: Reference, message: str) -> None:
@@ -128,7 +128,7 @@ def test_a_race_lost_again_and_again_is_left_to_the_next_pass(
     reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = reference.create("new", {"version": "1"})
-    meddled_builds(reference, monkeypatch, reconcile.RACE_ATTEMPTS)
+    meddled_builds(reference, monkeypatch, turn.RACE_ATTEMPTS)
     outcome = reference.sync_image()
     assert outcome.temporary
     assert reference.statuses([change]) == [PendingChangeStatus.APPROVED]
@@ -149,7 +149,7 @@ def test_a_person_whose_commit_touches_the_same_field_meanwhile_wins(
             reference.clone.commit({"clip.json": records})
         return commit
 
-    monkeypatch.setattr(reconcile, "build", build_slowly)
+    monkeypatch.setattr(turn, "build", build_slowly)
     reference.sync()
     assert "wanted" in (reference.change(change).reject_reason or "")
     assert reference.clone.records("clip.json") == {"beta": {"version": "3"}}

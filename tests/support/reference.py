@@ -19,9 +19,10 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     Submission,
 )
-from refsync.sync.reconcile import Pass, reconcile
+from refsync.sync.reconcile import reconcile
 from refsync.sync.reference import ApplySettings, PassReport, ReferenceRepository, RepositoryReport
 from refsync.sync.submitting import submissions_with_base
+from refsync.sync.turn import Pass
 from tests.support.repositories import Clone
 
 CLIP = MODEL_REFERENCE_CATEGORY.clip

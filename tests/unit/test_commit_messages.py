@@ -54,6 +54,7 @@ CHANGES = st.lists(
         operation=st.sampled_from(["create", "update", "delete"]),
         category=st.sampled_from(["clip", "image_generation"]),
         model=TEXTS,
+        related=st.lists(TEXTS, max_size=2).map(tuple),
     ),
     min_size=1,
     max_size=60,
@@ -181,6 +182,11 @@ def test_a_message_reads_well() -> None:
         "Request-Id: r-1\n"
         "Request-Id: r-2\n"
     )
+
+
+def test_the_models_that_follow_one_are_named_behind_it() -> None:
+    made = batch(changes=(ChangeLine(3, "update", "text_generation", "a/x", ("aphrodite/a/x", 'koboldcpp/"y"')),))
+    assert '\n- update text_generation "a/x" with "aphrodite/a/x", "koboldcpp/\\"y\\""\n' in render_message(made)
 
 
 def test_more_than_fifty_changes_are_counted() -> None:

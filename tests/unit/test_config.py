@@ -302,9 +302,19 @@ def test_a_wrong_value_is_told_with_file_key_and_reason(key: str, value: str, re
         ('categories.blip = ""', "repository.image.categories.blip: '' is no file name"),
         ('categories.blip = "a/"', "repository.image.categories.blip: 'a/' is no file name"),
         (
-            'categories.text_generation = "models.CSV"',
-            "repository.image.categories.text_generation: 'models.CSV': CSV files are not supported yet; "
-            "name a JSON file",
+            'categories.blip = "blip.CSV"',
+            "repository.image.categories.blip: 'blip.CSV' is a CSV table, which only text_generation of layout "
+            "'upstream' has; name a JSON file",
+        ),
+        (
+            'layout = "primary"\ncategories.text_generation = "models.csv"',
+            "repository.image.categories.text_generation: 'models.csv' is a CSV table, which only text_generation of "
+            "layout 'upstream' has; name a JSON file",
+        ),
+        (
+            'categories.text_generation = "models.csv"\ncategories.blip = "db.json"',
+            "repository.image.categories: 'db.json' is the file of blip (legacy) and of text_generation (legacy); "
+            "give each its own",
         ),
         (
             'categories.blip = "./clip.json"',
@@ -320,6 +330,15 @@ def test_a_wrong_value_is_told_with_file_key_and_reason(key: str, value: str, re
             "repository.image.critical_fields.lora: is a category that this repository does not hold",
         ),
         ('critical_fields.blip = "nsfw"', "repository.image.critical_fields.blip: must be a list, not 'nsfw'"),
+        ('check.commands = "test"', "repository.image.check.commands: must be a list, not 'test'"),
+        ("check.commands = ['']", "repository.image.check.commands[1]: names no program"),
+        (
+            """check.commands = ['test', "sh -c 'x"]""",
+            """repository.image.check.commands[2]: "sh -c 'x" is no command line: no closing quotation""",
+        ),
+        ("check.commands = [['test', 3]]", "repository.image.check.commands[1][2]: must be a string, not 3"),
+        ("check.timeout_seconds = true", "repository.image.check.timeout_seconds: must be a number, not True"),
+        ("check.comands = []", "repository.image.check.comands: is no known key; the nearest is commands"),
     ],
 )
 def test_a_wrong_repository_key_is_told_with_the_repository_name(line: str, reason: str) -> None:
@@ -395,7 +414,7 @@ def test_all_problems_are_collected_and_the_text_says_how_many_more() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f"), min_size=1, max_size=30))
 def test_whatever_stands_in_a_key_or_value_the_problem_is_one_line(anything: str) -> None:
-    quoted = json.dumps(anything, ensure_ascii=False)
+    quoted = json.dumps(f"{anything}?", ensure_ascii=False)  # no known name ends like this
     told = problems(
         f"{IMAGE}branch = '-'\nlayout = {quoted}\ncategories.{quoted} = 'a.json'\n[apply]\n{quoted} = {quoted}"
     )
@@ -420,6 +439,12 @@ def test_a_primary_clone_holds_both_formats_but_no_csv() -> None:
     assert repository.files[C.blip] == {CanonicalFormat.v2: "blip.json", CanonicalFormat.legacy: "legacy/blip.json"}
     assert repository.files[C.text_generation] == {CanonicalFormat.v2: "text_generation.json"}
     assert (repository.format, repository.stamps) == (CanonicalFormat.v2, True)
+
+
+def test_of_a_listed_table_readers_get_the_document_beside_it() -> None:
+    (repository,) = parse(f'{IMAGE}categories.text_generation = "data/models.csv"').repositories
+    assert repository.files[C.text_generation] == {CanonicalFormat.legacy: "data/db.json"}
+    assert repository.tables == {C.text_generation: "data/models.csv"}
 
 
 def test_what_is_listed_replaces_the_file_of_the_written_format() -> None:

@@ -70,6 +70,26 @@ def test_a_refusal_says_what_to_do() -> None:
     check_change_status(change(S.PENDING), S.PENDING)
 
 
+ENDS = {B.held, B.landed, B.abandoned}
+BATCH_WAYS = {
+    B.open: ENDS | {B.sealed},
+    B.sealed: ENDS | {B.proposed},
+    B.proposed: ENDS | {B.sealed},
+    B.held: ENDS | {B.sealed},
+}
+
+
+@pytest.mark.parametrize("start", BATCH_WAYS)
+@pytest.mark.parametrize("end", B)
+def test_a_batch_goes_its_ways_and_no_others(start: B, end: B) -> None:
+    batch = Batch(number=3, title="t", state=start)
+    if end in BATCH_WAYS[start]:
+        check_batch_move(batch, end)
+    else:
+        with pytest.raises(BatchStateError, match=f"^batch 3 is {start}; it cannot become {end}$"):
+            check_batch_move(batch, end)
+
+
 @pytest.mark.parametrize("end", B)
 @pytest.mark.parametrize("start", [B.landed, B.abandoned])
 def test_an_ended_batch_moves_no_more(start: B, end: B) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,14 +15,29 @@ from refsync.cli.revisions import Base, Directory, Head, snapshots_of
 
 if TYPE_CHECKING:
     from refsync.clone.revisions import Snapshot
-    from refsync.review.findings import CriticalChange, Finding, Verdict
+    from refsync.review.finding import Finding
+    from refsync.review.findings import CriticalChange, Verdict
 
 
-def check(base: Base = None, head: Head = None, directory: Directory = Path(), json: Json = False) -> None:
+def check(
+    base: Base = None,
+    head: Head = None,
+    directory: Directory = Path(),
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Make db.json of the work tree anew from models.csv, for you to commit.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check the category files of the work tree, or of HEAD; what is wrong in BASE already is no failure."""
+    from refsync.errors import RequestError
     from refsync.review.findings import check as check_snapshot
 
     old, new = snapshots_of(directory, base, head)
+    if fix and new.commit is not None:
+        raise RequestError("--fix mends the work tree: leave HEAD out")
+    if fix:
+        _mend(new)
+        old, new = snapshots_of(directory, base, head)
     verdict = check_snapshot(new, old, old or _committed(new))
     if json:
         print_json(_document(verdict))
@@ -30,6 +45,23 @@ def check(base: Base = None, head: Head = None, directory: Directory = Path(), j
         _show(verdict)
     if verdict.failures:
         raise typer.Exit(1)
+
+
+def _mend(work_tree: Snapshot) -> None:
+    """Write what the table makes, by one rename; the person looks at it and commits."""
+    from refsync.review.category_files import DERIVED
+    from refsync.review.text_findings import document_made_anew
+
+    made = document_made_anew(work_tree)
+    if made is None:
+        return
+    target = work_tree.clone / DERIVED
+    staged = target.with_name(f".{DERIVED}.refsync")
+    staged.write_bytes(made)
+    if target.exists():
+        staged.chmod(target.stat().st_mode)
+    staged.replace(target)
+    note(f"{DERIVED} is made anew; look at it (refsync diff HEAD), then: git commit -m 'Make db.json anew' {DERIVED}")
 
 
 def _committed(work_tree: Snapshot) -> Snapshot | None:

@@ -167,12 +167,13 @@ def diff(ctx: typer.Context, change_ids: Ids, json: Json = False) -> None:
     """Compare changes, field by field, with the reference as it is now."""
     with context_of(ctx).application() as application:
         page = application.diffs().compute_bulk_diffs(change_ids)
+        changes = {diff.change_id: application.queue.show_change(diff.change_id) for diff in page.diffs}
     if json:
         print_json(page)
     else:
         from refsync.cli.tables import show_diffs
 
-        show_diffs(page)
+        show_diffs(page, changes)
     for error in page.errors:
         note(f"refsync: {error['message']}")
     if page.errors:

@@ -72,6 +72,8 @@ def _tell(report: PassReport) -> None:
             typer.echo(f"{repository.name}: change {rejected.change_id} rejected: {shown_text(rejected.reason)}")
         if repository.recorded:
             typer.echo(f"{repository.name}: {counted(repository.recorded, 'operation')} recorded")
+        for failure in repository.already_red:
+            note(f"refsync: {repository.name}: {failure}")
         for held in repository.held:
             note(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}")
         if repository.problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -48,10 +48,11 @@ def show_changes(page: PendingQueuePage) -> None:
             str(change.batch_id or "-"),
             shown_text(change.requested_username),
             ", ".join(map(str, change.conflicts_with or ())) or "-",
+            _variants(change) or "-",
         )
         for change in page.items
     ]
-    headings = ("id", "status", "what", "category", "model", "batch", "requested by", "rivals")
+    headings = ("id", "status", "what", "category", "model", "batch", "requested by", "rivals", "variants")
     if rows:
         print_table(headings, rows)
     total = counted(page.total, "change")
@@ -95,8 +96,15 @@ def show_change(change: PendingChangeRecord) -> None:
         typer.echo(f"    {shown_time(event.at)}  {to}{batch} by {shown_text(event.username)}{via}{why}")
 
 
+def _variants(change: PendingChangeRecord) -> str:
+    """The models that are written in the same step."""
+    return ", ".join(map(shown_text, change.related_models or ()))
+
+
 def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
     yield "status", change.status.value
+    if change.related_models:
+        yield "variants", _variants(change)
     yield "requested", f"{shown_time(change.requested_at)} by {shown_text(change.requested_username)}"
     if change.batch_id:
         yield "batch", f"{change.batch_id}: {shown_text(change.batch_title or '')}"
@@ -110,13 +118,15 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
         yield "notes", shown_text(change.notes)
 
 
-def show_diffs(page: PendingChangeDiffPage) -> None:
-    """Diffs field by field, critical ones marked."""
+def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, PendingChangeRecord]) -> None:
+    """Diffs field by field, critical ones marked; ``changes`` are those that they are of, by id."""
     out = console()
     for diff in page.diffs:
         critical = Text("  critical", style="bold red") if diff.is_critical else Text("")
         heading = f"change {diff.change_id}: {diff.category} {shown_text(diff.model_name)} would be {_net(diff)}"
         out.print(Text(heading, style="bold") + critical, soft_wrap=True)
+        if variants := _variants(changes[diff.change_id]):
+            out.print(Text(f"  with its variants {variants}"), soft_wrap=True)
         for field in diff.field_diffs:
             out.print(_field(field), soft_wrap=True)
 

@@ -26,12 +26,13 @@ class Person:
 
 @dataclass(frozen=True)
 class ChangeLine:
-    """One change as the message names it."""
+    """One change as the message names it; ``related`` are the models that follow it."""
 
     change_id: int
     operation: str
     category: str
     model: str
+    related: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ParsedCommit:
 def render_message(batch: BatchCommit) -> str:
     """The commit message: title, one line a change, trailers; nothing typed by people can forge a line of it."""
     lines = [_subject(batch), ""]
-    lines += [f"- {line.operation} {line.category} {quote(line.model)}" for line in batch.changes[:MAX_CHANGE_LINES]]
+    lines += [_render_change(line) for line in batch.changes[:MAX_CHANGE_LINES]]
     if (rest := len(batch.changes) - MAX_CHANGE_LINES) > 0:
         lines.append(f"- and {rest} more")
     lines += [
@@ -76,6 +77,11 @@ def render_message(batch: BatchCommit) -> str:
         *(f"Request-Id: {request_id}" for request_id in _request_ids(batch)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _render_change(line: ChangeLine) -> str:
+    related = f" with {', '.join(map(quote, line.related))}" if line.related else ""
+    return f"- {line.operation} {line.category} {quote(line.model)}{related}"
 
 
 def _request_ids(batch: BatchCommit) -> list[str]:

@@ -40,6 +40,10 @@ class Snapshot:
     commit: str | None
     files: Mapping[str, StoredFile] = field(default_factory=dict)
 
+    def has_file(self, path: str) -> bool:
+        """Whether a plain file stands at the path."""
+        return path in self.files and self.files[path].is_regular
+
     def read(self, path: str) -> bytes:
         """The content of one of the regular files."""
         blob = self.files[path].blob

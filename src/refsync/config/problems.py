@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from refsync.config.layers import PREFIX, Key, Layers, lookup, scalar_keys, variable
 from refsync.config.ownership import NO_REPOSITORY, FaultsError
-from refsync.config.settings import Config, RepositorySettings
+from refsync.config.settings import CheckTable, Config, RepositorySettings
 from refsync.config.values import nearest, shown
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _table_at(key: Key) -> type[BaseModel]:
     if not key:
         return Config
     if key[0] == "repository":
-        return RepositorySettings
+        return CheckTable if key[2:3] == ("check",) else RepositorySettings
     inner = Config.model_fields[str(key[0])].annotation
     assert isinstance(inner, type)
     assert issubclass(inner, BaseModel)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, StrictBool, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from refsync.categories import (
@@ -25,6 +25,7 @@ from refsync.config.values import (
     BranchName,
     Category,
     CategoryFile,
+    Command,
     Folder,
     LogLevel,
     PositiveSeconds,
@@ -41,6 +42,13 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class CheckTable(Table):
+    """``[repository.check]``: what has to end well before a commit is published."""
+
+    commands: tuple[Command, ...] = ()
+    timeout_seconds: Annotated[PositiveSeconds, Strict()] = 300.0
+
+
 class RepositorySettings(Table):
     """``[[repository]]``: one clone and the category files in it.
 
@@ -55,6 +63,7 @@ class RepositorySettings(Table):
     stamp_records: StrictBool | None = None
     categories: Mapping[Category, CategoryFile] = {}
     critical_fields: Mapping[Category, tuple[str, ...]] = {}
+    check: CheckTable = CheckTable()
     _files: Files = PrivateAttr(default={})
 
     @model_validator(mode="after")

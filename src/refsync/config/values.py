@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -87,6 +88,19 @@ def _store_url(url: str) -> str:
     return url
 
 
+def _command(line: object) -> object:
+    """Split a command line into its words, as a shell does; nothing else of a shell is at work."""
+    try:
+        words = shlex.split(line) if isinstance(line, str) else line
+    except ValueError as problem:
+        raise ValueError(f"{shown(line)} is no command line: {str(problem).lower()}") from None
+    if isinstance(words, list) and (not words or words[0] == ""):
+        raise ValueError("names no program")
+    if isinstance(words, list) and any(isinstance(word, str) and "\0" in word for word in words):
+        raise ValueError(f"{shown(line)} is no command line: it has a null character")
+    return words
+
+
 def _upper(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
 
@@ -98,6 +112,7 @@ RepositoryName = Annotated[str, AfterValidator(_repository_name)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
 CategoryFile = Annotated[str, AfterValidator(_category_file)]
+Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
 Author = Annotated[str, AfterValidator(_author)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 StoreURL = Annotated[str, AfterValidator(_store_url)]

@@ -150,7 +150,7 @@ def _describe_value(value: Any) -> str:
 
 def _escaped(text: str) -> str:
     """Without what a terminal or a log would obey: controls, line ends, changes of direction."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1].replace("\x7f", "\\u007f") for char in text)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _cut(text: str, length: int = 60) -> str:

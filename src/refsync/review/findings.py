@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
@@ -13,24 +13,12 @@ from refsync.documents.encoding import decode
 from refsync.documents.field_order import FieldOrder
 from refsync.documents.json_document import Record, check_editable, read_records
 from refsync.documents.json_text import Path, every_container, scan_document
-from refsync.documents.text_reference import Disagreement, disagreements
 from refsync.errors import DocumentError
 from refsync.pending_queue.diffs import critical_fields
-from refsync.review.category_files import DERIVED, ROWS, CategoryFile, category_files
+from refsync.review.category_files import CategoryFile, category_files
 from refsync.review.changes import compare_file
-
-DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to mend; ``line`` is not a part of what it is, since others' edits move it."""
-
-    file: str
-    line: int | None = field(compare=False)
-    model: str | None
-    what: str
-    mend: str
+from refsync.review.finding import Finding
+from refsync.review.text_findings import text_faults
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,7 @@ def check(head: Snapshot, base: Snapshot | None, committed: Snapshot | None) -> 
 def find_faults(snapshot: Snapshot, before: Snapshot | None) -> list[Finding]:
     """Everything wrong in a snapshot; ``before`` says whether a file was in canonical order."""
     faults = [fault for file in category_files(snapshot.files) for fault in _faults_of_file(file, snapshot, before)]
-    return faults + list(_text_faults(snapshot))
+    return faults + list(text_faults(snapshot))
 
 
 def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
@@ -88,17 +76,13 @@ def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | N
         return
     data = snapshot.read(file.path)
     yield from faults_of_document(file.path, data)
-    if not _is_dumped(file) or before is None or not _is_regular(before, file.path) or not is_readable(data):
+    if not _is_dumped(file) or before is None or not before.has_file(file.path) or not is_readable(data):
         return
     yield from faults_of_dump(file.path, data, before.read(file.path))
 
 
 def _is_dumped(file: CategoryFile) -> bool:
     return file.category is MODEL_REFERENCE_CATEGORY.image_generation and file.format is CanonicalFormat.legacy
-
-
-def _is_regular(snapshot: Snapshot, path: str) -> bool:
-    return path in snapshot.files and snapshot.files[path].is_regular
 
 
 def is_readable(data: bytes) -> bool:
@@ -245,41 +229,6 @@ def _model_at(text: str, line: int) -> str | None:
         (item.key for item in scan_document(text).items if _line(text, item.start) <= line <= _line(text, item.end)),
         None,
     )
-
-
-# The text reference
-
-
-def _text_faults(snapshot: Snapshot) -> Iterator[Finding]:
-    """Where ``db.json`` is not what ``models.csv`` makes."""
-    paths = (ROWS, DERIVED, DEFAULTS, PARAMETERS)
-    if not all(_is_regular(snapshot, path) for path in paths):
-        return
-    csv, db, defaults, parameters = (snapshot.read(path) for path in paths)
-    if not is_readable(db):
-        return  # that is a finding already
-    try:
-        found = disagreements(csv, db, *_settings(defaults, parameters))
-    except DocumentError as error:
-        yield Finding(ROWS, error.line, None, error.reason, "mend the row")
-        return
-    for each in found:
-        mend = "make db.json anew from models.csv"
-        yield Finding(ROWS if each.line else DERIVED, each.line, each.model, _disagreement(each), mend)
-
-
-def _disagreement(found: Disagreement) -> str:
-    """What disagrees, without the model and the line, which stand beside it."""
-    if found.field is not None:
-        return str(found).removeprefix(f"{json.dumps(found.model)}: ")
-    return "db.json does not have it" if found.line else "no row of models.csv makes it"
-
-
-def _settings(defaults: bytes, parameters: bytes) -> Sequence[Any]:
-    try:
-        return json.loads(defaults), json.loads(parameters)
-    except ValueError as error:
-        raise DocumentError(f"{DEFAULTS} or {PARAMETERS} cannot be read: {error}") from None
 
 
 # What was touched

@@ -162,15 +162,17 @@ def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
             title=batch.title,
             job=batch.job or "",
             batch=batch.number,
-            changes=tuple(
-                ChangeLine(change.change_id, str(change.operation), change.category.value, change.model_name)
-                for change in changes
-            ),
+            changes=tuple(map(_change_line, changes)),
             requested_by=tuple(dict.fromkeys(requesters)),
             approved_by=tuple(dict.fromkeys(approvers)),
             request_ids=tuple(filter(None, map(_request_id, changes))),
         )
     )
+
+
+def _change_line(change: PendingChangeRecord) -> ChangeLine:
+    related = tuple(change.related_models or ())
+    return ChangeLine(change.change_id, str(change.operation), change.category.value, change.model_name, related)
 
 
 def _request_id(change: PendingChangeRecord) -> str | None:

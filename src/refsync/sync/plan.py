@@ -33,14 +33,15 @@ class Observed:
             cannot be edited.
         edited: paths with a person's uncommitted edits in the work tree.
         awaited: model to the number of an earlier batch that touches it and has not landed.
-        checks: for a category whose files cannot hold every record, what raises PayloadError for one they cannot.
+        checks: for a category whose files cannot hold every record, what raises PayloadError for one (by its
+            model; ``None`` for none) that they cannot.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
     documents: Mapping[str, Mapping[str, Record] | DocumentError]
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
-    checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[Record], None]] = field(default_factory=dict)
+    checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,9 @@ def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | 
 
 def _check_record(observed: Observed, change: PendingChangeRecord, record: Record | None) -> None:
     check = observed.checks.get(change.category)
-    if check is None or record is None:
+    if check is None:
         return
     try:
-        check(record)
+        check(change.model_name, record)
     except PayloadError as problem:
         raise _ConflictError(f"{_name(change)}: {problem}") from None

@@ -13,6 +13,7 @@ from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 if TYPE_CHECKING:
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
+    from refsync.sync.checking import CheckSettings
 
 Record = dict[str, Any]
 CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
@@ -39,6 +40,8 @@ class ReferenceRepository:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     tables: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
     """For a category whose file is made from a table that people edit: the table."""
+    check: CheckSettings | None = None
+    """What is checked before a commit is published, where anything is."""
 
     def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
         """The file that changes of a category edit; ``None`` where the repository does not hold it."""
@@ -76,6 +79,8 @@ class RepositoryReport:
     landed: list[LandedBatch] = field(default_factory=list)
     rejected: list[RejectedChange] = field(default_factory=list)
     held: list[HeldBatch] = field(default_factory=list)
+    already_red: list[str] = field(default_factory=list)
+    """Checks that fail on what is published already, and so hold nothing; one line each."""
     recorded: int = 0
     """Operations recorded in the metadata."""
     problem: str | None = None

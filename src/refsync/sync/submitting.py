@@ -15,6 +15,7 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
     Submission,
 )
+from refsync.pending_queue.payloads import check_model_name, check_payload
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import content_at, reader
 from refsync.sync.plan import Record
@@ -117,10 +118,10 @@ def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
     text = tips.text(submission.category)
     if text is None:
         return submission
-    name = text.base_of(submission.model_name)
+    name = text.base_of(check_model_name(submission.model_name))
     payload = submission.payload
     if payload is not None and submission.operation != AuditOperation.DELETE:
-        payload = text.complete(name, payload)
+        payload = text.complete(name, check_payload(payload))
     return replace(submission, model_name=name, payload=payload, related_models=related_models(name))
 
 

@@ -14,16 +14,18 @@ from typing import Any
 from refsync.categories import document_of
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.json_document import read_json
-from refsync.documents.text_derivation import variants
+from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
 from refsync.documents.text_payload import complete_record, record_to_row
 from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
-from refsync.errors import DocumentError
+from refsync.errors import DocumentError, PayloadError
 
 Record = dict[str, Any]
 Read = Callable[[str], bytes | None]
 
 DEFAULTS = "defaults.json"
 GENERATION_PARAMS = "generation_params.json"
+_APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
+_V2_FIELDS = ("record_type", "model_classification", "metadata")
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,14 @@ class TextReference:
         table, document = edit_text_reference(self.table, self.document, self.defaults, self.generation_params, edits)
         return {self.table_path: table, document_of(self.table_path): document}
 
+    @property
+    def row_of(self) -> dict[str, Row]:
+        """Base name to the row that counts."""
+        return {row.name: row for row in self.rows}
+
     def base_of(self, name: str) -> str:
-        """The base name of a model or of one of its variants."""
-        return base_name(name, self.rows) or name
+        """The base name of a model or of one of its variants, that of a model which is not there yet, too."""
+        return base_name(name, self.rows) or name.removeprefix(_APHRODITE)
 
     def complete(self, name: str, payload: Record) -> Record:
         """The record that a row can hold, with what the derivation gives to each filled in.
@@ -86,18 +93,46 @@ class TextReference:
         Raises:
             PayloadError: no row makes it; the text names the field.
         """
-        record = complete_record(payload | {"name": name}, self.defaults)
-        self.check(record)
+        if foreign := [field for field in _V2_FIELDS if field in payload]:
+            raise PayloadError(f"{foreign[0]}: makes this a v2 record; {self.table_path} takes legacy ones")
+        if payload.get("name", name) not in (name, *variants(name)):
+            raise PayloadError(f"name: has to be {name!r}, as the model is called")
+        record = complete_record(self._without_stale_tags(name, payload) | {"name": name}, self.defaults)
+        self.check(name, record)
         return record
 
-    def check(self, record: Record) -> None:
-        """See that a row makes exactly this record.
+    def _without_stale_tags(self, name: str, payload: Record) -> Record:
+        """Where tags were left as they are, drop those that came of a size or style which now is another."""
+        row = self.row_of.get(name)
+        if row is None or payload.get("tags") != (made := self._made(row))["tags"]:
+            return payload
+        size, style = derived_tags(row.cells["parameters_bn"], ""), {row.cells["style"]}
+        stale: set[str] = set()
+        for field, tags in (("parameters", size), ("style", style)):
+            if payload.get(field, self.defaults.get(field)) != made.get(field):
+                stale |= tags - tags_of(row.cells["tags"])
+        return payload | {"tags": [tag for tag in payload["tags"] if tag not in stale]}
+
+    def _made(self, row: Row) -> Record:
+        try:
+            return row_to_record(row, self.defaults, self.generation_params)
+        except DocumentError as problem:
+            raise PayloadError(f"{self.table_path}: {problem}; mend the row first") from None
+
+    def check(self, name: str, record: Record | None) -> None:
+        """See that a row makes exactly this record, or that one can be removed (``None``).
 
         Raises:
             PayloadError: none does; the text names the field.
         """
-        present = {row.name: row for row in self.rows}
-        record_to_row(record, present.get(str(record.get("name"))), self.defaults, self.generation_params)
+        present = self.row_of
+        if name not in present and (name.startswith(_KOBOLDCPP) or self.base_of(name) != name):
+            raise PayloadError(f"name: {name!r} is that of a variant; change its base model, and it follows")
+        if record is None:
+            return
+        if record.get("name") != name:
+            raise PayloadError(f"name: has to be {name!r}, as the model is called")
+        record_to_row(record, present.get(name), self.defaults, self.generation_params)
 
 
 def related_models(name: str) -> list[str]:
