@@ -20,6 +20,7 @@ from refsync.state_directory import StateDirectory, prepare
 
 if TYPE_CHECKING:
     from refsync.backends.git_backend import GitBackend
+    from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
@@ -49,6 +50,7 @@ class Application:
         self.state = state
         self.store = store
         self.queue = queue
+        self.metadata_handler: ModelMetadataHandlerProtocol | None = None
 
     def __enter__(self) -> Application:
         return self
@@ -65,7 +67,10 @@ class Application:
     @cached_property
     def repositories(self) -> tuple[ReferenceRepository, ...]:
         """The repositories in the config's order."""
-        return tuple(_reference(self.config, settings, self.state) for settings in self.config.repositories)
+        return tuple(
+            _reference(self.config, settings, self.state, self.metadata_handler)
+            for settings in self.config.repositories
+        )
 
     @cached_property
     def backends(self) -> dict[str, GitBackend]:
@@ -142,12 +147,16 @@ class Application:
         return ApplySettings(settings.when, settings.settle_seconds, next_time)
 
 
-def open_application(config: Config, *, wakes_daemon: bool = True) -> Application:
+def open_application(
+    config: Config, *, wakes_daemon: bool = True, metadata_handler: ModelMetadataHandlerProtocol | None = None
+) -> Application:
     """Put the parts together.
 
     Args:
         config: checked settings.
         wakes_daemon: whether what is done to the queue wakes the daemon; the daemon itself says no.
+        metadata_handler: has the last word on the stamps of each record that this process writes, where records
+            are stamped; an error in it refuses that change only.
 
     Raises:
         StateDirectoryError: the state directory cannot be used.
@@ -168,7 +177,9 @@ def open_application(config: Config, *, wakes_daemon: bool = True) -> Applicatio
         raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
     state = prepare(config.state_directory)
     store = PendingQueueStore(root_path=state.path, url=config.queue.url)
-    return assemble(config, state, store, wakes_daemon=wakes_daemon)
+    application = assemble(config, state, store, wakes_daemon=wakes_daemon)
+    application.metadata_handler = metadata_handler
+    return application
 
 
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
@@ -182,14 +193,17 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     return Application(config, state, store, queue)
 
 
-def _reference(config: Config, settings: RepositorySettings, state: StateDirectory) -> ReferenceRepository:
+def _reference(
+    config: Config, settings: RepositorySettings, state: StateDirectory, handler: ModelMetadataHandlerProtocol | None
+) -> ReferenceRepository:
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
+    from refsync.metadata.records import ModelMetadataManager
     from refsync.sync.checking import CheckSettings
     from refsync.sync.reference import ReferenceRepository
 
     folder = state.repository_folder(settings.name)
-    metadata = MetadataManager(folder)
+    metadata = MetadataManager(folder, ModelMetadataManager(handler))
     check = settings.check
     return ReferenceRepository(
         name=settings.name,

@@ -358,3 +358,25 @@ def test_a_store_that_is_none_is_refused(tmp_path: Path) -> None:
     assert_refused(lambda: PendingQueueStore())
     with closing(PendingQueueStore(root_path=tmp_path / "other")) as store:
         assert store.list_changes() == ([], 0)
+
+
+class Signed:
+    """A program's own last word on the stamps of a record."""
+
+    def transform_metadata(
+        self, metadata: GenericModelRecordMetadata, context: dict[str, Any]
+    ) -> GenericModelRecordMetadata:
+        metadata.updated_by = f"signed for {context['model_name']}"
+        return metadata
+
+
+def test_a_programs_own_handler_has_the_last_word_on_stamps(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path / "clone", {"clip.json": {"a": {"name": "a"}}})
+    file = tmp_path / "refsync.toml"
+    file.write_text(
+        f"state_directory = '{tmp_path / 'state'}'\n"
+        f"[[repository]]\nname = 'image'\npath = '{clone.path}'\nstamp_records = true\n"
+    )
+    with open_application(load_config(file, {}), metadata_handler=Signed()) as application:
+        application.backends["image"].update_model_legacy(CLIP, "a", {"name": "a", "version": "2"})
+    assert clone.records("clip.json")["a"]["metadata"]["updated_by"] == "signed for a"
