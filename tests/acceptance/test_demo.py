@@ -139,7 +139,7 @@ def test_on_a_narrow_terminal_it_is_coloured_and_in_a_kept_folder_the_program_of
     assert git(folder / "reference", "fsck", "--strict") == ""
     program = [sys.executable, "-c", readme_block("python", README.read_text(encoding="utf-8"))]
     done = subprocess.run(program, cwd=folder, env=environment(room), capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "update Deliberate\n4\n"), done.stderr
 
 
 def play_on_a_terminal(*arguments: str | Path, env: Mapping[str, str], columns: int) -> tuple[int, str]:
