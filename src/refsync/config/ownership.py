@@ -75,6 +75,8 @@ def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
                 f"{shown(file)} is a CSV table, which only text_generation of layout 'upstream' has; name a JSON file"
             )
             yield Fault(("categories", category.value), reason)
+    if repository.stamp_records and repository.tables:
+        yield Fault(("stamp_records",), "no column of a CSV table holds a stamp; leave it false for this repository")
     for category in repository.critical_fields:
         if category not in repository.files:
             yield Fault(("critical_fields", category.value), "is a category that this repository does not hold")
