@@ -153,8 +153,11 @@ def _plain_environment() -> Iterator[None]:
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Turn the first signal that asks to end into a tidy end, which later ones do not disturb."""
+    asked = False
 
     def interrupt(_: int, __: FrameType | None) -> NoReturn:
+        nonlocal asked
+        asked = True
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -162,6 +165,8 @@ def _ended_by_signals() -> Iterator[None]:
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield
+        if asked:  # it came while a weak reference died, where Python drops what is raised
+            raise KeyboardInterrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
