@@ -313,7 +313,8 @@ def test_a_wrong_value_is_told_with_file_key_and_reason(key: str, value: str, re
         ),
         (
             'stamp_records = true\ncategories.text_generation = "models.csv"',
-            "repository.image.stamp_records: no column of a CSV table holds a stamp; leave it false for this repository",
+            "repository.image.stamp_records: no column of a CSV table holds a stamp; leave it false for this "
+            "repository",
         ),
         (
             'categories.text_generation = "models.csv"\ncategories.blip = "db.json"',
