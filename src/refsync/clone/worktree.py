@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from refsync.clone.repository import Repository
+from refsync.durable import flush_folder
 from refsync.errors import GitBusyError, LocalEditsError
 
 JOURNAL = "refsync-landing"
@@ -291,7 +292,7 @@ def _replace_file(landing: _Landing, difference: _Difference) -> None:
         staged.replace(target)
     finally:
         staged.unlink(missing_ok=True)
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def _staging_place(repository: Repository, target: Path) -> Path:
@@ -314,14 +315,6 @@ def _flush_file(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _replace_index(landing: _Landing, differences: Sequence[_Difference]) -> None:
     """Change the landed paths' entries in a copy, and rename the copy over the index: what else is staged stays."""
     repository = landing.repository
@@ -339,7 +332,7 @@ def _replace_index(landing: _Landing, differences: Sequence[_Difference]) -> Non
     repository.run("update-index", "-q", "--refresh", environment=environment, accept=(0, 1))
     _flush_file(staged)
     staged.replace(index)
-    _flush_folder(index.parent)
+    flush_folder(index.parent)
 
 
 def _blob_of_file(repository: Repository, path: str) -> str:

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from loguru import logger
 
 from refsync.categories import CanonicalFormat, parse_category
+from refsync.durable import write_durably
 from refsync.errors import ModelNameError, RequestError, StoreBusyError
-from refsync.metadata.durable import write_durably
 from refsync.metadata.fold import (
     apply_error,
     apply_operation,

@@ -19,7 +19,7 @@ from loguru import logger
 from refsync.categories import CanonicalFormat
 from refsync.clone.history import HistoryRelation, LandedCommit
 from refsync.documents.operations import Operation
-from refsync.metadata.durable import write_durably
+from refsync.durable import write_durably
 from refsync.metadata.fold import FileFold, add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import Category, CategoryMetadata, RecordedError

@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from refsync.durable import flush_folder
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
 from refsync.pending_queue import schema
 
@@ -207,15 +208,7 @@ def _make_file(file: Path, steps: Sequence[schema.Step]) -> None:
     finally:
         for leftover in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm", "-journal"))):
             leftover.unlink(missing_ok=True)
-    _flush_folder(file.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush_folder(file.parent)
 
 
 def _copy(file: Path, copy: Path) -> None:
@@ -227,7 +220,7 @@ def _copy(file: Path, copy: Path) -> None:
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as target:
         source.backup(target)
     fresh.rename(copy)
-    _flush_folder(copy.parent)
+    flush_folder(copy.parent)
 
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
+from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import (
     AuditOperation,
@@ -20,7 +21,7 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import content_at, reader
 from refsync.sync.plan import Record
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.text_files import TextReference, related_models
+from refsync.sync.text_files import TextReference
 
 _OPEN = {PendingChangeStatus.PENDING, PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING}
 
@@ -122,7 +123,7 @@ def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
     payload = submission.payload
     if payload is not None and submission.operation != AuditOperation.DELETE:
         payload = text.complete(name, check_payload(payload))
-    return replace(submission, model_name=name, payload=payload, related_models=related_models(name))
+    return replace(submission, model_name=name, payload=payload, related_models=list(variants(name)))
 
 
 def _base(

@@ -135,11 +135,6 @@ class TextReference:
         record_to_row(record, present.get(name), self.defaults, self.generation_params)
 
 
-def related_models(name: str) -> list[str]:
-    """The variants that follow a model."""
-    return list(variants(name))
-
-
 def _content(read: Read, path: str) -> bytes:
     content = read(path)
     if content is None:
