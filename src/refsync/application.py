@@ -5,6 +5,7 @@ Each part is loaded when it is first asked for: a command that lists the queue n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -20,10 +21,14 @@ from refsync.state_directory import StateDirectory, prepare
 
 if TYPE_CHECKING:
     from refsync.backends.git_backend import GitBackend
+    from refsync.credentials import CredentialSource
+    from refsync.forges.base import Forge
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
-    from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
+    from refsync.sync.forge_memory import ForgeMemories
+    from refsync.sync.reference import ApplySettings, PassReport, Progress, PublishSettings, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
+    from refsync.sync.upstream import Remotes
 
 OLDEST_PASS_IN_RESCANS = 3
 """After how many rescan periods without a pass a backend's health check says so."""
@@ -113,23 +118,44 @@ class Application:
             critical_fields=self.config.critical_fields(),
         )
 
+    @cached_property
+    def forges(self) -> ForgeMemories:
+        """What the forges of the repositories said, for as long as this process lives."""
+        from refsync.sync.forge_memory import ForgeMemories
+
+        return ForgeMemories()
+
     def run_pass(
-        self, *, progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False
+        self,
+        *,
+        progress: Progress | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        remotes: Remotes | None = None,
     ) -> PassReport | None:
         """Wait for this state directory's turn and run one pass; ``None`` if told to stop while waiting.
 
         Args:
             progress: told of a long fold, as commits done and commits in all.
             stopping: asked now and then whether to give up.
+            remotes: asks the remotes for news; without it the pass does so itself.
         """
         from refsync.sync.reconcile import reconcile
         from refsync.sync.turn import Pass
+        from refsync.sync.upstream import AskAtOnce
 
         with self.state.pass_turn(stopping) as has_turn:
             if not has_turn:
                 return None
             return reconcile(
-                Pass(self.queue, self.repositories, self.apply_settings, progress=progress, stopping=stopping)
+                Pass(
+                    self.queue,
+                    self.repositories,
+                    self.apply_settings,
+                    progress=progress,
+                    stopping=stopping,
+                    remotes=remotes or AskAtOnce(),
+                    forges=self.forges,
+                )
             )
 
     @property
@@ -218,4 +244,75 @@ def _reference(
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
+        publish=None if settings.publish == "local" else _publishing(config, settings),
     )
+
+
+def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings:
+    from refsync.clone.remotes import Remote
+    from refsync.sync.reference import PublishSettings, PullRequestSettings
+
+    assert settings.publish != "local"
+    requests, credential = settings.pull_request, _credential(settings)
+    return PublishSettings(
+        mode=settings.publish,
+        remote=Remote(
+            settings.remote,
+            credential,
+            settings.credentials.ssh_key_file,
+            settings.credentials.ssh_known_hosts_file,
+        ),
+        fetch_seconds=settings.fetch_seconds,
+        attempts=settings.push.attempts,
+        prefix=settings.proposal.prefix,
+        delete_branch=settings.proposal.delete_branch,
+        pull_requests=None
+        if settings.publish != "pull_request"
+        else PullRequestSettings(
+            open_forge=lambda url: _forge(settings, url, credential),
+            limit=requests.limit,
+            labels=requests.labels,
+            reviewers=requests.reviewers,
+            team_reviewers=requests.team_reviewers,
+            on_close=requests.on_close,
+            critical_fields=config.critical_fields(),
+        ),
+    )
+
+
+def _credential(settings: RepositorySettings) -> CredentialSource | None:
+    """What the config names; with ``None`` git uses the machine's own settings, and the forge shows what is public."""
+    table = settings.credentials
+    if table.app_id and table.app_installation_id and table.app_key_file:
+        from refsync.forges.github_app import app_credential
+
+        return app_credential(
+            app_id=table.app_id,
+            installation_id=table.app_installation_id,
+            key_file=table.app_key_file,
+            base_url=settings.pull_request.base_url,
+        )
+    if not (table.token_file or table.token_variable or table.token_credential):
+        return None
+    from refsync.credentials import token_source
+
+    return token_source(
+        username=table.username,
+        file=table.token_file,
+        variable=table.token_variable,
+        credential=table.token_credential,
+        environ=os.environ,
+    )
+
+
+def _forge(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
+    """The forge that a remote's URL, or the config, names.
+
+    Raises:
+        ForgeRefusedError: the URL names no owner and repository.
+    """
+    from refsync.forges.base import repository_of_url
+    from refsync.forges.github import open_github
+
+    requests = settings.pull_request
+    return open_github(requests.repository or repository_of_url(url), base_url=requests.base_url, credential=credential)

@@ -208,3 +208,8 @@ def is_table(file: str) -> bool:
 def document_of(table: str) -> str:
     """The path of the document that is made from a table: readers get this one."""
     return str(PurePosixPath(table).with_name("db.json"))
+
+
+def stand_in_of(table: str) -> str:
+    """The path of the JSON document that legacy records are read from where their table is not there."""
+    return str(PurePosixPath(table).with_name(DESCRIPTORS[MODEL_REFERENCE_CATEGORY.text_generation].v2_file))

@@ -7,7 +7,9 @@
     │   ├── GitBusyError            somebody else holds git's own lock
     │   ├── GitTimeoutError         a git command outlived its deadline
     │   ├── BranchMovedError        the branch is not where it was when the work began
-    │   └── StoreBusyError          the queue store is locked or its disk is full
+    │   ├── StoreBusyError          the queue store is locked or its disk is full
+    │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
+    │   └── ForgeUnavailableError   the forge does not answer, or asks to wait
     └── PermanentError              a person has to change something first
         ├── ConfigError             the config file or a REFSYNC_ variable
         ├── StateDirectoryError     the state directory cannot be used
@@ -15,6 +17,10 @@
         ├── CloneError              the clone cannot be used as it is
         │   └── LocalEditsError     a person's uncommitted work is in the way
         ├── GitCommandError         git refused for a reason of its own
+        ├── RemoteRefusedError      the remote refuses: no access, no such repository
+        │   └── PushRefusedError    it refuses this very push: a hook, a protected branch
+        ├── ForgeRefusedError       the forge refuses: no access, no such repository, a rule of its own
+        ├── CredentialError         a credential that is configured cannot be read
         ├── DocumentError           a category file that cannot be read or edited safely
         ├── StoreError              the store is damaged or of a newer version
         ├── WatchError              the folders cannot be watched in the way asked for
@@ -50,6 +56,22 @@ class TemporaryError(RefsyncError):
     >>> issubclass(GitBusyError, TemporaryError)
     True
     """
+
+
+class RemoteUnavailableError(TemporaryError):
+    """The remote does not answer in time, or answers what git cannot make sense of."""
+
+
+class ForgeUnavailableError(TemporaryError):
+    """The forge does not answer in time, fails, or asks to wait.
+
+    ``retry_seconds`` is how long it asks to wait, ``None`` where it does not say.
+    """
+
+    def __init__(self, reason: str, *, retry_seconds: float | None = None) -> None:
+        """Keep how long the forge asks to wait."""
+        super().__init__(reason)
+        self.retry_seconds = retry_seconds
 
 
 class PermanentError(RefsyncError):
@@ -107,6 +129,22 @@ class LocalEditsError(CloneError):
 
 class GitCommandError(PermanentError):
     """Git refused for a reason of its own."""
+
+
+class RemoteRefusedError(PermanentError):
+    """The remote refuses: no access, no such repository."""
+
+
+class PushRefusedError(RemoteRefusedError):
+    """The remote refuses this very push: a hook, a protected branch, somebody else's branch of that name."""
+
+
+class ForgeRefusedError(PermanentError):
+    """The forge refuses: no access, no such repository, a rule of its own."""
+
+
+class CredentialError(PermanentError):
+    """A credential that is configured cannot be read; the text never holds it."""
 
 
 class DocumentError(PermanentError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from refsync.pending_queue.models import (
     PendingChangeDiffPage,
     PendingChangeRecord,
     PendingQueuePage,
+    Proposal,
 )
 from tests.support.command_line import Desk
+from tests.support.forge import ForgeStandIn
+from tests.support.published import RequestedReference
 from tests.support.repositories import Clone, git
 
 README = Path(__file__).parents[2] / "README.md"
@@ -31,6 +35,7 @@ NAMED = {
         PendingChangeDiffPage,
         PendingChangeRecord,
         PendingQueuePage,
+        Proposal,
     )
 }
 Shape = Any
@@ -145,15 +150,18 @@ def tell_of_landing(desk: Desk, say: Callable[..., Any]) -> None:
     say("batch", "seal")
     assert say("sync")["repositories"][0]["rejected"]
     say("queue", "show", 1)
+    say("batch", "revert", 1)
+    say("batch", "show", 1)
+    assert desk("queue", "reject", 4, 5, "--reason", "only to show").done
 
 
 def tell_of_review(desk: Desk, say: Callable[..., Any]) -> None:
-    """Change 4 is approved, withdrawn and rejected."""
-    desk.add("delete", "old")
-    say("queue", "diff", 4)
-    assert desk("queue", "approve", 4, "--title", "Second").done
-    say("queue", "withdraw", 4)
-    say("queue", "reject", 4, "--reason", "still used")
+    """A change is approved, withdrawn and rejected."""
+    number = desk.add("delete", "old")
+    say("queue", "diff", number)
+    assert desk("queue", "approve", number, "--title", "Second").done
+    say("queue", "withdraw", number)
+    say("queue", "reject", number, "--reason", "still used")
     say("queue", "list")
     say("queue", "purge", "--status", "rejected")
 
@@ -173,7 +181,6 @@ def tell_of_holding(desk: Desk, say: Callable[..., Any]) -> None:
     assert status["repositories"][0]["batches"]
     assert status["repositories"][0]["local_edits"]
     say("batch", "list")
-    say("batch", "show", held["number"])
     say("batch", "retry", held["number"])
     desk("sync")
     say("batch", "abandon", held["number"], "--reason", "no longer wanted")
@@ -205,6 +212,41 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     say("model", "blame", "clip", "old")
     say("config", "check")
     say("config", "show")
+
+
+@pytest.fixture(scope="module")
+def said_of_publishing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Batch 1 becomes a pull request beside a person's; batch 2 waits for its place."""
+    folder = tmp_path_factory.mktemp("publishing")
+    with ForgeStandIn(folder) as forge, closing(RequestedReference(folder, forge, requests="limit = 1")) as reference:
+        forge.commit("mine", {"clip.json": {"alpha": {"version": "9"}}})
+        forge.open_by_person("mine", "My alpha")
+        desk = Desk(reference.clone, folder)
+        reference.update("alpha", {"version": "2", "nsfw": False})
+        reference.application.queue.seal_open_batch(lambda _: "image")
+        reference.create("gamma", {"version": "1"})
+        words = (("sync", "--dry-run"), ("sync",), ("status",), ("batch", "list"), ("batch", "show", "1"))
+        return {command_of(*each): desk(*each, "--json").done.json for each in words}
+
+
+PUBLISHING = ("sync --dry-run", "sync", "status", "batch list", "batch show")
+
+
+@pytest.mark.parametrize("command", PUBLISHING)
+def test_a_document_of_what_is_published_has_the_shape_of_the_readme(
+    command: str, said_of_publishing: dict[str, Any]
+) -> None:
+    assert differences(said_of_publishing[command], shapes_in_the_readme()[command]) == []
+
+
+def test_what_is_said_of_publishing_is_filled(said_of_publishing: dict[str, Any]) -> None:
+    first, second = said_of_publishing["sync --dry-run"]
+    assert (bool(first["pull_request"]), bool(second["queued"])) == (True, True)
+    [report] = said_of_publishing["sync"]["repositories"]
+    assert (len(report["proposed"]), len(report["queued"])) == (1, 1)
+    [repository] = said_of_publishing["status"]["repositories"]
+    assert repository["remote"] == {"name": "origin", "behind": 0, "ahead": 0}
+    assert repository["batches"][0]["proposal"]["overlaps"]
 
 
 @pytest.mark.parametrize("command", sorted(shapes_in_the_readme()))

@@ -132,7 +132,7 @@ def test_a_model_name_that_cannot_be(desk: Desk, name: str, reason: str) -> None
         ("queue withdraw 4", "change 4 is pending, not approved"),
         ("queue withdraw 1", "change 1 is applied, not approved"),
         ("batch retry 1", "batch 1 is landed; only a batch that is held"),
-        ("batch abandon 2 --reason R", "batch 2 is open; only a batch that is held"),
+        ("batch abandon 2 --reason R", "batch 2 is open; only a batch that is proposed or held"),
         # something is missing, or too much
         ("queue add create clip x", "create needs the full record: --payload FILE"),
         ("queue add update clip old", "update needs the full record: --payload FILE"),

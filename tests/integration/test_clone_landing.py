@@ -12,6 +12,7 @@ import pytest
 
 from refsync.clone import worktree
 from refsync.clone.commits import build_commit
+from refsync.clone.placing import replace_file
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import JOURNAL, finish_interrupted_landing, index_locked, land, local_edits
 from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
@@ -216,14 +217,13 @@ def test_a_person_is_locked_out_while_a_commit_lands(
     clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused: list[str] = []
-    replace = worktree._replace_file
 
     def commit_in_between(*arguments: object) -> None:
         git(clone.path, "commit", "-q", "-a", "--allow-empty", "-m", "mine", check=False)
         refused.append(git(clone.path, "log", "-1", "--format=%s"))
-        replace(*arguments)  # type: ignore[arg-type]
+        replace_file(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worktree, "_replace_file", commit_in_between)
+    monkeypatch.setattr(worktree, "replace_file", commit_in_between)
     land_it(opened, built(opened))
     assert refused == ["batch"] * 3
     assert clone.status == ""

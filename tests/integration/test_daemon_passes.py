@@ -45,6 +45,7 @@ def test_after_a_landing_the_daemon_goes_back_to_sleep(site: Site) -> None:
 
 def test_an_idle_daemon_wakes_for_nothing(site: Site) -> None:
     with site.daemon() as daemon:
+        daemon.wait_until_logged("recorded 2 operations")  # the first pass takes its time on a busy machine
         daemon.wait_until_idle()
         process = psutil.Process(daemon.pid)
         before, passes = process.num_ctx_switches().voluntary, daemon.passes

@@ -68,7 +68,7 @@ def test_the_real_image_clone_gets_every_category_file_and_a_reason_for_the_rest
         "image_generation": "stable_diffusion.json",
         "miscellaneous": "miscellaneous.json",
     }
-    assert "not an object" in report["left_out"]["lora.json"]
+    assert report["left_out"]["lora.json"] == "its category has no file in layout 'upstream'"
     assert report["left_out"]["db.json"] == "belongs to no category"
     assert report["next"][0] == "refsync run"
     config = load_config(work / "refsync.toml", {})

@@ -192,6 +192,7 @@ def test_what_is_red_already_is_logged_once_for_a_parent(checked: Checked) -> No
 def test_sync_tells_what_is_red_already_and_succeeds(tmp_path: Path) -> None:
     desk = Desk.at(tmp_path, '[repository.check]\ncommands = ["false"]\n')
     assert desk("queue", "approve", desk.add("delete", "old"), "--title", "Tidy").done
+    assert "  not checked yet: `false` will run on it" in desk("sync", "--dry-run").done.out
     done = desk("sync").done
     assert "image: check `false` failed with exit code 1 (already at " in done.err
 
@@ -386,6 +387,16 @@ def test_a_command_that_hangs_is_killed_with_its_grandchildren(checked: Checked)
     assert checked.held().reason == (
         f"{checked.name} did not end within 2 seconds: waiting; change {change} (create clip 'slow') breaks it"
     )
+    assert processes(pids)
+    wait_for("the grandchildren's end", lambda: all_ended(pids))
+
+
+def test_a_process_that_leaves_the_group_of_its_command_is_ended_too(checked: Checked) -> None:
+    pids = checked.folder / "pids"
+    leaving = HANGING.replace("subprocess.Popen(", "subprocess.Popen(start_new_session=True, args=")
+    checked.use_python(leaving.format(pids=str(pids), then=""), seconds=1000)
+    checked.create("slow", {"version": "1"})
+    assert checked.sync().clean
     assert processes(pids)
     wait_for("the grandchildren's end", lambda: all_ended(pids))
 

@@ -75,6 +75,15 @@ def test_a_preview_changes_nothing(reference: Reference, situation: str) -> None
     assert fingerprint(reference.folder) == before
 
 
+def test_checks_that_have_not_run_are_named(reference: Reference) -> None:
+    reference.config_file.write_text(reference.config_file.read_text() + "[repository.check]\ncommands = ['exit 1']\n")
+    reference.reopen()
+    assert previewed(reference) == []
+    reference.update("beta", {"version": "2"})
+    [planned] = previewed(reference)
+    assert planned.unchecked == ["exit 1"]
+
+
 def test_what_would_be_rejected_or_wait_is_told(reference: Reference) -> None:
     bad = reference.submit("beta", {"version": "other"}, CREATE)
     waits = reference.submit("base", {"version": "2"}, category=BLIP)

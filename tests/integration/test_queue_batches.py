@@ -155,7 +155,9 @@ def test_retry_and_abandon_are_for_held_batches(service: PendingQueueService) ->
     sealed(service, 1)
     with pytest.raises(BatchStateError, match="batch 1 is sealed; only a batch that is held can be tried again"):
         service.retry_batch(1, actor=BOB)
-    with pytest.raises(BatchStateError, match="batch 1 is sealed; only a batch that is held can be abandoned"):
+    with pytest.raises(
+        BatchStateError, match="batch 1 is sealed; only a batch that is proposed or held can be abandoned"
+    ):
         service.abandon_batch(1, reason="why", actor=BOB)
     service.hold_batch(1, "waits")
     with pytest.raises(RequestError, match="reason is empty"):

@@ -10,7 +10,7 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "refsync.service"
-DROP_IN = SYSTEMD / "refsync.service.d" / "clone.conf"
+DROP_INS = sorted(SYSTEMD.glob("refsync.service.d/*.conf"))
 
 
 def options(file: Path) -> list[tuple[str, str]]:
@@ -27,8 +27,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     program.chmod(0o755)
     unit = tmp_path / "refsync.service"  # with a program that exists, which it looks for
     unit.write_text(UNIT.read_text().replace("/opt/refsync/bin/refsync", str(program)))
-    (tmp_path / "refsync.service.d").mkdir()
-    shutil.copy(DROP_IN, tmp_path / "refsync.service.d")
+    shutil.copytree(SYSTEMD / "refsync.service.d", tmp_path / "refsync.service.d")
     done = subprocess.run(
         [tool, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -36,7 +35,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     assert (done.returncode, complaints) == (0, []), done.stderr
 
 
-@pytest.mark.parametrize("file", [UNIT, DROP_IN], ids=["unit", "drop-in"])
+@pytest.mark.parametrize("file", [UNIT, *DROP_INS], ids=lambda file: file.name)
 def test_a_reason_stands_above_the_options(file: Path) -> None:
     reasoned = False
     for line in file.read_text().splitlines():

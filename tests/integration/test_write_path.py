@@ -23,6 +23,7 @@ from refsync.sync import health
 from refsync.sync.reference import PassReport
 from refsync.sync.writing import OneChangeBatches
 from tests.support.daemon import CLIP_FILE, Site, image_clone, record, wait_for
+from tests.support.published import PublishedReference
 from tests.support.reference import CLIP, ESRGAN, FILES, Reference
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, ROWS, TABLE, TEXT, document, text_reference
@@ -358,6 +359,65 @@ def test_the_other_formats_methods_are_refused_and_write_nothing(written: Writte
             call()
     assert written.clone.tip == tip
     assert written.reference.application.queue.list_changes().total == 0
+
+
+def test_a_write_by_push_has_reached_the_remote_when_it_returns(tmp_path: Path, bare_git: None) -> None:
+    with closing(PublishedReference(tmp_path, "push")) as published:
+        published.person.push({"clip.json": {**FILES["clip.json"], "theirs": {"version": "1"}}}, "a moment ago")
+        backend = published.application.backends["image"]
+        assert backend.supports_legacy_writes()
+        backend.update_model_legacy(CLIP, "beta", {"version": "2"})
+        backend.delete_model_legacy(CLIP, "alpha")
+        assert published.in_step()
+        assert published.remote.subjects() == ["first", "a moment ago", "update beta", "delete alpha"]
+        assert set(backend.get_legacy_json(CLIP) or {}) == {"beta", "theirs"}
+
+
+def test_a_write_by_push_that_nobody_can_tell_of_stays_in_the_queue(tmp_path: Path, bare_git: None) -> None:
+    with closing(PublishedReference(tmp_path, "push")) as published:
+        backend = published.application.backends["image"]
+        hook = published.remote.path / "hooks" / "post-receive"
+        away = published.remote.path.with_suffix(".away")
+        hook.write_text(f"#!/bin/sh\nmv {published.remote.path} {away}\n")
+        hook.chmod(0o755)
+        with pytest.raises(PermanentError, match="nobody can tell whether it reached the remote"):
+            backend.update_model_legacy(CLIP, "beta", {"version": "2"})
+        (away / "hooks" / "post-receive").unlink()
+        away.rename(published.remote.path)
+        published.sync()
+        assert published.statuses([1]) == [PendingChangeStatus.APPLIED]
+        assert published.in_step()
+
+
+def test_a_write_by_push_to_a_remote_that_is_away_lands_never(tmp_path: Path, bare_git: None) -> None:
+    with closing(PublishedReference(tmp_path, "push")) as published:
+        tip, remote = published.remote.tip, published.remote.path
+        remote.rename(tmp_path / "away.git")
+        with pytest.raises(PermanentError, match=r"was not written: .*no git repository"):
+            published.application.backends["image"].update_model_legacy(CLIP, "beta", {"version": "2"})
+        (tmp_path / "away.git").rename(remote)
+        published.sync()
+        assert published.remote.tip == tip
+        assert published.statuses([1]) == [S.REJECTED]
+
+
+@pytest.mark.parametrize("mode", ["branch", "pull_request"])
+def test_where_people_review_in_git_nothing_is_written_at_once(tmp_path: Path, bare_git: None, mode: str) -> None:
+    requests = '[repository.pull_request]\nrepository = "owner/reference"' if mode == "pull_request" else ""
+    with closing(PublishedReference(tmp_path, mode, repository=requests)) as published:
+        application = published.application
+        assert not application.backends["image"].support_any_writes()
+        path = OneChangeBatches(
+            application.queue,
+            published.image,
+            run_pass=application.run_pass,
+            between_passes=application.state.pass_lock,
+        )
+        how = {"branch": "proposal branch", "pull_request": "pull request"}[mode]
+        refusal = f"^repository image publishes by {how}; submit a change to the queue instead$"
+        with pytest.raises(RequestError, match=refusal):
+            update_by(path, "beta", {"version": "2"})
+        assert application.queue.list_changes().total == 0
 
 
 def test_a_replica_never_writes_though_it_has_the_way(written: Written) -> None:

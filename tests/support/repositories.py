@@ -44,6 +44,20 @@ def dump(records: Mapping[str, Any]) -> bytes:
     return (json.dumps(records, indent=4) + "\n").encode()
 
 
+def bare_remote(source: Path, path: Path) -> Path:
+    """A bare repository with the branches of another one (or a bundle), that serves partial clones as GitHub does."""
+    git(source.parent, "clone", "-q", "--bare", str(source), str(path))
+    for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+        git(path, "config", key, "true")
+    return path
+
+
+def missing_blobs(clone: Path, *revisions: str) -> set[str]:
+    """The blobs of a partial clone that it never fetched, of the whole history unless told."""
+    listed = git(clone, "rev-list", "--objects", "--missing=print", *(revisions or ("--all",)))
+    return {line[1:] for line in listed.splitlines() if line.startswith("?")}
+
+
 class Clone:
     """A work tree with a ``main`` branch."""
 

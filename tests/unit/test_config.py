@@ -87,8 +87,10 @@ def known_keys() -> set[str]:
 
 
 def test_every_key_outside_repositories_stands_uncommented_in_the_shipped_file() -> None:
+    commented = re.findall(r"^# (token\w+|app\w+|ssh\w+) = ", COMPLETE.read_text(), re.MULTILINE)
     assert {key for key, (_, source) in sources(COMPLETE, {}).items() if source == "default"} == {
         "repository.image.stamp_records",
+        *(f"repository.image.credentials.{key}" for key in commented),
         *(
             f"repository.image.categories.{name}"
             for name in parse(IMAGE).repositories[0].files
@@ -176,6 +178,70 @@ def test_relative_paths_start_at_the_folder_of_the_config_file(tmp_path: Path) -
     config = load_config(path, {})
     assert config.state_directory == tmp_path / "state"
     assert config.repositories[0].path == tmp_path.parent / "clones" / "image"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        'token_file = "KEY"',
+        'ssh_key_file = "KEY"',
+        'ssh_known_hosts_file = "KEY"',
+        'app_id = 1\napp_installation_id = 2\napp_key_file = "KEY"',
+    ],
+)
+def test_files_of_credentials_start_at_the_folder_of_the_config_file(given: str) -> None:
+    name = given.split()[-3]
+    (repository,) = parse(f"{IMAGE}[repository.credentials]\n{given.replace('KEY', '../keys/./a')}").repositories
+    assert getattr(repository.credentials, name) == Path("/etc/keys/a")
+    assert f"{PLACE}: repository.image.credentials.{name}: must be written out in full: ~" in problem(
+        f"{IMAGE}[repository.credentials]\n{given.replace('KEY', '~/a')}"
+    )
+    assert problem(f"{IMAGE}[repository.credentials]\n{given.replace('KEY', '')}").endswith(
+        "must be the path of a file"
+    )
+
+
+TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f'token_file = "{TOKEN}"', ".token_file: looks like a token itself; put that into a file"),
+        (f'token_variable = "{TOKEN}"', ".token_variable: looks like a token itself; put that into a file"),
+        (f'token_credential = "{TOKEN}"', ".token_credential: looks like a token itself; put that into a file"),
+        (f'username = "{TOKEN}"', ".username: looks like a token itself; put that into a file"),
+        ('username = "bob:s3cret"', ".username: must be a user name"),
+        ('username = "bob\\ns3cret"', ".username: must be a user name"),
+        ('token_variable = "s3cret-s3cret"', ".token_variable: must be the name of an environment variable, not its"),
+        ('token_variable = ["s3cret"]', ".token_variable: must be a string"),
+        ('token_credential = "a/s3cret"', ".token_credential: must be the name that LoadCredential= gives it"),
+        ('token_file = ["s3cret"]', ".token_file: must be a string"),
+        ('token = "s3cret"', ".token: is no known key; the nearest is token_file"),
+        ('app_key_file = "a"', ".app_id: is needed too: a GitHub App has an id, an installation and a key"),
+        ('token_variable = "A"\ntoken_file = "a"', ".token_variable: token_file is given too; name one place"),
+    ],
+)
+def test_a_mistake_in_the_credentials_is_told_without_what_is_given(line: str, reason: str) -> None:
+    told = problems(f"{IMAGE}[repository.credentials]\n{line}")
+    assert f"{PLACE}: repository.image.credentials{reason}" in " ".join(told)
+    assert TOKEN not in " ".join(told)
+    assert "s3cret" not in " ".join(told)
+
+
+def test_a_secret_in_place_of_the_credentials_table_is_not_shown() -> None:
+    assert problem(f'{IMAGE}credentials = "s3cret"') == f"{PLACE}: repository.image.credentials: must be a table"
+
+
+def test_sources_tell_where_secrets_are_but_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    path = tmp_path / "refsync.toml"
+    path.write_text(f'{IMAGE}[repository.credentials]\ntoken_file = "token"\n')
+    told = sources(path, {"TOKEN": "s3cret"})
+    assert told["repository.image.credentials.token_file"] == (f"{tmp_path}/token", "file")
+    assert told["repository.image.credentials.username"] == ("x-access-token", "default")
+    assert told["repository.image.push.attempts"] == (5, "default")
+    assert "s3cret" not in json.dumps(told)
 
 
 def test_settings_are_frozen_and_equal_when_they_say_the_same() -> None:
@@ -278,7 +344,10 @@ def test_a_wrong_value_is_told_with_file_key_and_reason(key: str, value: str, re
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('publish = "push"', "repository.image.publish: must be 'local', not 'push'"),
+        (
+            'publish = "mail"',
+            "repository.image.publish: must be 'local', 'push', 'branch' or 'pull_request', not 'mail'",
+        ),
         ('layout = "flat"', "repository.image.layout: must be 'upstream' or 'primary', not 'flat'"),
         ('lay_out = "primary"', "repository.image.lay_out: is no known key; the nearest is layout"),
         ('branch = "-d"', "repository.image.branch: must be a branch name as `git branch` shows it, not '-d'"),
@@ -303,13 +372,13 @@ def test_a_wrong_value_is_told_with_file_key_and_reason(key: str, value: str, re
         ('categories.blip = "a/"', "repository.image.categories.blip: 'a/' is no file name"),
         (
             'categories.blip = "blip.CSV"',
-            "repository.image.categories.blip: 'blip.CSV' is a CSV table, which only text_generation of layout "
-            "'upstream' has; name a JSON file",
+            "repository.image.categories.blip: 'blip.CSV' is a CSV table, which is written only for "
+            "text_generation of layout 'upstream'; name a JSON file",
         ),
         (
             'layout = "primary"\ncategories.text_generation = "models.csv"',
-            "repository.image.categories.text_generation: 'models.csv' is a CSV table, which only text_generation of "
-            "layout 'upstream' has; name a JSON file",
+            "repository.image.categories.text_generation: 'models.csv' is a CSV table, which is written only "
+            "for text_generation of layout 'upstream'; name a JSON file",
         ),
         (
             'stamp_records = true\ncategories.text_generation = "models.csv"',
@@ -437,12 +506,14 @@ def test_an_upstream_clone_holds_the_nine_legacy_json_files() -> None:
     assert (repository.format, repository.stamps) == (CanonicalFormat.legacy, False)
 
 
-def test_a_primary_clone_holds_both_formats_but_no_csv() -> None:
+def test_a_primary_clone_holds_both_formats() -> None:
     (repository,) = parse(f'{IMAGE}layout = "primary"').repositories
     assert repository.layout is Layout.primary
     assert [*repository.files] == [*C]
     assert repository.files[C.blip] == {CanonicalFormat.v2: "blip.json", CanonicalFormat.legacy: "legacy/blip.json"}
-    assert repository.files[C.text_generation] == {CanonicalFormat.v2: "text_generation.json"}
+    text = {CanonicalFormat.v2: "text_generation.json", CanonicalFormat.legacy: "legacy/models.csv"}
+    assert repository.files[C.text_generation] == text
+    assert repository.tables == {}
     assert (repository.format, repository.stamps) == (CanonicalFormat.v2, True)
 
 

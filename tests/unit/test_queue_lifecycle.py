@@ -75,7 +75,7 @@ BATCH_WAYS = {
     B.open: ENDS | {B.sealed},
     B.sealed: ENDS | {B.proposed},
     B.proposed: ENDS | {B.sealed},
-    B.held: ENDS | {B.sealed},
+    B.held: ENDS | {B.sealed, B.proposed},
 }
 
 

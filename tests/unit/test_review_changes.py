@@ -62,6 +62,8 @@ def test_the_records_of_a_text_model_are_one_if_the_same_happened_to_them() -> N
         (["models.csv", "db.json"], ["db.json"]),
         (["db.json"], []),
         (["models.csv"], []),
+        (["legacy/models.csv"], ["legacy/models.csv"]),
+        (["legacy/clip.json", "legacy/text_generation.json"], ["legacy/clip.json", "legacy/text_generation.json"]),
         (["text_generation.json", "legacy/models.csv", "legacy/db.json"], ["text_generation.json", "legacy/db.json"]),
     ],
 )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
 from refsync.clone.revisions import OtherFile, Snapshot
 from refsync.review.changes import Comparison, FileChanges, model_changes
-from refsync.review.markdown import MAX_LENGTH, code, render_comparison
+from refsync.review.markdown import MAX_LENGTH, render_comparison
+from refsync.review.markdown_text import code
 from refsync.review.rewriting import rewritings_between
 
 BASE, HEAD = (Snapshot(Path(), name, "0" * 40) for name in ("base", "head"))

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from refsync.backends.file_state import FileState
-from refsync.documents.json_document import read_records
+from refsync.categories import is_table
+from refsync.documents.csv_document import read_rows
+from refsync.documents.json_document import new_document, read_json, read_records
+from refsync.documents.text_derivation import derive_document
 from refsync.errors import CloneError, DocumentError
 
 # A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
 _BROKEN_GRACE_SECONDS = 0.05
 _MISSING_GRACE_SECONDS = 0.25
 _RETRY_SECONDS = 0.005
+
+DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
+"""What the records of a table are made with, where they stand beside it."""
 
 Records = dict[str, dict[str, Any]]
 
@@ -30,7 +36,10 @@ class BrokenFileError(DocumentError):
 
 @dataclass(frozen=True, slots=True)
 class CategoryFile:
-    """A file's records, the text they stand in, and the file's state from before it was read."""
+    """A file's records, the text they stand in, and the file's state from before it was read.
+
+    Of a table they are those that its rows make, and the text is that of the document made from it.
+    """
 
     records: Records
     text: str
@@ -87,6 +96,28 @@ def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> Categor
     try:
         if not whole:
             raise DocumentError("it was written while it was read")
+        if is_table(path.name):
+            return _derived(path, data, state)
         return CategoryFile(read_records(data), data.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None
+
+
+def _derived(table: Path, data: bytes, state: FileState) -> CategoryFile:
+    defaults, parameters = (_object_beside(table, name) for name in (DEFAULTS, PARAMETERS))
+    records = derive_document(read_rows(data), defaults or {}, parameters)
+    return CategoryFile(records, new_document(records).decode(), state)
+
+
+def _object_beside(table: Path, name: str) -> dict[str, Any] | None:
+    try:
+        found = read_json(table.with_name(name).read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CloneError(f"cannot read {table.with_name(name)}: {error.strerror}; check its permissions") from None
+    except DocumentError as error:
+        raise DocumentError(f"{name}: {error}") from None
+    if not isinstance(found, dict):
+        raise DocumentError(f"{name}: not an object")
+    return found

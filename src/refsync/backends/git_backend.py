@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from loguru import logger
 
 from refsync.backends.base import Category, Data, ReplicateMode
-from refsync.backends.category_file import BrokenFileError, read_category_file
+from refsync.backends.category_file import DEFAULTS, PARAMETERS, BrokenFileError, read_category_file
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
-from refsync.categories import CanonicalFormat, parse_category
+from refsync.categories import CanonicalFormat, is_table, parse_category, stand_in_of
 from refsync.errors import (
     CloneError,
     ConfigError,
@@ -96,7 +96,8 @@ class GitBackend(ReplicaBackendBase):
     """Serves the category files of a clone, and goes on serving the last good data while one is broken.
 
     ``fetch_category`` gives the v2 file where the clone has one, else the legacy file; the legacy getters give the
-    legacy file.
+    legacy file. Of a table, ``models.csv``, they give the records that its rows make with the ``defaults.json`` beside
+    it; where there is no table, the legacy getters give the ``text_generation.json`` in its place.
 
     Args:
         path: the clone's work tree.
@@ -143,9 +144,10 @@ class GitBackend(ReplicaBackendBase):
         self._legacy_paths = _paths(path, files, CanonicalFormat.legacy)
         self._v2_paths = _paths(path, files, CanonicalFormat.v2)
         self._served_paths = self._legacy_paths | self._v2_paths
-        self._all_paths = sorted({*self._legacy_paths.values(), *self._v2_paths.values()})
+        self._instead = _instead_of_tables(self._legacy_paths, {*self._v2_paths.values()})
+        self._held = self._categories_by_path()
+        self._all_paths = sorted(self._held)
         self._broken: dict[Path, BrokenFileError] = {}
-        self._refused_tables: set[Path] = set()
         self._seen: dict[Path, Observed] = {file: observe(file) for file in self._all_paths}
         self._missing = {file for file, state in self._seen.items() if state is None}
 
@@ -199,12 +201,14 @@ class GitBackend(ReplicaBackendBase):
         return self._served_paths.get(category)
 
     def _get_legacy_file_path_for_validation(self, category: Category) -> Path | None:
-        return self._legacy_paths.get(category)
+        path = self._legacy_paths.get(category)
+        instead = None if path is None or path.exists() else self._instead.get(path)
+        return instead if instead is not None and instead.exists() else path
 
     def _read(self, cache: FormatCache, category: Category, *, force: bool) -> Row:
         """From the cache or the file; a failure is shown to those who force only, and logged otherwise."""
-        path = self._validation_path(cache, category)
-        if path is None or self._is_table(path):
+        path = (self._served_paths if cache is self._v2 else self._legacy_paths).get(category)
+        if path is None:
             return cache.nothing
         try:
             return self._fetch_through(cache, category, lambda: self._load(cache, path), force=force)
@@ -219,7 +223,8 @@ class GitBackend(ReplicaBackendBase):
             read = read_category_file(path, known_broken=self._broken.get(path), known_missing=path in self._missing)
         except FileNotFoundError:
             self._missing.add(path)
-            return Loaded(cache.nothing, gone=True)
+            instead = self._instead.get(path) if cache is self._legacy else None
+            return Loaded(cache.nothing, gone=True) if instead is None else self._load(cache, instead)
         except BrokenFileError as error:
             self._broken[path] = error
             raise
@@ -227,21 +232,20 @@ class GitBackend(ReplicaBackendBase):
         self._missing.discard(path)
         return Loaded((read.records,) if cache is self._v2 else (read.records, read.text), read.state)
 
-    def _is_table(self, path: Path) -> bool:
-        """Whether the file is a CSV one, which is not read."""
-        if path.suffix.lower() != ".csv":
-            return False
-        if path not in self._refused_tables and path.exists():
-            self._refused_tables.add(path)
-            logger.warning("{} is not read: CSV category files are not supported", path)
-        return True
-
     # Noticing changes.
 
     def categories_of_path(self, path: Path) -> frozenset[Category]:
-        """The categories that this file holds; none for any other file."""
-        held = (*self._legacy_paths.items(), *self._v2_paths.items())
-        return frozenset(category for category, file in held if file == path)
+        """The categories that are read from this file; none for any other file."""
+        return frozenset(self._held.get(path, ()))
+
+    def _categories_by_path(self) -> dict[Path, set[Category]]:
+        """Each file that some category is read from, with those categories."""
+        held: dict[Path, set[Category]] = {}
+        for category, path in (*self._legacy_paths.items(), *self._v2_paths.items()):
+            beside = (path.with_name(DEFAULTS), path.with_name(PARAMETERS)) if _is_table(path) else ()
+            for file in (path, *beside, self._instead.get(path, path)):
+                held.setdefault(file, set()).add(category)
+        return held
 
     def mark_touched(self, paths: Iterable[Path]) -> list[Category]:
         """Mark the categories of these files stale, in both formats; those that were touched, in their order."""
@@ -251,6 +255,8 @@ class GitBackend(ReplicaBackendBase):
             self._broken.pop(file, None)
             self._missing.discard(file)
         touched = frozenset[Category]().union(*map(self.categories_of_path, files))
+        for category in touched.intersection(self._legacy_paths):
+            self._broken.pop(self._legacy_paths[category], None)  # what is beside a table may have been the fault
         changed = [category for category in Category if category in touched]
         for category in changed:
             self._mark_both_stale(category)
@@ -549,6 +555,16 @@ def _paths(
 ) -> dict[Category, Path]:
     held = ((category, files.get(category, {}).get(format)) for category in Category)
     return {category: _inside(clone, file) for category, file in held if file is not None}
+
+
+def _instead_of_tables(legacy_paths: Mapping[Category, Path], others: set[Path]) -> dict[Path, Path]:
+    """For each table the JSON file that is read where there is no table."""
+    tables = {path: path.with_name(stand_in_of(path.name)) for path in legacy_paths.values() if _is_table(path)}
+    return {table: instead for table, instead in tables.items() if instead not in others}
+
+
+def _is_table(path: Path) -> bool:
+    return is_table(path.name)
 
 
 def _own_copy(record: dict[str, Any]) -> dict[str, Any]:

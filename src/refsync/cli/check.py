@@ -24,7 +24,8 @@ def check(
     head: Head = None,
     directory: Directory = Path(),
     fix: Annotated[
-        bool, typer.Option("--fix", help="Make db.json of the work tree anew from models.csv, for you to commit.")
+        bool,
+        typer.Option("--fix", help="Make db.json of the work tree anew from models.csv, and say how to commit it."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -48,20 +49,22 @@ def check(
 
 
 def _mend(work_tree: Snapshot) -> None:
-    """Write what the table makes, by one rename; the person looks at it and commits."""
-    from refsync.review.category_files import DERIVED
-    from refsync.review.text_findings import document_made_anew
+    """Write what each table makes, by one rename; the person looks at it and commits."""
+    from refsync.review.category_files import DERIVED, ROWS
+    from refsync.review.text_findings import documents_made_anew
 
-    made = document_made_anew(work_tree)
-    if made is None:
-        return
-    target = work_tree.clone / DERIVED
-    staged = target.with_name(f".{DERIVED}.refsync")
-    staged.write_bytes(made)
-    if target.exists():
-        staged.chmod(target.stat().st_mode)
-    staged.replace(target)
-    note(f"{DERIVED} is made anew; look at it (refsync diff HEAD), then: git commit -m 'Make db.json anew' {DERIVED}")
+    for path, made in documents_made_anew(work_tree).items():
+        target = work_tree.clone / path
+        staged = target.with_name(f".{DERIVED}.refsync")
+        staged.write_bytes(made)
+        if target.exists():
+            staged.chmod(target.stat().st_mode)
+        staged.replace(target)
+        table = path.removesuffix(DERIVED) + ROWS
+        note(
+            f"{path} is made anew from {table}; look at it (refsync diff HEAD), then, at the root of the clone: "
+            f"git add {table} {path} && git commit -m 'Make {DERIVED} anew' {table} {path}"
+        )
 
 
 def _committed(work_tree: Snapshot) -> Snapshot | None:

@@ -23,7 +23,8 @@ Progress = Callable[[int, int | None], None]
 def print_json(document: BaseModel | Any) -> None:
     """Print one JSON document on stdout: a model of the specification, or plain data."""
     plain = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
-    typer.echo("\n".join(map(_escaped, json.dumps(plain, indent=2, ensure_ascii=_needs_ascii()).split("\n"))))
+    text = json.dumps(plain, indent=2, ensure_ascii=_needs_ascii(), default=_plain)
+    typer.echo("\n".join(map(_escaped, text.split("\n"))))
 
 
 def print_json_line(document: Any) -> None:
@@ -59,6 +60,17 @@ def shown_time(seconds: float | None) -> str:
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
+def shown_age(seconds: float | None) -> str:
+    """How long ago a Unix time is, ``never`` for none."""
+    if seconds is None:
+        return "never"
+    age = max(0, int(time.time() - seconds))
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if age >= size:
+            return f"{counted(age // size, unit)} ago"
+    return f"{counted(age, 'second')} ago"
+
+
 def counted(number: int, what: str) -> str:
     """How many there are, as people say it."""
     return f"{number} {what}{'' if number == 1 else 's'}"
@@ -80,6 +92,11 @@ def progress_bar(what: str, *, shown: bool) -> Iterator[Progress | None]:
 
 def _needs_ascii() -> bool:
     return "utf" not in (sys.stdout.encoding or "").lower()
+
+
+def _plain(document: BaseModel) -> Any:
+    """A model of the specification inside plain data."""
+    return document.model_dump(mode="json")
 
 
 def _escaped(text: str) -> str:

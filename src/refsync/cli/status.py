@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,25 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import counted, print_json, shown_text, shown_time
+from refsync.cli.output import counted, print_json, shown_age, shown_text, shown_time
+from refsync.cli.proposals import proposal_lines
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.pending_queue.models import Batch
+    from refsync.clone.repository import Repository
+    from refsync.pending_queue.models import Batch, Proposal
     from refsync.sync.reference import ReferenceRepository
+
+
+_MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
 
 
 @dataclass
 class BatchStatus:
-    """A batch that has not landed; ``command`` is what clears it, ``None`` where nothing is asked of anyone."""
+    """A batch that has not landed; ``command`` is what clears it, ``None`` where no command does.
+
+    ``reason`` is what it waits for, ``proposal`` its pull request or branch, once it was proposed.
+    """
 
     number: int
     title: str
@@ -28,6 +35,16 @@ class BatchStatus:
     changes: int
     reason: str | None
     command: str | None
+    proposal: Proposal | None
+
+
+@dataclass
+class RemoteStatus:
+    """The remote of a clone; how many commits the clone lacks of what was fetched last, and has beyond it."""
+
+    name: str
+    behind: int | None = None
+    ahead: int | None = None
 
 
 @dataclass
@@ -37,6 +54,8 @@ class RepositoryStatus:
     name: str
     path: str
     branch: str
+    publish: str = "local"
+    remote: RemoteStatus | None = None
     tip: str | None = None
     problem: str | None = None
     local_edits: list[str] = field(default_factory=list)
@@ -84,16 +103,18 @@ def _look(application: Application) -> StatusDocument:
             status.value: queue.list_changes(queue_filter=PendingQueueFilter(statuses={status}), limit=0).total
             for status in PendingChangeStatus
         },
-        open_batch=_batch(application, openly[0]) if openly else None,
+        open_batch=_batch(application, openly[0], None) if openly else None,
         repositories=[_repository(application, each, unlanded) for each in application.repositories],
     )
 
 
 def _repository(application: Application, reference: ReferenceRepository, batches: list[Batch]) -> RepositoryStatus:
     found = RepositoryStatus(reference.name, str(reference.path), reference.branch)
+    if reference.publish:
+        found.publish, found.remote = reference.publish.mode, RemoteStatus(reference.publish.remote.name)
     _look_at_clone(reference, found)
     found.batches = [
-        _batch(application, batch)
+        _batch(application, batch, reference)
         for batch in batches
         if batch.repository == reference.name or (batch.repository is None and batch.state == "held")
     ]
@@ -105,8 +126,10 @@ def _repository(application: Application, reference: ReferenceRepository, batche
 
 
 def _look_at_clone(reference: ReferenceRepository, found: RepositoryStatus) -> None:
+    from refsync.categories import is_table
     from refsync.clone.repository import Repository
     from refsync.clone.worktree import local_edits
+    from refsync.documents.category_document import read_category
     from refsync.documents.json_document import check_editable
     from refsync.errors import DocumentError, RefsyncError
     from refsync.sync.apply import content_at
@@ -116,27 +139,50 @@ def _look_at_clone(reference: ReferenceRepository, found: RepositoryStatus) -> N
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             found.tip = clone.tip()
+            if found.remote:
+                _compare_with_remote(clone, reference, found.tip, found.remote)
             clone.preflight()
             found.local_edits = local_edits(clone, sorted(documents | {*reference.tables.values()}))
             for path in paths:
                 try:
                     if content := content_at(clone, found.tip, path):
-                        check_editable(content)
+                        read_category(path, content) if is_table(path) else check_editable(content)
                 except DocumentError as problem:
                     found.unreadable_files[path] = str(problem)
     except RefsyncError as problem:
         found.problem = str(problem)
 
 
-def _batch(application: Application, batch: Batch) -> BatchStatus:
+def _compare_with_remote(clone: Repository, reference: ReferenceRepository, tip: str, remote: RemoteStatus) -> None:
+    """With what git remembers of it: the remote itself is not asked."""
+    from refsync.sync.upstream import tracking_ref
+
+    assert reference.publish is not None
+    if there := clone.commit_of(tracking_ref(reference.publish, reference.branch)):
+        counts = clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split()
+        remote.ahead, remote.behind = map(int, counts)
+
+
+def _batch(application: Application, batch: Batch, reference: ReferenceRepository | None) -> BatchStatus:
+    queued = _why_queued(application, batch, reference)
     return BatchStatus(
         number=batch.number,
         title=batch.title,
         state=batch.state.value,
         changes=len(application.queue.changes_of_batch(batch.number)),
-        reason=batch.reason,
-        command=_command(application, batch),
+        reason=batch.reason or queued,
+        command=None if queued else _command(application, batch),
+        proposal=batch.proposal,
     )
+
+
+def _why_queued(application: Application, batch: Batch, reference: ReferenceRepository | None) -> str | None:
+    """Why it waits for its place among the open pull requests, if it does."""
+    if reference is None or batch.state != "sealed":
+        return None
+    from refsync.sync.propose import why_not_proposed_yet
+
+    return why_not_proposed_yet(application.queue, reference, batch)
 
 
 def _command(application: Application, batch: Batch) -> str | None:
@@ -144,7 +190,7 @@ def _command(application: Application, batch: Batch) -> str | None:
         return f"refsync batch retry {batch.number}, or: refsync batch abandon {batch.number} --reason TEXT"
     if batch.state == "open" and application.config.apply.when != "approval":
         return "refsync batch seal"
-    return None if application.state.daemon() else "refsync sync"
+    return None if application.state.daemon() or batch.state == "proposed" else "refsync sync"
 
 
 def _show(document: StatusDocument) -> None:
@@ -171,6 +217,8 @@ def _daemon_line(document: StatusDocument) -> str:
 def _show_repository(repository: RepositoryStatus) -> None:
     tip = repository.tip[:12] if repository.tip else "no commit"
     typer.echo(f"\n{repository.name}  {repository.path}  {repository.branch} at {tip}")
+    if repository.remote:
+        typer.echo(f"  remote   {_remote_line(repository.publish, repository.remote)}")
     if repository.problem:
         typer.echo(f"  held     {shown_text(repository.problem)}")
     for path in repository.local_edits:
@@ -182,25 +230,32 @@ def _show_repository(repository: RepositoryStatus) -> None:
     landed = repository.last_landed_commit
     typer.echo(f"  landed   {f'{landed[:12]} at {shown_time(repository.last_landed_at)}' if landed else 'nothing yet'}")
     if repository.last_error and repository.last_error != repository.problem:
-        typer.echo(f"  error    {shown_text(repository.last_error)} ({_ago(repository.last_error_at)})")
-    typer.echo(f"  pass     {_ago(repository.last_pass_at)}")
+        typer.echo(f"  error    {shown_text(repository.last_error)} ({shown_age(repository.last_error_at)})")
+    typer.echo(f"  pass     {shown_age(repository.last_pass_at)}")
+
+
+def _remote_line(mode: str, remote: RemoteStatus) -> str:
+    return f"{remote.name}, {_MODES[mode]}; {_distance(remote)}"
+
+
+def _distance(remote: RemoteStatus) -> str:
+    if remote.behind is None:
+        return "not fetched yet"
+    if not remote.behind and not remote.ahead:
+        return "the clone is in step with what was fetched last"
+    lacks = f"is {counted(remote.behind, 'commit')} behind what was fetched last" if remote.behind else ""
+    has = f"has {counted(remote.ahead, 'commit')} that {remote.name} lacks" if remote.ahead else ""
+    return f"the clone {' and '.join(filter(None, (lacks, has)))}"
 
 
 def _show_batch(batch: BatchStatus, *, indent: str) -> None:
     typer.echo(
         f"{indent}batch {batch.number}  {batch.state}, {counted(batch.changes, 'change')}: {shown_text(batch.title)}"
     )
+    if batch.proposal:
+        for line in proposal_lines(batch.proposal, under_review=batch.state == "proposed"):
+            typer.echo(f"{indent}         {line}")
     if batch.reason:
         typer.echo(f"{indent}         {shown_text(batch.reason)}")
     if batch.command:
         typer.echo(f"{indent}         {batch.command}")
-
-
-def _ago(seconds: float | None) -> str:
-    if seconds is None:
-        return "never"
-    age = max(0, int(time.time() - seconds))
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if age >= size:
-            return f"{age // size} {unit}{'s' if age >= 2 * size else ''} ago"
-    return f"{age} second{'' if age == 1 else 's'} ago"

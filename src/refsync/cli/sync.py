@@ -14,8 +14,8 @@ from refsync.cli.output import counted, note, print_json, progress_bar, shown_te
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.sync.preview import PlannedCommit
-    from refsync.sync.reference import PassReport
+    from refsync.sync.preview import PlannedCommit, PullRequestText
+    from refsync.sync.reference import PassReport, RepositoryReport
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -59,30 +59,43 @@ def _say_if_not_our_turn(application: Application) -> None:
 
 
 def _tell(report: PassReport) -> None:
-    nothing = not report.unserved
     for unserved in report.unserved:
         note(f"refsync: batch {unserved.number} is held: {unserved.reason}")
-    for repository in report.repositories:
-        for landed in repository.landed:
-            what = f"commit {landed.commit[:12]}" if landed.commit else "nothing left to write"
-            typer.echo(
-                f"{repository.name}: batch {landed.number} landed: {counted(len(landed.change_ids), 'change')}, {what}"
-            )
-        for rejected in repository.rejected:
-            typer.echo(f"{repository.name}: change {rejected.change_id} rejected: {shown_text(rejected.reason)}")
-        if repository.recorded:
-            typer.echo(f"{repository.name}: {counted(repository.recorded, 'operation')} recorded")
-        for failure in repository.already_red:
-            note(f"refsync: {repository.name}: {failure}")
-        for held in repository.held:
-            note(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}")
-        if repository.problem:
-            note(f"refsync: {repository.name}: {repository.problem}")
-        nothing &= not (
-            repository.landed or repository.rejected or repository.recorded or repository.held or repository.problem
-        )
-    if nothing:
+    told = [_tell_repository(repository) for repository in report.repositories]
+    if not any(told) and not report.unserved:
         typer.echo(_idle(report))
+
+
+def _tell_repository(repository: RepositoryReport) -> bool:
+    """Say what was done and what was not; whether there was anything to say."""
+    _tell_progress(repository)
+    for failure in repository.already_red:
+        note(f"refsync: {repository.name}: {failure}")
+    for held in repository.held:
+        note(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}")
+    if repository.forge_problem:
+        note(f"refsync: {repository.name}: {repository.forge_problem}; everything else went on")
+    if repository.problem:
+        note(f"refsync: {repository.name}: {repository.problem}")
+    done = repository.landed or repository.rejected or repository.proposed or repository.recorded
+    waits = repository.queued or repository.held or repository.forge_problem or repository.problem
+    return bool(done or waits)
+
+
+def _tell_progress(repository: RepositoryReport) -> None:
+    name = repository.name
+    for landed in repository.landed:
+        what = f"commit {landed.commit[:12]}" if landed.commit else "nothing left to write"
+        typer.echo(f"{name}: batch {landed.number} landed: {counted(len(landed.change_ids), 'change')}, {what}")
+    for rejected in repository.rejected:
+        typer.echo(f"{name}: change {rejected.change_id} rejected: {shown_text(rejected.reason)}")
+    for proposed in repository.proposed:
+        where = shown_text(proposed.url or f"branch {proposed.branch}")
+        typer.echo(f"{name}: batch {proposed.number} proposed: {where}, commit {proposed.commit[:12]}")
+    for queued in repository.queued:
+        typer.echo(f"{name}: batch {queued.number} waits: {shown_text(queued.reason)}")
+    if repository.recorded:
+        typer.echo(f"{name}: {counted(repository.recorded, 'operation')} recorded")
 
 
 def _idle(report: PassReport) -> str:
@@ -109,14 +122,39 @@ def _show_commit(commit: PlannedCommit) -> None:
     if commit.problem:
         note(f"refsync: {commit.repository}: {commit.problem}")
         return
-    typer.echo(f"batch {commit.batch} -> {commit.repository}, branch {commit.branch}")
+    typer.echo(f"batch {commit.batch} -> {commit.repository}, {_destination(commit)}")
+    if commit.proposal and commit.proposal.endswith("-TOKEN"):
+        typer.echo("  TOKEN: a part of its token, which is given when the batch is sealed")
     for refusal in commit.rejected:
         typer.echo(f"  would reject change {refusal.change_id}: {shown_text(refusal.reason)}")
     for refusal in commit.waiting:
         note(f"refsync: change {refusal.change_id} would wait: {refusal.reason}")
+    if commit.queued:
+        typer.echo(f"  would wait: {shown_text(commit.queued)}")
+    if commit.unchecked:
+        checks = ", ".join(f"`{shown_text(command)}`" for command in commit.unchecked)
+        typer.echo(f"  not checked yet: {checks} will run on it before it is published")
     if commit.message:
         typer.echo(f"\n{commit.message}")
     _show_diff(commit.diff)
+    if commit.pull_request:
+        _show_request(commit.pull_request)
+
+
+def _destination(commit: PlannedCommit) -> str:
+    if commit.remote is None:
+        return f"branch {commit.branch}"
+    if commit.proposal is None:
+        return f"remote {commit.remote}, branch {commit.branch}"
+    how = "pull request" if commit.publish == "pull_request" else "proposal"
+    return f"remote {commit.remote}, {how} of {commit.proposal} into {commit.branch}"
+
+
+def _show_request(request: PullRequestText) -> None:
+    typer.echo(f"\npull request: {shown_text(request.title)}\n")
+    for line in request.body.splitlines():
+        typer.echo(f"  {shown_text(line)}".rstrip())
+    typer.echo()
 
 
 def _show_diff(diff: str) -> None:

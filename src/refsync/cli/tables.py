@@ -11,12 +11,16 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from refsync.cli.output import console, counted, json_text, shown_text, shown_time
+from refsync.cli.output import console, counted, json_text, shown_age, shown_text, shown_time
+from refsync.cli.proposals import proposal_lines, shown_place
+from refsync.clone.commits import render_ranges
 from refsync.pending_queue.models import (
     Batch,
+    BatchState,
     PendingChangeDiff,
     PendingChangeDiffPage,
     PendingChangeRecord,
+    PendingChangeStatus,
     PendingQueuePage,
 )
 
@@ -28,6 +32,7 @@ _STATUS_STYLES = {
     "rejected": "red",
     "open": "cyan",
     "sealed": "cyan",
+    "proposed": "yellow",
     "held": "red",
     "landed": "green",
     "abandoned": "red",
@@ -68,14 +73,53 @@ def show_batches(batches: Sequence[Batch]) -> None:
             batch.repository or "-",
             batch.commit[:12] if batch.commit else "-",
             shown_text(batch.title),
-            shown_text(batch.reason or "-"),
+            *_review(batch),
+            shown_text(_why(batch)),
         )
         for batch in batches
     ]
     if rows:
-        print_table(("batch", "state", "repository", "commit", "title", "reason"), rows)
+        review = ("pull request or branch", "opened", "checks", "reviews")
+        print_table(("batch", "state", "repository", "commit", "title", *review, "reason"), rows)
     else:
         typer.echo("no batches")
+
+
+def _review(batch: Batch) -> tuple[str, str, str, str]:
+    """Where it is reviewed; what is known of that, while it is."""
+    proposal = batch.proposal
+    if proposal is None:
+        return "-", "-", "-", "-"
+    if batch.state != BatchState.proposed:
+        return shown_place(proposal), "-", "-", "-"
+    age, checks, reviews = shown_age(proposal.opened_at), proposal.checks or "-", proposal.reviews or "-"
+    return shown_place(proposal), age, shown_text(checks), shown_text(reviews)
+
+
+def _why(batch: Batch) -> str:
+    waits_for = batch.proposal.waits_for if batch.proposal and batch.state == BatchState.proposed else None
+    return batch.reason or (f"waits for {waits_for}" if waits_for else "-")
+
+
+def show_batch(batch: Batch) -> None:
+    """One batch: what the table has, but its pull request or branch with all there is to say of it."""
+    show_batches([batch.model_copy(update={"proposal": None})])
+    if batch.proposal:
+        for line in proposal_lines(batch.proposal, under_review=batch.state == BatchState.proposed):
+            typer.echo(line)
+
+
+def show_reverts(reverts: Iterable[int], reverted_by: Iterable[PendingChangeRecord]) -> None:
+    """Which batches a batch reverts, and which changes revert it or are to."""
+    for number in reverts:
+        typer.echo(f"reverts batch {number}")
+    ids: dict[tuple[str, str], list[int]] = {}
+    for change in reverted_by:
+        done = "reverted" if change.status is PendingChangeStatus.APPLIED else "to be reverted"
+        where = f"batch {change.batch_id}" if change.batch_id else "pending"
+        ids.setdefault((done, where), []).append(change.change_id)
+    for (done, where), some in ids.items():
+        typer.echo(f"{done} by change{'' if len(some) == 1 else 's'} {render_ranges(some)} ({where})")
 
 
 def show_change(change: PendingChangeRecord) -> None:
@@ -114,6 +158,8 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
         yield "rejected", shown_text(change.reject_reason)
     if change.conflicts_with:
         yield "rivals", ", ".join(map(str, change.conflicts_with))
+    if change.reverts:
+        yield "reverts", f"batch {change.reverts}"
     if change.notes:
         yield "notes", shown_text(change.notes)
 

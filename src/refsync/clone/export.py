@@ -16,9 +16,9 @@ def tree_of(clone: Repository, commit: str) -> str:
 def export_tree(clone: Repository, tree: str, folder: Path) -> None:
     """Write all files of a tree (or commit) into a folder; the clone's own index and work tree stay as they are.
 
-    Not by ``git archive``, which leaves out what is marked ``export-ignore``: a repository's own checks, for one.
+    Of a sparse clone, those that it shows. Not by ``git archive``, which leaves out what is marked
+    ``export-ignore``: a repository's own checks, for one.
     """
     with TemporaryDirectory(dir=folder.parent, prefix="index-") as index_folder:
         index = {"GIT_INDEX_FILE": str(Path(index_folder) / "index")}
-        clone.run("read-tree", tree, environment=index)
-        clone.run("checkout-index", "--all", "--quiet", f"--prefix={folder}/", environment=index)
+        clone.run(f"--work-tree={folder}", "read-tree", "-m", "-u", tree, environment=index)

@@ -8,15 +8,24 @@ import signal
 import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from threading import get_ident
 from typing import NamedTuple
 
 from refsync.errors import CloneError, GitBusyError, GitCommandError, GitTimeoutError
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
+ANY_CODE = range(-64, 256)
+"""For ``accept``: whoever called reads the exit code, also that of a git ended by a signal."""
+
+_ENDING_SECONDS = 5.0
+_running: dict[int, subprocess.Popen[bytes]] = {}
+"""By thread, the command that it waits for."""
 
 _SETTINGS = {
     "LC_ALL": "C",  # messages that we read must not be translated
     "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",  # nor a window of the desktop, of git's or of ssh's
+    "SSH_ASKPASS_REQUIRE": "never",
     "GIT_OPTIONAL_LOCKS": "0",  # a look must not write: it would wake the watcher, and lock a person out
     "GIT_LITERAL_PATHSPECS": "1",
 }
@@ -61,7 +70,7 @@ def run_git(
         CloneError: git distrusts the folder's owner.
         GitCommandError: any other exit code.
     """
-    process = _start(folder, arguments, environment)
+    process = _running[get_ident()] = _start(folder, arguments, environment)
     try:
         output, error = process.communicate(stdin, timeout=timeout_seconds)
     except BaseException as failure:
@@ -71,10 +80,19 @@ def run_git(
                 f"{folder}: git {_verb(arguments)} did not end within {timeout_seconds:g} seconds"
             ) from None
         raise
+    finally:
+        del _running[get_ident()]
     result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
     if result.code not in accept:
         raise _explain(folder, arguments, result)
     return result
+
+
+def end_command_of(thread: int) -> None:
+    """Kill the git command that a thread waits for, with its children; the thread sees it fail."""
+    if process := _running.get(thread):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _start(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
@@ -98,7 +116,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     """Kill git with its children: killing git alone leaves them running."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    try:
+        process.communicate(timeout=_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:  # a child of a group of its own holds our pipes
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            pipe.close()
+        process.wait()
 
 
 def _verb(arguments: tuple[str, ...]) -> str:

@@ -106,7 +106,7 @@ class Repository:
         """See that the work tree shows the target branch and nobody is in the middle of something.
 
         Raises:
-            CloneError: detached, on another branch, no commit yet, or a merge (rebase, ...) in progress.
+            CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
         """
         head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode().strip()
         if not head:
@@ -119,6 +119,19 @@ class Repository:
         for name, what in _IN_PROGRESS.items():
             if (self.git_directory / name).exists():
                 raise CloneError(f"{self.path}: a {what} is in progress; finish or abort it")
+        self.check_depth()
+
+    def check_depth(self) -> None:
+        """See that the history is whole, for the counters come of all of it.
+
+        Raises:
+            CloneError: the clone is shallow.
+        """
+        if (self.common_directory / "shallow").exists():
+            raise CloneError(
+                f"{self.path}: the clone is shallow: its history is cut off, and counters would be wrong; "
+                f"run: git -C {self.path} fetch --unshallow"
+            )
 
     def tip(self) -> str:
         """The target branch's commit id.
@@ -131,13 +144,22 @@ class Repository:
             raise CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")
         return found.output.decode().strip()
 
+    def commit_of(self, ref: str) -> str | None:
+        """The commit that a ref (its full name) stands at; ``None`` where there is no such ref."""
+        found = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}", accept=(0, 1, 128))
+        return found.output.decode().strip() or None
+
+    def set_ref(self, ref: str, commit: str) -> None:
+        """Let a ref of refsync's own, or a tracking one, stand at a commit."""
+        self.run(*DURABLE, "update-ref", ref, commit)
+
     def file_at(self, commit: str, path: str) -> TreeFile | None:
-        """What a commit holds at a path (``/`` between folders); ``None`` where it holds nothing.
+        """What a commit or tree holds at a path (``/`` between folders); ``None`` where it holds nothing.
 
         Raises:
             DocumentError: a part of the path that should be a folder is something else.
         """
-        tree = self._repo.commit(commit).tree
+        tree = git.Tree(self._repo, self._repo.tree(commit).binsha, path="")  # GitPython gives no path to a bare tree
         *folders, name = path.split("/")
         for folder in folders:
             found = _entry(tree, folder)

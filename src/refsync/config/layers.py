@@ -15,6 +15,7 @@ from refsync.config.settings import Config
 from refsync.errors import ConfigError
 
 PREFIX = "REFSYNC_"
+_CREDENTIAL_FILES = ("token_file", "app_key_file", "ssh_key_file", "ssh_known_hosts_file")
 Source = Literal["default", "file", "environment"]
 Key = tuple[int | str, ...]
 """The way to a value through tables and lists: ``("repository", 0, "path")``."""
@@ -49,7 +50,7 @@ class Layers(NamedTuple):
             elif isinstance(below, dict):
                 merged[key] = below | value
         if isinstance(entries := merged.get("repository"), list):
-            merged["repository"] = [_anchored(entry, "path", self.path.parent) for entry in entries]
+            merged["repository"] = [_repository_anchored(entry, self.path.parent) for entry in entries]
         anchored: dict[str, Any] = _anchored(merged, "state_directory", self.path.parent)
         return anchored
 
@@ -95,6 +96,16 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = [name for name in map(variable, scalar_keys()) if name in environ]
     source.env_vars = {name.lower(): environ[name] for name in names}
     return source()
+
+
+def _repository_anchored(entry: Any, folder: Path) -> Any:
+    entry = _anchored(entry, "path", folder)
+    if not isinstance(entry, dict) or "credentials" not in entry:
+        return entry
+    credentials = entry["credentials"]
+    for key in _CREDENTIAL_FILES:
+        credentials = _anchored(credentials, key, folder)
+    return entry | {"credentials": credentials}
 
 
 def _anchored(table: Any, key: str, folder: Path) -> Any:

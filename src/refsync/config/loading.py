@@ -126,15 +126,16 @@ def _values(config: Config, layers: Layers) -> Iterator[tuple[str, tuple[Any, So
 
 
 def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[str, ...], Any]]:
-    plain = repository.model_dump(mode="json", exclude={"categories", "critical_fields", "check"})
+    plain = repository.model_dump(mode="json", exclude={"categories", "critical_fields"})
     for name, value in (plain | {"stamp_records": repository.stamps}).items():
-        yield (name,), value
+        if isinstance(value, dict):
+            yield from (((name, inner), setting) for inner, setting in value.items())
+        else:
+            yield (name,), value
     for category, files in repository.files.items():
         yield ("categories", category.value), repository.tables.get(category, files[repository.format])
     for category, fields in repository.critical_fields.items():
         yield ("critical_fields", category.value), list(fields)
-    for name, value in repository.check.model_dump(mode="json").items():
-        yield ("check", name), value
 
 
 def _masked(url: str) -> str:

@@ -47,14 +47,19 @@ class FaultsError(ValueError):
 def files_of(layout: Layout, listed: Mapping[MODEL_REFERENCE_CATEGORY, str]) -> Files:
     """Put the listed files over the layout's default ones, in the format that the layout writes.
 
-    JSON files only: of a table, the document that is made from it.
+    Of a table that changes are written to, the document that is made from it; it has to be listed.
     """
     files = {}
     for category in MODEL_REFERENCE_CATEGORY:
-        found = {form: file for form, file in default_files(layout, category).items() if not is_table(file)}
+        written = canonical_format(layout)
+        found = {
+            form: file
+            for form, file in default_files(layout, category).items()
+            if form is not written or not is_table(file)
+        }
         if category in listed:
             file = listed[category]
-            found[canonical_format(layout)] = document_of(file) if is_table(file) else file
+            found[written] = document_of(file) if is_table(file) else file
         if found:
             files[category] = MappingProxyType(found)
     return MappingProxyType(files)
@@ -72,7 +77,8 @@ def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
             Layout.upstream,
         ):
             reason = (
-                f"{shown(file)} is a CSV table, which only text_generation of layout 'upstream' has; name a JSON file"
+                f"{shown(file)} is a CSV table, which is written only for text_generation of layout 'upstream'; "
+                "name a JSON file"
             )
             yield Fault(("categories", category.value), reason)
     if repository.stamp_records and repository.tables:

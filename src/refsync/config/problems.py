@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from refsync.config.layers import PREFIX, Key, Layers, lookup, scalar_keys, variable
 from refsync.config.ownership import NO_REPOSITORY, FaultsError
-from refsync.config.settings import CheckTable, Config, RepositorySettings
+from refsync.config.settings import Config, RepositorySettings
 from refsync.config.values import nearest, shown
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def explain(error: ErrorDetails, layers: Layers) -> Iterator[Problem]:
         yield layers.place(key), NO_REPOSITORY
     else:
         reason = _REASONS.get(error["type"], "{msg}")
+        if "credentials" in key:  # somebody may have put the secret itself there
+            reason = reason.removesuffix(", not {input}")
         yield layers.place(key), reason.format(msg=error["msg"], input=shown(error["input"]), **context)
 
 
@@ -84,9 +86,10 @@ def _table_at(key: Key) -> type[BaseModel]:
     """Find the class that describes a table of the config file."""
     if not key:
         return Config
-    if key[0] == "repository":
-        return CheckTable if key[2:3] == ("check",) else RepositorySettings
-    inner = Config.model_fields[str(key[0])].annotation
+    if key[0] == "repository" and len(key) < 3:
+        return RepositorySettings
+    owner, name = (RepositorySettings, key[2]) if key[0] == "repository" else (Config, key[0])
+    inner = owner.model_fields[str(name)].annotation
     assert isinstance(inner, type)
     assert issubclass(inner, BaseModel)
     return inner

@@ -23,16 +23,24 @@ from refsync.config.values import (
     DEFAULT_SCHEDULE,
     Author,
     BranchName,
+    BranchPrefix,
     Category,
     CategoryFile,
     Command,
+    CredentialName,
+    File,
     Folder,
+    ForgeRepository,
+    ForgeURL,
     LogLevel,
     PositiveSeconds,
+    RemoteName,
     RepositoryName,
     Schedule,
     Seconds,
     StoreURL,
+    UserName,
+    VariableName,
 )
 
 
@@ -49,6 +57,65 @@ class CheckTable(Table):
     timeout_seconds: Annotated[PositiveSeconds, Strict()] = 300.0
 
 
+class CredentialsTable(Table):
+    """``[repository.credentials]``: what lets refsync into the remote and the forge; where secrets are, never one."""
+
+    username: UserName = "x-access-token"
+    token_file: File | None = None
+    token_variable: VariableName = ""
+    token_credential: CredentialName = ""
+    app_id: Annotated[int, Strict(), Field(ge=1)] | None = None
+    app_installation_id: Annotated[int, Strict(), Field(ge=1)] | None = None
+    app_key_file: File | None = None
+    ssh_key_file: File | None = None
+    ssh_known_hosts_file: File | None = None
+
+    @model_validator(mode="after")
+    def _name_one_source(self) -> Self:
+        app = {
+            "app_id": self.app_id,
+            "app_installation_id": self.app_installation_id,
+            "app_key_file": self.app_key_file,
+        }
+        missing = [key for key, value in app.items() if value is None]
+        if len(missing) in (1, 2):
+            raise FaultsError(
+                [Fault((missing[0],), "is needed too: a GitHub App has an id, an installation and a key")]
+            )
+        tokens = {key: getattr(self, key) for key in ("token_file", "token_variable", "token_credential")}
+        named = [key for key, value in (tokens | {"app_id": self.app_id}).items() if value]
+        if len(named) > 1:
+            raise FaultsError(
+                [Fault((named[1],), f"{named[0]} is given too; name one place that the secret comes from")]
+            )
+        return self
+
+
+class PushTable(Table):
+    """``[repository.push]``: how the remote's target branch is pushed to."""
+
+    attempts: Annotated[int, Strict(), Field(ge=1, le=100)] = 5
+
+
+class ProposalTable(Table):
+    """``[repository.proposal]``: the branches that people review."""
+
+    prefix: BranchPrefix = "refsync/"
+    delete_branch: StrictBool = True
+
+
+class PullRequestTable(Table):
+    """``[repository.pull_request]``: how pull requests are opened and followed."""
+
+    repository: ForgeRepository = ""
+    base_url: ForgeURL = "https://api.github.com"
+    limit: Annotated[int, Strict(), Field(ge=1)] = 10
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    team_reviewers: tuple[str, ...] = ()
+    on_close: Literal["hold", "abandon"] = "hold"
+
+
 class RepositorySettings(Table):
     """``[[repository]]``: one clone and the category files in it.
 
@@ -59,11 +126,17 @@ class RepositorySettings(Table):
     path: Folder
     branch: BranchName = "main"
     layout: Layout = Layout.upstream
-    publish: Literal["local"] = "local"
+    publish: Literal["local", "push", "branch", "pull_request"] = "local"
+    remote: RemoteName = "origin"
+    fetch_seconds: PositiveSeconds = 60.0
     stamp_records: StrictBool | None = None
     categories: Mapping[Category, CategoryFile] = {}
     critical_fields: Mapping[Category, tuple[str, ...]] = {}
     check: CheckTable = CheckTable()
+    credentials: CredentialsTable = CredentialsTable()
+    push: PushTable = PushTable()
+    proposal: ProposalTable = ProposalTable()
+    pull_request: PullRequestTable = PullRequestTable()
     _files: Files = PrivateAttr(default={})
 
     @model_validator(mode="after")

@@ -52,6 +52,68 @@ def _branch_name(name: str) -> str:
     return name
 
 
+def _branch_prefix(prefix: str) -> str:
+    try:
+        _branch_name(f"{prefix}batch-1")
+    except ValueError:
+        raise ValueError(f"must be the beginning of a branch name, such as 'refsync/'; not {shown(prefix)}") from None
+    if not prefix:
+        raise ValueError("must not be empty: it tells refsync's branches from people's")
+    return prefix
+
+
+def _remote_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):  # a URL may hold a password, so it is not shown
+        raise ValueError("must be the name of a remote as `git remote` lists it")
+    return name
+
+
+def _absolute_file(path: Path) -> Path:
+    if path == Path():
+        raise ValueError("must be the path of a file")
+    _no_token(path.name)
+    return _absolute_folder(path)
+
+
+def _no_token(text: str) -> str:
+    """Refuse what a forge gives out as a token; a name of one is shown in listings, a token must not be."""
+    if re.match(r"gh[a-z]_\w{16}|github_pat_|glpat-", text):
+        raise ValueError("looks like a token itself; put that into a file and name the file in token_file")
+    return text
+
+
+def _user_name(name: str) -> str:
+    if not name.isprintable() or ":" in name:
+        raise ValueError("must be a user name: printable characters, without a colon")
+    return _no_token(name)
+
+
+def _variable_name(name: str) -> str:
+    _no_token(name)
+    if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not shown: it may be the secret itself
+        raise ValueError("must be the name of an environment variable, not its value")
+    return name
+
+
+def _credential_name(name: str) -> str:
+    _no_token(name)
+    if name and (not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name in (".", "..")):
+        raise ValueError("must be the name that LoadCredential= gives it, not its value")
+    return name
+
+
+def _forge_repository(name: str) -> str:
+    if name and not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", name):
+        raise ValueError(f"must be owner/name, or empty to take it from the remote's URL; not {shown(name)}")
+    return name
+
+
+def _forge_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):  # not shown: it may hold a password
+        raise ValueError('must be the https URL of an API, such as "https://github.example.org/api/v3"')
+    return url.rstrip("/")
+
+
 def _category(name: object) -> object:
     if name not in set(MODEL_REFERENCE_CATEGORY):
         raise ValueError(f"is no category{nearest(str(name), list(MODEL_REFERENCE_CATEGORY))}")
@@ -108,8 +170,16 @@ def _upper(text: object) -> object:
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(_absolute_folder)]
+File = Annotated[Path, AfterValidator(_absolute_file)]
+UserName = Annotated[str, AfterValidator(_user_name)]
 RepositoryName = Annotated[str, AfterValidator(_repository_name)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
+BranchPrefix = Annotated[str, AfterValidator(_branch_prefix)]
+RemoteName = Annotated[str, AfterValidator(_remote_name)]
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+CredentialName = Annotated[str, AfterValidator(_credential_name)]
+ForgeRepository = Annotated[str, AfterValidator(_forge_repository)]
+ForgeURL = Annotated[str, AfterValidator(_forge_url)]
 Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
 CategoryFile = Annotated[str, AfterValidator(_category_file)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_command)]

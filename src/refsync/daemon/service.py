@@ -17,6 +17,7 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
 from refsync.config import Config, cron_trigger, load_config, restart_keys
 from refsync.daemon import systemd
+from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of
 from refsync.errors import RefsyncError
@@ -80,6 +81,7 @@ class Daemon:
         self._wakeups = wakeups
         self._timers = timers
         self._watch = Watch(ground_of(application, config_file), application, wakeups)
+        self._fetching = Fetching(application.repositories, wakeups.wake)
         self._settle_in()
         self._passes = 0
         self._failures = 0
@@ -104,8 +106,9 @@ class Daemon:
         logger.info("refsync stops")
 
     def close(self) -> None:
-        """End the watcher's threads."""
+        """End the threads of the watcher and of the remotes."""
         self._watch.stop()
+        self._fetching.stop()
 
     # --- passes ---------------------------------------------------------------------------------------------------
 
@@ -132,12 +135,15 @@ class Daemon:
             self._tidy()
         self._passes += 1
         logger.debug("pass {}", self._passes)
-        return self._application.run_pass(progress=self._show_progress, stopping=lambda: self._wakeups.stopping)
+        return self._application.run_pass(
+            progress=self._show_progress, stopping=lambda: self._wakeups.stopping, remotes=self._fetching
+        )
 
     def _digest(self, report: PassReport) -> None:
         self._tell("the pass failed", None)
         for repository in report.repositories:
             self._tell(f"{repository.name}: held", repository.problem)
+            self._tell(f"{repository.name}: the forge", repository.forge_problem)
         if any(repository.temporary for repository in report.problems):
             self._retry_later()
         else:
@@ -233,6 +239,8 @@ class Daemon:
         application = assemble(config, before.state, before.store, wakes_daemon=False)
         self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups))
         self._application = application
+        self._fetching.stop()
+        self._fetching = Fetching(application.repositories, self._wakeups.wake)
         self._problems.clear()
         self._settle_in()
         log.configure(config.log.level, config.log.format)

@@ -67,8 +67,7 @@ def ground_of(application: Application, config_file: Path) -> Ground:
 
 def _paths_of(reference: ReferenceRepository) -> set[Path]:
     """A clone's folder, its category files, the target branch, and git's own state."""
-    files = [*reference.tables.values(), *(file for formats in reference.files.values() for file in formats.values())]
-    paths = {reference.path / file for file in files}
+    paths = {reference.path / file for file in reference.data_paths()}
     paths.add(reference.path)
     try:
         with Repository(reference.path, reference.branch) as clone:

@@ -29,14 +29,14 @@ def model_name(name: str) -> str:
 
 
 def derive_document(
-    rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str]
+    rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str] | None
 ) -> dict[str, Record]:
     """The records of all rows, three for each; what comes again replaces the record and keeps its first place.
 
     Args:
         rows: those of ``models.csv``, in its order.
         defaults: the fields that every record has (``defaults.json``).
-        generation_params: what a model may set (``generation_params.json``).
+        generation_params: what a model may set (``generation_params.json``); ``None`` for anything.
 
     Raises:
         DocumentError: a row that nothing can be made of, with its line.
@@ -54,7 +54,7 @@ def derive_text(rows: Iterable[Row], defaults: Mapping[str, Any], generation_par
     return new_document(derive_document(rows, defaults, generation_params))
 
 
-def row_to_record(row: Row, defaults: Mapping[str, Any], generation_params: Collection[str]) -> Record:
+def row_to_record(row: Row, defaults: Mapping[str, Any], generation_params: Collection[str] | None) -> Record:
     """The record that a row makes under the model's base name.
 
     Raises:
@@ -106,7 +106,7 @@ def _parameters(row: Row) -> int:
         _refuse(row, f"parameters_bn is {json.dumps(cell)}, no number of billions")
 
 
-def _settings(row: Row, generation_params: Collection[str]) -> Record:
+def _settings(row: Row, generation_params: Collection[str] | None) -> Record:
     cell = row.cells["settings"]
     try:
         settings = json.loads(cell, parse_constant=_no_constant) if cell else {}
@@ -115,7 +115,7 @@ def _settings(row: Row, generation_params: Collection[str]) -> Record:
     if not isinstance(settings, dict):
         _refuse(row, "settings is no JSON object")
     for key in settings:
-        if key not in generation_params:
+        if generation_params is not None and key not in generation_params:
             _refuse(row, f"settings has {json.dumps(key)}, which is not in generation_params.json")
     return settings
 

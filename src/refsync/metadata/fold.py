@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from refsync.clone.history import FileChange, LandedCommit
-from refsync.documents.json_document import Record, read_records
+from refsync.documents.category_document import read_category
+from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.metadata.models import Category, CategoryMetadata, OperationType, RecordedError, RecordedOperation
@@ -79,7 +80,7 @@ class FileFold:
     def take(self, commit: LandedCommit, change: FileChange, read_blob: ReadBlob) -> None:
         """Compare the version that the commit brings with the last valid one."""
         try:
-            records = _version(change, read_blob)
+            records = self._version(change, read_blob)
         except DocumentError as error:
             fault = f"{self.path} in commit {commit.sha}: {error}"
             self.errors.append(RecordedError(fault, commit.committed_at, commit.sha, commit.author))
@@ -95,9 +96,16 @@ class FileFold:
         """Models in the newest valid version; ``None`` while no version was read."""
         return None if self._records is None else len(self._records)
 
+    def _version(self, change: FileChange, read_blob: ReadBlob) -> dict[str, Record]:
+        if change.new_blob is None:
+            return {}
+        if change.new_mode is None or not change.new_mode.startswith("100"):
+            raise DocumentError("not a regular file")
+        return read_category(self.path, read_blob(change.new_blob))
+
     def _previous(self, read_blob: ReadBlob) -> dict[str, Record]:
         if self._records is None:
-            self._records = {} if self.blob is None else read_records(read_blob(self.blob))
+            self._records = {} if self.blob is None else read_category(self.path, read_blob(self.blob))
         return self._records
 
     def _compare(self, commit: LandedCommit, old: dict[str, Record], new: dict[str, Record]) -> None:
@@ -105,14 +113,6 @@ class FileFold:
             RecordedOperation(OperationType(found.kind), found.model, commit.committed_at, commit.sha, commit.author)
             for found in operations_between(old, new)
         )
-
-
-def _version(change: FileChange, read_blob: ReadBlob) -> dict[str, Record]:
-    if change.new_blob is None:
-        return {}
-    if change.new_mode is None or not change.new_mode.startswith("100"):
-        raise DocumentError("not a regular file")
-    return read_records(read_blob(change.new_blob))
 
 
 def add_up(metadata: CategoryMetadata, fold: FileFold) -> CategoryMetadata:

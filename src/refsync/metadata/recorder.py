@@ -185,6 +185,11 @@ class Recorder:
         ]
         self._position_path = manager.base_path / "meta" / "position.json"
 
+    @property
+    def recorded_tip(self) -> str | None:
+        """The commit up to which everything was counted; ``None`` before the first call."""
+        return _read_position(self._position_path).commit
+
     def record(self, history: History, tip: str, *, progress: Progress | None = None) -> RecordedLanding:
         """Count what landed since the last call, up to ``tip``.
 

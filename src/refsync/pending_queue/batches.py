@@ -17,6 +17,7 @@ from refsync.pending_queue.models import (
     Category,
     PendingChangeRecord,
     PendingChangeStatus,
+    Proposal,
 )
 
 if TYPE_CHECKING:
@@ -142,14 +143,27 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
     return queue.save_batch(batch.model_copy(update={"state": _B.sealed, "reason": None}))
 
 
-def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
-    """Give a held batch up; its changes are refused with the reason.
+def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
+    """Let a batch be reviewed on its proposal branch; its changes wait there as approved ones.
 
     Raises:
-        BatchStateError: it is not held.
+        BatchStateError: it is not in work.
     """
     batch = moves.stored_batch(queue, number)
-    check_batch_state(batch, {_B.held}, "abandoned")
+    check_batch_state(batch, IN_WORK_STATES, "proposed")
+    for change in queue.changes_of_batch(number, {_S.APPLYING}):
+        moves.release(queue, change, why=f"proposed as {proposal.branch}")
+    return queue.save_batch(batch.model_copy(update={"state": _B.proposed, "reason": None, "proposal": proposal}))
+
+
+def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
+    """Give a held or proposed batch up; its changes are refused with the reason.
+
+    Raises:
+        BatchStateError: it is neither.
+    """
+    batch = moves.stored_batch(queue, number)
+    check_batch_state(batch, {_B.held, _B.proposed}, "abandoned")
     refused = [
         moves.reject(queue, change, reason, actor=by) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
     ]
@@ -176,7 +190,13 @@ def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
 
 
 def land(
-    queue: QueueTransaction, number: int, *, commit: str | None, by: Actor, change_ids: Collection[int] | None
+    queue: QueueTransaction,
+    number: int,
+    *,
+    commit: str | None,
+    by: Actor,
+    change_ids: Collection[int] | None,
+    edited: Collection[int] = (),
 ) -> tuple[list[PendingChangeRecord], BatchSplitInfo | None]:
     """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
 
@@ -192,7 +212,10 @@ def land(
     landing = _named(members, change_ids, queue, number)
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
-    applied = [moves.apply(queue, change, actor=by, token=batch.job, commit=commit) for change in landing]
+    applied = [
+        moves.apply(queue, change, actor=by, token=batch.job, commit=commit, edited=change.change_id in edited)
+        for change in landing
+    ]
     done = {change.change_id for change in landing}
     for change in members:
         if change.change_id not in done:

@@ -234,8 +234,9 @@ def _understood(source: object) -> _Entry:
 
 
 def _check(record: PendingChangeRecord) -> None:
-    if not 0 < record.change_id < 2**62 or (record.batch_id is not None and not 0 < record.batch_id < 2**62):
-        raise PayloadError(f"change id {record.change_id}, batch id {record.batch_id}: expected positive numbers")
+    for what, number in (("change", record.change_id), ("batch", record.batch_id), ("reverted batch", record.reverts)):
+        if number is not None and not 0 < number < 2**62:
+            raise PayloadError(f"{what} id {number}: expected a positive number")
     payloads.check_model_name(record.model_name)
     payloads.check_payload(record.model_dump(mode="python", exclude={"payload", "base"}), what="record")
     for name, value in (("payload", record.payload), ("base", record.base)):

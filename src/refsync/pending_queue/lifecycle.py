@@ -26,8 +26,8 @@ BATCH_MOVES: Mapping[BatchState, frozenset[BatchState]] = {
     _B.open: frozenset({_B.sealed, _B.held, _B.landed, _B.abandoned}),
     _B.sealed: frozenset({_B.proposed, _B.held, _B.landed, _B.abandoned}),
     _B.proposed: frozenset({_B.sealed, _B.held, _B.landed, _B.abandoned}),
-    # The person whom a batch waits for may merge its pull request instead of answering.
-    _B.held: frozenset({_B.sealed, _B.held, _B.landed, _B.abandoned}),
+    # The person whom a batch waits for may reopen or merge its pull request instead of answering.
+    _B.held: frozenset({_B.sealed, _B.proposed, _B.held, _B.landed, _B.abandoned}),
     _B.landed: frozenset(),
     _B.abandoned: frozenset(),
 }

@@ -171,10 +171,63 @@ class PendingChangeRecord(BaseModel):
     """The commit that it landed in."""
     os_user: str | None = None
     """The person of the operating system who submitted it."""
+    reverts: int | None = None
+    """The number of the batch that it is to undo a part of."""
     conflicts_with: list[int] | None = None
     """Other open proposals for the same model; computed when the change is read."""
     history: list[ChangeEvent] | None = None
     """Every move, oldest first; filled where one change is shown whole."""
+
+
+class Overlap(BaseModel):
+    """Somebody else's open pull request that touches some of the same models.
+
+    >>> Overlap(number=7, author="ada", models=["ViT-L/14"]).number
+    7
+    """
+
+    number: int
+    author: str
+    models: list[str]
+
+
+class Proposal(BaseModel):
+    """A batch on its way through review in git: its branch, and its pull request where there is one.
+
+    Times in Unix seconds.
+
+    >>> Proposal(branch="refsync/batch-1-3f2a9c", head="0" * 40).number is None
+    True
+    """
+
+    branch: str
+    """On the remote, without ``refs/heads/``."""
+    head: str
+    """The commit that refsync pushed last."""
+    opened_at: float = Field(default_factory=time.time)
+    pushed_by_others: bool = False
+    """Whether somebody else has pushed to the branch, which is theirs from then on."""
+    number: int | None = None
+    """Of the pull request; ``None`` where there is none, or not yet."""
+    url: str | None = None
+    state: str | None = None
+    """The pull request's: ``open``, ``closed`` or ``merged``."""
+    checks: str | None = None
+    """What the forge's checks say, in words."""
+    reviews: str | None = None
+    """What the reviewers say, in words."""
+    waits_for: str | None = None
+    """What has to happen before it can land."""
+    warnings: list[str] = Field(default_factory=list)
+    """What the forge refused of labels and reviewers."""
+    overlaps: list[Overlap] = Field(default_factory=list)
+    """Open pull requests of people that touch the same models."""
+    is_complete: bool = False
+    """Whether labels and reviews have been asked for."""
+    is_stale: bool = False
+    """Whether the pull request's text has yet to say that the branch was rebuilt."""
+    is_over: bool = False
+    """Whether, after the batch has ended, its branch and its pull request are cleared away."""
 
 
 class Batch(BaseModel):
@@ -196,6 +249,8 @@ class Batch(BaseModel):
     base_commit: str | None = None
     commit: str | None = None
     split_from: int | None = None
+    proposal: Proposal | None = None
+    """Its branch and pull request, once it was proposed."""
     opened_at: float = Field(default_factory=time.time)
     last_approved_at: float | None = None
     sealed_at: float | None = None
@@ -229,6 +284,7 @@ class Submission:
     base: dict[str, Any] | None = None
     base_known: bool = False
     os_user: str | None = None
+    reverts: int | None = None
 
 
 class PendingQueueFilter(BaseModel):
@@ -244,6 +300,8 @@ class PendingQueueFilter(BaseModel):
     model_name: str | None = None
     """Part of the name, upper and lower case alike."""
     requested_by: set[str] | None = None
+    reverts: int | None = None
+    """Made to undo this batch."""
 
 
 class PendingBatchResult(BaseModel):

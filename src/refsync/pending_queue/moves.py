@@ -191,9 +191,15 @@ def release(queue: QueueTransaction, change: PendingChangeRecord, *, why: str) -
 
 
 def apply(
-    queue: QueueTransaction, change: PendingChangeRecord, *, actor: Actor, token: str | None, commit: str | None = None
+    queue: QueueTransaction,
+    change: PendingChangeRecord,
+    *,
+    actor: Actor,
+    token: str | None,
+    commit: str | None = None,
+    edited: bool = False,
 ) -> PendingChangeRecord:
-    """Mark a change as landed.
+    """Mark a change as landed; ``edited`` where its record was edited in review.
 
     Raises:
         ChangeStateError: it is neither approved nor reserved, or another job holds it.
@@ -205,7 +211,7 @@ def apply(
         change,
         _S.APPLIED,
         actor=actor,
-        why=None if commit is None else f"landed in {commit}",
+        why=None if commit is None else f"landed in {commit}{', as edited in review' if edited else ''}",
         applied_by=actor.id,
         applied_username=actor.username,
         applied_at=now_ts(),
@@ -247,6 +253,7 @@ def split_off(
                 "reason": reason,
                 "base_commit": None,
                 "commit": None,
+                "proposal": None,
                 "split_from": batch.number,
             }
         )

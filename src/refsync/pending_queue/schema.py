@@ -6,6 +6,7 @@ Part of the store: with ``database`` and ``store`` all that knows SQLAlchemy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
     update,
 )
 
@@ -53,6 +55,7 @@ batches = Table(
     Column("base_commit", String(64)),
     Column("commit", String(64)),
     Column("split_from", BigInteger),
+    Column("proposal", _JSON),
     Column("opened_at", Float(53), nullable=False),
     Column("last_approved_at", Float(53)),
     Column("sealed_at", Float(53)),
@@ -101,6 +104,7 @@ changes = Table(
     Column("base_known", Boolean, nullable=False),
     Column("commit", String(64)),
     Column("os_user", Text),
+    Column("reverts", BigInteger),
     Column("unknown_fields", _JSON),  # what an import brought and this refsync has no field for
 )
 Index("changes_by_status", changes.c.status)
@@ -149,9 +153,25 @@ def _create_all(connection: Connection) -> None:
     connection.execute(insert(schema_version).values(version=0))
 
 
+def _add_proposals(connection: Connection) -> None:
+    _add_column(connection, batches.c.proposal)
+
+
+def _add_reverts(connection: Connection) -> None:
+    _add_column(connection, changes.c.reverts)
+
+
+def _add_column(connection: Connection, column: Column[Any]) -> None:
+    """Add a column to a table of an older store; a new one was made with it."""
+    table = column.table.name
+    if column.name not in {each["name"] for each in inspect(connection).get_columns(table)}:
+        kind = column.type.compile(connection.dialect)
+        connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column.name}" {kind}'))
+
+
 Step = Callable[[Connection], None]
 
-STEPS: tuple[Step, ...] = (_create_all,)
+STEPS: tuple[Step, ...] = (_create_all, _add_proposals, _add_reverts)
 """Step n brings a store of version n to version n + 1; a new step is added at the end, none is ever changed."""
 
 

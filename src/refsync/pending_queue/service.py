@@ -16,7 +16,7 @@ from loguru import logger
 from refsync.categories import parse_category
 from refsync.errors import BatchStateError, PayloadError, RequestError
 from refsync.pending_queue import batches, exchange, moves, payloads
-from refsync.pending_queue.lifecycle import IN_WORK_STATES, check_batch_state, check_change_status
+from refsync.pending_queue.lifecycle import IN_WORK_STATES, OPEN_STATUSES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
@@ -33,6 +33,7 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
     PendingQueuePage,
+    Proposal,
     RepositoryNote,
     Submission,
 )
@@ -187,6 +188,7 @@ class PendingQueueService:
         with self._store.writing() as queue:
             if self._one_proposal_per_model:
                 _refuse_second_proposals(queue, records)
+            _refuse_second_reverts(queue, records)
             submitted = moves.submit(queue, records)
         self._tell("enqueue", submitted, lambda change: change.requested_by)
         return submitted
@@ -510,12 +512,44 @@ class PendingQueueService:
         with self._changing() as queue:
             return batches.reseal(queue, number, by=None)
 
-    def abandon_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
-        """Give a held batch up; its open changes are rejected with the reason.
+    def propose_batch(self, number: int, proposal: Proposal) -> Batch:
+        """Let a batch in work be reviewed on its proposal branch; reservations are given up.
 
         Raises:
             BatchNotFoundError: no batch has this number.
-            BatchStateError: it is not held.
+            BatchStateError: it is not in work.
+        """
+        with self._store.writing() as queue:
+            return batches.propose(queue, number, proposal)
+
+    def note_proposal(self, number: int, proposal: Proposal) -> Batch:
+        """Keep what is known of a batch's branch and pull request; its state stays.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._store.writing() as queue:
+            batch = moves.stored_batch(queue, number)
+            return queue.save_batch(batch.model_copy(update={"proposal": proposal}))
+
+    def reseal_proposal(self, number: int) -> Batch:
+        """Take a proposed batch back into work, to be built anew; its branch and pull request stay.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not proposed.
+        """
+        with self._store.writing() as queue:
+            batch = moves.stored_batch(queue, number)
+            check_batch_state(batch, {BatchState.proposed}, "built anew")
+            return queue.save_batch(batch.model_copy(update={"state": BatchState.sealed}))
+
+    def abandon_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
+        """Give a held or proposed batch up; its open changes are rejected with the reason.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is neither.
             RequestError: the reason is blank.
         """
         why = payloads.check_reason("reason", reason)
@@ -589,7 +623,13 @@ class PendingQueueService:
         return rejected
 
     def land_batch(
-        self, number: int, *, commit: str | None, applied_by: Actor, change_ids: Collection[int] | None = None
+        self,
+        number: int,
+        *,
+        commit: str | None,
+        applied_by: Actor,
+        change_ids: Collection[int] | None = None,
+        edited: Collection[int] = (),
     ) -> list[PendingChangeRecord]:
         """Mark a batch as landed: its accepted changes are applied, and returned by ascending id.
 
@@ -600,6 +640,7 @@ class PendingQueueService:
             commit: that it landed in; ``None`` where everything was in place already.
             applied_by: who landed it.
             change_ids: the changes that landed, if not all; the others get a sealed batch of their own.
+            edited: those of them whose records were edited in review.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -607,7 +648,9 @@ class PendingQueueService:
             ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
         """
         with self._store.writing() as queue:
-            applied, split = batches.land(queue, number, commit=commit, by=applied_by, change_ids=change_ids)
+            applied, split = batches.land(
+                queue, number, commit=commit, by=applied_by, change_ids=change_ids, edited=edited
+            )
             landed = queue.changes_of_batch(number, {_S.APPLIED})
         self._audit("apply", applied, applied_by.id)
         self._audit_splits([] if split is None else [split])
@@ -769,6 +812,7 @@ def _checked(submission: Submission) -> PendingChangeRecord:
         base=_optional_object("base", submission.base),
         base_known=submission.base_known or submission.base is not None,
         os_user=payloads.check_text("operating system user", submission.os_user),
+        reverts=submission.reverts,
     )
 
 
@@ -812,6 +856,14 @@ def _refuse_second_proposals(queue: QueueTransaction, records: Iterable[PendingC
         if (category, name) in seen:
             raise RequestError(f"{category} {name!r} is proposed twice; one open proposal for a model is allowed")
         seen.add((category, name))
+
+
+def _refuse_second_reverts(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> None:
+    for number in {record.reverts for record in records if record.reverts is not None}:
+        waiting = queue.changes(PendingQueueFilter(reverts=number, statuses=set(OPEN_STATUSES)))
+        if waiting:
+            ids = ", ".join(f"{change.change_id} ({change.status})" for change in waiting)
+            raise RequestError(f"batch {number} is being reverted already, by {ids}; have that reviewed first")
 
 
 def _review_ids(approved: Collection[int] | None, rejected: Collection[int] | None) -> tuple[list[int], list[int]]:

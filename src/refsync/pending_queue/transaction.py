@@ -262,6 +262,8 @@ def _conditions(queue_filter: PendingQueueFilter | None) -> list[ColumnElement[b
         found.append(func.lower(_changes.model_name).contains(wanted.model_name.lower(), autoescape=True))
     if wanted.requested_by is not None:
         found.append(_changes.requested_by.in_(sorted(wanted.requested_by)))
+    if wanted.reverts is not None:
+        found.append(_changes.reverts == _fitting(wanted.reverts))
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, is_table
 from refsync.clone.revisions import OtherFile, Snapshot, differing_files
-from refsync.documents.json_document import Record, read_records
+from refsync.documents.category_document import read_category
+from refsync.documents.json_document import Record
 from refsync.documents.operations import OperationKind, operations_between
 from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError
@@ -81,11 +82,11 @@ def compare_file(base: Snapshot, head: Snapshot, file: CategoryFile) -> FileChan
     changes = FileChanges(file.category, file.format.value, file.path, problems=problems)
     if problems or (old is not None and old == new):
         return changes if problems else None
-    versions = [_records(content, each, problems) for content, each in ((old, base), (new, head))]
+    versions = [_records(file.path, content, each, problems) for content, each in ((old, base), (new, head))]
     if problems:
         return changes
     changes.models.extend(model_changes(file.category, versions[0], versions[1]))
-    if old is not None and new is not None:
+    if old is not None and new is not None and not is_table(file.path):
         changes.unexplained.extend(rewritings_between(old, new))
     return changes
 
@@ -133,9 +134,9 @@ def _content(snapshot: Snapshot, path: str, problems: list[str]) -> bytes | None
     return snapshot.read(path)
 
 
-def _records(content: bytes | None, snapshot: Snapshot, problems: list[str]) -> dict[str, Record]:
+def _records(path: str, content: bytes | None, snapshot: Snapshot, problems: list[str]) -> dict[str, Record]:
     try:
-        return {} if content is None else read_records(content)
+        return {} if content is None else read_category(path, content)
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
         return {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
 from refsync.clone.revisions import Snapshot
 from refsync.documents.encoding import decode
 from refsync.documents.field_order import FieldOrder
@@ -73,6 +73,8 @@ def find_faults(snapshot: Snapshot, before: Snapshot | None) -> list[Finding]:
 def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
     if not snapshot.files[file.path].is_regular:
         yield Finding(file.path, None, None, "is no regular file", "put the file itself in the place of the link")
+        return
+    if is_table(file.path):
         return
     data = snapshot.read(file.path)
     yield from faults_of_document(file.path, data)

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from refsync.clone.revisions import Snapshot
 from refsync.documents.csv_document import read_rows
 from refsync.documents.json_document import check_editable
-from refsync.documents.text_derivation import derive_text
+from refsync.documents.text_derivation import derive_document, derive_text
 from refsync.documents.text_reference import Disagreement, disagreements
 from refsync.errors import DocumentError
 from refsync.review.category_files import DERIVED, ROWS
 from refsync.review.finding import Finding
 
 DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
+_FOLDERS = ("", "legacy/")
+"""Where the two layouts have their table."""
 
 
 def text_faults(snapshot: Snapshot) -> Iterator[Finding]:
-    """Where ``db.json`` is not what ``models.csv`` makes."""
-    if not all(snapshot.has_file(path) for path in (ROWS, DERIVED, DEFAULTS, PARAMETERS)):
-        return
+    """Rows that nothing can be made of, and where ``db.json`` is not what ``models.csv`` makes."""
+    for folder in _FOLDERS:
+        if snapshot.has_file(folder + ROWS):
+            yield from _faults_of_table(snapshot, folder)
+
+
+def _faults_of_table(snapshot: Snapshot, folder: str) -> Iterator[Finding]:
     try:
-        check_editable(snapshot.read(DERIVED))
-    except DocumentError:
-        return  # that is a finding already
-    try:
-        found = disagreements(snapshot.read(ROWS), snapshot.read(DERIVED), *_settings(snapshot))
+        found = list(_disagreements(snapshot, folder))
     except DocumentError as error:
-        yield Finding(ROWS, error.line, None, error.reason, "mend the row")
+        yield Finding(folder + ROWS, error.line, None, error.reason, "mend the row")
         return
     for each in found:
-        mend = "make db.json anew from models.csv"
-        yield Finding(ROWS if each.line else DERIVED, each.line, each.model, _disagreement(each), mend)
+        file = folder + (ROWS if each.line else DERIVED)
+        yield Finding(file, each.line, each.model, _disagreement(each), "make db.json anew from models.csv")
+
+
+def _disagreements(snapshot: Snapshot, folder: str) -> list[Disagreement]:
+    table = snapshot.read(folder + ROWS)
+    if not _has_derivation(snapshot, folder) or not snapshot.has_file(folder + DERIVED):
+        derive_document(read_rows(table), {}, None)
+        return []
+    document = snapshot.read(folder + DERIVED)
+    try:
+        check_editable(document)
+    except DocumentError:
+        return []  # that is a finding already
+    return disagreements(table, document, *_derivation(snapshot, folder))
 
 
 def _disagreement(found: Disagreement) -> str:
@@ -43,20 +58,34 @@ def _disagreement(found: Disagreement) -> str:
     return "db.json does not have it" if found.line else "no row of models.csv makes it"
 
 
-def document_made_anew(snapshot: Snapshot) -> bytes | None:
-    """``db.json`` as ``models.csv`` makes it, where it is not that; ``None`` where there is nothing to mend.
+def documents_made_anew(snapshot: Snapshot) -> dict[str, bytes]:
+    """Each ``db.json`` as the ``models.csv`` beside it makes it, by path, where it is not that.
 
     Raises:
-        DocumentError: nothing can be made of the table.
+        DocumentError: nothing can be made of a table.
     """
-    if not all(snapshot.has_file(path) for path in (ROWS, DEFAULTS, PARAMETERS)):
-        return None
-    made = derive_text(read_rows(snapshot.read(ROWS)), *_settings(snapshot))
-    return None if snapshot.has_file(DERIVED) and snapshot.read(DERIVED) == made else made
+    return {path: made for folder in _FOLDERS for path, made in _made_anew(snapshot, folder)}
 
 
-def _settings(snapshot: Snapshot) -> Sequence[Any]:
+def _made_anew(snapshot: Snapshot, folder: str) -> Iterator[tuple[str, bytes]]:
+    path = folder + DERIVED
+    if not snapshot.has_file(folder + ROWS) or not _has_derivation(snapshot, folder):
+        return
+    if folder and not snapshot.has_file(path):
+        return  # there the table may stand alone
+    made = derive_text(read_rows(snapshot.read(folder + ROWS)), *_derivation(snapshot, folder))
+    if not snapshot.has_file(path) or snapshot.read(path) != made:
+        yield path, made
+
+
+def _has_derivation(snapshot: Snapshot, folder: str) -> bool:
+    return all(snapshot.has_file(folder + name) for name in (DEFAULTS, PARAMETERS))
+
+
+def _derivation(snapshot: Snapshot, folder: str) -> tuple[Any, Any]:
+    """What ``db.json`` is made with."""
     try:
-        return [json.loads(snapshot.read(path)) for path in (DEFAULTS, PARAMETERS)]
+        defaults, parameters = (json.loads(snapshot.read(folder + name)) for name in (DEFAULTS, PARAMETERS))
     except ValueError as error:
         raise DocumentError(f"{DEFAULTS} or {PARAMETERS} cannot be read: {error}") from None
+    return defaults, parameters

@@ -45,6 +45,7 @@ def observe(
         edited=_edited_documents(clone, reference, touched),
         awaited=awaited,
         checks={category: text.check for category, text in texts.items() if isinstance(text, TextReference)},
+        derived=texts.keys(),
     )
 
 

@@ -33,6 +33,7 @@ _TAIL_BYTES = 4096
 _LAST_LINES = 5
 _LONGEST_TAIL = 500
 _FOLDERS = "check-"
+_STRAY_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Checks:
                 ended, output = _follow(process, lambda: time.monotonic() >= deadline or self.stopping())
             finally:
                 _end_group(process)
+                _end_strays(home)
         if self.stopping():  # systemd tells the command to stop, too, which says nothing about the files
             raise KeyboardInterrupt
         if ended and process.returncode == 0:
@@ -214,6 +216,24 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _end_strays(home: Path) -> None:
+    """Kill what left the group of its check, as by setsid: it is known by its home, which no other process has."""
+    for _ in range(_STRAY_ROUNDS):  # a new one may start while the old ones are killed
+        strays = [process for process in Path("/proc").glob("[0-9]*") if _has_home(process, home)]
+        if not strays:
+            return
+        for process in strays:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _has_home(process: Path, home: Path) -> bool:
+    try:
+        return f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is somebody else's
+        return False
 
 
 def _how_ended(code: int) -> str:

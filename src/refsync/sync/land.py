@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loguru import logger
 
 from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
-from refsync.pending_queue.models import REFSYNC, Batch, PendingChangeStatus
+from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.reference import LandedBatch, Progress, ReferenceRepository
 
@@ -52,9 +54,16 @@ def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch,
     return None
 
 
-def mark_landed(queue: PendingQueueService, batch: Batch, commit: str | None) -> LandedBatch | None:
+def mark_landed(
+    queue: PendingQueueService,
+    batch: Batch,
+    commit: str | None,
+    *,
+    by: Actor = REFSYNC,
+    edited: Collection[int] = (),
+) -> LandedBatch | None:
     """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too."""
-    applied = queue.land_batch(batch.number, commit=commit, applied_by=REFSYNC)
+    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited)
     ids = [change.change_id for change in applied]
     if not ids:
         return None

@@ -14,6 +14,7 @@ from refsync.documents.merge import (
     merge_record,
     same_record,
 )
+from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 
@@ -35,6 +36,7 @@ class Observed:
         awaited: model to the number of an earlier batch that touches it and has not landed.
         checks: for a category whose files cannot hold every record, what raises PayloadError for one (by its
             model; ``None`` for none) that they cannot.
+        derived: the categories whose document is made from a table, so that the variants of a model follow there.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
@@ -42,6 +44,7 @@ class Observed:
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
     checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
+    derived: Collection[MODEL_REFERENCE_CATEGORY] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
         path = observed.files[change.category]
         before = _records(observed, path)
         touched = now.setdefault(path, {})
-        current = touched[change.model_name] if change.model_name in touched else before.get(change.model_name)
+        there = {name: (touched if name in touched else before).get(name) for name in _models(change, observed)}
+        current = there[change.model_name]
         try:
             wanted = _decide(change, current)
             if wanted is current:
@@ -100,7 +104,7 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
                 continue
             record = _stamped(stamp, change, wanted, current)
             _check_record(observed, change, record)
-            touched[change.model_name] = record
+            touched |= {change.model_name: record} | _follow(stamp, change, wanted, there)
             plan.written.append(change.change_id)
         except _ConflictError as conflict:
             plan.conflicts.append(Refusal(change.change_id, str(conflict)))
@@ -180,6 +184,49 @@ def _delete(change: PendingChangeRecord, current: Record | None) -> Record | Non
     if change.base_known and change.base is not None and not same_record(change.base, current):
         raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_difference(change.base, current)}")
     return None
+
+
+def _models(change: PendingChangeRecord, observed: Observed) -> list[str]:
+    """The model, and the variants that have records of their own to be edited with it."""
+    follow = change.category is MODEL_REFERENCE_CATEGORY.text_generation and change.category not in observed.derived
+    known = variants(change.model_name) if follow else ()
+    return [change.model_name, *(name for name in change.related_models or () if name in known)]
+
+
+def _follow(
+    stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, there: Mapping[str, Record | None]
+) -> dict[str, Record | None]:
+    """What becomes of the variants: the same as of the model, and the fields that are their own stay."""
+    model, *names = there
+    edits: dict[str, Record | None] = {}
+    for name in names:
+        variant = there[name]
+        if variant is None and (wanted is None or there[model] is not None):
+            continue  # it is gone meanwhile
+        record = None if wanted is None else _variant(change, name, there[model], wanted, variant)
+        edits[name] = record if record is variant else _stamped(stamp, change, record, variant)
+    return edits
+
+
+def _variant(
+    change: PendingChangeRecord, name: str, current: Record | None, wanted: Record, variant: Record | None
+) -> Record:
+    renamed = _renamed(wanted, name)
+    if variant is None:
+        return renamed
+    if current is None:
+        if same_record(variant, renamed):
+            return variant
+        differing = describe_difference(variant, renamed, words=("is", "wanted"))
+        raise _ConflictError(f"its variant {name!r} exists already with another record: {differing}")
+    merged = merge_record(_renamed(current, name), variant, renamed)
+    if isinstance(merged, MergeConflict):
+        raise _ConflictError(f"its variant {name!r} differs from {_name(change)}: {describe_conflict(merged)}")
+    return variant if same_record(variant, merged) else merged
+
+
+def _renamed(record: Record, name: str) -> Record:
+    return record | {"name": name} if "name" in record else record
 
 
 def _name(change: PendingChangeRecord) -> str:

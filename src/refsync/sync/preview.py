@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +15,24 @@ from refsync.errors import RefsyncError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import Read, batch_message, edited_files, observe, reader, stamp_for
-from refsync.sync.plan import Model, Refusal, plan_batch
+from refsync.sync.follow import waiting_for_people
+from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
+from refsync.sync.proposal_text import render, title_of
+from refsync.sync.propose import branch_of, why_not_proposed_yet
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 from refsync.sync.sealing import oldest_first, seconds_until_due
+from refsync.sync.upstream import tracking_ref
+
+_NO_TOKEN_YET = "(given when the batch is sealed)"
+_UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
+
+
+@dataclass(frozen=True)
+class PullRequestText:
+    """What people would read on the forge."""
+
+    title: str
+    body: str
 
 
 @dataclass(frozen=True)
@@ -31,15 +47,42 @@ class PlannedCommit:
     rejected: list[Refusal] = field(default_factory=list)
     waiting: list[Refusal] = field(default_factory=list)
     problem: str | None = None
+    unchecked: list[str] = field(default_factory=list)
+    """The operator's own checks, which run only before the commit is published."""
+    publish: str = "local"
+    """The mode of the repository."""
+    remote: str | None = None
+    """Where it would be pushed to; ``None`` where it lands in the clone alone."""
+    proposal: str | None = None
+    """The branch that people would review; before the batch is sealed ``TOKEN`` stands for a part of its token."""
+    pull_request: PullRequestText | None = None
+    queued: str | None = None
+    """Why it would wait for its place among the open pull requests."""
+
+
+@dataclass
+class _Ahead:
+    """What the commits shown so far would leave behind: files, models that later batches wait for, proposals."""
+
+    written: dict[str, bytes] = field(default_factory=dict)
+    awaited: dict[Model, int] = field(default_factory=dict)
+    proposed: int = 0
+
+    def await_models(self, batch: Batch, changes: Iterable[PendingChangeRecord]) -> None:
+        for change in changes:
+            self.awaited.setdefault((change.category, change.model_name), batch.number)
 
 
 def preview(
     queue: PendingQueueService, repositories: Sequence[ReferenceRepository], apply: ApplySettings
 ) -> list[PlannedCommit]:
-    """The commits that a pass would make now, each on top of the one before."""
+    """The commits that a pass would make now, each on top of the one before where that lands at once.
+
+    Nothing is fetched: a clone with a remote is as it was when that was asked last. What people review is left out.
+    """
     batches = [
         batch
-        for batch in oldest_first(queue.list_batches((BatchState.open, BatchState.sealed, BatchState.held)))
+        for batch in oldest_first(queue.list_batches(_UNLANDED))
         if batch.state != BatchState.open or seconds_until_due(batch, apply, time()) == 0
     ]
     return [planned for reference in repositories for planned in _preview_repository(queue, reference, batches)]
@@ -48,18 +91,24 @@ def preview(
 def _preview_repository(
     queue: PendingQueueService, reference: ReferenceRepository, batches: Sequence[Batch]
 ) -> Iterator[PlannedCommit]:
-    work = [(batch, changes) for batch in batches if (changes := _changes(queue, reference, batch))]
+    ahead = _Ahead()
+    work = []
+    for batch in batches:
+        if changes := _changes(queue, reference, batch):
+            if batch.state == BatchState.proposed or waiting_for_people(batch):
+                ahead.await_models(batch, changes)
+            else:
+                work.append((batch, changes))
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             clone.preflight()
-            at_tip = reader(clone, clone.tip())
-            written: dict[str, bytes] = {}
-            awaited: dict[Model, int] = {}
+            at_tip = reader(clone, _newest(clone, reference))
             for batch, changes in work:
-                yield _plan_commit(clone, reference, batch, changes, at_tip, written, awaited)
+                queued = why_not_proposed_yet(queue, reference, batch, more=ahead.proposed)
+                yield _plan_commit(clone, reference, batch, changes, at_tip, ahead, queued)
     except RefsyncError as problem:
         if work:
-            yield PlannedCommit(reference.name, reference.branch, work[0][0].number, problem=str(problem))
+            yield _planned(reference, work[0][0], problem=str(problem))
 
 
 def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
@@ -74,38 +123,113 @@ def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: 
     ]
 
 
+def _newest(clone: Repository, reference: ReferenceRepository) -> str:
+    """Where the target branch is known to stand: a pass first follows what was fetched."""
+    tip = clone.tip()
+    if reference.publish is None:
+        return tip
+    there = clone.commit_of(tracking_ref(reference.publish, reference.branch))
+    return there if there and clone.contains(tip, there) else tip
+
+
 def _plan_commit(
     clone: Repository,
     reference: ReferenceRepository,
     batch: Batch,
     changes: Sequence[PendingChangeRecord],
     at_tip: Read,
-    written: dict[str, bytes],
-    awaited: dict[Model, int],
+    ahead: _Ahead,
+    queued: str | None,
 ) -> PlannedCommit:
-    """Plan one batch on top of what the ones before wrote; adds what it writes and what it leaves waiting."""
+    """Plan one batch on top of what the ones before leave behind; adds what it leaves."""
+    proposes = reference.publish is not None and reference.publish.proposes
 
-    def read(path: str) -> bytes | None:
-        return written[path] if path in written else at_tip(path)
+    def before(path: str) -> bytes | None:
+        return ahead.written[path] if path in ahead.written else at_tip(path)
 
-    plan = plan_batch(changes, observe(clone, reference, read, changes, awaited), stamp_for(reference))
-    files = edited_files(reference, read, plan)
-    diff = _diff({path: (read(path), after) for path, after in files.items()})
-    written.update(files)
-    sealed = batch if batch.job else batch.model_copy(update={"job": "(given when the batch is sealed)"})
+    plan = plan_batch(changes, observe(clone, reference, before, changes, ahead.awaited), stamp_for(reference))
+    files = edited_files(reference, before, plan)
+    ahead.await_models(batch, _unlanded(changes, plan, proposes=proposes and bool(files)))
+    if not files or (proposes and queued):
+        return _planned(reference, batch, plan, queued=queued if files else None)
+    request = None
+    if reference.publish and reference.publish.pull_requests:
+        kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
+        request = _request_text(reference, batch, kept, before, files)
+    if proposes:
+        ahead.proposed += 1
+    diff = _diff({path: (before(path), after) for path, after in files.items()})
+    if not proposes:
+        ahead.written.update(files)
+    return _planned(reference, batch, plan, message=_message(batch, changes, plan), diff=diff, pull_request=request)
+
+
+def _unlanded(
+    changes: Iterable[PendingChangeRecord], plan: BatchPlan, *, proposes: bool
+) -> Iterator[PendingChangeRecord]:
+    """The changes that later batches of the same models wait for."""
     waiting = {refusal.change_id for refusal in plan.waiting}
+    conflicts = {refusal.change_id for refusal in plan.conflicts}
     for change in changes:
-        if change.change_id in waiting:
-            awaited.setdefault((change.category, change.model_name), batch.number)
+        if change.change_id in waiting or (proposes and change.change_id not in conflicts):
+            yield change
+
+
+def _planned(
+    reference: ReferenceRepository,
+    batch: Batch,
+    plan: BatchPlan | None = None,
+    *,
+    message: str = "",
+    diff: str = "",
+    problem: str | None = None,
+    queued: str | None = None,
+    pull_request: PullRequestText | None = None,
+) -> PlannedCommit:
+    publish = reference.publish
     return PlannedCommit(
         repository=reference.name,
         branch=reference.branch,
         batch=batch.number,
-        message=batch_message(sealed, [each for each in changes if each.change_id in plan.written]) if diff else "",
+        message=message,
         diff=diff,
-        rejected=plan.conflicts,
-        waiting=plan.waiting,
+        rejected=plan.conflicts if plan else [],
+        waiting=plan.waiting if plan else [],
+        problem=problem,
+        unchecked=[shlex.join(command) for command in reference.check.commands] if reference.check and diff else [],
+        publish=publish.mode if publish else "local",
+        remote=publish.remote.name if publish else None,
+        proposal=_proposal_branch(reference, batch),
+        pull_request=pull_request,
+        queued=queued,
     )
+
+
+def _proposal_branch(reference: ReferenceRepository, batch: Batch) -> str | None:
+    if reference.publish is None or not reference.publish.proposes:
+        return None
+    return branch_of(reference.publish, batch if batch.job else batch.model_copy(update={"job": "TOKEN"}))
+
+
+def _message(batch: Batch, changes: Sequence[PendingChangeRecord], plan: BatchPlan) -> str:
+    sealed = batch if batch.job else batch.model_copy(update={"job": _NO_TOKEN_YET})
+    return batch_message(sealed, [each for each in changes if each.change_id in plan.written])
+
+
+def _request_text(
+    reference: ReferenceRepository,
+    batch: Batch,
+    changes: Sequence[PendingChangeRecord],
+    before: Read,
+    files: Mapping[str, bytes],
+) -> PullRequestText:
+    """Without the pull requests of others that touch the same models: the forge is not asked."""
+
+    def after(path: str) -> bytes | None:
+        return files[path] if path in files else before(path)
+
+    body = render(reference, changes, before, after, job=batch.job or _NO_TOKEN_YET, batch=batch.number)
+    return PullRequestText(title_of(batch), body)
 
 
 def _diff(files: Mapping[str, tuple[bytes | None, bytes]]) -> str:

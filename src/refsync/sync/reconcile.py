@@ -9,10 +9,12 @@ from loguru import logger
 
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import finish_interrupted_landing
-from refsync.errors import RefsyncError, TemporaryError
+from refsync.errors import CredentialError, RefsyncError, RemoteRefusedError, TemporaryError
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.land import record_landed, settle_reserved
+from refsync.sync.advance import advance
+from refsync.sync.follow import follow_proposals, tend_new_proposals, waiting_for_people
+from refsync.sync.land import settle_reserved
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -20,9 +22,11 @@ from refsync.sync.reference import (
     RepositoryReport,
 )
 from refsync.sync.sealing import holder_of, oldest_first, seal_when_due
-from refsync.sync.turn import Pass, Turn, advance, note_landed
+from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
+_MENDED_UNSEEN = (TemporaryError, OSError, RemoteRefusedError, CredentialError)
+"""What may be over without a sign: it passes by itself, or is mended where nobody here sees it."""
 
 
 def reconcile(work: Pass) -> PassReport:
@@ -47,7 +51,7 @@ def reconcile(work: Pass) -> PassReport:
             _reconcile_repository(work, reference, outcome)
         except (RefsyncError, OSError) as problem:
             outcome.problem = str(problem)
-            outcome.temporary = isinstance(problem, (TemporaryError, OSError))
+            outcome.temporary = isinstance(problem, _MENDED_UNSEEN)
         except Exception as bug:
             outcome.problem = f"a bug in refsync: {bug!r}"
             bugs.append(bug)
@@ -82,17 +86,44 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
 
 def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+        turn = Turn(work, reference, clone, outcome)
+        unreachable = _ask_remote(turn)
         clone.preflight()
         if finished := finish_interrupted_landing(clone):
             logger.warning("{}: finished the interrupted landing of {}", reference.name, finished[:12])
-        outcome.tip = clone.tip()
-        outcome.recorded += record_landed(clone, reference, outcome.tip, work.progress)
-        turn = Turn(work, reference, clone, outcome)
+        turn.take_tip(clone.tip(), work.progress)
+        if unreachable:
+            raise unreachable
+        if reference.publish:
+            turn.catch_up(work.progress)
         _settle(turn)
-        for batch in _waiting_batches(work.queue, reference.name):
-            if work.stopping():
-                return
+        _bring_on(turn)
+
+
+def _ask_remote(turn: Turn) -> RefsyncError | None:
+    """Fetch; the failure, if it fails: what has landed already is recorded all the same."""
+    publish = turn.reference.publish
+    if publish is None:
+        return None
+    try:
+        turn.work.remotes.ask(turn.reference, turn.clone, within=2 * publish.fetch_seconds)
+    except RefsyncError as failure:
+        return failure
+    return None
+
+
+def _bring_on(turn: Turn) -> None:
+    """Give every batch of the repository its turn."""
+    proposes = turn.reference.publish is not None and turn.reference.publish.proposes
+    if proposes:
+        follow_proposals(turn)
+    for batch in _waiting_batches(turn.queue, turn.reference.name):
+        if turn.work.stopping():
+            return
+        if not waiting_for_people(batch):
             advance(turn, batch)
+    if proposes:
+        tend_new_proposals(turn)
 
 
 def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Batch]:
@@ -113,4 +144,4 @@ def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Ba
 def _settle(turn: Turn) -> None:
     """Finish or release what an earlier process left in the middle."""
     for batch in _waiting_batches(turn.queue, turn.reference.name):
-        note_landed(turn.outcome, settle_reserved(turn.clone, turn.queue, batch, turn.tip))
+        turn.note_landed(settle_reserved(turn.clone, turn.queue, batch, turn.tip))

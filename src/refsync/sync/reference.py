@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table, stand_in_of
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
+from refsync.clone.remotes import Remote
+from refsync.sync.text_files import files_beside
 
 if TYPE_CHECKING:
+    from refsync.forges.base import Forge
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
     from refsync.sync.checking import CheckSettings
@@ -18,6 +21,40 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PullRequestSettings:
+    """How a batch's pull request is opened and followed; ``open_forge`` gives the forge of a remote's URL."""
+
+    open_forge: Callable[[str], Forge]
+    limit: int = 10
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    team_reviewers: tuple[str, ...] = ()
+    on_close: Literal["hold", "abandon"] = "hold"
+    critical_fields: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """How batches reach the remote: straight to its target branch, or by branches that people review.
+
+    ``pull_requests`` is ``None`` where refsync opens none; ``prefix`` is that of proposal branches.
+    """
+
+    mode: Literal["push", "branch", "pull_request"]
+    remote: Remote = field(default_factory=Remote)
+    fetch_seconds: float = 60.0
+    attempts: int = 5
+    prefix: str = "refsync/"
+    delete_branch: bool = True
+    pull_requests: PullRequestSettings | None = None
+
+    @property
+    def proposes(self) -> bool:
+        """Whether people review a batch before it reaches the target branch."""
+        return self.mode != "push"
 
 
 @dataclass(frozen=True)
@@ -42,6 +79,8 @@ class ReferenceRepository:
     """For a category whose file is made from a table that people edit: the table."""
     check: CheckSettings | None = None
     """What is checked before a commit is published, where anything is."""
+    publish: PublishSettings | None = None
+    """How batches reach the remote; ``None`` where they land in this clone alone."""
 
     def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
         """The file that changes of a category edit; ``None`` where the repository does not hold it."""
@@ -50,6 +89,13 @@ class ReferenceRepository:
     def edited_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
         """All files that a change of a category edits."""
         return [path for path in (self.written_file(category), self.tables.get(category)) if path]
+
+    def data_paths(self) -> list[str]:
+        """Every file that is read for the categories, at one time or another."""
+        documents = {path for formats in self.files.values() for path in formats.values()}
+        legacy = {path for path in documents if is_table(path)}
+        beside = (files_beside(table) for table in legacy.union(self.tables.values()))
+        return sorted(documents.union(*beside, map(stand_in_of, legacy)))
 
     def written_format(self, category: MODEL_REFERENCE_CATEGORY) -> CanonicalFormat:
         """The format that changes of a category are written in: v2 where the category has no other."""
@@ -78,7 +124,13 @@ class RepositoryReport:
     tip: str | None = None
     landed: list[LandedBatch] = field(default_factory=list)
     rejected: list[RejectedChange] = field(default_factory=list)
+    proposed: list[ProposedBatch] = field(default_factory=list)
+    """Batches that this pass has put up for review, or brought up to date there."""
     held: list[HeldBatch] = field(default_factory=list)
+    queued: list[HeldBatch] = field(default_factory=list)
+    """Batches that wait for their place among the open pull requests."""
+    forge_problem: str | None = None
+    """Why the forge could not be asked, one line; everything else went on."""
     already_red: list[str] = field(default_factory=list)
     """Checks that fail on what is published already, and so hold nothing; one line each."""
     recorded: int = 0
@@ -104,6 +156,16 @@ class RejectedChange:
 
     change_id: int
     reason: str
+
+
+@dataclass(frozen=True)
+class ProposedBatch:
+    """A batch that people review in git; ``url`` is that of its pull request, where there is one."""
+
+    number: int
+    branch: str
+    commit: str
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,4 +196,6 @@ class PassReport:
     @property
     def clean(self) -> bool:
         """Whether nothing is held and nothing failed."""
-        return not self.unserved and not any(report.problem or report.held for report in self.repositories)
+        return not self.unserved and not any(
+            report.problem or report.held or report.forge_problem for report in self.repositories
+        )

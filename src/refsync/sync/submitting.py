@@ -9,7 +9,8 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
 from refsync.documents.text_derivation import variants
-from refsync.errors import DocumentError, RequestError, UnknownCategoryError
+from refsync.documents.text_variants import base_names, base_of, is_orphan, related_names
+from refsync.errors import DocumentError, PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import (
     AuditOperation,
     PendingChangeStatus,
@@ -33,6 +34,7 @@ class ReferenceTips:
         self._repositories = repositories
         self._texts: dict[MODEL_REFERENCE_CATEGORY, TextReference | None] = {}
         self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
+        self._bases: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
 
     def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> ReferenceRepository:
         """The repository that holds a category.
@@ -63,6 +65,16 @@ class ReferenceTips:
     def record(self, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record | None:
         """One record as it is at the tip, ``None`` where there is none; read-only."""
         return self.records(category).get(model)
+
+    def bases(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, str]:
+        """The variants that the category's models may have -> the model's name; raises as :meth:`records` does."""
+        if category not in self._bases:
+            self._bases[category] = base_names(self.records(category))
+        return self._bases[category]
+
+    def is_derived(self, category: MODEL_REFERENCE_CATEGORY) -> bool:
+        """Whether the category's file is made from a table."""
+        return category in self.repository_of(category).tables
 
     def text(self, category: MODEL_REFERENCE_CATEGORY) -> TextReference | None:
         """The table of a category that has one; ``None`` for the others, and while its files cannot be read."""
@@ -111,19 +123,43 @@ def submissions_with_base(
 
 
 def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
-    """For a model kept in a table: the base model with its variants beside it, and its record complete.
+    """For a text model: the base model with its variants beside it.
 
     Raises:
-        PayloadError: no row of the table makes the record; the text names the field.
+        PayloadError: the files cannot hold the record; the text names the field.
     """
-    text = tips.text(submission.category)
-    if text is None:
+    if submission.category != MODEL_REFERENCE_CATEGORY.text_generation:
         return submission
+    if tips.is_derived(submission.category):
+        text = tips.text(submission.category)
+        return submission if text is None else _with_derived_variants(text, submission)
+    return _with_variants_beside(tips, submission)
+
+
+def _with_derived_variants(text: TextReference, submission: Submission) -> Submission:
+    """A model of a table: its record complete."""
     name = text.base_of(check_model_name(submission.model_name))
     payload = submission.payload
     if payload is not None and submission.operation != AuditOperation.DELETE:
         payload = text.complete(name, check_payload(payload))
     return replace(submission, model_name=name, payload=payload, related_models=list(variants(name)))
+
+
+def _with_variants_beside(tips: ReferenceTips, submission: Submission) -> Submission:
+    """A model of a plain document: the variants that are records of their own there."""
+    category, asked = submission.category, check_model_name(submission.model_name)
+    try:
+        names, bases = tips.records(category), tips.bases(category)
+    except DocumentError:
+        return submission  # the change waits for the file to be mended
+    name = base_of(asked, names, bases)
+    if is_orphan(name, names) and submission.operation == AuditOperation.CREATE:
+        raise PayloadError(f"name: {name!r} is that of a variant; change its base model, and it follows")
+    payload = submission.payload
+    if payload is not None and check_payload(payload).get("name") in variants(name):
+        payload = payload | {"name": name}
+    related = related_names(name, names, bases)
+    return replace(submission, model_name=name, payload=payload, related_models=related or None)
 
 
 def _base(

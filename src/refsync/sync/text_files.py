@@ -28,6 +28,11 @@ _APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
 _V2_FIELDS = ("record_type", "model_classification", "metadata")
 
 
+def files_beside(table_path: str) -> list[str]:
+    """A table, and all files that its document is made of."""
+    return [str(PurePosixPath(table_path).with_name(name)) for name in (DEFAULTS, GENERATION_PARAMS)] + [table_path]
+
+
 @dataclass(frozen=True)
 class TextReference:
     """A table with all that its document is made of, as they are at one commit."""

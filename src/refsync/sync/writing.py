@@ -13,6 +13,7 @@ from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
     AuditOperation,
+    BatchState,
     PendingChangeRecord,
     PendingChangeStatus,
     Submission,
@@ -27,8 +28,6 @@ ANONYMOUS = "refsync-api"
 
 class OneChangeBatches:
     """How a backend writes: each call is a change of its own, approved by who asks, and returns when it has landed."""
-
-    lands_by_itself = True
 
     def __init__(
         self,
@@ -51,6 +50,11 @@ class OneChangeBatches:
         self._run_pass = run_pass
         self._between_passes = between_passes
 
+    @property
+    def lands_by_itself(self) -> bool:
+        """False where people review every batch in git before it lands."""
+        return self._reference.publish is None or not self._reference.publish.proposes
+
     def update(
         self,
         category: MODEL_REFERENCE_CATEGORY,
@@ -67,6 +71,7 @@ class OneChangeBatches:
             RequestError: it is refused, or conflicts; nothing was changed.
             PermanentError: it cannot land now; it was given up.
         """
+        self._check_landing()
         there = self._tips().record(category, model_name) is not None
         operation = AuditOperation.UPDATE if there else AuditOperation.CREATE
         self._land(category, model_name, operation, record, logical_user_id, request_id)
@@ -81,7 +86,16 @@ class OneChangeBatches:
         request_id: str | None,
     ) -> None:
         """Delete a record; raises as :meth:`update` does."""
+        self._check_landing()
         self._land(category, model_name, AuditOperation.DELETE, None, logical_user_id, request_id)
+
+    def _check_landing(self) -> None:
+        if not self.lands_by_itself:
+            requests = self._reference.publish and self._reference.publish.pull_requests
+            how = "pull request" if requests else "proposal branch"
+            raise RequestError(
+                f"repository {self._reference.name} publishes by {how}; submit a change to the queue instead"
+            )
 
     def _tips(self) -> ReferenceTips:
         return ReferenceTips([self._reference])
@@ -123,13 +137,27 @@ class OneChangeBatches:
             raise PermanentError(f"{category} {model_name!r} was not written: {reason}")
 
     def _give_up_unless_ended(self, change_id: int, report: PassReport | None) -> tuple[PendingChangeRecord, str]:
-        """The change as the pass left it; where it still waits, why, and its batch is given up."""
+        """The change as the pass left it; where it still waits, why, and its batch is given up.
+
+        Raises:
+            PermanentError: its commit may have reached the remote, so that it has to stay in the queue.
+        """
         with self._between_passes():
             change = self._queue.show_change(change_id)
             reason = self._why_waiting(change.batch_id, report)
             if change.status in OPEN_STATUSES and change.batch_id is not None:
+                if self._may_have_arrived(change.batch_id):
+                    raise PermanentError(
+                        f"{change.category} {change.model_name!r}: nobody can tell whether it reached the remote "
+                        f"({reason}); it stays in the queue: refsync queue show {change_id}"
+                    )
                 self._queue.give_up_batch(change.batch_id, reason=f"it could not land at once: {reason}", actor=REFSYNC)
         return change, reason
+
+    def _may_have_arrived(self, batch: int) -> bool:
+        """Whether a commit of the batch may be on the remote, though nobody could say so."""
+        built = self._queue.get_batch(batch)
+        return self._reference.publish is not None and built.commit is not None and built.state is BatchState.sealed
 
     def _why_waiting(self, batch: int | None, report: PassReport | None) -> str:
         for repository in report.repositories if report else ():

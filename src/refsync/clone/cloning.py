@@ -1,0 +1,180 @@
+"""Cloning a reference: all of its history, but only the files that it is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import SplitResult, urlsplit
+
+from refsync.clone.process import ANY_CODE, run_git
+from refsync.clone.remotes import Remote, clone_from, prefetch_blobs
+from refsync.clone.repository import Repository
+from refsync.clone.sparse import show_only
+from refsync.durable import flush_folder
+from refsync.errors import CloneError, RemoteRefusedError, RemoteUnavailableError, RequestError
+
+PATIENCE_SECONDS = 3600.0
+"""A person waits for a clone, and can interrupt it."""
+_INSTEAD = {
+    r"correct it: git -C .* remote set-url \S+ URL": "correct the URL",
+    r"; push one there, or correct `branch`": "; name another by --branch",
+    r"name a token in \[repository\.credentials\]": "name the file that holds one by --token-file",
+    r"the token of \[repository\.credentials\]": "the token of --token-file",
+    r"refsync asks again by itself": "try again later",
+}
+"""What a daemon's failure advises, and what helps who clones."""
+_READ_BY_GIT = (".gitattributes", ".gitignore", ".gitmodules")
+
+
+def is_url(source: str) -> bool:
+    """Whether git would take this for a URL, not a path: ``scheme://`` or ``host:path``."""
+    return "://" in source or (":" in source.partition("/")[0] and not Path(source).exists())
+
+
+def check_url(url: str) -> None:
+    """See that a URL holds no secret: git would keep it in the clone's config, and show it in its errors.
+
+    Raises:
+        RequestError: it may hold one, which the text does not show.
+    """
+    parts = _split(url)
+    over_http = parts.scheme in ("http", "https")
+    if parts.password is not None or (over_http and (parts.username is not None or parts.query)):
+        raise RequestError(
+            f"{parts.scheme}://{parts.hostname}: the URL holds a user name, password or token, which git would keep "
+            "in the clone's config; leave it out, and name the file that holds the token by --token-file"
+        )
+
+
+def host_of(url: str) -> str:
+    """The host in a URL, in small letters; empty where it names none."""
+    return (_split(url).hostname or "") if "://" in url else url.partition(":")[0].rpartition("@")[2].lower()
+
+
+def folder_name(url: str) -> str:
+    """What the URL calls the repository: its last part."""
+    last = re.split(r"[/:]", url.rstrip("/").removesuffix("/.git"))[-1]
+    return last.removesuffix(".git").removesuffix(".bundle")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else "")
+        parts.port  # noqa: B018  it is checked when it is asked for
+    except ValueError:
+        raise RequestError("the URL cannot be understood; correct it") from None
+    return parts
+
+
+@contextlib.contextmanager
+def new_clone(url: str, target: Path, remote: Remote, *, branch: str | None = None) -> Iterator[Repository]:
+    """A clone without files, under a name beside its target; put in place if the block ends well, else removed.
+
+    Args:
+        url: a URL without secrets, or an absolute path.
+        target: where the clone shall be; nothing is there, or an empty folder.
+        remote: what lets us in.
+        branch: the target branch; else the remote's main one.
+
+    Raises:
+        CloneError: the target is taken, or the remote has no such branch.
+        RemoteUnavailableError: the remote does not answer.
+        RemoteRefusedError: it refuses.
+    """
+    _refuse_taken(target)
+    _refuse_shallow(url)
+    unfinished = target.with_name(f".{target.name}.refsync-{secrets.token_hex(4)}")
+    try:
+        with _told_for_cloning(url, unfinished):
+            folder = _clone(url, unfinished, remote, branch)
+            with Repository(folder, _branch_of(folder, url), timeout_seconds=PATIENCE_SECONDS) as clone:
+                yield clone
+        _put_in_place(folder, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def check_out(clone: Repository, remote: Remote, paths: Collection[str]) -> None:
+    """Show only these paths, those that are not there yet, too, and fetch all versions of them in one go."""
+    shown = [*paths, *_read_by_git(paths)]
+    show_only(clone, shown)
+    prefetch_blobs(clone, remote, None, clone.tip(), shown)
+    clone.run("checkout", "-q", clone.branch, "--")
+
+
+def _refuse_taken(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise CloneError(f"{target.parent}: there is no such folder; make it, or clone elsewhere")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise CloneError(f"{target}: exists and is not an empty folder; name another one to clone to")
+
+
+def _refuse_shallow(url: str) -> None:
+    """Of what is on this machine: git before 2.44 clones such a one by calling itself without end."""
+    source = Path(url.removeprefix("file://"))
+    if not source.is_dir():
+        return
+    if run_git(source, "rev-parse", "--is-shallow-repository", accept=ANY_CODE).output.strip() == b"true":
+        raise CloneError(
+            f"{url}: its history is cut off (shallow), so nothing can be counted; complete it: "
+            f"git -C {source} fetch --unshallow"
+        )
+
+
+def _clone(url: str, unfinished: Path, remote: Remote, branch: str | None) -> Path:
+    """Commits and folders of the one branch, whole; beside it an empty repository, by which the remote is asked."""
+    asking = unfinished / "asking"
+    run_git(unfinished.parent, "init", "--quiet", str(asking))
+    with Repository(asking, "", timeout_seconds=PATIENCE_SECONDS) as repository:
+        repository.run("remote", "add", "--", remote.name, url)
+        clone_from(
+            repository,
+            remote,
+            unfinished / "clone",
+            "--no-checkout",
+            "--no-local",  # else git takes all blobs of a repository on this machine
+            "--reject-shallow",
+            "--single-branch",
+            "--no-tags",
+            "--filter=blob:none",
+            *([f"--branch={branch}"] if branch else []),
+        )
+    return unfinished / "clone"
+
+
+def _branch_of(clone: Path, url: str) -> str:
+    head = run_git(clone, "rev-parse", "-q", "--verify", "--symbolic-full-name", "HEAD", accept=(0, 1)).output
+    ref = head.decode().strip()
+    if not ref.startswith("refs/heads/"):
+        raise CloneError(f"{url}: it has no commit, or does not say which branch is the main one; name it by --branch")
+    return ref.removeprefix("refs/heads/")
+
+
+@contextlib.contextmanager
+def _told_for_cloning(url: str, unfinished: Path) -> Iterator[None]:
+    """What fails is told of the URL, for there is no clone yet, and with what to do at the command line."""
+    try:
+        yield
+    except (RemoteRefusedError, RemoteUnavailableError) as problem:
+        text = re.sub(rf"^{re.escape(str(unfinished))}/\w+: remote '[^']*'", lambda _: url, str(problem))
+        for told, instead in _INSTEAD.items():
+            text = re.sub(told, instead, text)
+        raise type(problem)(text) from None
+
+
+def _read_by_git(paths: Collection[str]) -> Iterator[str]:
+    """What git itself reads beside the paths; were it left out, git would fetch it when it looks."""
+    for folder in sorted({PurePosixPath(path).parent for path in paths}):
+        yield from (str(folder / name) for name in _READ_BY_GIT)
+
+
+def _put_in_place(unfinished: Path, target: Path) -> None:
+    try:
+        unfinished.replace(target)
+    except OSError as problem:
+        raise CloneError(f"{target}: the clone cannot be put there: {problem.strerror}") from None
+    flush_folder(target.parent)

@@ -1,0 +1,216 @@
+"""What git says when a remote fails, told to a person in one line: what, where, what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from refsync.clone.commits import one_line
+from refsync.clone.process import GitResult
+from refsync.errors import (
+    BranchMovedError,
+    GitBusyError,
+    PushRefusedError,
+    RefsyncError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
+)
+
+_LONGEST_WORDS = 300
+_CORRECT_URL = "correct it: git -C {path} remote set-url {remote} URL"
+_ASKED_AGAIN = "refsync asks again by itself"
+
+
+class _Case(NamedTuple):
+    """Words of git, and what they mean; ``{0}`` in the text is what the words' first group holds."""
+
+    words: str
+    error: type[RefsyncError]
+    text: str
+
+
+_CASES = (
+    _Case(
+        r"\.lock': File exists",
+        GitBusyError,
+        "another git command is at work in the clone, or one left its lock behind ({line})",
+    ),
+    _Case(
+        r"dubious ownership in repository at '([^']+)'",
+        RemoteRefusedError,
+        "the repository at {0} belongs to another user; let git trust it: git config --global --add safe.directory {0}",
+    ),
+    _Case(
+        r"(?:couldn't find remote ref (?:refs/heads/)?|Remote branch )(\S+)",
+        RemoteRefusedError,
+        "it has no branch {0}; push one there, or correct `branch`",
+    ),
+    _Case(
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+        RemoteRefusedError,
+        "its ssh host key has changed: somebody may pose as it; if the new key is right, put it into {known_hosts}",
+    ),
+    _Case(
+        r"Host key verification failed|No \S+ host key is known for",
+        RemoteRefusedError,
+        "its ssh host key is not known; compare what ssh-keyscan HOST says, and put it into {known_hosts}",
+    ),
+    _Case(
+        r"Permission denied \(|Too many authentication failures",
+        RemoteRefusedError,
+        "it does not let {key} in; add its public half there, or correct `ssh_key_file`",
+    ),
+    _Case(
+        r"(SSL certificate problem: .*|server certificate verification failed.*|SSL: .*certificate.*)",
+        RemoteRefusedError,
+        "its TLS certificate is not trusted ({0}); have it corrected, or name its authority: "
+        "git -C {path} config http.sslCAInfo FILE",
+    ),
+    _Case(
+        r"unable to update url base from redirection",
+        RemoteRefusedError,
+        f"it redirects to an address that is no git repository; {_CORRECT_URL}",
+    ),
+    _Case(
+        r"Authentication failed for|HTTP Basic: Access denied",
+        RemoteRefusedError,
+        "it does not accept {login}: wrong, expired or revoked, or its URL leads on to another host, "
+        "which is given none; put a good one there, or correct the URL",
+    ),
+    _Case(
+        r"could not read (?:Username|Password) for|terminal prompts disabled",
+        RemoteRefusedError,
+        "it asks for a user name and password; name a token in [repository.credentials]",
+    ),
+    _Case(
+        r"returned error: 403|HTTP 403",
+        RemoteRefusedError,
+        "it denies access to {login}{said}; give it the right to do this (a token's scope: read and write contents)",
+    ),
+    _Case(
+        r"repository '[^']*' not found|returned error: 404|HTTP 404|Repository not found",
+        RemoteRefusedError,
+        f"its URL names no repository that {{login}} may see; {_CORRECT_URL}",
+    ),
+    _Case(
+        r"does not appear to be a git repository|not exported|no such path|unable to find remote helper",
+        RemoteRefusedError,
+        f"there is no git repository at its URL; {_CORRECT_URL}",
+    ),
+    _Case(r"returned error: (429|5\d\d)|HTTP (?:429|5\d\d)", RemoteUnavailableError, "{line}; " + _ASKED_AGAIN),
+    _Case(r"returned error: 4\d\d|HTTP 4\d\d", RemoteRefusedError, f"{{line}}; {_CORRECT_URL}"),
+    _Case(
+        r"shallow update not allowed|support shallow|repository is shallow",
+        RemoteRefusedError,
+        "its history is cut off (shallow), so nothing can be counted; complete it there: git fetch --unshallow",
+    ),
+    _Case(r"not our ref", RemoteUnavailableError, f"it has changed meanwhile; {_ASKED_AGAIN}"),
+    _Case(r"remote error: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
+    _Case(r"(?m)^ERROR: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
+    _Case(
+        r"is this a git repository\?|invalid server response|protocol error|bad line length|bad pack|index-pack failed"
+        r"|unpack-objects|expected \S+, got|expected flush|invalid .*advertisement|inflate",
+        RemoteUnavailableError,
+        f"it answers what git cannot make sense of ({{line}}); {_ASKED_AGAIN}",
+    ),
+    _Case(
+        r"Could not resolve|name resolution|Name or service not known|nodename nor servname",
+        RemoteUnavailableError,
+        f"its host name cannot be resolved; check the network and the URL; {_ASKED_AGAIN}",
+    ),
+)
+
+_REJECTED = re.compile(r"^!\t\S*\t\[(?:remote )?(?:rejected|failure)\] \((.*)\)$", re.MULTILINE)
+_LOST_RACE = re.compile(
+    r"stale info|fetch first|non-fast-forward|needs force|reference already exists|incorrect old|lock ref"
+)
+_PASSING = re.compile(r"(?i)internal server error|failed to (lock|update)|timed? ?out|remote failed to report status")
+
+
+class Place(NamedTuple):
+    """Which remote of which clone, and what it was asked with, for the text of a failure."""
+
+    path: Path
+    remote: str
+    origins: frozenset[str] = frozenset()
+    has_credential: bool = False
+    key_file: Path | None = None
+    known_hosts_file: Path | None = None
+
+    def refused(self, text: str) -> RemoteRefusedError:
+        """The remote refuses."""
+        return RemoteRefusedError(f"{self.path}: remote {self.remote!r}: {text}")
+
+    def unavailable(self, text: str) -> RemoteUnavailableError:
+        """The remote does not answer, or answers nonsense."""
+        return RemoteUnavailableError(f"{self.path}: remote {self.remote!r}: {text}")
+
+
+def explain_remote(place: Place, said: GitResult) -> RefsyncError:
+    """Tell why git failed with a remote; ``said`` holds no secret any more."""
+    if rejected := _REJECTED.search(said.output.decode(errors="replace")):
+        return _explain_rejection(place, rejected[1], said.error)
+    own = "\n".join(line for line in said.error.splitlines() if not line.startswith("remote:"))
+    if origin := _redirected_to(own, place.origins):
+        return place.refused(
+            f"it redirects to {origin}, which is given no credentials; if it has moved there: "
+            f"git -C {place.path} remote set-url {place.remote} URL"
+        )
+    for case in _CASES:
+        if found := re.search(case.words, own):
+            text = case.text.format(*map(_short, found.groups()), **_words(place, own, said.error))
+            return case.error(f"{place.path}: remote {place.remote!r}: {text}")
+    return place.unavailable(f"{_line(own) or f'git ended with exit code {said.code}'}; {_ASKED_AGAIN}")
+
+
+def _explain_rejection(place: Place, reason: str, error: str) -> RefsyncError:
+    if _LOST_RACE.search(reason):
+        return BranchMovedError(f"{place.path}: remote {place.remote!r}: the branch moved meanwhile ({reason})")
+    if _PASSING.search(reason):
+        return place.unavailable(f"it did not take the push ({reason}{_remote_words(error)}); {_ASKED_AGAIN}")
+    return PushRefusedError(
+        f"{place.path}: remote {place.remote!r}: it refuses the push ({_short(reason)}{_remote_words(error)}); "
+        "do what it asks for, or have its rules changed"
+    )
+
+
+def _words(place: Place, own: str, error: str) -> dict[str, object]:
+    return {
+        "path": place.path,
+        "remote": place.remote,
+        "line": _line(own),
+        "said": _remote_words(error),
+        "login": "the token of [repository.credentials]" if place.has_credential else "this machine's own credentials",
+        "key": f"the ssh key {place.key_file}" if place.key_file else "any ssh key of the user whom refsync runs as",
+        "known_hosts": place.known_hosts_file or "~/.ssh/known_hosts of the user whom refsync runs as",
+    }
+
+
+def _redirected_to(own: str, origins: frozenset[str]) -> str | None:
+    """The other host that a failed request was sent on to."""
+    for url in re.findall(r"(?:redirecting to |(?:Username|Password) for ')([^\s']+)", own):
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if origin not in origins:
+            return origin
+    return None
+
+
+def _remote_words(error: str) -> str:
+    """What the remote itself said, behind a colon."""
+    lines = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
+    words = _short(" ".join(line.removeprefix("error: ") for line in lines))
+    return f": {words}" if words else ""
+
+
+def _line(own: str) -> str:
+    """Git's own first line that says what went wrong."""
+    lines = [line for line in own.splitlines() if line.strip() and not line.startswith(("warning:", "hint:", "To "))]
+    return _short(re.sub(r"^(fatal|error): ", "", lines[0])) if lines else ""
+
+
+def _short(words: str | None) -> str:
+    line = one_line(words or "")
+    return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 3]}..."

@@ -1,0 +1,319 @@
+"""The remote of a clone: fetch, push, and asking it what it has.
+
+No hook of the clone runs meanwhile, and nothing prompts. What fails is told by :mod:`refsync.clone.remote_errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from refsync.clone.access import (
+    NO_HOOKS,
+    has_own_ssh,
+    http_environment,
+    origin_of,
+    scrubbed,
+    secrets_of,
+    ssh_environment,
+)
+from refsync.clone.process import ANY_CODE, GitResult
+from refsync.clone.remote_errors import Place, explain_remote
+from refsync.clone.repository import DURABLE, Repository
+from refsync.credentials import Credential, CredentialSource
+from refsync.errors import (
+    BranchMovedError,
+    CloneError,
+    CredentialError,
+    GitTimeoutError,
+    RefsyncError,
+    RemoteRefusedError,
+)
+
+_FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--no-auto-maintenance")
+_PUSH = ("push", "--porcelain", "--no-follow-tags", "--no-signed", "--recurse-submodules=no")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a clone's branches come from and go to, and what lets us in.
+
+    ``name`` is git's name of it. ``credential`` is asked at each use over ``http(s)``; without it git uses what
+    the machine's own settings say. The two files are for ``ssh``.
+    """
+
+    name: str = "origin"
+    credential: CredentialSource | None = None
+    ssh_key_file: Path | None = None
+    ssh_known_hosts_file: Path | None = None
+
+
+def fetch(
+    clone: Repository, remote: Remote, refspecs: Sequence[str], *, prune: bool = False, paths: Collection[str] = ()
+) -> None:
+    """Bring what the refspecs name into the clone, with its whole history; a shallow clone is deepened.
+
+    Args:
+        clone: the clone.
+        remote: where to fetch from.
+        refspecs: ``[+]SOURCE:DESTINATION`` each, full names; nothing else is fetched.
+        prune: delete the destinations of wildcards that the remote no longer has.
+        paths: files whose versions in the new commits are needed; a partial clone gets them in one round trip.
+
+    Raises:
+        RemoteRefusedError: no access, no such branch, or a history that is cut off on the remote, too.
+        RemoteUnavailableError: no answer in time, or nonsense.
+        CredentialError: the credential cannot be read.
+        CloneError: the clone has no such remote.
+    """
+    lazy = bool(paths) and is_partial(clone, remote)
+    before = _tips(clone) if lazy else []
+    shallow = _is_shallow(clone)
+    depth = ["--unshallow"] if shallow else []
+    pruning = "--prune" if prune else "--no-prune"
+    try:
+        _ask(clone, remote, *DURABLE, *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
+    except RemoteRefusedError:
+        read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
+        raise
+    if shallow and _is_shallow(clone):
+        raise _place(clone, remote).refused(
+            f"the history of {clone.path} is cut off (shallow) and the remote has no more of it, so nothing can be "
+            "counted; fetch from a complete repository: git fetch --unshallow URL"
+        )
+    if lazy:
+        _fetch_blobs(clone, remote, _commits_with(clone, paths, _tips(clone), before), paths)
+
+
+def prefetch_blobs(
+    clone: Repository, remote: Remote, commits_after: str | None, until: str, paths: Collection[str]
+) -> None:
+    """Get the versions of these files that a partial clone still lacks, in one round trip.
+
+    Args:
+        clone: the clone; nothing is done where it is complete.
+        remote: where to fetch from.
+        commits_after: the commit whose versions, and those behind it, are needed; ``None``: from the root.
+        until: the last commit.
+        paths: the files.
+
+    Raises:
+        RemoteRefusedError, RemoteUnavailableError, CredentialError, CloneError: as :func:`fetch`.
+    """
+    if not paths or not is_partial(clone, remote):
+        return
+    boundary = [commits_after] if commits_after else []
+    commits = _commits_with(clone, paths, [until], boundary)
+    _fetch_blobs(clone, remote, [*commits, *boundary], paths)
+
+
+def read_refs(clone: Repository, remote: Remote, *patterns: str) -> dict[str, str]:
+    """Ask the remote which refs it has: full name to commit id.
+
+    Args:
+        clone: the clone.
+        remote: whom to ask.
+        patterns: full names, in which ``*`` stands for anything; without any, every ref.
+
+    Raises:
+        RemoteRefusedError, RemoteUnavailableError, CredentialError, CloneError: as :func:`fetch`.
+    """
+    # Lets the server send branches alone: forges have a ref or two for each pull request.
+    only = ["--heads"] if patterns and all(pattern.startswith("refs/heads/") for pattern in patterns) else []
+    listed = _ask(clone, remote, "ls-remote", "--refs", *only, "--", remote.name).output
+    refs = (line.split("\t") for line in listed.decode(errors="surrogateescape").splitlines())
+    found = {name: commit for commit, name in refs}
+    if not found and any(map(origin_of, _urls(clone, remote))):  # git takes many a web page for that
+        raise _place(clone, remote).unavailable(
+            "it lists no branch at all, so it is empty or answers what is no git; check its URL; "
+            "refsync asks again by itself"
+        )
+    return {
+        name: commit
+        for name, commit in found.items()
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
+def clone_from(asking: Repository, remote: Remote, folder: Path, *options: str) -> None:
+    """Clone what a remote has into a folder that is not there yet, by ``git clone`` with these options.
+
+    Args:
+        asking: a repository, an empty one for all it matters, that knows the remote.
+        remote: where to clone from, and what lets us in.
+        folder: the clone; it calls the remote by the same name.
+        options: what else ``git clone`` is told.
+
+    Raises:
+        RemoteRefusedError, RemoteUnavailableError, CredentialError, CloneError: as :func:`fetch`.
+    """
+    (url, *_) = _urls(asking, remote)
+    _ask(asking, remote, "clone", "--quiet", f"--origin={remote.name}", *options, "--", url, str(folder))
+
+
+def push(clone: Repository, remote: Remote, ref: str, commit: str | None, *, expected: str | None) -> None:
+    """Move a ref on the remote by compare-and-swap; it is done when the remote, asked afterwards, has it.
+
+    Args:
+        clone: the clone.
+        remote: where to push to.
+        ref: the full name.
+        commit: where to; ``None`` deletes the ref.
+        expected: where from; ``None``: there must be no such ref yet.
+
+    Raises:
+        BranchMovedError: it was not at ``expected``, and what is there now does not contain ``commit``.
+        RemoteRefusedError: no access.
+        PushRefusedError: a hook or rule of the remote refuses, with its words.
+        RemoteUnavailableError: it did not arrive, or nobody can tell.
+        CredentialError: the credential cannot be read.
+        CloneError: the clone has no such remote.
+    """
+    failure = _try_push(clone, remote, ref, commit, expected)
+    try:
+        now = read_refs(clone, remote, ref).get(ref)
+        arrived = now == commit or (now != expected and _went_on(clone, remote, ref, commit, now))
+    except (RemoteRefusedError, CredentialError) as refusal:
+        raise failure if isinstance(failure, RemoteRefusedError) else _unknown(clone, remote, ref, refusal) from None
+    except RefsyncError as problem:
+        raise _unknown(clone, remote, ref, problem) from None
+    if arrived:
+        return
+    if now != expected:
+        raise BranchMovedError(
+            f"{clone.path}: remote {remote.name!r}: {_short(ref)} moved meanwhile, "
+            f"from {_named(expected)} to {_named(now)}"
+        )
+    raise failure or _place(clone, remote).unavailable(
+        f"it reported success, but {_short(ref)} is still at {_named(expected)}; refsync pushes again by itself"
+    )
+
+
+def _try_push(
+    clone: Repository, remote: Remote, ref: str, commit: str | None, expected: str | None
+) -> RefsyncError | None:
+    """Push once; what git said against it, which need not be true."""
+    lease = f"--force-with-lease={ref}:{expected or ''}"
+    try:
+        _ask(clone, remote, *_PUSH, lease, "--", remote.name, f"{commit or ''}:{ref}")
+    except (CredentialError, CloneError):
+        raise  # nothing was sent
+    except RefsyncError as problem:
+        return problem
+    return None
+
+
+def _went_on(clone: Repository, remote: Remote, ref: str, commit: str | None, now: str | None) -> bool:
+    """Whether somebody has built on our commit already, so that it must have arrived."""
+    if commit is None or now is None:
+        return False
+    _ask(clone, remote, *_FETCH, "--refmap=", "--", remote.name, ref)
+    return clone.contains(commit, now)
+
+
+def _unknown(clone: Repository, remote: Remote, ref: str, problem: RefsyncError) -> RefsyncError:
+    reason = str(problem).removeprefix(f"{clone.path}: remote {remote.name!r}: ")
+    return _place(clone, remote).unavailable(
+        f"{_short(ref)} was pushed, but it is unknown whether it arrived; the next pass asks again ({reason})"
+    )
+
+
+def _short(ref: str) -> str:
+    return ref.removeprefix("refs/heads/")
+
+
+def _named(commit: str | None) -> str:
+    return commit[:12] if commit else "nothing"
+
+
+def _is_shallow(clone: Repository) -> bool:
+    return clone.run("rev-parse", "--is-shallow-repository").output.strip() == b"true"
+
+
+def is_partial(clone: Repository, remote: Remote) -> bool:
+    """Whether the clone has left out objects that this remote promised to give."""
+    name = remote.name.replace(".", r"\.")
+    key = rf"^remote\.{name}\.(promisor|partialclonefilter)$"
+    return clone.run("config", "--get-regexp", key, accept=(0, 1)).code == 0
+
+
+def _tips(clone: Repository) -> list[str]:
+    return clone.run("for-each-ref", "--format=%(objectname)").output.decode().split()
+
+
+def _commits_with(clone: Repository, paths: Collection[str], until: Sequence[str], after: Sequence[str]) -> list[str]:
+    """The commits in which one of these files changed, on side branches too."""
+    asked = "\n".join([*until, *(f"^{commit}" for commit in after), "--", *paths]).encode(errors="surrogateescape")
+    return clone.run("rev-list", "--full-history", "--stdin", stdin=asked).output.decode().split()
+
+
+def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], paths: Collection[str]) -> None:
+    """Fetch the blobs at these paths of these commits that are not there, as git itself fetches a missing one."""
+    asked = "\n".join([*commits, "--", *paths]).encode(errors="surrogateescape")
+    walk = ("rev-list", "--objects", "--no-walk", "--missing=print", "--stdin")
+    listed = clone.run(*walk, stdin=asked).output.decode(errors="surrogateescape") if commits else ""
+    missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
+    if not missing:
+        return
+    command = ("-c", "fetch.negotiationAlgorithm=noop", *DURABLE, *_FETCH, "--filter=blob:none", "--stdin")
+    _ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
+
+
+def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"") -> GitResult:
+    """Run a git command that talks to the remote."""
+    urls = _urls(clone, remote)
+    credential = remote.credential() if remote.credential and any(map(origin_of, urls)) else None
+    place = _place(clone, remote, urls, credential)
+    environment = _environment(clone, remote, urls, credential)
+    try:
+        result = clone.run(*NO_HOOKS, *arguments, stdin=stdin, environment=environment, accept=ANY_CODE)
+    except GitTimeoutError:
+        raise place.unavailable(
+            f"no answer within {clone.timeout_seconds:g} seconds; check that it is up, "
+            "or give it more by `timeout_seconds` in [git]"
+        ) from None
+    if result.code:
+        secrets = secrets_of(urls, credential)
+        output = scrubbed(result.output.decode(errors="replace"), secrets).encode()
+        raise explain_remote(place, GitResult(result.code, output, scrubbed(result.error, secrets)))
+    return result
+
+
+def _urls(clone: Repository, remote: Remote) -> list[str]:
+    """Where git fetches from and pushes to."""
+    urls: dict[str, None] = {}
+    for direction in ([], ["--push"]):
+        found = clone.run("remote", "get-url", "--all", *direction, "--", remote.name, accept=(0, 2, 128))
+        if found.code:
+            raise CloneError(
+                f"{clone.path}: there is no remote {remote.name!r}; "
+                f"run: git -C {clone.path} remote add {remote.name} URL, or correct `remote`"
+            )
+        urls |= dict.fromkeys(found.output.decode(errors="surrogateescape").splitlines())
+    return list(urls)
+
+
+def _environment(
+    clone: Repository, remote: Remote, urls: Sequence[str], credential: Credential | None
+) -> dict[str, str]:
+    variables = http_environment(urls, credential, os.environ) if credential else {}
+    if all(map(origin_of, urls)):
+        return variables
+    if remote.ssh_key_file or remote.ssh_known_hosts_file or not _has_own_ssh(clone):
+        variables |= ssh_environment(remote.ssh_key_file, remote.ssh_known_hosts_file)
+    return variables
+
+
+def _has_own_ssh(clone: Repository) -> bool:
+    configured = clone.run("config", "--get", "core.sshCommand", accept=(0, 1)).output.split()
+    return has_own_ssh(os.environ, [word.decode(errors="replace") for word in configured])
+
+
+def _place(clone: Repository, remote: Remote, urls: Sequence[str] = (), credential: Credential | None = None) -> Place:
+    origins = frozenset(filter(None, map(origin_of, urls)))
+    return Place(
+        clone.path, remote.name, origins, credential is not None, remote.ssh_key_file, remote.ssh_known_hosts_file
+    )

@@ -1,0 +1,92 @@
+"""What lets refsync into a remote or a forge, fetched anew at each use, so that a rotated secret is taken up.
+
+A secret never stands in a text of ours: not in an exception, a log line, a URL or a process's arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refsync.errors import CredentialError
+
+_LONGEST_SECRET = 65536
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A name and the secret that goes with it; the secret is left out of its ``repr``."""
+
+    username: str
+    secret: str = field(repr=False)
+
+
+CredentialSource = Callable[[], Credential]
+"""Gives the credential as it is now; raises CredentialError where it cannot be read."""
+
+
+def token_source(
+    *, username: str, file: Path | None, variable: str, credential: str, environ: Mapping[str, str]
+) -> CredentialSource:
+    """Take a token from the one place that is named, at each use.
+
+    Args:
+        username: the user name that goes with it.
+        file: the file that holds it and nothing else.
+        variable: the name of the environment variable that holds it.
+        credential: the name of the systemd credential that holds it.
+        environ: the environment.
+    """
+
+    def read() -> Credential:
+        if file is not None:
+            place, secret = f"token_file {file}", _read(file, "token_file")
+        elif variable:
+            place, secret = f"the environment variable {variable} of token_variable", _variable(variable, environ)
+        else:
+            place, secret = (
+                f"the systemd credential {credential!r}",
+                _read(_given(credential, environ), "token_credential"),
+            )
+        return Credential(_one_word(username, "`username` of [repository.credentials]"), _one_word(secret, place))
+
+    return read
+
+
+def _read(path: Path, key: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_SECRET)
+        return content.decode().rstrip("\r\n")
+    except OSError as problem:
+        raise CredentialError(f"{key} {path}: cannot be read: {problem.strerror}; put the token there") from None
+    except UnicodeDecodeError:
+        raise CredentialError(f"{key} {path}: holds no text; put the token there and nothing else") from None
+
+
+def _given(name: str, environ: Mapping[str, str]) -> Path:
+    """The file that systemd made of a credential."""
+    if not (folder := environ.get("CREDENTIALS_DIRECTORY")):
+        raise CredentialError(
+            f"token_credential {name!r}: CREDENTIALS_DIRECTORY is not set, so systemd handed nothing over; "
+            f"add LoadCredential={name}:PATH to the unit, or name a token_file"
+        )
+    return Path(folder, name)
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise CredentialError(
+            f"token_variable: the environment variable {name} is not set; set it where refsync is started"
+        )
+    return environ[name].rstrip("\r\n")
+
+
+def _one_word(text: str, place: str) -> str:
+    """Refuse what could end a line of the protocols that it is sent in."""
+    if not text.strip():
+        raise CredentialError(f"{place} is empty; put the token there")
+    if not text.isprintable():
+        raise CredentialError(f"{place} holds a line break or control character; put the token there and nothing else")
+    return text

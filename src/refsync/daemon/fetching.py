@@ -1,0 +1,145 @@
+"""Asking the remotes beside the passes: one thread each, so that one that hangs holds up nothing else."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from loguru import logger
+
+from refsync.clone.process import end_command_of
+from refsync.clone.repository import Repository
+from refsync.errors import RefsyncError, RemoteUnavailableError
+from refsync.sync.reference import ReferenceRepository
+from refsync.sync.upstream import fetch_news
+
+PATIENCE_SECONDS = 5.0
+"""How long a pass waits for an answer before it goes on with other repositories."""
+_JITTER = 0.2
+
+
+class Fetching:
+    """Answers the passes' questions from what the threads know; see :class:`refsync.sync.upstream.Remotes`."""
+
+    def __init__(self, repositories: Iterable[ReferenceRepository], wake: Callable[[], None]) -> None:
+        """Begin; ``wake`` is called when a remote has news, goes away or comes back."""
+        self._fetchers = {each.name: _Fetcher(each, wake) for each in repositories if each.publish}
+        for fetcher in self._fetchers.values():
+            fetcher.start()
+
+    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+        """Wait until the remote was asked within so many seconds, or it is known to be away."""
+        self._fetchers[reference.name].ask(within)
+
+    def answered(self, reference: ReferenceRepository) -> None:
+        """The remote has told where its branches stand by another way."""
+        self._fetchers[reference.name].answered()
+
+    def stop(self) -> None:
+        """End the threads, and the git commands that they wait for."""
+        for fetcher in self._fetchers.values():
+            fetcher.stop()
+        for fetcher in self._fetchers.values():
+            fetcher.join()
+
+
+class _Fetcher(threading.Thread):
+    """One remote's thread."""
+
+    def __init__(self, reference: ReferenceRepository, wake: Callable[[], None]) -> None:
+        super().__init__(name=f"fetch {reference.name}", daemon=True)
+        assert reference.publish is not None
+        self._reference = reference
+        self._seconds = reference.publish.fetch_seconds
+        self._polls_forge = reference.publish.pull_requests is not None
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._wanted = True
+        self._begun_at = self._answered_at = float("-inf")
+        self._failure: RefsyncError | None = None
+        self._stopping = False
+
+    # For the thread of the passes
+
+    def ask(self, within: float) -> None:
+        """Return when an answer is fresh enough; raise why there is none."""
+        asked_at = time.monotonic()
+        with self._changed:
+            if asked_at - self._answered_at <= within and not self._failure:
+                return
+            if self._failure and not self._wanted:  # the thread tries again by itself, and tells
+                raise self._failure
+            self._wanted = True
+            self._changed.notify_all()
+            answered = self._changed.wait_for(lambda: self._is_settled(asked_at), PATIENCE_SECONDS)
+            if self._failure:
+                raise self._failure
+            if not answered:
+                raise RemoteUnavailableError(
+                    f"{self._reference.path}: {self._remote} has not answered for {PATIENCE_SECONDS:g} seconds; "
+                    "it is waited for beside other work"
+                )
+
+    def _is_settled(self, asked_at: float) -> bool:
+        return self._stopping or (self._begun_at >= asked_at and not self._wanted) or self._failure is not None
+
+    def answered(self) -> None:
+        """Count an answer that came by another way."""
+        with self._changed:
+            self._answered_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self.ident is not None:
+            end_command_of(self.ident)
+
+    # In its own thread
+
+    def run(self) -> None:
+        """Fetch when asked, and every now and then, until told to stop."""
+        while True:
+            with self._changed:
+                pause = self._seconds * random.uniform(1 - _JITTER, 1 + _JITTER)
+                self._changed.wait_for(lambda: self._wanted or self._stopping, pause)
+                if self._stopping:
+                    return
+                by_itself = not self._wanted
+                self._begun_at = time.monotonic()
+            self._settle(by_itself, *self._fetch())
+
+    def _fetch(self) -> tuple[bool, RefsyncError | None]:
+        """Whether there was news, and why there could be none."""
+        reference = self._reference
+        try:
+            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+                before = self._tracked(clone)
+                fetch_news(reference, clone)
+                return self._tracked(clone) != before, None
+        except RefsyncError as failure:
+            return False, failure
+        except Exception as bug:
+            logger.exception("{}: a bug in refsync while fetching", reference.name)
+            return False, RemoteUnavailableError(f"{reference.name}: a bug in refsync while fetching: {bug!r}")
+
+    def _settle(self, by_itself: bool, news: bool, failure: RefsyncError | None) -> None:
+        with self._changed:
+            moved = str(failure or "") != str(self._failure or "")
+            self._failure, self._wanted = failure, False
+            if failure is None:
+                self._answered_at = time.monotonic()
+            self._changed.notify_all()
+        if not self._stopping and (news or moved or (by_itself and self._polls_forge)):
+            self._wake()
+
+    def _tracked(self, clone: Repository) -> bytes:
+        return clone.run("for-each-ref", f"refs/remotes/{self._remote}").output
+
+    @property
+    def _remote(self) -> str:
+        assert self._reference.publish is not None
+        return self._reference.publish.remote.name

@@ -1,0 +1,74 @@
+"""What people typed, in GitHub-flavoured Markdown: shown as text, so that nothing of it takes effect.
+
+Within a code span a forge sees no mention, link, reference to an issue or HTML. Whatever is written here stays on one
+line and ends what it begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+_MAX_SHOWN = 200
+_MARKS = {"added": "added", "removed": "removed", "modified": "changed"}
+# Printable, says Python, and yet nothing is seen of them: joiners, fillers, variation selectors.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0").union(
+    map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0))
+)
+_PLAIN_IN_HTML = frozenset(" -_()")
+
+
+def code(text: str) -> str:
+    """Text on one line in a code span that it cannot leave."""
+    shown = visible(text) or '""'
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    pad = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def html_code(text: str) -> str:
+    """The same within HTML, where Markdown is not read; a forge may still look for mentions and links there."""
+    shown = visible(text) or '""'
+    return f"<code>{''.join(c if c.isalnum() or c in _PLAIN_IN_HTML else f'&#{ord(c)};' for c in shown)}</code>"
+
+
+def visible(text: str) -> str:
+    """Text on one line, with the number of each character that cannot be seen or changes the direction."""
+    if text.isprintable() and _UNSEEN.isdisjoint(text):
+        return text
+    return "".join(c if c.isprintable() and c not in _UNSEEN else f"\\u{ord(c):04x}" for c in text)
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a table; a ``|`` ends a cell even within a code span, unless it is escaped."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def cut(text: str, length: int) -> str:
+    """Text that is not too long."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def value(json_value: Any) -> str:
+    """A JSON value in a code span."""
+    return code(cut(json.dumps(json_value, ensure_ascii=False), _MAX_SHOWN))
+
+
+def field_change(field: dict[str, Any], *, marked: bool) -> str:
+    """What happened to a field, on one line; a critical one may be ``marked``."""
+    old, new = (value(field[side]) for side in ("old_value", "new_value"))
+    values = {"added": new, "removed": old}.get(field["change_type"], f"{old} → {new}")
+    critical = "**critical** " if field["critical"] and marked else ""
+    return f"{critical}{_MARKS[field['change_type']]} {code(cut(field['field_path'], _MAX_SHOWN))}: {values}"
+
+
+def names(some: Sequence[str], most: int) -> str:
+    """Names in code spans, and how many more there are."""
+    return ", ".join(map(code, some[:most])) + more(some, most)
+
+
+def more(items: Collection[Any], most: int) -> str:
+    """How many there are beyond the most that are shown."""
+    return f" and {len(items) - most} more" if len(items) > most else ""

@@ -1,0 +1,223 @@
+"""One batch's turn in a pass: plan it, build its commit, check it, publish it, and say what became of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from loguru import logger
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.clone.worktree import IndexLock, index_locked
+from refsync.errors import BatchStateError, BranchMovedError, LocalEditsError, PushRefusedError
+from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
+from refsync.pending_queue.service import PendingQueueService
+from refsync.sync.checking import Checks, is_known_red, why_red
+from refsync.sync.land import mark_landed, settle_reserved
+from refsync.sync.plan import BatchPlan, Observed, Refusal
+from refsync.sync.propose import propose, why_not_proposed_yet
+from refsync.sync.publish import publish_locally, push_to_target
+from refsync.sync.reference import HeldBatch, ReferenceRepository, RejectedChange
+from refsync.sync.turn import Turn
+from refsync.sync.upstream import FRESH_SECONDS, check_newest
+
+RACE_ATTEMPTS = 5
+"""How often a batch is planned anew in one pass when somebody else was quicker in the clone."""
+_RACES = (BranchMovedError, LocalEditsError, BatchStateError)
+_JITTER_SECONDS = 0.2
+_THEN_RETRY = "; then: refsync batch retry {}"
+
+
+def advance(turn: Turn, batch: Batch) -> None:
+    """Bring one batch as far as it can go; what it leaves unlanded is added to what is awaited."""
+    publish = turn.reference.publish
+    attempts = publish.attempts if publish else RACE_ATTEMPTS
+    held: HeldBatch | None = None
+    for attempt in range(attempts):
+        try:
+            # A person's git is locked out for the landing only; who lost a race holds the lock while building, too,
+            # but never while checking, which may take minutes, or while a remote is asked.
+            locked = attempt and not turn.reference.check and publish is None
+            with index_locked(turn.clone) if locked else nullcontext() as lock:
+                held = _try_batch(turn, turn.queue.get_batch(batch.number), lock)
+            break
+        except _RACES as lost:
+            if attempt == attempts - 1:
+                if publish is None or not isinstance(lost, BranchMovedError):
+                    raise
+                held = turn.hold(batch, f"somebody else was quicker {attempts} times: {lost}; it is tried again")
+                break
+            logger.info("batch {}: {}; planning it anew", batch.number, lost)
+            _prepare_another_attempt(turn, batch, attempt)
+    if held:
+        turn.outcome.held.append(held)
+    turn.await_models(batch)
+
+
+def _prepare_another_attempt(turn: Turn, batch: Batch, attempt: int) -> None:
+    if turn.reference.publish:
+        time.sleep(random.uniform(0, _JITTER_SECONDS * 2 ** min(attempt, 4)))
+        turn.work.remotes.ask(turn.reference, turn.clone, within=0)
+    turn.catch_up()
+    turn.note_landed(settle_reserved(turn.clone, turn.queue, turn.queue.get_batch(batch.number), turn.tip))
+
+
+def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | None:
+    queue, number, outcome = turn.queue, batch.number, turn.outcome
+    if batch.state not in (BatchState.sealed, BatchState.held):
+        return None  # what the remote had new has ended it
+    if turn.reference.publish is None:
+        outcome.tip = turn.clone.tip()
+    changes = turn.open_changes(batch)
+    observed = turn.observe(changes)
+    plan = turn.plan(changes, observed)
+    for conflict in plan.conflicts:
+        outcome.rejected.append(reject(queue, turn.reference, changes, conflict))
+    if not plan.written and not plan.done:
+        if plan.waiting:
+            return turn.hold(batch, plan.waiting[0].reason)
+        turn.note_landed(mark_landed(queue, batch, None))
+        return None
+    if _is_known_red(turn, batch, plan) or _was_refused_here(turn, batch):
+        return HeldBatch(number, batch.reason or "")
+    if plan.waiting:
+        _split(queue, batch, plan.waiting)
+    if batch.state == BatchState.held:
+        batch = queue.resume_batch(number)
+    if plan.written and (reason := why_not_proposed_yet(queue, turn.reference, batch)):
+        outcome.queued.append(HeldBatch(number, reason))
+        return None
+    return _land(turn, batch, plan, observed, changes, lock)
+
+
+def _land(
+    turn: Turn,
+    batch: Batch,
+    plan: BatchPlan,
+    observed: Observed,
+    changes: Sequence[PendingChangeRecord],
+    lock: IndexLock | None,
+) -> HeldBatch | None:
+    clone, queue, publish = turn.clone, turn.queue, turn.reference.publish
+    if publish:
+        turn.work.remotes.ask(turn.reference, clone, within=FRESH_SECONDS)
+        check_newest(clone, turn.reference, turn.tip)
+    try:
+        _reserve(queue, batch, plan)
+        commit = turn.build(batch, plan, changes)
+        if commit:
+            queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
+            if reason := _why_red(turn, batch, commit, plan, observed, changes):
+                return turn.hold(batch, reason)
+            if publish and publish.proposes:
+                propose(turn, queue.get_batch(batch.number), commit)
+                return None
+            _bring_to_target(turn, batch, commit, lock)
+    except PushRefusedError as refusal:
+        return turn.hold(batch, f"{refusal}{_THEN_RETRY.format(batch.number)}")
+    except BaseException:
+        turn.note_landed(settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
+        raise
+    turn.note_landed(mark_landed(queue, batch, commit))
+    return None
+
+
+def _bring_to_target(turn: Turn, batch: Batch, commit: str, lock: IndexLock | None) -> None:
+    if turn.reference.publish:
+        push_to_target(turn.clone, turn.reference, tip=turn.tip, commit=commit)
+        turn.work.remotes.answered(turn.reference)
+        turn.catch_up()
+        return
+    with nullcontext(lock) if lock else index_locked(turn.clone) as held:
+        publish_locally(held, turn.reference, batch, tip=turn.tip, commit=commit)
+    turn.take_tip(commit)
+
+
+def _was_refused_here(turn: Turn, batch: Batch) -> bool:
+    """Whether the remote has refused the batch on this very tip; a person or another tip changes that."""
+    publish = turn.reference.publish
+    return bool(
+        publish
+        and batch.state == BatchState.held
+        and batch.base_commit == turn.tip
+        and (batch.reason or "").endswith(_THEN_RETRY.format(batch.number))
+    )
+
+
+def _is_known_red(turn: Turn, batch: Batch, plan: BatchPlan) -> bool:
+    settings = turn.reference.check
+    return settings is not None and is_known_red(turn.clone, settings, batch, turn.tip, plan.written)
+
+
+def _why_red(
+    turn: Turn,
+    batch: Batch,
+    commit: str,
+    plan: BatchPlan,
+    observed: Observed,
+    changes: Sequence[PendingChangeRecord],
+) -> str | None:
+    """Run the operator's checks on a built commit: why it must not be published, ``None`` where it may be."""
+    if turn.reference.check is None:
+        return None
+
+    def build_part(part: Sequence[PendingChangeRecord]) -> str | None:
+        return turn.build(batch, turn.plan(part, observed), part)
+
+    checks = Checks(turn.clone, turn.reference.check, turn.work.verdicts, turn.work.stopping)
+    written = [change for change in changes if change.change_id in plan.written]
+    return why_red(checks, turn.tip, commit, written, build_part, lambda failure: _note_red(turn, failure))
+
+
+def _note_red(turn: Turn, failure: str) -> None:
+    """A check that fails without the batch, too."""
+    told = f"{failure} (already at {turn.tip[:12]}; it holds nothing)"
+    if told not in turn.outcome.already_red:
+        turn.outcome.already_red.append(told)
+        logger.warning("{}: {}", turn.reference.name, told)
+
+
+def _reserve(queue: PendingQueueService, batch: Batch, plan: BatchPlan) -> None:
+    reserved = {change.change_id for change in queue.reserve_batch(batch.number)}
+    if reserved != {*plan.written, *plan.done}:
+        raise BatchStateError(f"batch {batch.number}: some of its changes were purged meanwhile")
+
+
+def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Refusal]) -> None:
+    """Put what has to wait into a batch of its own, so that the rest can land."""
+    reason = waiting[0].reason
+    split = queue.split_batch(batch.number, [refusal.change_id for refusal in waiting], reason=reason)
+    logger.warning(
+        "batch {}: changes {} wait as batch {}: {}",
+        batch.number,
+        split.reassigned_change_ids,
+        split.new_batch_id,
+        reason,
+    )
+
+
+def reject(
+    queue: PendingQueueService,
+    reference: ReferenceRepository,
+    changes: Sequence[PendingChangeRecord],
+    conflict: Refusal,
+) -> RejectedChange:
+    """Refuse a change that conflicts with what is there, and count the error."""
+    change = next(change for change in changes if change.change_id == conflict.change_id)
+    queue.reject_by_refsync(change.change_id, conflict.reason)
+    _record_error(reference, change.category, f"change {change.change_id}: {conflict.reason}")
+    logger.warning(
+        "batch {batch}: change {change} rejected: {reason}",
+        batch=change.batch_id,
+        change=change.change_id,
+        reason=conflict.reason,
+    )
+    return RejectedChange(change.change_id, conflict.reason)
+
+
+def _record_error(reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, info: str) -> None:
+    legacy = reference.written_format(category) is CanonicalFormat.legacy
+    record = reference.metadata.record_legacy_error if legacy else reference.metadata.record_v2_error
+    record(category, info, "GitBackend")

@@ -1,0 +1,74 @@
+"""Which open pull requests of people touch the models of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from refsync.clone.remotes import fetch
+from refsync.documents.json_document import read_records
+from refsync.documents.operations import operations_between
+from refsync.errors import DocumentError, RefsyncError
+from refsync.forges.base import PullRequest
+from refsync.pending_queue.models import Batch, Overlap
+from refsync.sync.apply import reader
+from refsync.sync.turn import Turn
+
+Models = frozenset[tuple[str, str]]
+"""Path of the file and name of the model."""
+
+
+def overlaps_of(turn: Turn, batch: Batch, pulls: Mapping[int, PullRequest]) -> list[Overlap]:
+    """The open pull requests of others into the target branch that touch models of the batch, by number."""
+    wanted = {
+        (path, change.model_name)
+        for change in turn.open_changes(batch)
+        if (path := turn.reference.written_file(change.category))
+    }
+    found = []
+    for number, pull in sorted(pulls.items()):
+        if pull.base == turn.reference.branch and not _is_ours(turn, pull):
+            models = sorted(model for path, model in _touched(turn, pull) & wanted)
+            if models:
+                found.append(Overlap(number=number, author=pull.author.login, models=models))
+    return found
+
+
+def _is_ours(turn: Turn, pull: PullRequest) -> bool:
+    assert turn.reference.publish
+    return pull.head.startswith(turn.reference.publish.prefix)
+
+
+def _touched(turn: Turn, pull: PullRequest) -> Models:
+    """What a pull request does to which models; nothing where its commit cannot be had."""
+    memory = turn.work.forges[turn.reference.name]
+    if pull.head_commit not in memory.touched:
+        memory.touched[pull.head_commit] = _compare(turn, pull)
+    return memory.touched[pull.head_commit]
+
+
+def _compare(turn: Turn, pull: PullRequest) -> Models:
+    clone = turn.clone
+    if not clone.has(pull.head_commit):
+        _fetch_head(turn, pull)
+    base = clone.run("merge-base", turn.tip, pull.head_commit, accept=(0, 1, 128)).output.decode().strip()
+    if not base:
+        return frozenset()
+    before, after = reader(clone, base), reader(clone, pull.head_commit)
+    touched = set()
+    for formats in turn.reference.files.values():
+        for path in formats.values():
+            try:
+                operations = operations_between(*(read_records(read(path) or b"{}") for read in (before, after)))
+            except DocumentError:  # their text cannot be read as records: what it does to models is unknown
+                continue
+            touched |= {(path, each.model) for each in operations}
+    return frozenset(touched)
+
+
+def _fetch_head(turn: Turn, pull: PullRequest) -> None:
+    assert turn.reference.publish
+    kept = f"+refs/pull/{pull.number}/head:refs/refsync/pull/{pull.number}"
+    try:
+        fetch(turn.clone, turn.reference.publish.remote, [kept], paths=turn.reference.data_paths())
+    except RefsyncError:  # a courtesy to reviewers, which must not stop the batch
+        return

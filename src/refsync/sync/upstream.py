@@ -1,0 +1,171 @@
+"""The remote of a repository: asking it for news, and bringing the clone to what it has.
+
+The local target branch only ever moves to what the remote has.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Protocol
+
+from loguru import logger
+
+from refsync.clone.remotes import Remote, fetch, is_partial, prefetch_blobs
+from refsync.clone.repository import Repository
+from refsync.clone.worktree import index_locked, land, missing_contents
+from refsync.errors import (
+    BranchMovedError,
+    CloneError,
+    CredentialError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
+)
+from refsync.sync.reference import PublishSettings, ReferenceRepository
+
+FRESH_SECONDS = 2.0
+"""How long ago the remote may have been asked when a commit is built."""
+_MAX_NAMED_COMMITS = 3
+
+
+class Remotes(Protocol):
+    """Who asks the remotes: a pass by itself, or the daemon beside its passes."""
+
+    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+        """Fetch a repository's news, unless it was asked within so many seconds.
+
+        Raises:
+            RemoteUnavailableError: the remote does not answer.
+            RemoteRefusedError: it refuses.
+            CredentialError: what should let us in cannot be read.
+        """
+        ...
+
+    def answered(self, reference: ReferenceRepository) -> None:
+        """The remote has just told where its branches stand, by another way."""
+        ...
+
+
+class AskAtOnce:
+    """Asks in the thread of the pass; made for one pass."""
+
+    def __init__(self) -> None:
+        self._asked_at: dict[str, float] = {}
+
+    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+        """Fetch; see :class:`Remotes`."""
+        if time.monotonic() - self._asked_at.get(reference.name, float("-inf")) > within:
+            fetch_news(reference, clone)
+            self.answered(reference)
+
+    def answered(self, reference: ReferenceRepository) -> None:
+        """See :class:`Remotes`."""
+        self._asked_at[reference.name] = time.monotonic()
+
+
+def fetch_news(reference: ReferenceRepository, clone: Repository) -> None:
+    """Fetch the target branch, and the proposal branches where there are some; raises as ``Remotes.ask`` does."""
+    publish = _publish(reference)
+    refspecs = [f"+refs/heads/{reference.branch}:{tracking_ref(publish, reference.branch)}"]
+    if publish.proposes:
+        refspecs.append(f"+refs/heads/{publish.prefix}*:{tracking_ref(publish, publish.prefix)}*")
+    fetch(clone, publish.remote, refspecs, prune=publish.proposes, paths=reference.data_paths())
+
+
+def fetch_versions(reference: ReferenceRepository, clone: Repository, tip: str) -> None:
+    """Get, for a partial clone, what counting up to the tip will read: in one round trip and not one blob at a time.
+
+    Where the remote does not answer, git asks it for each blob that is read, and counting tells what cannot be had.
+    """
+    recorded = reference.recorder.recorded_tip
+    remote = reference.publish.remote if reference.publish else Remote()
+    if recorded == tip or not is_partial(clone, remote):
+        return
+    after = recorded if recorded and clone.contains(recorded, tip) else None
+    with suppress(RemoteUnavailableError, RemoteRefusedError, CredentialError):
+        prefetch_blobs(clone, remote, after, tip, reference.data_paths())
+
+
+def tracking_ref(publish: PublishSettings, branch: str) -> str:
+    """The ref by which the clone knows where a branch of the remote stood when it was asked last."""
+    return f"refs/remotes/{publish.remote.name}/{branch}"
+
+
+def catch_up(clone: Repository, reference: ReferenceRepository) -> str:
+    """Bring the target branch, files and index to what the remote was last seen to have; returns the tip.
+
+    Raises:
+        CloneError: the clone has commits that the remote lacks; a person has to push or remove them.
+        LocalEditsError: a person's uncommitted work is in a file that would change.
+        BranchMovedError: somebody moved the branch meanwhile.
+        RemoteRefusedError: the remote has no such branch.
+    """
+    publish = _publish(reference)
+    tip, there = clone.tip(), clone.commit_of(tracking_ref(publish, reference.branch))
+    if there is None:
+        raise RemoteRefusedError(
+            f"{clone.path}: remote {publish.remote.name!r}: it has no branch {reference.branch}; "
+            "push one there, or correct `branch`"
+        )
+    followed = f"refs/refsync/followed/{publish.remote.name}/{reference.branch}"
+    if tip != there:
+        if not clone.contains(tip, there):
+            _check_rewritten(clone, reference, tip, there, clone.commit_of(followed))
+        wanted = reference.data_paths()
+        if missing := missing_contents(clone, old=tip, new=there, wanted=wanted):
+            prefetch_blobs(clone, publish.remote, tip, there, missing)
+        reason = f"refsync: follow {publish.remote.name}/{reference.branch}"
+        with index_locked(clone) as lock:
+            land(lock, old=tip, new=there, reason=reason, wanted=wanted)
+    if clone.commit_of(followed) != there:
+        clone.set_ref(followed, there)
+    return there
+
+
+def note_pushed(clone: Repository, publish: PublishSettings, branch: str, commit: str) -> None:
+    """The remote has a commit on a branch: git notes it by itself only where the push reported success."""
+    tracking = tracking_ref(publish, branch)
+    before = clone.commit_of(tracking)
+    if before is None or not clone.contains(commit, before):
+        clone.set_ref(tracking, commit)
+
+
+def check_newest(clone: Repository, reference: ReferenceRepository, tip: str) -> None:
+    """See that the remote has nothing newer than the commit that a batch is about to be built on.
+
+    Raises:
+        BranchMovedError: it has.
+    """
+    publish = _publish(reference)
+    if clone.commit_of(tracking_ref(publish, reference.branch)) != tip:
+        raise BranchMovedError(f"{publish.remote.name} has newer commits on {reference.branch}")
+
+
+def _publish(reference: ReferenceRepository) -> PublishSettings:
+    assert reference.publish is not None  # who lands locally never asks
+    return reference.publish
+
+
+def _check_rewritten(
+    clone: Repository, reference: ReferenceRepository, tip: str, there: str, followed: str | None
+) -> None:
+    """Tell a remote whose owners rewrote its history, which is followed, from a person's own commits."""
+    publish = _publish(reference)
+    if tip == followed:
+        logger.warning(
+            "{}: the history of {} on {} was rewritten; the clone follows from {} to {}",
+            reference.name,
+            reference.branch,
+            publish.remote.name,
+            tip[:12],
+            there[:12],
+        )
+        return
+    own = clone.run("log", "--format=%h %an: %s", tip, f"^{there}", "--").output.decode(errors="replace").splitlines()
+    named = "; ".join(own[:_MAX_NAMED_COMMITS]) + (f"; and {len(own) - 3} more" if len(own) > 3 else "")
+    remote, branch = publish.remote.name, reference.branch
+    raise CloneError(
+        f"{clone.path}: {remote} lacks {len(own)} commits of {branch} in the clone ({named}); push them with: "
+        f"git -C {clone.path} push {remote} {branch}, or put them aside with: git -C {clone.path} branch aside && "
+        f"git -C {clone.path} reset --keep {remote}/{branch}"
+    )
