@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.daemon import command_line
 from tests.support.repositories import clean_environment, git
 
 REFSYNC = (sys.executable, "-m", "refsync.cli.main")
@@ -67,7 +68,7 @@ def read_until(demo: subprocess.Popen[str], text: str) -> None:
 
 
 def daemon_of(demo: subprocess.Popen[str]) -> psutil.Process:
-    (daemon,) = (child for child in psutil.Process(demo.pid).children() if "run" in child.cmdline())
+    (daemon,) = (child for child in psutil.Process(demo.pid).children() if "run" in command_line(child))
     return daemon
 
 

@@ -14,7 +14,7 @@ from tests.benchmarks.replay import LAST, replay, table, total
 
 pytestmark = [pytest.mark.bundles, pytest.mark.timeout(1800)]  # all of them take minutes
 
-SAMPLE = LAST if os.environ.get("REFSYNC_REPLAY") == "all" else 12
+SAMPLE = LAST if os.environ.get("REFSYNC_REPLAY") == "all" else 6
 
 
 @pytest.mark.parametrize("bundle", ["image_bundle", "text_bundle"])

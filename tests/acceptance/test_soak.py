@@ -1,6 +1,6 @@
 """Nothing grows over many passes: no child, thread, descriptor or memory.
 
-``REFSYNC_SOAK_PASSES`` says over how many, 150 without it; before a release run it with 10000::
+``REFSYNC_SOAK_PASSES`` says over how many, 100 without it; before a release run it with 10000::
 
     REFSYNC_SOAK_PASSES=10000 pytest -n 0 --timeout 7200 tests/acceptance/test_soak.py
 """
@@ -16,7 +16,7 @@ import psutil
 
 from tests.support.daemon import Daemon, Site, image_clone, wait_for
 
-PASSES = int(os.environ.get("REFSYNC_SOAK_PASSES", "150"))
+PASSES = int(os.environ.get("REFSYNC_SOAK_PASSES", "100"))
 WARM_UP = 50  # caches fill, the allocator finds its size
 LANDING_EVERY = 25
 MEGABYTE = 1024 * 1024

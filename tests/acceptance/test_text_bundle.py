@@ -1,13 +1,15 @@
-"""The text reference's whole history as the oracle: what ``models.csv`` makes is what was committed as ``db.json``."""
+"""The text reference's history as the oracle: what ``models.csv`` makes is what was committed as ``db.json``.
+
+A sample of the history, or all of it as ``tests/support/bundles.py`` says.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,14 +23,12 @@ from refsync.documents.text_payload import record_to_row
 from refsync.documents.text_reference import disagreements, edit_text_reference
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
-from tests.support.repositories import clean_environment
+from tests.support.bundles import contents, git_output, mirror, sample
 
-pytestmark = pytest.mark.bundles
+pytestmark = [pytest.mark.bundles, pytest.mark.timeout(600)]  # all versions take minutes on a busy machine
 
 Record = dict[str, Any]
 FILES = ("models.csv", "db.json", "defaults.json", "generation_params.json")
-SHARES = 2
-"""Parts that each walk is split in, so that it can be spread over cores."""
 
 
 class Version(NamedTuple):
@@ -46,17 +46,22 @@ class Version(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def tables(text_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Every version of ``models.csv`` on main, oldest first."""
-    history = _history(text_bundle, tmp_path_factory.mktemp("tables"), ("models.csv",))
-    return list(dict.fromkeys(files["models.csv"] for files in history if "models.csv" in files))
+def clone(text_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mirror(text_bundle, tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
-def versions(text_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
+def tables(clone: Path) -> list[bytes]:
+    """Every version of ``models.csv`` on main, newest first."""
+    history = _history(clone, ("models.csv",))
+    return list(dict.fromkeys(files["models.csv"] for files in history if "models.csv" in files))[::-1]
+
+
+@pytest.fixture(scope="module")
+def versions(clone: Path) -> list[Version]:
     """The last versions of main, oldest first: those with a header in their CSV."""
     found: dict[tuple[bytes, bytes], Version] = {}
-    for files in _history(text_bundle, tmp_path_factory.mktemp("text"), FILES):
+    for files in _history(clone, FILES):
         table, db, *rest = (files.get(name, b"") for name in FILES)
         if table.startswith(b"name,"):
             found[table, db] = Version(table, db, *map(json.loads, rest))
@@ -67,9 +72,8 @@ def test_the_history_is_there_whole(versions: list[Version]) -> None:
     assert len(versions) == 187
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-def test_every_version_is_made_of_its_rows_byte_for_byte(versions: list[Version], share: int) -> None:
-    for version in versions[share::SHARES]:
+def test_a_version_is_made_of_its_rows_byte_for_byte(versions: list[Version]) -> None:
+    for version in sample(versions[::-1], 4, _settings):
         assert derive_text(read_rows(version.csv), version.defaults, version.params) == version.db
 
 
@@ -78,8 +82,8 @@ def test_no_version_disagrees_with_itself(versions: list[Version]) -> None:
         assert disagreements(*version) == []
 
 
-def test_every_table_is_read_as_python_reads_it_or_refused_for_its_header(tables: list[bytes]) -> None:
-    for table in tables:
+def test_a_table_is_read_as_python_reads_it_or_refused_for_its_header(tables: list[bytes]) -> None:
+    for table in sample(tables, 6, _manner):
         if table.startswith(b"name,"):
             assert [_as_read_by_python(row) for row in read_rows(table)] == _read_by_python(table)
         else:
@@ -98,11 +102,8 @@ def test_every_row_comes_back_from_its_record_as_it_was(versions: list[Version])
         assert edit_rows(version.csv, rows) == version.csv
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-def test_the_changes_of_every_other_commit_are_made_in_both_files_and_touch_no_other_line(
-    versions: list[Version], share: int
-) -> None:
-    for before, after in list(pairwise(versions))[share :: 2 * SHARES]:
+def test_the_changes_of_a_commit_are_made_in_both_files_and_touch_no_other_line(versions: list[Version]) -> None:
+    for before, after in sample(list(pairwise(versions))[::-1], 12, _extent):
         edits = _edits_between(before, after)
         table, db = edit_text_reference(before.csv, before.db, before.defaults, before.params, edits)
         assert db == derive_text(read_rows(table), before.defaults, before.params)
@@ -122,6 +123,24 @@ def test_a_file_written_in_another_way_keeps_that_and_gets_the_same_records_in_t
         table, edited = edit_text_reference(before.csv, db, before.defaults, before.params, edits)
         expected = json.loads(derive_text(read_rows(table), before.defaults, before.params))
         assert edited == json.dumps(expected, indent="\t").replace("\n", "\r\n").encode()
+
+
+def _manner(table: bytes) -> Hashable:
+    """How a table is written, by what tells of it at a glance."""
+    marks = tuple(mark in table for mark in (b"\r\n", b'"', b"\xef\xbb\xbf"))
+    return table.split(b"\n", 1)[0], marks, table.endswith(b"\n"), table.isascii()
+
+
+def _settings(version: Version) -> Hashable:
+    """What a version has besides its models, and how its table is written."""
+    return json.dumps((version.defaults, version.params)), _manner(version.csv)
+
+
+def _extent(pair: tuple[Version, Version]) -> Hashable:
+    """Whether a commit takes and adds none, one or more lines of the table, and whether it changes the settings."""
+    old, new = (Counter(version.csv.split(b"\r\n")) for version in pair)
+    counts = (min(2, (old - new).total()), min(2, (new - old).total()))
+    return counts, pair[0].defaults == pair[1].defaults, pair[0].params == pair[1].params
 
 
 def _edits_between(before: Version, after: Version) -> dict[str, Record | None]:
@@ -152,31 +171,13 @@ def _as_read_by_python(row: Row) -> dict[str | None, Any]:
     return surplus | dict(row.cells)
 
 
-def _history(bundle: Path, folder: Path, names: Sequence[str]) -> list[dict[str, bytes]]:
+def _history(clone: Path, names: Sequence[str]) -> list[dict[str, bytes]]:
     """The files of every commit of main by first parent, oldest first; each distinct one is read once."""
-    _git(folder, "clone", "-q", "--mirror", str(bundle), "clone")
-    clone = folder / "clone"
-    commits = _git(clone, "rev-list", "--first-parent", "--reverse", "main").decode().split()
+    commits = git_output(clone, "rev-list", "--first-parent", "--reverse", "main").decode().split()
     places = [f"{commit}:{name}" for commit in commits for name in names]
-    checked = _git(clone, "cat-file", "--batch-check=%(objectname)", stdin="\n".join(places).encode()).decode()
+    checked = git_output(clone, "cat-file", "--batch-check=%(objectname)", stdin="\n".join(places).encode()).decode()
     ids = [None if line.endswith(" missing") else line for line in checked.splitlines()]
-    contents = _contents(clone, list(dict.fromkeys(each for each in ids if each)))
+    distinct = list(dict.fromkeys(each for each in ids if each))
+    content = dict(zip(distinct, contents(clone, distinct), strict=True))
     per_commit = zip(*[iter(ids)] * len(names), strict=True)
-    return [{name: contents[each] for name, each in zip(names, found, strict=True) if each} for found in per_commit]
-
-
-def _contents(clone: Path, ids: Sequence[str]) -> dict[str, bytes]:
-    stream = _git(clone, "cat-file", "--batch", stdin="\n".join(ids).encode())
-    contents, at = {}, 0
-    for each in ids:
-        end = stream.index(b"\n", at)
-        size = int(stream[at:end].rsplit(b" ", 1)[1])
-        contents[each] = stream[end + 1 : end + 1 + size]
-        at = end + size + 2
-    return contents
-
-
-def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, env=clean_environment(), input=stdin, capture_output=True, check=True
-    ).stdout
+    return [{name: content[each] for name, each in zip(names, found, strict=True) if each} for found in per_commit]

@@ -40,6 +40,7 @@ def main() -> None:
             _landing(application, clone)
             _idle_pass(application, clone)
             _cached_read(application, clone)
+        _push(clone, Path(folder))
 
 
 def _clone(path: Path) -> Clone:
@@ -124,12 +125,58 @@ def _cached_read(application: Application, clone: Clone) -> None:
     _compare("a cached read", "os.stat", lambda: backend.fetch_category(CATEGORY), lambda: os.stat(path))
 
 
-def _compare(what: str, floor_name: str, ours: Callable[[], object], floor: Callable[[], object]) -> None:
-    pairs = [(_seconds(ours), _seconds(floor)) for _ in range(ROUNDS)]
+def _push(clone: Clone, folder: Path) -> None:
+    """From the approval to the commit on a bare remote and in the clone; and a pass that finds nothing to push."""
+    git(folder, "clone", "-q", "--bare", str(clone.path), str(folder / "remote.git"))
+    git(clone.path, "remote", "remove", "origin", check=False)
+    git(clone.path, "remote", "add", "origin", str(folder / "remote.git"))
+    config = (
+        f'state_directory = "{folder}/pushing"\n'
+        f'[[repository]]\nname = "image"\npath = "{clone.path}"\npublish = "push"\n'
+    )
+    with open_application(parse_config(config, folder / "refsync.toml", {})) as application:
+        application.run_pass()
+        _compare(
+            "approved to landed by a push",
+            "git commit, git push",
+            application.run_pass,
+            lambda: (
+                git(clone.path, "commit", "-q", "-m", "by hand", FILE),
+                git(clone.path, "push", "-q", "origin", "main"),
+            ),
+            before_ours=lambda: _approve_one(application),
+            before_floor=lambda: _edit_by_hand(application, clone),
+        )
+        _compare(
+            "a pass with nothing to push",
+            "git fetch",
+            application.run_pass,
+            lambda: git(clone.path, "fetch", "-q", "origin", "main"),
+        )
+
+
+def _edit_by_hand(application: Application, clone: Clone) -> None:
+    application.run_pass()
+    records = clone.records(FILE)
+    next(iter(records.values()))["version"] = str(time.perf_counter_ns())
+    clone.write(FILE, (json.dumps(records, indent=4) + "\n").encode())
+
+
+def _compare(
+    what: str,
+    floor_name: str,
+    ours: Callable[[], object],
+    floor: Callable[[], object],
+    *,
+    before_ours: Callable[[], object] = lambda: None,
+    before_floor: Callable[[], object] = lambda: None,
+) -> None:
+    pairs = [(_seconds(ours, before_ours), _seconds(floor, before_floor)) for _ in range(ROUNDS)]
     _row(what, floor_name, *(statistics.median(times) for times in zip(*pairs, strict=True)))
 
 
-def _seconds(action: Callable[[], object]) -> float:
+def _seconds(action: Callable[[], object], before: Callable[[], object]) -> float:
+    before()
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

@@ -91,7 +91,7 @@ def test_a_batch_that_waits_for_its_place_is_no_failure(reference: RequestedRefe
     reference.update("alpha", ALPHA)
     seal(reference)
     reference.update("beta", {"version": "2"})
-    waits = "1 pull requests are open, which is the limit; it waits until one of them ends"
+    waits = "as many pull requests are open as `pull_request.limit` allows (1); it waits until one ends"
     assert f"image: batch 2 waits: {waits}\n" in desk("sync").done.out
     status = desk("status").done.out
     assert f"batch 2  sealed, 1 change: New models\n           {waits}\n  landed" in status
@@ -167,7 +167,10 @@ def test_status_of_a_closed_request_names_both_ways_on(
     [batch] = desk("status", "--json").done.json["repositories"][0]["batches"]
     assert batch["command"] == "refsync batch retry 1, or: refsync batch abandon 1 --reason TEXT"
     assert (batch["proposal"]["number"], batch["proposal"]["state"]) == (1, "closed")
-    assert "pull/1, opened " in desk("status").done.out
+    told = desk("status").done.out
+    assert "pull/1, opened " in told
+    assert "pull request 1 was closed by ada without being merged; reopen it\n" in told
+    assert told.count("refsync batch retry 1") == 1  # on a line of its own
 
 
 @pytest.mark.parametrize("mode", ["push", "branch"])
@@ -293,7 +296,7 @@ def test_in_a_dry_run_each_proposal_is_made_of_the_tip_and_later_ones_wait(
     assert one["queued"] is None
     assert (two["diff"], two["queued"]) == (
         "",
-        "2 pull requests are open, which is the limit; it waits until one of them ends",
+        "as many pull requests are open as `pull_request.limit` allows (2); it waits until one ends",
     )
     assert later["waiting"] == [{"change_id": again, "reason": "batch 1 touches 'alpha' too and has not landed"}]
 

@@ -231,7 +231,7 @@ def test_status_tells_why_a_clone_is_held_and_its_last_error(desk: Desk) -> None
     assert desk("sync").done
     told = desk("status").done.out
     assert not re.search(r"held +.*detached", told)
-    assert re.search(r"error +.*detached.* ago", told)
+    assert re.search(r"error +.*detached.* ago, gone since\)", told)
 
 
 # metadata

@@ -98,9 +98,9 @@ def test_a_repository_that_is_added_is_served(site: Site) -> None:
             f'[[repository]]\nname = "text"\npath = "{text.path}"\n[repository.categories]\n'
             + "".join(f'{category} = "{category}.json"\n' for category in TEXT_CATEGORIES)
         )
-        daemon.wait_until_logged(f"text: recorded 1 operations of 1 commits up to {text.tip[:12]}")
+        daemon.wait_until_logged(f"text: recorded up to {text.tip[:12]}, commits: 1, operations: 1")
         text.commit({"text_generation.json": {}})
-        daemon.wait_until_logged(f"text: recorded 1 operations of 1 commits up to {text.tip[:12]}")
+        daemon.wait_until_logged(f"text: recorded up to {text.tip[:12]}, commits: 1, operations: 1")
         daemon.wait_until_logged("text: text_generation changed on disk")
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from tests.support.daemon import IMAGE_FILE, Site, image_clone, record, wait_for
+from tests.support.daemon import IMAGE_FILE, Site, command_line, image_clone, record, wait_for
 from tests.support.repositories import clean_environment, git
 
 LONG_HISTORY = 1000
@@ -62,7 +62,7 @@ def test_a_stop_during_a_long_first_fold_is_obeyed_and_loses_nothing(site: Site)
         assert daemon.stop() == 0
         assert daemon.lines("recorded") == []
     with site.daemon() as daemon:
-        daemon.wait_until_logged(f"of {LONG_HISTORY + 1} commits up to {site.clone.tip[:12]}")
+        daemon.wait_until_logged(f"recorded up to {site.clone.tip[:12]}, commits: {LONG_HISTORY + 1}")
 
 
 def test_a_stop_while_another_process_holds_the_pass_lock_is_obeyed(site: Site) -> None:
@@ -90,7 +90,7 @@ def test_a_stop_ends_a_git_command_that_hangs_with_its_children(site: Site, tmp_
     hanging.chmod(0o755)
     with site.daemon(PATH=f"{tools}:{clean_environment()['PATH']}") as daemon:
         process = psutil.Process(daemon.pid)
-        wait_for("the hanging git", lambda: any("sleep" in each.name() for each in process.children(recursive=True)))
+        wait_for("the hanging git", lambda: any("sleep" in command_line(each) for each in process.children(True)))
         children = process.children(recursive=True)
         assert daemon.stop() == 0
         assert daemon.lines("given up")

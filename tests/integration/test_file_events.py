@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from refsync import file_events
 from refsync.errors import WatchError
 from refsync.file_events import FolderWatcher, WatchMode
 
@@ -38,6 +39,12 @@ class Told:
     def wait_for_reason(self, text: str) -> None:
         while text not in self.reasons.get(timeout=10):
             pass
+
+
+@pytest.fixture(autouse=True)
+def polls_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_events, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(file_events, "_MISSING_FOLDER_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from refsync.clone.export import export_tree
 from refsync.clone.repository import Repository
 from refsync.config import load_config
 from tests.support.command_line import Desk, Ended, wait_until
+from tests.support.daemon import command_line
 from tests.support.repositories import Clone, bare_remote, git, missing_blobs
 from tests.support.text_files import ROWS, text_files
 
@@ -317,7 +318,7 @@ def test_an_interrupt_removes_what_was_begun_and_ends_what_was_started(place: Pl
 
         def started() -> list[psutil.Process]:
             children = psutil.Process(process.pid).children(recursive=True)
-            return children if any(child.name() == "sleep" for child in children) else []
+            return children if any("sleep" in command_line(child) for child in children) else []
 
         wait_until(lambda: bool(started()), "git waits for ssh")
         children = started()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from refsync.pending_queue.models import AuditOperation, BatchState, PendingChangeStatus
+from tests.support.dying import killed_pass
 from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import git
 
-ROOT = Path(__file__).parents[2]
 SERVICE = "refsync.pending_queue.service:PendingQueueService"
 WORKTREE = "refsync.clone.worktree"
 REPOSITORY = "refsync.clone.repository:Repository"
@@ -44,12 +39,6 @@ STEPS = {
 }
 
 
-def killed_pass(reference: Reference, step: str) -> None:
-    command = [sys.executable, "-m", "tests.support.dying", str(reference.config_file), step]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_a_pass_killed_after_it_has(reference: Reference, step: str) -> None:
     reference.sync()
@@ -58,7 +47,7 @@ def test_a_pass_killed_after_it_has(reference: Reference, step: str) -> None:
         reference.submit("base", None, AuditOperation.DELETE, category=BLIP),
     ]
     reference.approve(*ids, title="Twice never")
-    killed_pass(reference, STEPS[step])
+    killed_pass(reference.config_file, STEPS[step])
     assert reference.sync().clean
     assert reference.statuses(ids) == [PendingChangeStatus.APPLIED] * 2
     assert [batch.state for batch in reference.batches()] == [BatchState.landed]
@@ -77,7 +66,7 @@ def test_a_pass_killed_after_it_has(reference: Reference, step: str) -> None:
 def test_a_commit_amended_before_it_was_marked_still_counts(reference: Reference) -> None:
     reference.sync()
     change = reference.create("new", {"version": "1"})
-    killed_pass(reference, STEPS["before marking"])
+    killed_pass(reference.config_file, STEPS["before marking"])
     reference.clone.write("clip.json", {**reference.clone.records("clip.json"), "new": {"version": "1", "by": "me"}})
     git(reference.clone.path, "commit", "-q", "-a", "--amend", "--no-edit")
     assert reference.sync().clean
@@ -88,7 +77,7 @@ def test_a_commit_amended_before_it_was_marked_still_counts(reference: Reference
 def test_an_amended_commit_counts_even_when_the_built_one_is_pruned(reference: Reference) -> None:
     reference.sync()
     change = reference.create("new", {"version": "1"})
-    killed_pass(reference, STEPS["before marking"])
+    killed_pass(reference.config_file, STEPS["before marking"])
     reference.clone.write("clip.json", {**reference.clone.records("clip.json"), "new": {"version": "1", "by": "me"}})
     git(reference.clone.path, "commit", "-q", "-a", "--amend", "--no-edit")
     git(reference.clone.path, "reflog", "expire", "--expire=now", "--all")
@@ -100,7 +89,7 @@ def test_an_amended_commit_counts_even_when_the_built_one_is_pruned(reference: R
 def test_a_commit_reset_away_before_it_was_marked_is_made_again(reference: Reference) -> None:
     reference.sync()
     change = reference.create("new", {"version": "1"})
-    killed_pass(reference, STEPS["before marking"])
+    killed_pass(reference.config_file, STEPS["before marking"])
     git(reference.clone.path, "reset", "-q", "--hard", "HEAD^")
     assert reference.sync().clean
     assert reference.change(change).commit == reference.clone.tip
@@ -111,7 +100,7 @@ def test_a_commit_reset_away_before_it_was_marked_is_made_again(reference: Refer
 def test_a_commit_reverted_before_it_was_marked_counts_as_landed(reference: Reference) -> None:
     reference.sync()
     change = reference.create("new", {"version": "1"})
-    killed_pass(reference, STEPS["before marking"])
+    killed_pass(reference.config_file, STEPS["before marking"])
     landed = reference.clone.tip
     git(reference.clone.path, "revert", "--no-edit", "HEAD")
     assert reference.sync().clean

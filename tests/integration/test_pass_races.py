@@ -63,19 +63,19 @@ def test_a_person_who_commits_at_any_moment_never_reverts_a_batch(
     reference.clone.commit({"notes.txt": b""})
     ids = []
     with a_person_committing(reference.clone.path, *options) as made:
-        for number in range(15):
+        for number in range(8):
             ids.append(reference.create(f"model {number}", {"version": str(number)}))
             while reference.statuses(ids[-1:]) != [APPLIED]:
                 report = reference.sync()
                 assert all(each.temporary for each in report.problems), report
     assert made[0] > 0
     reference.sync()
-    created = {f"model {number}": {"version": str(number)} for number in range(15)}
+    created = {f"model {number}": {"version": str(number)} for number in range(8)}
     assert reference.clone.records("clip.json").items() >= created.items()
     assert git(reference.clone.path, "log", "--diff-filter=M", "--format=%s", "--", "clip.json").split("\n") == (
-        ["New models"] * 15
+        ["New models"] * 8
     )
-    assert reference.counters().total_creates == 2 + 15
+    assert reference.counters().total_creates == 2 + 8
     assert reference.counters().total_deletes == 0
     reference.assert_counted()
     git(reference.clone.path, "checkout", "--", "notes.txt")

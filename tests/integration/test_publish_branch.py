@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from refsync.clone.process import GitResult, run_git
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeStatus, Proposal
 from tests.support.published import PublishedReference
 from tests.support.reference import BLIP
@@ -250,6 +252,35 @@ def test_a_branch_that_others_pushed_to_after_the_merge_is_left_alone(reference:
     reference.sync()
     assert reference.statuses([1, 2]) == [APPLIED, APPLIED]
     assert reference.remote.head(branch) == theirs
+
+
+def commands_of_a_look(reference: PublishedReference, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many git commands a pass starts that finds a new commit."""
+    reference.person.push({"clip.json": {**reference.clone.records("clip.json"), "other": {}}}, "one more")
+    commands: list[str] = []
+
+    def counted(folder: Path, *arguments: str, **named: Any) -> GitResult:
+        commands.append(arguments[0])
+        return run_git(folder, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("refsync.clone.repository.run_git", counted)
+        reference.sync()
+    return len(commands)
+
+
+def test_what_a_look_costs_does_not_grow_with_the_history_since(
+    reference: PublishedReference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose(reference)
+    reference.sync()
+    few = commands_of_a_look(reference, monkeypatch)
+    clip = reference.clone.records("clip.json")
+    for version in range(30):
+        reference.person.commit({"clip.json": {**clip, "other": {"version": f"{version}"}}}, f"version {version}")
+    git(reference.person.path, "push", "-q", "origin", "main")
+    reference.sync()
+    assert commands_of_a_look(reference, monkeypatch) <= few
 
 
 def test_with_delete_branch_off_the_branch_stays(tmp_path: Path) -> None:

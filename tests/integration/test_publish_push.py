@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from refsync.clone.repository import Repository
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.sync import turn
 from refsync.sync.apply import build
+from refsync.sync.reference import ReferenceRepository
 from tests.support.published import PublishedReference
 from tests.support.reference import BLIP
 from tests.support.repositories import git
@@ -99,7 +101,7 @@ def test_a_persons_own_commit_in_the_clone_holds_the_repository(reference: Publi
     own = reference.clone.commit({"clip.json": {"mine": {}}}, "mine")
     report = reference.sync_image()
     assert report.problem
-    assert "origin lacks 1 commits of main" in report.problem
+    assert "origin lacks commits of main that the clone has" in report.problem
     assert "Ada: mine" in report.problem
     assert reference.clone.tip == own
     git(reference.clone.path, "push", "-q", "origin", "main")
@@ -116,6 +118,32 @@ def test_a_rewritten_remote_is_followed(reference: PublishedReference) -> None:
     assert reference.in_step()
     assert "wrong" not in reference.clone.records("clip.json")
     reference.assert_counted()
+
+
+class LateFetch:
+    """A fetch that began before a push of ours and ended after it: it puts the tracking ref back."""
+
+    def __init__(self, old: str) -> None:
+        self.old = old
+
+    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+        git(clone.path, "update-ref", "refs/remotes/origin/main", self.old)
+
+    def answered(self, reference: ReferenceRepository) -> None:
+        pass
+
+
+def test_a_fetch_that_ends_after_a_later_push_does_not_lead_the_clone_back(reference: PublishedReference) -> None:
+    reference.sync()
+    old = reference.remote.tip
+    reference.update("beta", {"version": "2"})
+    reference.sync()
+    report = reference.application.run_pass(remotes=LateFetch(old))
+    assert report
+    assert report.repositories[0].temporary
+    assert reference.in_step()
+    assert reference.sync_image().problem is None
+    assert reference.counters().total_updates == 1
 
 
 def test_local_edits_in_the_way_hold_the_repository_and_lose_nothing(reference: PublishedReference) -> None:

@@ -12,7 +12,7 @@ from refsync.clone.remotes import Remote, fetch, prefetch_blobs, push, read_refs
 from refsync.clone.repository import Repository
 from refsync.credentials import Credential, token_source
 from refsync.errors import BranchMovedError, CloneError, RemoteRefusedError, RemoteUnavailableError
-from tests.support.daemon import wait_for
+from tests.support.daemon import command_line, wait_for
 from tests.support.repositories import Clone, git
 from tests.support.transports import (
     SECRET,
@@ -415,7 +415,7 @@ def test_the_secret_stands_in_no_argument_and_no_config(world: World) -> None:
     seen: list[str] = []
 
     def look(handler: HttpHandler) -> None:
-        seen.extend(" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True))
+        seen.extend(" ".join(command_line(child)) for child in psutil.Process().children(recursive=True))
         handler.say(500)
 
     with serve_http(world.folder) as server:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from refsync.application import Application, open_application
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.config import load_config
@@ -30,6 +32,14 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float = DEADLI
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}"
         time.sleep(0.02)
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Its arguments; none if it has ended meanwhile."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 def record(name: str, **fields: object) -> Record:
@@ -144,7 +154,13 @@ class Daemon:
     @property
     def passes(self) -> int:
         """How many passes have begun."""
-        return len(re.findall(r"\bpass \d+$", self.log, re.MULTILINE))
+        return len(re.findall(r'\bpass \d+(?:$|")', self.log, re.MULTILINE))
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has made a pass, and none is under way."""
+        told = re.findall(r"\bpass \d+( is over)?", self.log)
+        return bool(told and told[-1])
 
     def lines(self, text: str) -> list[str]:
         return [line for line in self.log.splitlines() if text in line]
@@ -156,14 +172,14 @@ class Daemon:
 
         wait_for(f"log: {text}", logged)
 
-    def wait_until_idle(self, quiet_seconds: float = 0.4) -> int:
-        """Wait until no pass began for a while; returns the number of passes so far."""
+    def wait_until_idle(self, quiet_seconds: float = 0.2) -> int:
+        """Wait until no pass is under way and none began for a while; returns the number of passes so far."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         seen, since = self.passes, time.monotonic()
-        while time.monotonic() - since < quiet_seconds:
+        while not self.idle or time.monotonic() - since < quiet_seconds:
             assert time.monotonic() < deadline, "the daemon keeps waking up"
             time.sleep(0.02)
-            if self.passes != seen:
+            if not self.idle or self.passes != seen:
                 seen, since = self.passes, time.monotonic()
         return seen
 

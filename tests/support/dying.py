@@ -9,12 +9,22 @@ import functools
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from refsync.application import open_application
 from refsync.config import parse_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def killed_pass(config_file: Path, step: str) -> None:
+    """A pass that dies at the step, which it has to come to."""
+    command = [sys.executable, "-m", "tests.support.dying", str(config_file), step]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def die_at(step: str) -> None:

@@ -274,6 +274,11 @@ class ForgeStandIn:
     def redirect_next(self, location: str, status: int = 301, on: str = "") -> None:
         self._troubles.append(Trouble("redirect", on, status=status, location=location))
 
+    def mend(self) -> None:
+        """Forget the trouble that nobody has met yet."""
+        with self.lock:
+            self._troubles.clear()
+
     def rate_limit(self, seconds: float, kind: Literal["primary", "secondary"] = "primary") -> None:
         """Answer nothing else for so long; 0 lifts it."""
         self._limited_until, self._limit_kind = self.clock() + seconds, kind

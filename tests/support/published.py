@@ -116,6 +116,11 @@ class PublishedReference(Reference):
         """Whether the clone shows what the remote has."""
         return self.clone.tip == self.remote.tip and not self.clone.status
 
+    def look(self) -> RepositoryReport:
+        """One pass that knows nothing of what was said and seen before, as ``refsync sync`` runs it."""
+        self.application.forges.clear()
+        return self.sync_image()
+
 
 class RequestedReference(PublishedReference):
     """A reference whose batches become pull requests on a stand-in of GitHub."""
@@ -130,10 +135,19 @@ class RequestedReference(PublishedReference):
         )
         super().__init__(folder, "pull_request", more=more, repository=table, remote=forge.remote)
 
-    def look(self) -> RepositoryReport:
-        """One pass that knows nothing of what the forge said before, as ``refsync sync`` runs it."""
-        self.application.forges.clear()
-        return self.sync_image()
+    @classmethod
+    def beside(cls, other: RequestedReference, folder: Path) -> RequestedReference:
+        """Another installation with the same config, and a clone and state of its own, on the same remote."""
+        folder.mkdir()
+        new = cls.__new__(cls)
+        new.folder, new.forge, new.remote, new.person = folder, other.forge, other.remote, other.person
+        git(folder, "clone", "-q", str(other.remote.path), str(folder / "image"))
+        new.clone = Clone(folder / "image")
+        new.clone.configure()
+        new.config_file = folder / "refsync.toml"
+        new.config_file.write_text(other.config_file.read_text())
+        new.application = new.open()
+        return new
 
     @property
     def pull(self) -> Pull:

@@ -56,7 +56,7 @@ def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
     show_changes(PendingQueuePage(items=changes, total=len(changes), offset=0, limit=None))
 
 
-@app.command()
+@app.command(short_help="Fix the open batch's set of changes.")
 def seal(ctx: typer.Context, by: By = None, username: Username = None, json: Json = False) -> None:
     """Fix the open batch's set of changes, so that the next pass lands or proposes it."""
     from refsync.errors import RequestError
@@ -95,7 +95,7 @@ def abandon(
     _tell(batch, "is abandoned", json)
 
 
-@app.command()
+@app.command(short_help="Submit what undoes a landed batch.")
 def revert(ctx: typer.Context, number: Number, by: By = None, username: Username = None, json: Json = False) -> None:
     """Submit what undoes a landed batch, to be reviewed like any change; later edits of other fields stay."""
     from refsync.clone.commits import render_ranges

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from refsync.config import Config
 
 _SYSTEM_STATE = Path("/var/lib/refsync")
+_STATE_HELP = "The state directory; else /var/lib/refsync where this user may write there, or ~/.local/state/refsync."
 
 _TEMPLATE = """\
 # Written by `refsync init`. Every other key has its default: `refsync config show` lists them.
@@ -105,7 +106,7 @@ def init(
     name: Annotated[str | None, typer.Option(help="The repository's name; else that of its folder.")] = None,
     layout: Annotated[Layout | None, typer.Option(help="Where the clone keeps its files; else as found.")] = None,
     branch: Annotated[str | None, typer.Option(help="The target branch; else the one checked out.")] = None,
-    state: Annotated[Path | None, typer.Option(help="The state directory.", metavar="DIR")] = None,
+    state: Annotated[Path | None, typer.Option(help=_STATE_HELP, metavar="DIR")] = None,
     publish: Annotated[
         Publish | None,
         typer.Option(help="How batches land; else pull_request from github.com, branch from elsewhere."),

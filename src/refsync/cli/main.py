@@ -27,13 +27,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help, which answers twice as fast
 )
-app.command("demo")(demo.demo)
-app.command("init")(init.init)
+app.command("demo", short_help="See the whole story, in some seconds.")(demo.demo)
+app.command("init", short_help="Clone a URL or look at a clone; write a config.")(init.init)
 app.command("run")(run.run)
 app.command("sync")(sync.sync)
-app.command("status")(status.status)
-app.command("diff")(diff.diff)
-app.command("check")(check.check)
+app.command("status", short_help="What waits, what is held, why, and what clears it.")(status.status)
+app.command("diff", short_help="What happened to which models, field by field.")(diff.diff)
+app.command("check", short_help="Check the category files of any clone.")(check.check)
 app.add_typer(queue.app, name="queue")
 app.add_typer(batch.app, name="batch")
 app.add_typer(metadata.app, name="metadata")

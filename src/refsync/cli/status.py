@@ -230,8 +230,14 @@ def _show_repository(repository: RepositoryStatus) -> None:
     landed = repository.last_landed_commit
     typer.echo(f"  landed   {f'{landed[:12]} at {shown_time(repository.last_landed_at)}' if landed else 'nothing yet'}")
     if repository.last_error and repository.last_error != repository.problem:
-        typer.echo(f"  error    {shown_text(repository.last_error)} ({shown_age(repository.last_error_at)})")
+        typer.echo(f"  error    {shown_text(repository.last_error)} ({_shown_error_age(repository)})")
     typer.echo(f"  pass     {shown_age(repository.last_pass_at)}")
+
+
+def _shown_error_age(repository: RepositoryStatus) -> str:
+    """How old the last error is, and whether a later pass was without it."""
+    is_over = (repository.last_pass_at or 0.0) > (repository.last_error_at or 0.0)
+    return shown_age(repository.last_error_at) + (", gone since" if is_over else "")
 
 
 def _remote_line(mode: str, remote: RemoteStatus) -> str:
@@ -248,6 +254,12 @@ def _distance(remote: RemoteStatus) -> str:
     return f"the clone {' and '.join(filter(None, (lacks, has)))}"
 
 
+def _without_command(batch: BatchStatus) -> str:
+    """The reason; the log needs the command at its end, which has a line of its own here."""
+    retry = f"refsync batch retry {batch.number}"
+    return (batch.reason or "").removesuffix(f", or: {retry}").removesuffix(f"; then: {retry}")
+
+
 def _show_batch(batch: BatchStatus, *, indent: str) -> None:
     typer.echo(
         f"{indent}batch {batch.number}  {batch.state}, {counted(batch.changes, 'change')}: {shown_text(batch.title)}"
@@ -256,6 +268,6 @@ def _show_batch(batch: BatchStatus, *, indent: str) -> None:
         for line in proposal_lines(batch.proposal, under_review=batch.state == "proposed"):
             typer.echo(f"{indent}         {line}")
     if batch.reason:
-        typer.echo(f"{indent}         {shown_text(batch.reason)}")
+        typer.echo(f"{indent}         {shown_text(_without_command(batch))}")
     if batch.command:
         typer.echo(f"{indent}         {batch.command}")

@@ -69,9 +69,9 @@ def fetch(
         CredentialError: the credential cannot be read.
         CloneError: the clone has no such remote.
     """
-    lazy = bool(paths) and is_partial(clone, remote)
+    lazy = bool(paths) and clone.is_partial
     before = _tips(clone) if lazy else []
-    shallow = _is_shallow(clone)
+    shallow = clone.is_shallow
     depth = ["--unshallow"] if shallow else []
     pruning = "--prune" if prune else "--no-prune"
     try:
@@ -79,7 +79,7 @@ def fetch(
     except RemoteRefusedError:
         read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
         raise
-    if shallow and _is_shallow(clone):
+    if shallow and clone.is_shallow:
         raise _place(clone, remote).refused(
             f"the history of {clone.path} is cut off (shallow) and the remote has no more of it, so nothing can be "
             "counted; fetch from a complete repository: git fetch --unshallow URL"
@@ -103,7 +103,7 @@ def prefetch_blobs(
     Raises:
         RemoteRefusedError, RemoteUnavailableError, CredentialError, CloneError: as :func:`fetch`.
     """
-    if not paths or not is_partial(clone, remote):
+    if not paths or not clone.is_partial:
         return
     boundary = [commits_after] if commits_after else []
     commits = _commits_with(clone, paths, [until], boundary)
@@ -229,17 +229,6 @@ def _named(commit: str | None) -> str:
     return commit[:12] if commit else "nothing"
 
 
-def _is_shallow(clone: Repository) -> bool:
-    return clone.run("rev-parse", "--is-shallow-repository").output.strip() == b"true"
-
-
-def is_partial(clone: Repository, remote: Remote) -> bool:
-    """Whether the clone has left out objects that this remote promised to give."""
-    name = remote.name.replace(".", r"\.")
-    key = rf"^remote\.{name}\.(promisor|partialclonefilter)$"
-    return clone.run("config", "--get-regexp", key, accept=(0, 1)).code == 0
-
-
 def _tips(clone: Repository) -> list[str]:
     return clone.run("for-each-ref", "--format=%(objectname)").output.decode().split()
 
@@ -284,16 +273,13 @@ def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"")
 
 def _urls(clone: Repository, remote: Remote) -> list[str]:
     """Where git fetches from and pushes to."""
-    urls: dict[str, None] = {}
-    for direction in ([], ["--push"]):
-        found = clone.run("remote", "get-url", "--all", *direction, "--", remote.name, accept=(0, 2, 128))
-        if found.code:
-            raise CloneError(
-                f"{clone.path}: there is no remote {remote.name!r}; "
-                f"run: git -C {clone.path} remote add {remote.name} URL, or correct `remote`"
-            )
-        urls |= dict.fromkeys(found.output.decode(errors="surrogateescape").splitlines())
-    return list(urls)
+    urls = clone.remote_urls(remote.name)
+    if not urls:
+        raise CloneError(
+            f"{clone.path}: there is no remote {remote.name!r}; "
+            f"run: git -C {clone.path} remote add {remote.name} URL, or correct `remote`"
+        )
+    return urls
 
 
 def _environment(
@@ -308,8 +294,7 @@ def _environment(
 
 
 def _has_own_ssh(clone: Repository) -> bool:
-    configured = clone.run("config", "--get", "core.sshCommand", accept=(0, 1)).output.split()
-    return has_own_ssh(os.environ, [word.decode(errors="replace") for word in configured])
+    return has_own_ssh(os.environ, (clone.setting("core.sshcommand") or "").split())
 
 
 def _place(clone: Repository, remote: Remote, urls: Sequence[str] = (), credential: Credential | None = None) -> Place:

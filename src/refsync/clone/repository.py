@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,8 @@ class Repository:
         self._repo = _open(path)
         # The cat-file child must not be led astray by a GIT_DIR that we inherited from a hook.
         self._repo.git.update_environment(GIT_DIR=str(self._repo.git_dir), GIT_WORK_TREE=str(path))
+        self._settings: dict[str, str] | None = None
+        self._remote_urls: dict[str, list[str]] = {}
 
     def __enter__(self) -> Repository:
         return self
@@ -102,6 +105,42 @@ class Repository:
             accept=accept,
         )
 
+    def setting(self, key: str) -> str | None:
+        """What git's settings, read once, say of a key (its section and name in lower case); ``None`` for nothing."""
+        if self._settings is None:
+            listed = self.run("config", "-z", "--list").output.decode(errors="surrogateescape")
+            pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+            self._settings = {name: value if separator else "true" for name, separator, value in pairs}
+        return self._settings.get(key)
+
+    def is_set(self, key: str) -> bool:
+        """Whether a setting is there and says yes."""
+        return (self.setting(key) or "").lower() in ("true", "yes", "on", "1")
+
+    def change_setting(self, key: str, value: str) -> None:
+        """Write a setting into the clone's own config."""
+        self.run("config", key, value)
+        self._settings = None
+
+    def remote_urls(self, remote: str) -> list[str]:
+        """Where git fetches a remote from and pushes to, looked up once; empty where there is no such remote."""
+        if remote not in self._remote_urls:
+            asked = (("remote", "get-url", "--all", *direction, "--", remote) for direction in ([], ["--push"]))
+            found = b"".join(self.run(*arguments, accept=(0, 2, 128)).output for arguments in asked)
+            self._remote_urls[remote] = list(dict.fromkeys(found.decode(errors="surrogateescape").splitlines()))
+        return self._remote_urls[remote]
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether its history is cut off."""
+        return (self.common_directory / "shallow").exists()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it has left out objects that a remote promised to give."""
+        self.setting("extensions.partialclone")
+        return any(re.fullmatch(r"remote\..*\.(promisor|partialclonefilter)", key) for key in self._settings or ())
+
     def preflight(self) -> None:
         """See that the work tree shows the target branch and nobody is in the middle of something.
 
@@ -127,7 +166,7 @@ class Repository:
         Raises:
             CloneError: the clone is shallow.
         """
-        if (self.common_directory / "shallow").exists():
+        if self.is_shallow:
             raise CloneError(
                 f"{self.path}: the clone is shallow: its history is cut off, and counters would be wrong; "
                 f"run: git -C {self.path} fetch --unshallow"

@@ -27,13 +27,13 @@ def hidden_paths(repository: Repository, paths: Collection[str], wanted: Collect
 
 def is_sparse(repository: Repository) -> bool:
     """Whether the work tree shows a part of the files only."""
-    return _setting(repository, "core.sparseCheckout")
+    return repository.is_set("core.sparsecheckout")
 
 
 def show_only(repository: Repository, paths: Iterable[str]) -> None:
     """Make the clone a sparse one that shows these paths at its next checkout, those that are not there yet, too."""
-    repository.run("config", "core.sparseCheckout", "true")
-    repository.run("config", "core.sparseCheckoutCone", "false")
+    repository.change_setting("core.sparseCheckout", "true")
+    repository.change_setting("core.sparseCheckoutCone", "false")
     _write_patterns(repository, [f"/{path}" for path in paths])
 
 
@@ -44,7 +44,7 @@ def show_too(repository: Repository, paths: Iterable[str]) -> None:
     """
     patterns = _read_patterns(repository)
     missing = [f"/{path}" for path in paths if f"/{path}" not in patterns]
-    if missing and is_sparse(repository) and not _setting(repository, "core.sparseCheckoutCone"):
+    if missing and is_sparse(repository) and not repository.is_set("core.sparsecheckoutcone"):
         _write_patterns(repository, [*patterns, *missing])
 
 
@@ -72,11 +72,6 @@ def _named_by_patterns(repository: Repository, paths: Collection[str]) -> set[st
             environment={"GIT_INDEX_FILE": f"{folder}/index"},
         ).output.decode(errors="surrogateescape")
         return set(listed.split("\0")) & set(paths)
-
-
-def _setting(repository: Repository, key: str) -> bool:
-    found = repository.run("config", "--type=bool", "--get", key, accept=(0, 1))
-    return found.output.strip() == b"true"
 
 
 def _patterns_file(repository: Repository) -> Path:

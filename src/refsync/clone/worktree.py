@@ -108,6 +108,8 @@ def missing_contents(repository: Repository, *, old: str, new: str, wanted: Coll
 
 
 def _without_content(landing: _Landing, differences: Iterable[_Difference] | None = None) -> list[str]:
+    if not landing.repository.is_partial:
+        return []
     shown = [each for each in differences or _differences(landing) if not each.hidden]
     listed = landing.repository.run(
         "rev-list", "--objects", "--missing=print", f"{landing.new}^{{tree}}", f"^{landing.old}^{{tree}}"
@@ -356,7 +358,8 @@ def _stage_index(landing: _Landing, differences: Sequence[_Difference]) -> dict[
     entries = path_lines(f"{item.new_mode} {item.new_blob}\t{item.path}" for item in removed_first)
     hidden = path_lines(item.path for item in differences if item.hidden and not item.removed)
     repository.run("update-index", "-z", "--index-info", stdin=entries, environment=environment)
-    repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
+    if hidden:
+        repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
     return environment
 
 

@@ -18,6 +18,7 @@ from refsync.sync.upstream import fetch_news
 PATIENCE_SECONDS = 5.0
 """How long a pass waits for an answer before it goes on with other repositories."""
 _JITTER = 0.2
+_END_SECONDS = 0.05
 
 
 class Fetching:
@@ -42,7 +43,7 @@ class Fetching:
         for fetcher in self._fetchers.values():
             fetcher.stop()
         for fetcher in self._fetchers.values():
-            fetcher.join()
+            fetcher.end()
 
 
 class _Fetcher(threading.Thread):
@@ -58,32 +59,47 @@ class _Fetcher(threading.Thread):
         self._changed = threading.Condition()
         self._wanted = True
         self._begun_at = self._answered_at = float("-inf")
+        self._is_busy = False
         self._failure: RefsyncError | None = None
+        self._is_awaited = False
         self._stopping = False
+        self._seen: bytes | None = None
 
     # For the thread of the passes
 
     def ask(self, within: float) -> None:
         """Return when an answer is fresh enough; raise why there is none."""
         asked_at = time.monotonic()
+        oldest = asked_at - within
         with self._changed:
-            if asked_at - self._answered_at <= within and not self._failure:
+            if self._answered_at >= oldest and not self._failure:
                 return
-            if self._failure and not self._wanted:  # the thread tries again by itself, and tells
+            if not self._is_busy or self._begun_at < oldest:
+                self._want(asked_at)
+            if self._failure:  # known to be away: it is asked again beside the pass, which is told what comes of it
                 raise self._failure
-            self._wanted = True
-            self._changed.notify_all()
-            answered = self._changed.wait_for(lambda: self._is_settled(asked_at), PATIENCE_SECONDS)
+            if self._is_busy and asked_at - self._begun_at >= PATIENCE_SECONDS:
+                raise self._still_waiting()
+            answered = self._changed.wait_for(lambda: self._is_settled(oldest), PATIENCE_SECONDS)
             if self._failure:
                 raise self._failure
             if not answered:
-                raise RemoteUnavailableError(
-                    f"{self._reference.path}: {self._remote} has not answered for {PATIENCE_SECONDS:g} seconds; "
-                    "it is waited for beside other work"
-                )
+                raise self._still_waiting()
 
-    def _is_settled(self, asked_at: float) -> bool:
-        return self._stopping or (self._begun_at >= asked_at and not self._wanted) or self._failure is not None
+    def _want(self, now: float) -> None:
+        if self._failure is None or now - self._begun_at >= PATIENCE_SECONDS:
+            self._wanted = True
+            self._changed.notify_all()
+
+    def _is_settled(self, oldest: float) -> bool:
+        return self._stopping or self._answered_at >= oldest or self._failure is not None
+
+    def _still_waiting(self) -> RemoteUnavailableError:
+        self._is_awaited = True
+        return RemoteUnavailableError(
+            f"{self._reference.path}: {self._remote} has not answered for {PATIENCE_SECONDS:g} seconds; "
+            "it is waited for beside other work"
+        )
 
     def answered(self) -> None:
         """Count an answer that came by another way."""
@@ -95,8 +111,13 @@ class _Fetcher(threading.Thread):
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self.ident is not None:
-            end_command_of(self.ident)
+
+    def end(self) -> None:
+        """Wait until the thread has ended, and end every git command that it waits for: it may go on to a next one."""
+        while self.is_alive():
+            if self.ident is not None:
+                end_command_of(self.ident)
+            self.join(_END_SECONDS)
 
     # In its own thread
 
@@ -108,7 +129,7 @@ class _Fetcher(threading.Thread):
                 self._changed.wait_for(lambda: self._wanted or self._stopping, pause)
                 if self._stopping:
                     return
-                by_itself = not self._wanted
+                by_itself, self._wanted, self._is_busy = not self._wanted, False, True
                 self._begun_at = time.monotonic()
             self._settle(by_itself, *self._fetch())
 
@@ -117,9 +138,10 @@ class _Fetcher(threading.Thread):
         reference = self._reference
         try:
             with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-                before = self._tracked(clone)
+                before = self._tracked(clone) if self._seen is None else self._seen
                 fetch_news(reference, clone)
-                return self._tracked(clone) != before, None
+                self._seen = self._tracked(clone)  # a person's push from this clone is news, too
+                return self._seen != before, None
         except RefsyncError as failure:
             return False, failure
         except Exception as bug:
@@ -128,12 +150,16 @@ class _Fetcher(threading.Thread):
 
     def _settle(self, by_itself: bool, news: bool, failure: RefsyncError | None) -> None:
         with self._changed:
+            if failure and self._answered_at > self._begun_at:  # a push of ours moved the refs under the fetch
+                failure, self._wanted = None, True
             moved = str(failure or "") != str(self._failure or "")
-            self._failure, self._wanted = failure, False
-            if failure is None:
-                self._answered_at = time.monotonic()
+            self._failure, self._is_busy = failure, False
+            if failure is None:  # it tells what was there when it was asked, at the least
+                self._answered_at = max(self._answered_at, self._begun_at)
+            worth_telling = news or moved or self._is_awaited or (by_itself and self._polls_forge)
+            self._is_awaited = False
             self._changed.notify_all()
-        if not self._stopping and (news or moved or (by_itself and self._polls_forge)):
+        if worth_telling and not self._stopping:
             self._wake()
 
     def _tracked(self, clone: Repository) -> bytes:

@@ -98,6 +98,7 @@ class Daemon:
                 seen = self._wakeups.wait()
                 if not self._wakeups.stopping:
                     self._attempt(seen)
+                    logger.debug("pass {} is over", self._passes)
         except KeyboardInterrupt:
             if not self._wakeups.stopping:
                 raise

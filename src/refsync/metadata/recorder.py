@@ -288,7 +288,7 @@ class Recorder:
     def _goes_on(self, history: History, recorded: str, tip: str) -> bool:
         relation = _relation(history, recorded, tip)
         if relation == "rewritten":
-            logger.warning("the branch was rewritten: {} does not contain {}; folding its history anew", tip, recorded)
+            logger.warning("the branch was rewritten: {} lacks {}; it is counted anew", tip[:12], recorded[:12])
         return relation in ("same", "ahead")
 
     # Counting

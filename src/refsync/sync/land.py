@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from loguru import logger
 
-from refsync.clone.commits import parse_message
+from refsync.clone.commits import parse_message, render_ranges
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
@@ -40,16 +40,18 @@ def _touched_files(clone: Repository, base: str, commit: str) -> set[str]:
 
 
 def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch, tip: str) -> LandedBatch | None:
-    """Ask git what became of a batch that a dead process left reserved: applied if it landed, else released."""
-    if commit := find_landed_commit(clone, batch, tip):
+    """Ask git what became of a batch that a dead process left reserved: applied if it landed, else released.
+
+    One that was proposed only is released here: what people made of it is for :mod:`refsync.sync.land_proposal`.
+    """
+    if batch.proposal is None and (commit := find_landed_commit(clone, batch, tip)):
         return mark_landed(queue, batch, commit)
     reserved = [
         change for change in queue.changes_of_batch(batch.number) if change.status == PendingChangeStatus.APPLYING
     ]
     if reserved:
-        logger.warning(
-            "batch {}: its {} reserved changes did not land; they are tried again", batch.number, len(reserved)
-        )
+        ids = render_ranges(change.change_id for change in reserved)
+        logger.warning("batch {}: what was reserved did not land and is tried again, changes: {}", batch.number, ids)
         queue.release_batch(batch.number)
     return None
 
@@ -68,9 +70,8 @@ def mark_landed(
     if not ids:
         return None
     logger.info(
-        "batch {batch}: landed {count} changes {changes} as {commit}",
+        "batch {batch}: landed as {commit}, changes: {changes}",
         batch=batch.number,
-        count=len(ids),
         changes=ids,
         commit=commit[:12] if commit else "what is there already",
     )
@@ -82,7 +83,7 @@ def record_landed(clone: Repository, reference: ReferenceRepository, tip: str, p
     recorded = reference.recorder.record(clone, tip, progress=progress)
     if recorded.commits:
         logger.info(
-            "{repository}: recorded {operations} operations of {commits} commits up to {commit}",
+            "{repository}: recorded up to {commit}, commits: {commits}, operations: {operations}",
             repository=reference.name,
             operations=len(recorded.operations),
             commits=recorded.commits,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from refsync.clone.history import LandedCommit
@@ -17,15 +18,15 @@ from refsync.documents.json_document import read_records
 from refsync.documents.merge import same_record
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.sync.apply import reader
 from refsync.sync.reference import ReferenceRepository
 
 How = Literal["merge commit", "fast-forward", "rebase", "squash"]
-Evidence = Literal["forge", "ancestry", "token", "content"]
-"""What tells that a commit brought a proposal: the forge names it, it contains what was pushed, its message carries the
-batch's token, or it does all that was proposed."""
+Evidence = Literal["forge", "ancestry", "branch", "token", "content"]
+"""What tells that a commit brought a proposal: the forge names it; it contains what refsync pushed, or only what others
+made of the branch; its message carries the batch's token; or it does all that was proposed."""
 _FORGES = ("GitHub <noreply@github.com>",)
 """Committers that stand for whoever pressed the button, who is the author."""
+_KEPT_VERSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,23 @@ class Merge:
 class Outcome:
     """What became of each change of a batch: ids of those that landed, those of them that were edited, the dropped.
 
-    ``touched`` says whether the commits did anything to a model of the batch at all.
+    ``touched`` says whether the commits did anything to a model of the batch at all, ``is_partial`` whether the branch
+    still proposes one that was dropped.
     """
 
     landed: list[int] = field(default_factory=list)
     edited: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     touched: bool = False
+    is_partial: bool = False
 
     def is_borne_out(self, evidence: Evidence) -> bool:
         """Whether the records agree with what was taken for the merge: the weaker the evidence, the more has to."""
+        if evidence in ("forge", "ancestry"):
+            return True
         if evidence == "content":
             return self.touched and not self.edited and not self.dropped
-        return evidence != "token" or (self.touched and bool(self.landed))
+        return self.touched and bool(self.landed) and not self.is_partial
 
 
 def find_merges(
@@ -77,31 +82,41 @@ def find_merges(
         head: where its branch stood last, with what others have pushed to it.
         tip: of the target branch.
         merge_commit: what the forge says it was merged by; without it git alone is asked.
-        seen: the tip up to which the commits' content told nothing before.
+        seen: the tip up to which the commits' messages and content told nothing before.
     """
     assert batch.proposal
-    assert batch.base_commit
     assert batch.job
-    if not clone.contains(batch.base_commit, tip):
-        return
-    history = clone.first_parent_history(batch.base_commit, tip)
-    heads = [each for each in dict.fromkeys((head, batch.proposal.head)) if each and clone.has(each)]
-    shas = [each.sha for each in history]
-    named: list[tuple[Evidence, int]] = [("forge", shas.index(merge_commit))] if merge_commit in shas else []
-    for evidence, position in [*named, *_guessed(clone, batch.job, history, heads, tip)]:
-        yield replace(_brought_by(clone, history, position, heads), evidence=evidence)
-    touching = [each for each in history if not {file.path for file in each.files}.isdisjoint(paths)]
-    for each in touching:
-        if seen is None or not clone.contains(each.sha, seen):
+    named = merge_commit if merge_commit and clone.contains(merge_commit, tip) else None
+    base = _base(clone, batch, f"{named}^" if named else tip)
+    known = [each for each in dict.fromkeys((head, batch.proposal.head, batch.commit)) if each and clone.has(each)]
+    heads = [each for each in known if base is None or not clone.contains(each, base)]
+    contained = [(_evidence(clone, batch, each), each) for each in heads if clone.contains(each, tip)]
+    sure: list[tuple[Evidence, str]] = [("forge", named)] if named else []
+    if sure or contained:
+        history = clone.first_parent_history(base, tip)
+        for evidence, commit in sure + contained:
+            yield _brought_by(clone, history, _first_with(clone, history, commit), heads, base, evidence)
+    after = seen if seen and clone.contains(seen, tip) else base
+    news = clone.first_parent_history(after, tip)
+    for position in (place for place, each in enumerate(news) if batch.job in each.message):
+        yield _brought_by(clone, news, position, heads, base, "token")
+    for each in news:
+        if not {file.path for file in each.files}.isdisjoint(paths):
             yield Merge(each.parent or "", each.sha, "squash", _person(each), "content")
 
 
-def _guessed(
-    clone: Repository, job: str, history: Sequence[LandedCommit], heads: Sequence[str], tip: str
-) -> Iterator[tuple[Evidence, int]]:
-    """Where in the history the proposal may have come in, and what tells so."""
-    yield from (("ancestry", _first_with(clone, history, each)) for each in heads if clone.contains(each, tip))
-    yield from (("token", position) for position, each in enumerate(history) if job in each.message)
+def _base(clone: Repository, batch: Batch, target: str) -> str | None:
+    """What the proposal and the target branch have in common; ``None`` where that is nothing."""
+    assert batch.proposal
+    if batch.base_commit and clone.contains(batch.base_commit, target):
+        return batch.base_commit
+    return clone.run("merge-base", batch.proposal.head, target, accept=(0, 1, 128)).output.decode().strip() or None
+
+
+def _evidence(clone: Repository, batch: Batch, head: str) -> Evidence:
+    """Ours is in it, or somebody has pushed something else in its place, which may be anything."""
+    assert batch.proposal
+    return "ancestry" if clone.contains(batch.proposal.head, head) or head == batch.commit else "branch"
 
 
 def _first_with(clone: Repository, history: Sequence[LandedCommit], head: str) -> int:
@@ -113,22 +128,29 @@ def _first_with(clone: Repository, history: Sequence[LandedCommit], head: str) -
     return low
 
 
-def _brought_by(clone: Repository, history: Sequence[LandedCommit], at: int, heads: Sequence[str]) -> Merge:
+def _brought_by(
+    clone: Repository,
+    history: Sequence[LandedCommit],
+    at: int,
+    heads: Sequence[str],
+    base: str | None,
+    evidence: Evidence,
+) -> Merge:
     """The commits around one of the history that together brought a proposal."""
     found = history[at]
     if len(clone.run("rev-parse", f"{found.sha}^@").output.split()) > 1:
-        return Merge(found.parent or "", found.sha, "merge commit", _person(found))
+        return Merge(found.parent or "", found.sha, "merge commit", _person(found), evidence)
     for head in heads:
-        if together := _replayed(clone, history, at, head):
+        if together := _replayed(history, at, clone.first_parent_history(base, head)):
             first, last = together
             how: How = "fast-forward" if history[last].sha == head else "rebase"
-            return Merge(history[first].parent or "", history[last].sha, how, _person(history[last]))
-    return Merge(found.parent or "", found.sha, "squash", _person(found))
+            return Merge(history[first].parent or "", history[last].sha, how, _person(history[last]), evidence)
+    return Merge(found.parent or "", found.sha, "squash", _person(found), evidence)
 
 
-def _replayed(clone: Repository, history: Sequence[LandedCommit], at: int, head: str) -> tuple[int, int] | None:
+def _replayed(history: Sequence[LandedCommit], at: int, proposed: Sequence[LandedCommit]) -> tuple[int, int] | None:
     """First and last position of the branch's commits in the history, one by one, as a rebase leaves them."""
-    branch = [_work(each) for each in clone.first_parent_history(history[0].parent, head)]
+    branch = [_work(each) for each in proposed]
     landed = [_work(each) for each in history]
     if landed[at] not in branch:
         return None
@@ -155,27 +177,27 @@ def _person(commit: LandedCommit) -> str:
 
 
 def judge(
-    clone: Repository,
     reference: ReferenceRepository,
     batch: Batch,
+    head: str | None,
     merge: Merge,
     changes: Sequence[PendingChangeRecord],
+    records: Records,
 ) -> Outcome:
     """What became of each change: it landed if its model was touched or is as was proposed, else it was dropped."""
     assert batch.proposal
-    before = _Versions(clone, merge.before)
-    after = _Versions(clone, merge.commit)
-    proposed = _Versions(clone, batch.proposal.head)
-    outcome, touched = Outcome(), False
+    outcome, touched, is_partial = Outcome(), False, False
     for change in changes:
-        path, model = reference.written_file(change.category) or "", change.model_name
-        is_now, wanted = after.record(path, model), proposed.record(path, model)
-        as_wanted, as_before = _same(is_now, wanted), _same(is_now, before.record(path, model))
+        model = reference.written_file(change.category) or "", change.model_name
+        is_now, wanted = records.of(merge.commit, *model), records.of(batch.proposal.head, *model)
+        as_wanted, as_before = _same(is_now, wanted), _same(is_now, records.of(merge.before, *model))
+        is_dropped = as_before and not as_wanted
         touched |= not as_before
-        (outcome.dropped if as_before and not as_wanted else outcome.landed).append(change.change_id)
+        is_partial |= is_dropped and head is not None and not _same(is_now, records.of(head, *model))
+        (outcome.dropped if is_dropped else outcome.landed).append(change.change_id)
         if not as_wanted and not as_before:
             outcome.edited.append(change.change_id)
-    return replace(outcome, touched=touched)
+    return replace(outcome, touched=touched, is_partial=is_partial)
 
 
 def _same(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
@@ -184,20 +206,24 @@ def _same(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
     return same_record(one, other)
 
 
-class _Versions:
-    """The records of the files of one commit, each file read once."""
+class Records:
+    """The records of the files of commits; the versions of files that were read last are kept."""
 
-    def __init__(self, clone: Repository, commit: str) -> None:
-        self._read = reader(clone, commit)
-        self._known: dict[str, Mapping[str, dict[str, Any]]] = {}
+    def __init__(self, clone: Repository) -> None:
+        """Of the commits of a clone."""
+        self._clone = clone
+        self._records_of = lru_cache(_KEPT_VERSIONS)(self._read)
 
-    def record(self, path: str, model: str) -> dict[str, Any] | None:
-        if path not in self._known:
-            self._known[path] = self._records(path)
-        return self._known[path].get(model)
-
-    def _records(self, path: str) -> Mapping[str, dict[str, Any]]:
+    def of(self, commit: str, path: str, model: str) -> dict[str, Any] | None:
+        """A model's record in a commit (empty: before the first); ``None`` where there is none that can be read."""
         try:
-            return read_records(self._read(path) or b"{}")
+            found = self._clone.file_at(commit, path) if commit and path else None
+        except DocumentError:  # a part of the path is no folder
+            found = None
+        return self._records_of(found.blob).get(model) if found and found.is_regular else None
+
+    def _read(self, blob: str) -> Mapping[str, dict[str, Any]]:
+        try:
+            return read_records(self._clone.read_blob(blob))
         except DocumentError:  # broken in review: nothing of it can be seen
             return {}

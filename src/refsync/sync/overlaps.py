@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loguru import logger
+
 from refsync.clone.remotes import fetch
 from refsync.documents.json_document import read_records
 from refsync.documents.operations import operations_between
-from refsync.errors import DocumentError, RefsyncError
+from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
 from refsync.sync.apply import reader
 from refsync.sync.turn import Turn
 
+_KEPT = "refs/refsync/pull/"
 Models = frozenset[tuple[str, str]]
 """Path of the file and name of the model."""
 
@@ -26,30 +29,25 @@ def overlaps_of(turn: Turn, batch: Batch, pulls: Mapping[int, PullRequest]) -> l
     }
     found = []
     for number, pull in sorted(pulls.items()):
-        if pull.base == turn.reference.branch and not _is_ours(turn, pull):
+        if pull.base == turn.reference.branch and not (batch.proposal and pull.head == batch.proposal.branch):
             models = sorted(model for path, model in _touched(turn, pull) & wanted)
             if models:
                 found.append(Overlap(number=number, author=pull.author.login, models=models))
     return found
 
 
-def _is_ours(turn: Turn, pull: PullRequest) -> bool:
-    assert turn.reference.publish
-    return pull.head.startswith(turn.reference.publish.prefix)
-
-
 def _touched(turn: Turn, pull: PullRequest) -> Models:
     """What a pull request does to which models; nothing where its commit cannot be had."""
-    memory = turn.work.forges[turn.reference.name]
-    if pull.head_commit not in memory.touched:
-        memory.touched[pull.head_commit] = _compare(turn, pull)
-    return memory.touched[pull.head_commit]
+    known = turn.work.forges[turn.reference.name].touched
+    if pull.head_commit not in known:
+        if not turn.clone.has(pull.head_commit) and not _fetch_head(turn, pull):
+            return frozenset()
+        known[pull.head_commit] = _compare(turn, pull)
+    return known[pull.head_commit]
 
 
 def _compare(turn: Turn, pull: PullRequest) -> Models:
     clone = turn.clone
-    if not clone.has(pull.head_commit):
-        _fetch_head(turn, pull)
     base = clone.run("merge-base", turn.tip, pull.head_commit, accept=(0, 1, 128)).output.decode().strip()
     if not base:
         return frozenset()
@@ -65,10 +63,22 @@ def _compare(turn: Turn, pull: PullRequest) -> Models:
     return frozenset(touched)
 
 
-def _fetch_head(turn: Turn, pull: PullRequest) -> None:
+def _fetch_head(turn: Turn, pull: PullRequest) -> bool:
+    """Fetch a pull request, a courtesy to reviewers that must not stop the batch: whether the remote has answered."""
     assert turn.reference.publish
-    kept = f"+refs/pull/{pull.number}/head:refs/refsync/pull/{pull.number}"
+    kept = f"+refs/pull/{pull.number}/head:{_KEPT}{pull.number}"
     try:
         fetch(turn.clone, turn.reference.publish.remote, [kept], paths=turn.reference.data_paths())
-    except RefsyncError:  # a courtesy to reviewers, which must not stop the batch
-        return
+    except RemoteUnavailableError:
+        return False
+    except RefsyncError as failure:  # this forge calls it otherwise: nothing will be found in it
+        logger.debug("pull request {}: {}", pull.number, failure)
+    return True
+
+
+def drop_closed(turn: Turn, pulls: Mapping[int, PullRequest]) -> None:
+    """Let git tidy away what was fetched of pull requests that are no longer open."""
+    kept = turn.clone.run("for-each-ref", "--format=%(refname)", _KEPT).output.decode().split()
+    for ref in kept:
+        if int(ref.removeprefix(_KEPT)) not in pulls:
+            turn.clone.run("update-ref", "-d", ref)

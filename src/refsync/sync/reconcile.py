@@ -13,8 +13,9 @@ from refsync.errors import CredentialError, RefsyncError, RemoteRefusedError, Te
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.advance import advance
-from refsync.sync.follow import follow_proposals, tend_new_proposals, waiting_for_people
+from refsync.sync.follow import follow_proposals, tend_new_proposals
 from refsync.sync.land import settle_reserved
+from refsync.sync.proposed import waiting_for_people
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -115,8 +116,7 @@ def _ask_remote(turn: Turn) -> RefsyncError | None:
 def _bring_on(turn: Turn) -> None:
     """Give every batch of the repository its turn."""
     proposes = turn.reference.publish is not None and turn.reference.publish.proposes
-    if proposes:
-        follow_proposals(turn)
+    follow_proposals(turn)
     for batch in _waiting_batches(turn.queue, turn.reference.name):
         if turn.work.stopping():
             return

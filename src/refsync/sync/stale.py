@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
+from refsync.clone.export import tree_of
+from refsync.clone.repository import Repository
 from refsync.documents.json_document import check_editable
-from refsync.errors import DocumentError
+from refsync.errors import DocumentError, GitCommandError
 from refsync.pending_queue.models import Batch
 from refsync.sync.apply import content_at
 from refsync.sync.turn import Turn
 
 _CONFLICTS = 1
+_OLDEST_GIT = (2, 38)
+
+
+def check_git(clone: Repository) -> None:
+    """See that git can merge without a work tree, which following proposals needs.
+
+    Raises:
+        GitCommandError: it is too old.
+    """
+    said = clone.run("version").output.decode(errors="replace").strip()
+    version = re.search(r"(\d+)\.(\d+)", said)
+    if version and (int(version[1]), int(version[2])) < _OLDEST_GIT:
+        raise GitCommandError(
+            f"{clone.path}: {said} is too old to tell whether a proposal still merges; update git to 2.38 or newer, "
+            "or publish another way"
+        )
 
 
 def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
@@ -26,6 +46,12 @@ def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
         if path and not _is_readable(turn, tree, path):
             return False
     return True
+
+
+def adds_nothing(turn: Turn, head: str) -> bool:
+    """Whether the target branch has all that a branch would bring to it."""
+    merged = turn.clone.run("merge-tree", "--write-tree", turn.tip, head, accept=(0, _CONFLICTS))
+    return not merged.code and merged.output.decode().split() == [tree_of(turn.clone, turn.tip)]
 
 
 def _is_readable(turn: Turn, tree: str, path: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from loguru import logger
 
-from refsync.clone.remotes import Remote, fetch, is_partial, prefetch_blobs
+from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import index_locked, land, missing_contents
 from refsync.errors import (
@@ -79,7 +79,7 @@ def fetch_versions(reference: ReferenceRepository, clone: Repository, tip: str) 
     """
     recorded = reference.recorder.recorded_tip
     remote = reference.publish.remote if reference.publish else Remote()
-    if recorded == tip or not is_partial(clone, remote):
+    if recorded == tip or not clone.is_partial:
         return
     after = recorded if recorded and clone.contains(recorded, tip) else None
     with suppress(RemoteUnavailableError, RemoteRefusedError, CredentialError):
@@ -152,6 +152,7 @@ def _check_rewritten(
     """Tell a remote whose owners rewrote its history, which is followed, from a person's own commits."""
     publish = _publish(reference)
     if tip == followed:
+        _check_rewound(clone, reference, there)
         logger.warning(
             "{}: the history of {} on {} was rewritten; the clone follows from {} to {}",
             reference.name,
@@ -165,7 +166,16 @@ def _check_rewritten(
     named = "; ".join(own[:_MAX_NAMED_COMMITS]) + (f"; and {len(own) - 3} more" if len(own) > 3 else "")
     remote, branch = publish.remote.name, reference.branch
     raise CloneError(
-        f"{clone.path}: {remote} lacks {len(own)} commits of {branch} in the clone ({named}); push them with: "
+        f"{clone.path}: {remote} lacks commits of {branch} that the clone has ({named}); push them with: "
         f"git -C {clone.path} push {remote} {branch}, or put them aside with: git -C {clone.path} branch aside && "
         f"git -C {clone.path} reset --keep {remote}/{branch}"
     )
+
+
+def _check_rewound(clone: Repository, reference: ReferenceRepository, there: str) -> None:
+    """Ask whether the remote went back indeed: a fetch that ends after our own push may have put the old tip back."""
+    publish, ref = _publish(reference), f"refs/heads/{reference.branch}"
+    now = read_refs(clone, publish.remote, ref).get(ref)
+    if now and now != there and clone.has(now):
+        clone.set_ref(tracking_ref(publish, reference.branch), now)
+        raise BranchMovedError(f"{clone.path}: {reference.branch} on {publish.remote.name} moved while it was fetched")

@@ -1,0 +1,66 @@
+"""What batches that have ended leave on the remote: open pull requests to close, branches to delete."""
+
+from __future__ import annotations
+
+import re
+
+from loguru import logger
+
+from refsync.clone.remotes import push
+from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
+from refsync.pending_queue.models import Batch, BatchState
+from refsync.sync.propose import is_ours
+from refsync.sync.proposed import proposal_of
+from refsync.sync.pull_request import close_request
+from refsync.sync.reference import PublishSettings
+from refsync.sync.stale import adds_nothing
+from refsync.sync.turn import Turn
+from refsync.sync.upstream import tracking_ref
+
+_ENDED = frozenset({BatchState.landed, BatchState.abandoned})
+
+
+def clear_away(turn: Turn, heads: dict[str, str]) -> None:
+    """Close the requests and delete the branches of batches that have ended; a failure is tried again."""
+    for branch, head in heads.items():
+        batch = _batch_of(turn, branch)
+        if batch is None or batch.state not in _ENDED or proposal_of(batch).is_over:
+            continue
+        try:
+            close_request(turn, batch)
+            if _publish(turn).delete_branch:
+                _delete_branch(turn, batch, head)
+        except PushRefusedError as refusal:
+            logger.warning("batch {}: {} cannot be deleted: {}", batch.number, branch, refusal)
+        except RefsyncError as failure:
+            if isinstance(failure, ForgeRefusedError):
+                turn.outcome.forge_problem = str(failure)
+            logger.debug("batch {}: {} is cleared away later: {}", batch.number, branch, failure)
+            continue
+        turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update={"is_over": True}))
+
+
+def _batch_of(turn: Turn, branch: str) -> Batch | None:
+    """The batch that was proposed on a branch; the same number may be that of another installation's."""
+    numbered = re.match(r"batch-(\d+)-", branch.removeprefix(_publish(turn).prefix))
+    if not numbered:
+        return None
+    try:
+        batch = turn.queue.get_batch(int(numbered[1]))
+    except BatchNotFoundError:
+        return None
+    return batch if batch.proposal and batch.proposal.branch == branch else None
+
+
+def _delete_branch(turn: Turn, batch: Batch, head: str) -> None:
+    """Delete the branch, unless it holds work of somebody else that has not landed."""
+    publish, branch = _publish(turn), proposal_of(batch).branch
+    if not is_ours(turn.clone, turn.reference, batch, head) and not adds_nothing(turn, head):
+        raise PushRefusedError(f"it holds {head[:12]}, which somebody else pushed; delete it by hand")
+    push(turn.clone, publish.remote, f"refs/heads/{branch}", None, expected=head)
+    turn.clone.run("update-ref", "-d", tracking_ref(publish, branch))
+
+
+def _publish(turn: Turn) -> PublishSettings:
+    assert turn.reference.publish is not None
+    return turn.reference.publish

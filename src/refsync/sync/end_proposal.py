@@ -1,0 +1,82 @@
+"""A proposal that ends without landing: closed, its branch deleted, nothing left of it, or left by the config."""
+
+from __future__ import annotations
+
+from loguru import logger
+
+from refsync.forges.base import Account
+from refsync.pending_queue.models import REFSYNC, Actor, Batch
+from refsync.sync.proposed import CLOSED, GONE, LEFT, View, proposal_of
+from refsync.sync.pull_request import settings_of
+from refsync.sync.turn import Turn
+
+
+def end_proposal(turn: Turn, batch: Batch, view: View) -> bool:
+    """Whether nothing more will come of the proposal by itself; people are told why, and what to do."""
+    if not turn.open_changes(batch):
+        turn.queue.give_up_batch(batch.number, reason="nothing left: every change was purged", actor=REFSYNC)
+        return True
+    if reason := why_left(turn, batch):
+        _hold(turn, batch, LEFT, f"{reason}; set it back, or: refsync batch retry {batch.number}")
+        return True
+    if view.pull and view.pull.state == "closed":
+        _end_closed(turn, batch, view, f"pull request {view.pull.number} was closed{_by(view.pull.closed_by)}")
+        return True
+    if view.head is None and not (view.pull and view.pull.state == "merged"):
+        remote, branch = _remote(turn), proposal_of(batch).branch
+        told = f"its branch {branch} was deleted on {remote}; restore it, or: refsync batch retry {batch.number}"
+        _hold(turn, batch, GONE, told)
+        return True
+    return False
+
+
+def _end_closed(turn: Turn, batch: Batch, view: View, reason: str) -> None:
+    requests, reason = settings_of(turn), f"{reason} without being merged"
+    if requests and requests.on_close == "abandon":
+        _note_state(turn, batch, CLOSED)
+        turn.queue.give_up_batch(batch.number, reason=reason, actor=_closer(view))
+        logger.warning("batch {}: abandoned: {}", batch.number, reason)
+        return
+    _hold(turn, batch, CLOSED, f"{reason}; reopen it, or: refsync batch retry {batch.number}")
+
+
+def _hold(turn: Turn, batch: Batch, state: str, reason: str) -> None:
+    _note_state(turn, batch, state)
+    turn.outcome.held.append(turn.hold(batch, reason))
+
+
+def _note_state(turn: Turn, batch: Batch, state: str) -> None:
+    proposal = proposal_of(batch)
+    if proposal.state != state:
+        turn.queue.note_proposal(batch.number, proposal.model_copy(update={"state": state, "waits_for": None}))
+
+
+def _by(account: Account | None) -> str:
+    return f" by {account.login}" if account else ""
+
+
+def _closer(view: View) -> Actor:
+    if view.pull and view.pull.closed_by:
+        return Actor(view.pull.closed_by.login, view.pull.closed_by.name or view.pull.closed_by.login)
+    return REFSYNC
+
+
+def why_left(turn: Turn, batch: Batch) -> str | None:
+    """Why the config no longer leads to the proposal, which may be under review all the same."""
+    publish, branch = turn.reference.publish, proposal_of(batch).branch
+    if publish is None or not publish.proposes:
+        return f"it was proposed as {branch}, but `publish` is {publish.mode if publish else 'local'} now"
+    if not branch.startswith(publish.prefix):
+        return f"it was proposed as {branch}, but the prefix of proposal branches is {publish.prefix} now"
+    return None
+
+
+def is_back(batch: Batch, view: View) -> bool:
+    """Whether what ended a proposal was taken back."""
+    state = proposal_of(batch).state
+    return state == LEFT or (view.head is not None if state == GONE else bool(view.pull and view.pull.state == "open"))
+
+
+def _remote(turn: Turn) -> str:
+    assert turn.reference.publish is not None
+    return turn.reference.publish.remote.name

@@ -1,0 +1,69 @@
+"""A proposal that reached the target branch: its changes get what became of them."""
+
+from __future__ import annotations
+
+from loguru import logger
+
+from refsync.forges.base import PullRequest
+from refsync.pending_queue.models import Actor, Batch
+from refsync.sync.land import mark_landed
+from refsync.sync.merged import Merge, Outcome, Records, find_merges, judge
+from refsync.sync.proposed import View, proposal_of
+from refsync.sync.pull_request import forge_of
+from refsync.sync.reference import RejectedChange
+from refsync.sync.turn import Turn
+
+
+def land_proposal(turn: Turn, batch: Batch, view: View) -> bool:
+    """Whether the batch has reached the target branch; what has not moved since the last look is not searched again."""
+    pull = view.pull
+    merge_commit = pull.merge_commit if pull and pull.state == "merged" and pull.base == turn.reference.branch else None
+    marks, mark = forge_of(turn).marks, (turn.tip, view.head, merge_commit)
+    before = marks.get(batch.number)
+    if before == mark:
+        return False
+    changes = turn.open_changes(batch)
+    paths = {path for change in changes if (path := turn.reference.written_file(change.category))}
+    seen = before[0] if before and before[1:] == mark[1:] else None
+    records = Records(turn.clone)
+    for merge in find_merges(turn.clone, batch, paths, view.head, turn.tip, merge_commit=merge_commit, seen=seen):
+        outcome = judge(turn.reference, batch, view.head, merge, changes, records)
+        if outcome.is_borne_out(merge.evidence):
+            _mark(turn, batch, merge, outcome, view)
+            marks.pop(batch.number, None)
+            return True
+    marks[batch.number] = mark
+    return False
+
+
+def _mark(turn: Turn, batch: Batch, merge: Merge, outcome: Outcome, view: View) -> None:
+    merger = _merger(view.pull, merge)
+    where = f"pull request {view.pull.number}" if view.pull else proposal_of(batch).branch
+    for change_id in outcome.dropped:
+        reason = f"dropped in review: {where} landed as {merge.commit[:12]} without it"
+        turn.queue.reject_by_refsync(change_id, reason)
+        turn.outcome.rejected.append(RejectedChange(change_id, reason))
+        logger.warning("batch {}: change {} rejected: {}", batch.number, change_id, reason)
+    logger.info(
+        "batch {batch}: {where} landed by {how} (told by its {evidence}), by {who}",
+        batch=batch.number,
+        where=where,
+        how=merge.how,
+        evidence=merge.evidence,
+        who=merger.username,
+    )
+    merged = view.pull if view.pull and view.pull.state == "merged" else None
+    noted = {
+        "state": "merged" if merged else proposal_of(batch).state,
+        "head": merged.head_commit if merged else proposal_of(batch).head,
+        "waits_for": None,
+    }
+    turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update=noted))
+    turn.note_landed(mark_landed(turn.queue, batch, merge.commit, by=merger, edited=outcome.edited))
+
+
+def _merger(pull: PullRequest | None, merge: Merge) -> Actor:
+    if pull and pull.merged_by:
+        return Actor(pull.merged_by.login, pull.merged_by.name or pull.merged_by.login)
+    name, _, mail = merge.by.partition(" <")
+    return Actor(mail.removesuffix(">") or name, name)

@@ -1,0 +1,178 @@
+"""The pull request of a batch: opened or adopted, brought up to date, looked at, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from loguru import logger
+
+from refsync.errors import ForgeRefusedError, ForgeUnavailableError
+from refsync.forges.base import Forge, PullRequest
+from refsync.pending_queue.models import Batch, BatchState, Proposal
+from refsync.review.proposal import find_token
+from refsync.sync.forge_memory import ForgeMemory
+from refsync.sync.proposal_text import body_of, title_of
+from refsync.sync.reference import ProposedBatch, PullRequestSettings
+from refsync.sync.turn import Turn
+
+_Answer = TypeVar("_Answer")
+
+
+def forge_of(turn: Turn) -> ForgeMemory:
+    """What is known of the repository's forge."""
+    return turn.work.forges[turn.reference.name]
+
+
+def list_open(turn: Turn, heads: dict[str, str]) -> dict[int, PullRequest]:
+    """The open pull requests by number; as they were, where the forge does not answer."""
+    if settings_of(turn) is None:
+        return {}
+    try:
+        return forge_of(turn).open_requests(_opener(turn), (turn.tip, frozenset(heads.items())))
+    except (ForgeUnavailableError, ForgeRefusedError) as failure:
+        turn.outcome.forge_problem = str(failure)
+        return forge_of(turn).open
+
+
+def look_at(turn: Turn, proposal: Proposal) -> PullRequest | None:
+    """The proposal's pull request; ``None`` where there is none, or it cannot be had.
+
+    One of another branch is not ours: the remote is another repository than before.
+    """
+    if proposal.number is None or settings_of(turn) is None:
+        return None
+    try:
+        pull = forge_of(turn).look_closely(_opener(turn), proposal.number)
+    except (ForgeUnavailableError, ForgeRefusedError) as failure:
+        turn.outcome.forge_problem = str(failure)
+        return None
+    return pull if pull.head == proposal.branch else None
+
+
+def open_request(turn: Turn, batch: Batch) -> Batch:
+    """Open the batch's pull request, or adopt the one that there is; the forge's failure is told, and tried again."""
+    proposal = _proposal(batch)
+    try:
+        pull = _ask(turn, batch, lambda forge: _find_or_open(turn, forge, batch))
+    except (ForgeUnavailableError, ForgeRefusedError) as failure:
+        return _note_failure(turn, batch, failure)
+    logger.info("batch {}: pull request {} is open: {}", batch.number, pull.number, pull.url)
+    for report in turn.outcome.proposed:
+        if report.number == batch.number:
+            turn.outcome.proposed.remove(report)
+            turn.outcome.proposed.append(ProposedBatch(batch.number, proposal.branch, proposal.head, pull.url))
+    noted = proposal.model_copy(
+        update={"number": pull.number, "url": pull.url, "state": pull.state, "opened_at": pull.opened_at}
+    )
+    return complete_request(turn, turn.queue.note_proposal(batch.number, noted))
+
+
+def _find_or_open(turn: Turn, forge: Forge, batch: Batch) -> PullRequest:
+    proposal = _proposal(batch)
+    for pull in forge.find(proposal.branch):
+        is_known = find_token(pull.body) == batch.job
+        if pull.state == "open":
+            if not is_known:
+                logger.warning(
+                    "batch {}: adopts pull request {}, which somebody else opened", batch.number, pull.number
+                )
+            return pull
+        if pull.state == "merged" and is_known:  # before we could note that we had opened it
+            return pull
+    return forge.open(
+        head=proposal.branch,
+        base=turn.reference.branch,
+        title=title_of(batch),
+        body=body_of(turn.clone, turn.reference, batch, turn.open_changes(batch)),
+    )
+
+
+def complete_request(turn: Turn, batch: Batch) -> Batch:
+    """Ask for labels and reviews once, and bring the text up to date after a rebuild."""
+    proposal, requests = _proposal(batch), settings_of(turn)
+    if requests is None or proposal.number is None or (proposal.is_complete and not proposal.is_stale):
+        return batch
+    number, first = proposal.number, not proposal.is_complete
+    try:
+        warnings = _ask(
+            turn,
+            batch,
+            lambda forge: forge.update(
+                number,
+                body=body_of(turn.clone, turn.reference, batch, turn.open_changes(batch))
+                if proposal.is_stale
+                else None,
+                comment=_rebuilt(turn, batch) if proposal.is_stale else None,
+                labels=requests.labels if first else (),
+                reviewers=requests.reviewers if first else (),
+                team_reviewers=requests.team_reviewers if first else (),
+            ),
+        )
+    except (ForgeUnavailableError, ForgeRefusedError) as failure:
+        return _note_failure(turn, batch, failure)
+    for warning in warnings:
+        logger.warning("batch {}: pull request {}: {}", batch.number, number, warning)
+    update = {"is_complete": True, "is_stale": False, "warnings": [*proposal.warnings, *warnings]}
+    return turn.queue.note_proposal(batch.number, proposal.model_copy(update=update))
+
+
+def close_request(turn: Turn, batch: Batch) -> None:
+    """Close the pull request of a batch that has ended, if it is still open.
+
+    Raises:
+        ForgeUnavailableError, ForgeRefusedError: the forge does not do it.
+    """
+    proposal = _proposal(batch)
+    number = proposal.number
+    if number is None or proposal.state != "open" or settings_of(turn) is None:
+        return
+    _ask(turn, batch, lambda forge: forge.close(number, comment=_why_closed(turn, batch)))
+
+
+def _why_closed(turn: Turn, batch: Batch) -> str:
+    if batch.state is BatchState.abandoned:
+        return "The batch was given up."
+    if batch.commit and turn.clone.contains(batch.commit, turn.tip):
+        return f"Landed as {batch.commit}."
+    return f"`{turn.reference.branch}` has all of it already."
+
+
+def _rebuilt(turn: Turn, batch: Batch) -> str:
+    return f"Rebuilt on `{(batch.base_commit or '')[:12]}`, the present state of `{turn.reference.branch}`."
+
+
+def settings_of(turn: Turn) -> PullRequestSettings | None:
+    """How pull requests are opened, ``None`` where none are."""
+    return turn.reference.publish.pull_requests if turn.reference.publish else None
+
+
+def _ask(turn: Turn, batch: Batch, do: Callable[[Forge], _Answer]) -> _Answer:
+    """Have something done about a batch, which the next list will show."""
+    memory = forge_of(turn)
+    memory.expect_news()
+    return memory.call(_opener(turn), do, about=batch.job)
+
+
+def _opener(turn: Turn) -> Callable[[], Forge]:
+    """What opens the repository's forge, for the URL that its remote has now."""
+    requests, publish = settings_of(turn), turn.reference.publish
+    assert requests is not None
+    assert publish is not None
+
+    def open_forge() -> Forge:
+        url = turn.clone.run("remote", "get-url", publish.remote.name).output.decode().strip()
+        return requests.open_forge(url)
+
+    return open_forge
+
+
+def _note_failure(turn: Turn, batch: Batch, failure: ForgeUnavailableError | ForgeRefusedError) -> Batch:
+    turn.outcome.forge_problem = str(failure)
+    noted = _proposal(batch).model_copy(update={"waits_for": f"the forge: {failure}"})
+    return batch if noted == batch.proposal else turn.queue.note_proposal(batch.number, noted)
+
+
+def _proposal(batch: Batch) -> Proposal:
+    assert batch.proposal is not None
+    return batch.proposal
