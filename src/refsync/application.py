@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from refsync.forges.base import Forge
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
-    from refsync.sync.forge_memory import ForgeMemories
+    from refsync.sync.proposals.forge_memory import ForgeMemories
     from refsync.sync.reference import ApplySettings, PassReport, Progress, PublishSettings, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
     from refsync.sync.upstream import Remotes
@@ -121,7 +121,7 @@ class Application:
     @cached_property
     def forges(self) -> ForgeMemories:
         """What the forges of the repositories said, for as long as this process lives."""
-        from refsync.sync.forge_memory import ForgeMemories
+        from refsync.sync.proposals.forge_memory import ForgeMemories
 
         return ForgeMemories()
 

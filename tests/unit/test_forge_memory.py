@@ -9,7 +9,7 @@ import pytest
 
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Account, Forge, PullRequest
-from refsync.sync.forge_memory import ForgeMemory
+from refsync.sync.proposals.forge_memory import ForgeMemory
 
 HOUR, DAY = 3600.0, 24 * 3600.0
 REQUESTS_OF_A_CLOSE_LOOK = 4

@@ -180,7 +180,7 @@ def _why_queued(application: Application, batch: Batch, reference: ReferenceRepo
     """Why it waits for its place among the open pull requests, if it does."""
     if reference is None or batch.state != "sealed":
         return None
-    from refsync.sync.propose import why_not_proposed_yet
+    from refsync.sync.proposals.propose import why_not_proposed_yet
 
     return why_not_proposed_yet(application.queue, reference, batch)
 

@@ -17,7 +17,7 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.checking import Checks, is_known_red, why_red
 from refsync.sync.land import mark_landed, settle_reserved
 from refsync.sync.plan import BatchPlan, Observed, Refusal
-from refsync.sync.propose import propose, why_not_proposed_yet
+from refsync.sync.proposals.propose import propose, why_not_proposed_yet
 from refsync.sync.publish import publish_locally, push_to_target
 from refsync.sync.reference import HeldBatch, ReferenceRepository, RejectedChange
 from refsync.sync.turn import Turn

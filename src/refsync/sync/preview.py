@@ -16,9 +16,9 @@ from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord,
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import Read, batch_message, edited_files, observe, reader, stamp_for
 from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
-from refsync.sync.proposal_text import render, title_of
-from refsync.sync.propose import branch_of, why_not_proposed_yet
-from refsync.sync.proposed import waiting_for_people
+from refsync.sync.proposals.propose import branch_of, why_not_proposed_yet
+from refsync.sync.proposals.proposed import waiting_for_people
+from refsync.sync.proposals.text import render, title_of
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 from refsync.sync.sealing import oldest_first, seconds_until_due
 from refsync.sync.upstream import tracking_ref

@@ -13,9 +13,9 @@ from refsync.errors import CredentialError, RefsyncError, RemoteRefusedError, Te
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.advance import advance
-from refsync.sync.follow import follow_proposals, tend_new_proposals
 from refsync.sync.land import settle_reserved
-from refsync.sync.proposed import waiting_for_people
+from refsync.sync.proposals.follow import follow_proposals, tend_new_proposals
+from refsync.sync.proposals.proposed import waiting_for_people
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,

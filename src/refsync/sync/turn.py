@@ -12,9 +12,9 @@ from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord,
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import build, observe, reader, stamp_for
 from refsync.sync.checking import Verdicts
-from refsync.sync.forge_memory import ForgeMemories
 from refsync.sync.land import record_landed
 from refsync.sync.plan import BatchPlan, Model, Observed, plan_batch
+from refsync.sync.proposals.forge_memory import ForgeMemories
 from refsync.sync.reference import (
     ApplySettings,
     HeldBatch,

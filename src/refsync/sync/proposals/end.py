@@ -6,8 +6,8 @@ from loguru import logger
 
 from refsync.forges.base import Account
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
-from refsync.sync.proposed import CLOSED, GONE, LEFT, View, proposal_of
-from refsync.sync.pull_request import settings_of
+from refsync.sync.proposals.proposed import CLOSED, GONE, LEFT, View, proposal_of
+from refsync.sync.proposals.pull_request import settings_of
 from refsync.sync.turn import Turn
 
 

@@ -7,9 +7,9 @@ from loguru import logger
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Actor, Batch
 from refsync.sync.land import mark_landed
-from refsync.sync.merged import Merge, Outcome, Records, find_merges, judge
-from refsync.sync.proposed import View, proposal_of
-from refsync.sync.pull_request import forge_of
+from refsync.sync.proposals.merged import Merge, Outcome, Records, find_merges, judge
+from refsync.sync.proposals.proposed import View, proposal_of
+from refsync.sync.proposals.pull_request import forge_of
 from refsync.sync.reference import RejectedChange
 from refsync.sync.turn import Turn
 

@@ -11,8 +11,8 @@ from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Forge, PullRequest
 from refsync.pending_queue.models import Batch, BatchState, Proposal
 from refsync.review.proposal import find_token
-from refsync.sync.forge_memory import ForgeMemory
-from refsync.sync.proposal_text import body_of, title_of
+from refsync.sync.proposals.forge_memory import ForgeMemory
+from refsync.sync.proposals.text import body_of, title_of
 from refsync.sync.reference import ProposedBatch, PullRequestSettings
 from refsync.sync.turn import Turn
 

@@ -9,11 +9,11 @@ from loguru import logger
 from refsync.clone.remotes import push
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
-from refsync.sync.propose import is_ours
-from refsync.sync.proposed import proposal_of
-from refsync.sync.pull_request import close_request
+from refsync.sync.proposals.propose import is_ours
+from refsync.sync.proposals.proposed import proposal_of
+from refsync.sync.proposals.pull_request import close_request
+from refsync.sync.proposals.stale import adds_nothing
 from refsync.sync.reference import PublishSettings
-from refsync.sync.stale import adds_nothing
 from refsync.sync.turn import Turn
 from refsync.sync.upstream import tracking_ref
 

@@ -7,15 +7,22 @@ from loguru import logger
 from refsync.clone.commits import parse_message
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, BatchState
-from refsync.sync.clear_away import clear_away
-from refsync.sync.end_proposal import end_proposal, is_back, why_left
-from refsync.sync.land_proposal import land_proposal
-from refsync.sync.overlaps import drop_closed, overlaps_of
-from refsync.sync.propose import is_ours
-from refsync.sync.proposed import View, by_number, heads_of, proposal_of, proposed_batches, waiting_for_people
-from refsync.sync.pull_request import complete_request, forge_of, list_open, look_at, open_request, settings_of
+from refsync.sync.proposals.clear_away import clear_away
+from refsync.sync.proposals.end import end_proposal, is_back, why_left
+from refsync.sync.proposals.land import land_proposal
+from refsync.sync.proposals.overlaps import drop_closed, overlaps_of
+from refsync.sync.proposals.propose import is_ours
+from refsync.sync.proposals.proposed import View, by_number, heads_of, proposal_of, proposed_batches, waiting_for_people
+from refsync.sync.proposals.pull_request import (
+    complete_request,
+    forge_of,
+    list_open,
+    look_at,
+    open_request,
+    settings_of,
+)
+from refsync.sync.proposals.stale import check_git, merges_cleanly
 from refsync.sync.reference import HeldBatch
-from refsync.sync.stale import check_git, merges_cleanly
 from refsync.sync.turn import Turn
 
 

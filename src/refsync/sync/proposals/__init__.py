@@ -1,0 +1,1 @@
+"""Batches that people review in git: put up on a branch, followed through their pull request, landed or ended."""
