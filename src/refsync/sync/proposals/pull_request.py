@@ -12,6 +12,7 @@ from refsync.forges.base import Forge, PullRequest
 from refsync.pending_queue.models import Batch, BatchState, Proposal
 from refsync.review.proposal import find_token
 from refsync.sync.proposals.forge_memory import ForgeMemory
+from refsync.sync.proposals.proposed import proposal_of
 from refsync.sync.proposals.text import body_of, title_of
 from refsync.sync.reference import ProposedBatch, PullRequestSettings
 from refsync.sync.turn import Turn
@@ -52,7 +53,7 @@ def look_at(turn: Turn, proposal: Proposal) -> PullRequest | None:
 
 def open_request(turn: Turn, batch: Batch) -> Batch:
     """Open the batch's pull request, or adopt the one that there is; the forge's failure is told, and tried again."""
-    proposal = _proposal(batch)
+    proposal = proposal_of(batch)
     try:
         pull = _ask(turn, batch, lambda forge: _find_or_open(turn, forge, batch))
     except (ForgeUnavailableError, ForgeRefusedError) as failure:
@@ -69,7 +70,7 @@ def open_request(turn: Turn, batch: Batch) -> Batch:
 
 
 def _find_or_open(turn: Turn, forge: Forge, batch: Batch) -> PullRequest:
-    proposal = _proposal(batch)
+    proposal = proposal_of(batch)
     for pull in forge.find(proposal.branch):
         is_known = find_token(pull.body) == batch.job
         if pull.state == "open":
@@ -90,7 +91,7 @@ def _find_or_open(turn: Turn, forge: Forge, batch: Batch) -> PullRequest:
 
 def complete_request(turn: Turn, batch: Batch) -> Batch:
     """Ask for labels and reviews once, and bring the text up to date after a rebuild."""
-    proposal, requests = _proposal(batch), settings_of(turn)
+    proposal, requests = proposal_of(batch), settings_of(turn)
     if requests is None or proposal.number is None or (proposal.is_complete and not proposal.is_stale):
         return batch
     number, first = proposal.number, not proposal.is_complete
@@ -123,7 +124,7 @@ def close_request(turn: Turn, batch: Batch) -> None:
     Raises:
         ForgeUnavailableError, ForgeRefusedError: the forge does not do it.
     """
-    proposal = _proposal(batch)
+    proposal = proposal_of(batch)
     number = proposal.number
     if number is None or proposal.state != "open" or settings_of(turn) is None:
         return
@@ -169,10 +170,5 @@ def _opener(turn: Turn) -> Callable[[], Forge]:
 
 def _note_failure(turn: Turn, batch: Batch, failure: ForgeUnavailableError | ForgeRefusedError) -> Batch:
     turn.outcome.forge_problem = str(failure)
-    noted = _proposal(batch).model_copy(update={"waits_for": f"the forge: {failure}"})
+    noted = proposal_of(batch).model_copy(update={"waits_for": f"the forge: {failure}"})
     return batch if noted == batch.proposal else turn.queue.note_proposal(batch.number, noted)
-
-
-def _proposal(batch: Batch) -> Proposal:
-    assert batch.proposal is not None
-    return batch.proposal
