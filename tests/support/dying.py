@@ -1,4 +1,4 @@
-"""One pass in a process that kills itself at a step: ``python -m tests.support.dying CONFIG STEP``.
+"""One pass in a process that kills itself at a step.
 
 A step is ``before`` or ``after``, the number of the call, and the function: ``after:1:refsync.module:Class.method``.
 """
@@ -9,22 +9,42 @@ import functools
 import importlib
 import os
 import signal
-import subprocess
-import sys
+import traceback
+import warnings
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from refsync.application import open_application
 from refsync.config import parse_config
 
-ROOT = Path(__file__).parents[2]
-
 
 def killed_pass(config_file: Path, step: str) -> None:
-    """A pass that dies at the step, which it has to come to."""
-    command = [sys.executable, "-m", "tests.support.dying", str(config_file), step]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    """A pass that dies at the step, which it has to come to.
+
+    In a fork, which has everything imported already; the other threads of a test run have no part in a pass.
+    """
+    with TemporaryFile("w+") as said:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            _die(config_file, step, said.fileno())
+        _, status = os.waitpid(child, 0)
+        said.seek(0)
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, said.read()
+
+
+def _die(config_file: Path, step: str, errors: int) -> None:
+    try:
+        os.dup2(errors, 2)
+        with open_application(parse_config(config_file.read_text(), config_file, {})) as application:
+            die_at(step)
+            application.run_pass()
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(1)
 
 
 def die_at(step: str) -> None:
@@ -47,13 +67,3 @@ def die_at(step: str) -> None:
         return answer
 
     setattr(owner, name, dying)
-
-
-def main(config_file: Path, step: str) -> None:
-    with open_application(parse_config(config_file.read_text(), config_file, {})) as application:
-        die_at(step)
-        application.run_pass()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
