@@ -1,6 +1,6 @@
 """Two daemons and a person push to one remote at once: every change lands exactly once, in order per model.
 
-``REFSYNC_RACE_BATCHES`` says how many batches, 12 without it; before a release run it with 200::
+``REFSYNC_RACE_BATCHES`` says how many batches, 8 without it; before a release run it with 200::
 
     REFSYNC_RACE_BATCHES=200 pytest -n 0 --timeout 3600 tests/acceptance/test_remote_race.py
 """
@@ -23,7 +23,7 @@ from tests.support.daemon import IMAGE, IMAGE_FILE, record, wait_for
 from tests.support.published import Person, PublishedSite
 from tests.support.repositories import git
 
-BATCHES = int(os.environ.get("REFSYNC_RACE_BATCHES", "12"))
+BATCHES = int(os.environ.get("REFSYNC_RACE_BATCHES", "8"))
 MODELS = ("one", "two", "three")
 ADA = Actor("ada", "Ada")
 
