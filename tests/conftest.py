@@ -17,11 +17,6 @@ settings.register_profile("refsync", deadline=None, suppress_health_check=[Healt
 settings.load_profile("refsync")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a fifth of the time a test waits for a process or a condition."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what all tests share; walking it over and over is a tenth of the suite's time."""
     gc.freeze()
