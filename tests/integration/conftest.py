@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from refsync.forges import github
+from tests.support.forge import ForgeStandIn
 from tests.support.reference import Reference
 
 
@@ -23,3 +26,11 @@ def reference(tmp_path: Path, bare_git: None) -> Iterator[Reference]:
     made = Reference(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForgeStandIn]:
+    """A stand-in of GitHub, to which this process writes without a pause."""
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
+    with ForgeStandIn(tmp_path) as stand_in:
+        yield stand_in

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from refsync.clone.remotes import push
-from refsync.forges import github
 from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, PendingQueueFilter, Proposal
 from tests.support.forge import ForgeStandIn
 from tests.support.published import PublishedReference, RequestedReference
@@ -25,17 +23,6 @@ APPLIED, APPROVED, REJECTED = (
 ALPHA = {"version": "2", "nsfw": False}
 BESIDE = {"clip.json": {"alpha": {"version": "1", "nsfw": True}, "beta": {"version": "1"}}}
 """What a proposal of ALPHA does not merge with, line by line."""
-
-
-@pytest.fixture(autouse=True)
-def _no_pause_between_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
-
-
-@pytest.fixture
-def forge(tmp_path: Path) -> Iterator[ForgeStandIn]:
-    with ForgeStandIn(tmp_path) as stand_in:
-        yield stand_in
 
 
 @pytest.fixture

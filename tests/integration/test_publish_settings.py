@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from refsync.forges import github
 from refsync.pending_queue.models import REFSYNC, BatchState, PendingChangeStatus, Proposal
 from tests.support.forge import ForgeStandIn
 from tests.support.published import RequestedReference
@@ -17,17 +15,6 @@ from tests.support.repositories import git
 APPLIED, APPROVED = PendingChangeStatus.APPLIED, PendingChangeStatus.APPROVED
 ALPHA = {"version": "2", "nsfw": False}
 REQUESTS = 'publish = "pull_request"'
-
-
-@pytest.fixture(autouse=True)
-def _no_pause_between_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
-
-
-@pytest.fixture
-def forge(tmp_path: Path) -> Iterator[ForgeStandIn]:
-    with ForgeStandIn(tmp_path) as stand_in:
-        yield stand_in
 
 
 @pytest.fixture
