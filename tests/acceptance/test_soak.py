@@ -2,7 +2,7 @@
 
 ``REFSYNC_SOAK_PASSES`` says over how many, 100 without it; before a release run it with 10000::
 
-    REFSYNC_SOAK_PASSES=10000 pytest -n 0 --timeout 7200 tests/acceptance/test_soak.py
+    REFSYNC_SOAK_PASSES=10000 pytest -m slow -n 0 --timeout 7200 tests/acceptance/test_soak.py
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+import pytest
 
 from tests.support.daemon import Daemon, Site, image_clone, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PASSES = int(os.environ.get("REFSYNC_SOAK_PASSES", "100"))
 WARM_UP = 50  # caches fill, the allocator finds its size
