@@ -18,11 +18,10 @@ from refsync.clone.commits import (
     Person,
     one_line,
     parse_message,
-    parse_ranges,
     quote,
     render_message,
-    render_ranges,
 )
+from refsync.ranges import parse_ranges, render_ranges
 from tests.support.repositories import clean_environment, git
 
 HOSTILE = (

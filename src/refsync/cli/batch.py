@@ -11,12 +11,9 @@ from refsync.cli.options import By, Json, Username, acting
 from refsync.cli.output import counted, note, print_json
 
 if TYPE_CHECKING:
-    from refsync.application import Application
-    from refsync.pending_queue.models import Batch, PendingChangeRecord
+    from refsync.pending_queue.models import Batch
 
 app = typer.Typer(help="See and steer batches.", no_args_is_help=True, rich_markup_mode=None)
-
-_TOLD_OF_REVERTING = {"change_id", "status", "batch_id"}
 
 Number = Annotated[int, typer.Argument(metavar="N", help="The batch's number.")]
 
@@ -24,59 +21,56 @@ Number = Annotated[int, typer.Argument(metavar="N", help="The batch's number.")]
 @app.command(name="list")
 def list_(ctx: typer.Context, json: Json = False) -> None:
     """List all batches."""
+    from refsync.use_cases.batches import list_batches
+
     with context_of(ctx).application() as application:
-        batches = application.queue.list_batches()
+        batches = list_batches(application)
     if json:
-        print_json([batch.model_dump(mode="json") for batch in batches])
+        print_json(batches)
         return
     from refsync.cli.tables import show_batches
 
-    show_batches(batches)
+    show_batches(batches.root)
 
 
 @app.command()
 def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Show one batch with its changes."""
+    from refsync.use_cases.batches import show_batch
+
     with context_of(ctx).application() as application:
-        batch = application.queue.get_batch(number)
-        changes = application.queue.changes_of_batch(number)
-        reverts, reverted_by = _reverts(application, number, changes)
+        batch = show_batch(application, number)
     if json:
-        print_json(
-            batch.model_dump(mode="json")
-            | {"changes": [change.model_dump(mode="json") for change in changes], "reverts": reverts}
-            | {"reverted_by": [change.model_dump(mode="json", include=_TOLD_OF_REVERTING) for change in reverted_by]}
-        )
+        print_json(batch)
         return
-    from refsync.cli.tables import show_batch, show_changes, show_reverts
+    from refsync.cli import tables
     from refsync.pending_queue.models import PendingQueuePage
 
-    show_batch(batch)
-    show_reverts(reverts, reverted_by)
-    show_changes(PendingQueuePage(items=changes, total=len(changes), offset=0, limit=None))
+    tables.show_batch(batch)
+    tables.show_reverts(batch.reverts, batch.reverted_by)
+    tables.show_changes(PendingQueuePage(items=batch.changes, total=len(batch.changes), offset=0, limit=None))
 
 
 @app.command(short_help="Fix the open batch's set of changes.")
 def seal(ctx: typer.Context, by: By = None, username: Username = None, json: Json = False) -> None:
     """Fix the open batch's set of changes, so that the next pass lands or proposes it."""
-    from refsync.errors import RequestError
-    from refsync.sync.sealing import seal_now
+    from refsync.use_cases.batches import seal_batch
 
     with context_of(ctx).application() as application:
-        sealed = seal_now(application.queue, application.repositories, actor=acting(by, username))
-    if not sealed:
-        raise RequestError("no batch is open; approve a change first: refsync queue approve ID --title TEXT")
+        sealed = seal_batch(application, actor=acting(by, username))
     if json:
-        print_json([batch.model_dump(mode="json") for batch in sealed])
-    for batch in () if json else sealed:
+        print_json(sealed)
+    for batch in () if json else sealed.root:
         typer.echo(f"batch {batch.number} is {batch.state}" + (f" for {batch.repository}" if batch.repository else ""))
 
 
 @app.command()
 def retry(ctx: typer.Context, number: Number, by: By = None, username: Username = None, json: Json = False) -> None:
     """Let a held batch be worked on again."""
+    from refsync.use_cases.batches import retry_batch
+
     with context_of(ctx).application() as application:
-        batch = application.queue.retry_batch(number, actor=acting(by, username))
+        batch = retry_batch(application, number, actor=acting(by, username))
     _tell(batch, "goes on with the next pass", json)
 
 
@@ -90,48 +84,32 @@ def abandon(
     json: Json = False,
 ) -> None:
     """Give a held or proposed batch up; its changes are rejected."""
+    from refsync.use_cases.batches import abandon_batch
+
     with context_of(ctx).application() as application:
-        batch = application.queue.abandon_batch(number, reason=reason, actor=acting(by, username))
+        batch = abandon_batch(application, number, reason=reason, actor=acting(by, username))
     _tell(batch, "is abandoned", json)
 
 
 @app.command(short_help="Submit what undoes a landed batch.")
 def revert(ctx: typer.Context, number: Number, by: By = None, username: Username = None, json: Json = False) -> None:
     """Submit what undoes a landed batch, to be reviewed like any change; later edits of other fields stay."""
-    from refsync.clone.commits import render_ranges
-    from refsync.sync.reverting import plan_reversal
-    from refsync.sync.submitting import submissions_with_base
+    from refsync.ranges import render_ranges
+    from refsync.use_cases.batches import revert_batch
 
-    actor = acting(by, username)
     with context_of(ctx).application() as application:
-        tips = application.tips()
-        reversal = plan_reversal(application.queue, tips, number, actor=actor)
-        for line in reversal.conflicts:
-            note(f"refsync: {line}")
-        if reversal.conflicts:
-            raise typer.Exit(1)
-        changes = application.queue.enqueue_many(submissions_with_base(application.queue, tips, reversal.submissions))
+        reversal = revert_batch(application, number, actor=acting(by, username))
+    for line in reversal.conflicts:
+        note(f"refsync: {line}")
+    if reversal.conflicts:
+        raise typer.Exit(1)
     if json:
-        print_json({"changes": [change.model_dump(mode="json") for change in changes], "remarks": reversal.remarks})
+        print_json(reversal)
         return
-    typer.echo(f"{counted(len(changes), 'change')} submitted: {render_ranges(each.change_id for each in changes)}")
+    ids = render_ranges(change.change_id for change in reversal.changes)
+    typer.echo(f"{counted(len(reversal.changes), 'change')} submitted: {ids}")
     for line in reversal.remarks:
         note(f"note: {line}")
-
-
-def _reverts(
-    application: Application, number: int, changes: list[PendingChangeRecord]
-) -> tuple[list[int], list[PendingChangeRecord]]:
-    """The batches that a batch reverts, and the changes that revert it; what was rejected does not count."""
-    from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
-
-    reverting = PendingQueueFilter(reverts=number, statuses=set(PendingChangeStatus) - {PendingChangeStatus.REJECTED})
-    reverted = {
-        change.reverts
-        for change in changes
-        if change.reverts is not None and change.status is not PendingChangeStatus.REJECTED
-    }
-    return sorted(reverted), application.queue.list_changes(queue_filter=reverting).items
 
 
 def _tell(batch: Batch, what: str, json: bool) -> None:

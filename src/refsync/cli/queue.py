@@ -406,6 +406,6 @@ def _tell_changes(changes: list[PendingChangeRecord], what: str, json: bool) -> 
 
 
 def _ranges(numbers: Iterable[int]) -> str:
-    from refsync.clone.commits import render_ranges
+    from refsync.ranges import render_ranges
 
     return render_ranges(numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,205 +12,39 @@ from refsync.cli.output import counted, print_json, shown_age, shown_text, shown
 from refsync.cli.proposals import proposal_lines
 
 if TYPE_CHECKING:
-    from refsync.application import Application
-    from refsync.clone.repository import Repository
-    from refsync.pending_queue.models import Batch, Proposal
-    from refsync.sync.reference import ReferenceRepository
-
+    from refsync.use_cases.status import BatchStatus, RemoteStatus, RepositoryStatus, Status
 
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
 
 
-@dataclass
-class BatchStatus:
-    """A batch that has not landed; ``command`` is what clears it, ``None`` where no command does.
-
-    ``reason`` is what it waits for, ``proposal`` its pull request or branch, once it was proposed.
-    """
-
-    number: int
-    title: str
-    state: str
-    changes: int
-    reason: str | None
-    command: str | None
-    proposal: Proposal | None
-
-
-@dataclass
-class RemoteStatus:
-    """The remote of a clone; how many commits the clone lacks of what was fetched last, and has beyond it."""
-
-    name: str
-    behind: int | None = None
-    ahead: int | None = None
-
-
-@dataclass
-class RepositoryStatus:
-    """One repository now; times in Unix seconds, ``None`` where there is none."""
-
-    name: str
-    path: str
-    branch: str
-    publish: str = "local"
-    remote: RemoteStatus | None = None
-    tip: str | None = None
-    problem: str | None = None
-    local_edits: list[str] = field(default_factory=list)
-    unreadable_files: dict[str, str] = field(default_factory=dict)
-    batches: list[BatchStatus] = field(default_factory=list)
-    last_landed_commit: str | None = None
-    last_landed_at: float | None = None
-    last_pass_at: float | None = None
-    last_error: str | None = None
-    last_error_at: float | None = None
-
-
-@dataclass
-class StatusDocument:
-    """What ``refsync status --json`` prints; ``changes`` counts them by status."""
-
-    state_directory: str
-    daemon: dict[str, int | str | float] | None
-    changes: dict[str, int]
-    open_batch: BatchStatus | None
-    repositories: list[RepositoryStatus]
-
-
 def status(ctx: typer.Context, json: Json = False) -> None:
     """What waits, what is held and why, and the command that clears it."""
+    from refsync.use_cases.status import status as look
+
     with context_of(ctx).application() as application:
-        document = _look(application)
-    if json:
-        print_json(asdict(document))
-    else:
-        _show(document)
+        answer = look(application)
+    print_json(answer) if json else _show(answer)
 
 
-def _look(application: Application) -> StatusDocument:
-    from refsync.pending_queue.models import BatchState, PendingChangeStatus, PendingQueueFilter
-
-    daemon = application.state.daemon()
-    queue = application.queue
-    unlanded = queue.list_batches((BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed))
-    openly = [batch for batch in unlanded if batch.state == BatchState.open]
-    return StatusDocument(
-        state_directory=str(application.state.path),
-        daemon=asdict(daemon) if daemon else None,
-        changes={
-            status.value: queue.list_changes(queue_filter=PendingQueueFilter(statuses={status}), limit=0).total
-            for status in PendingChangeStatus
-        },
-        open_batch=_batch(application, openly[0], None) if openly else None,
-        repositories=[_repository(application, each, unlanded) for each in application.repositories],
-    )
-
-
-def _repository(application: Application, reference: ReferenceRepository, batches: list[Batch]) -> RepositoryStatus:
-    found = RepositoryStatus(reference.name, str(reference.path), reference.branch)
-    if reference.publish:
-        found.publish, found.remote = reference.publish.mode, RemoteStatus(reference.publish.remote.name)
-    _look_at_clone(reference, found)
-    found.batches = [
-        _batch(application, batch, reference)
-        for batch in batches
-        if batch.repository == reference.name or (batch.repository is None and batch.state == "held")
-    ]
-    if note := application.queue.repository_notes().get(reference.name):
-        found.last_landed_commit, found.last_landed_at = note.last_landed_commit, note.last_landed_at
-        found.last_pass_at = note.last_pass_at
-        found.last_error, found.last_error_at = note.last_error, note.last_error_at
-    return found
-
-
-def _look_at_clone(reference: ReferenceRepository, found: RepositoryStatus) -> None:
-    from refsync.categories import is_table
-    from refsync.clone.repository import Repository
-    from refsync.clone.worktree import local_edits
-    from refsync.documents.category_document import read_category
-    from refsync.documents.json_document import check_editable
-    from refsync.errors import DocumentError, RefsyncError
-    from refsync.sync.apply import content_at
-
-    documents = {file for formats in reference.files.values() for file in formats.values()}
-    paths = sorted(documents)
-    try:
-        with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-            found.tip = clone.tip()
-            if found.remote:
-                _compare_with_remote(clone, reference, found.tip, found.remote)
-            clone.preflight()
-            found.local_edits = local_edits(clone, sorted(documents | {*reference.tables.values()}))
-            for path in paths:
-                try:
-                    if content := content_at(clone, found.tip, path):
-                        read_category(path, content) if is_table(path) else check_editable(content)
-                except DocumentError as problem:
-                    found.unreadable_files[path] = str(problem)
-    except RefsyncError as problem:
-        found.problem = str(problem)
-
-
-def _compare_with_remote(clone: Repository, reference: ReferenceRepository, tip: str, remote: RemoteStatus) -> None:
-    """With what git remembers of it: the remote itself is not asked."""
-    from refsync.sync.upstream import tracking_ref
-
-    assert reference.publish is not None
-    if there := clone.commit_of(tracking_ref(reference.publish, reference.branch)):
-        counts = clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split()
-        remote.ahead, remote.behind = map(int, counts)
-
-
-def _batch(application: Application, batch: Batch, reference: ReferenceRepository | None) -> BatchStatus:
-    queued = _why_queued(application, batch, reference)
-    return BatchStatus(
-        number=batch.number,
-        title=batch.title,
-        state=batch.state.value,
-        changes=len(application.queue.changes_of_batch(batch.number)),
-        reason=batch.reason or queued,
-        command=None if queued else _command(application, batch),
-        proposal=batch.proposal,
-    )
-
-
-def _why_queued(application: Application, batch: Batch, reference: ReferenceRepository | None) -> str | None:
-    """Why it waits for its place among the open pull requests, if it does."""
-    if reference is None or batch.state != "sealed":
-        return None
-    from refsync.sync.proposals.propose import why_not_proposed_yet
-
-    return why_not_proposed_yet(application.queue, reference, batch)
-
-
-def _command(application: Application, batch: Batch) -> str | None:
-    if batch.state == "held":
-        return f"refsync batch retry {batch.number}, or: refsync batch abandon {batch.number} --reason TEXT"
-    if batch.state == "open" and application.config.apply.when != "approval":
-        return "refsync batch seal"
-    return None if application.state.daemon() or batch.state == "proposed" else "refsync sync"
-
-
-def _show(document: StatusDocument) -> None:
-    typer.echo(f"state     {document.state_directory}")
-    typer.echo(f"daemon    {_daemon_line(document)}")
-    waiting = ", ".join(f"{count} {status}" for status, count in document.changes.items() if count)
+def _show(answer: Status) -> None:
+    typer.echo(f"state     {answer.state_directory}")
+    typer.echo(f"daemon    {_daemon_line(answer)}")
+    waiting = ", ".join(f"{count} {status}" for status, count in answer.changes.items() if count)
     typer.echo(f"changes   {waiting or 'none'}")
-    if document.changes["pending"]:
+    if answer.changes["pending"]:
         typer.echo("          refsync queue list --status pending")
         typer.echo("          refsync queue approve ID... --title TEXT")
-    if document.open_batch:
-        _show_batch(document.open_batch, indent="")
-    for repository in document.repositories:
+    if answer.open_batch:
+        _show_batch(answer.open_batch, indent="")
+    for repository in answer.repositories:
         _show_repository(repository)
 
 
-def _daemon_line(document: StatusDocument) -> str:
-    if document.daemon is None:
+def _daemon_line(answer: Status) -> str:
+    if answer.daemon is None:
         return "none serves this store: refsync run is one, refsync sync runs a pass"
-    since = float(document.daemon["since"])
-    return f"process {document.daemon['pid']} of {document.daemon['user']}, since {shown_time(since)}"
+    daemon = answer.daemon
+    return f"process {daemon.pid} of {daemon.user}, since {shown_time(daemon.since)}"
 
 
 def _show_repository(repository: RepositoryStatus) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,15 +34,16 @@ def sync(
 
 
 def _pass(application: Application, json: bool) -> bool:
+    from refsync.use_cases.passes import run_pass
+
     _say_if_not_our_turn(application)
     with progress_bar("folding history", shown=not json) as progress:
-        report = application.run_pass(progress=progress)
-    assert report is not None
+        report = run_pass(application, progress)
     if json:
-        print_json(asdict(report))
+        print_json(report)
     else:
-        _tell(report)
-    return report.clean
+        _tell(report.root)
+    return report.root.clean
 
 
 def _say_if_not_our_turn(application: Application) -> None:
@@ -105,17 +105,17 @@ def _idle(report: PassReport) -> str:
 
 
 def _preview(application: Application, json: bool) -> bool:
-    from refsync.sync.preview import preview
+    from refsync.use_cases.passes import plan_pass
 
-    planned = preview(application.queue, application.repositories, application.apply_settings)
+    planned = plan_pass(application)
     if json:
-        print_json([asdict(commit) for commit in planned])
+        print_json(planned)
     else:
-        for commit in planned:
+        for commit in planned.root:
             _show_commit(commit)
-        if not planned:
+        if not planned.root:
             typer.echo("no commit to make")
-    return not any(commit.problem or commit.waiting for commit in planned)
+    return planned.clean
 
 
 def _show_commit(commit: PlannedCommit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.cells import cell_len
@@ -13,7 +13,6 @@ from rich.text import Text
 
 from refsync.cli.output import console, counted, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
-from refsync.clone.commits import render_ranges
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
@@ -23,6 +22,10 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueuePage,
 )
+from refsync.ranges import render_ranges
+
+if TYPE_CHECKING:
+    from refsync.use_cases.batches import RevertingChange
 
 _STATUS_STYLES = {
     "pending": "yellow",
@@ -109,7 +112,7 @@ def show_batch(batch: Batch) -> None:
             typer.echo(line)
 
 
-def show_reverts(reverts: Iterable[int], reverted_by: Iterable[PendingChangeRecord]) -> None:
+def show_reverts(reverts: Iterable[int], reverted_by: Iterable[RevertingChange]) -> None:
     """Which batches a batch reverts, and which changes revert it or are to."""
     for number in reverts:
         typer.echo(f"reverts batch {number}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from refsync.clone.repository import DURABLE, Repository
+from refsync.ranges import parse_ranges, render_ranges
 
 MAX_CHANGE_LINES = 50
-MAX_CHANGES = 1_000_000
-"""More than any batch has; a forged range must not fill the memory."""
 _NEW_FILE = 0o100644
 _FOLDER = 0o040000
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
@@ -141,33 +140,6 @@ def quote(text: str) -> str:
 def _breaks(character: str) -> bool:
     """Whether a character could end a line, or cannot stand in a message (a lone surrogate)."""
     return not character.isprintable() and character != " "
-
-
-def render_ranges(numbers: Iterable[int]) -> str:
-    """Numbers as ascending ranges: ``3-5, 9``."""
-    ranges: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1] = (ranges[-1][0], number)
-        else:
-            ranges.append((number, number))
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
-
-
-def parse_ranges(text: str) -> tuple[int, ...]:
-    """What :func:`render_ranges` wrote.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    numbers: list[int] = []
-    for part in filter(None, text.split(", ")):
-        first, _, last = part.partition("-")
-        start, end = int(first), int(last or first)
-        if len(numbers) + end - start >= MAX_CHANGES:
-            raise ValueError(f"more than {MAX_CHANGES} numbers")
-        numbers.extend(range(start, end + 1))
-    return tuple(numbers)
 
 
 def _render_person(person: Person) -> str:

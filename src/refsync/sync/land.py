@@ -6,10 +6,11 @@ from collections.abc import Collection
 
 from loguru import logger
 
-from refsync.clone.commits import parse_message, render_ranges
+from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
+from refsync.ranges import render_ranges
 from refsync.sync.reference import LandedBatch, Progress, ReferenceRepository
 
 

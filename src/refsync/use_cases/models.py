@@ -1,0 +1,98 @@
+"""One model, as readers get it and as history knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import RootModel
+
+from refsync.application import Application
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.errors import CloneError, RequestError
+from refsync.sync.tracing import blame_model, trace_model
+from refsync.use_cases.answer import Answer
+
+
+class Record(RootModel[dict[str, Any]]):
+    """A model's record, its fields in the file's order."""
+
+
+class TouchingCommit(Answer):
+    """What one commit did to a model; people's names as the commit has them."""
+
+    commit: str
+    committed_at: int
+    operation: str
+    subject: str
+    author: str
+    batch: int | None
+    requested_by: list[str]
+    approved_by: list[str]
+
+
+class History(RootModel[list[TouchingCommit]]):
+    """The commits that touched a model, oldest first."""
+
+
+class FieldOrigin(TouchingCommit):
+    """A field by its dotted path, its present value, and the commit that brought it."""
+
+    field_path: str
+    value: Any
+
+
+class Blame(RootModel[list[FieldOrigin]]):
+    """Each field of a model's present record."""
+
+
+def show_model(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record:
+    """The record as readers get it.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        CloneError: its file is not there.
+        RequestError: there is no such model.
+    """
+    backend = application.backends[application.tips().repository_of(category).name]
+    records = backend.fetch_category(category, force_refresh=True)
+    if records is None:
+        raise CloneError(
+            f"{backend.get_category_file_path(category)}: there is no such file, so {category} has no models"
+        )
+    if model not in records:
+        raise RequestError(f"{category} has no model {model!r}{_nearest(model, records)}")
+    return Record(records[model])
+
+
+def model_history(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> History:
+    """Which commits created, changed and deleted a model, by whom, in which batch.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        RequestError: no commit ever touched the model.
+    """
+    commits = list(trace_model(application.tips().repository_of(category), category, model))
+    if not commits:
+        raise RequestError(f"no commit ever touched {category} {model!r}")
+    return History([TouchingCommit(**vars(commit)) for commit in commits])
+
+
+def model_blame(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> Blame:
+    """For each field, the commit that gave it its present value.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        RequestError: the model is not in what has landed.
+    """
+    fields = blame_model(application.tips().repository_of(category), category, model)
+    if not fields:
+        raise RequestError(f"{category} has no model {model!r} in what has landed")
+    return Blame([FieldOrigin(field_path=each.field_path, value=each.value, **vars(each.commit)) for each in fields])
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    lowered = {each.lower(): each for each in known}
+    found = get_close_matches(name.lower(), lowered, n=1)
+    return f"; the nearest is {lowered[found[0]]!r}" if found else ""

@@ -1,0 +1,39 @@
+"""Passes: one now, or the commits that one would make."""
+
+from __future__ import annotations
+
+from pydantic import RootModel
+
+from refsync.application import Application
+from refsync.sync.preview import PlannedCommit, preview
+from refsync.sync.reference import PassReport, Progress
+
+
+class PassAnswer(RootModel[PassReport]):
+    """What one pass did."""
+
+
+class PlannedCommits(RootModel[list[PlannedCommit]]):
+    """The commits that a pass would make."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether each could be made."""
+        return not any(commit.problem or commit.waiting for commit in self.root)
+
+
+def run_pass(application: Application, progress: Progress | None = None) -> PassAnswer:
+    """Wait for this state directory's turn and run one pass.
+
+    Args:
+        application: the parts.
+        progress: told of a long fold, as commits done and commits in all.
+    """
+    report = application.run_pass(progress=progress)
+    assert report is not None  # nobody told it to stop
+    return PassAnswer(report)
+
+
+def plan_pass(application: Application) -> PlannedCommits:
+    """What a pass would commit now; nothing is changed, and nobody else asked."""
+    return PlannedCommits(preview(application.queue, application.repositories, application.apply_settings))

@@ -1,0 +1,202 @@
+"""What waits, what is held and why, and the command that clears it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from refsync.application import Application
+from refsync.categories import is_table
+from refsync.clone.repository import Repository
+from refsync.clone.worktree import local_edits
+from refsync.documents.category_document import read_category
+from refsync.documents.json_document import check_editable
+from refsync.errors import DocumentError, RefsyncError
+from refsync.pending_queue.models import (
+    Batch,
+    BatchState,
+    PendingChangeStatus,
+    PendingQueueFilter,
+    Proposal,
+    RepositoryNote,
+)
+from refsync.sync.apply import content_at
+from refsync.sync.proposals.propose import why_not_proposed_yet
+from refsync.sync.reference import ReferenceRepository
+from refsync.sync.upstream import tracking_ref
+from refsync.use_cases.answer import Answer
+
+_UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
+
+
+class BatchStatus(Answer):
+    """A batch that has not landed; ``command`` is what clears it, ``None`` where no command does.
+
+    ``reason`` is what it waits for, ``proposal`` its pull request or branch, once it was proposed.
+    """
+
+    number: int
+    title: str
+    state: BatchState
+    changes: int
+    reason: str | None
+    command: str | None
+    proposal: Proposal | None
+
+
+class RemoteStatus(Answer):
+    """The remote of a clone; how many commits the clone lacks of what was fetched last, and has beyond it."""
+
+    name: str
+    behind: int | None = None
+    ahead: int | None = None
+
+
+class RepositoryStatus(Answer):
+    """One repository now."""
+
+    name: str
+    path: str
+    branch: str
+    publish: str
+    remote: RemoteStatus | None
+    tip: str | None
+    problem: str | None
+    local_edits: list[str]
+    unreadable_files: dict[str, str]
+    batches: list[BatchStatus]
+    last_landed_commit: str | None
+    last_landed_at: float | None
+    last_pass_at: float | None
+    last_error: str | None
+    last_error_at: float | None
+
+
+class DaemonStatus(Answer):
+    """The daemon that serves the state directory."""
+
+    pid: int
+    user: str
+    since: float
+
+
+class Status(Answer):
+    """All of it; ``changes`` counts them by status."""
+
+    state_directory: str
+    daemon: DaemonStatus | None
+    changes: dict[str, int]
+    open_batch: BatchStatus | None
+    repositories: list[RepositoryStatus]
+
+
+@dataclass
+class _CloneLook:
+    """What is seen in a clone, as far as one gets."""
+
+    remote: RemoteStatus | None = None
+    tip: str | None = None
+    problem: str | None = None
+    local_edits: list[str] = field(default_factory=list)
+    unreadable_files: dict[str, str] = field(default_factory=dict)
+
+
+def status(application: Application) -> Status:
+    """Look at the queue and at every clone; neither a remote nor a forge is asked."""
+    daemon = application.state.daemon()
+    unlanded = application.queue.list_batches(_UNLANDED)
+    opened = next((batch for batch in unlanded if batch.state is BatchState.open), None)
+    return Status(
+        state_directory=str(application.state.path),
+        daemon=DaemonStatus(**asdict(daemon)) if daemon else None,
+        changes={
+            status.value: application.queue.list_changes(
+                queue_filter=PendingQueueFilter(statuses={status}), limit=0
+            ).total
+            for status in PendingChangeStatus
+        },
+        open_batch=_batch(application, opened, None) if opened else None,
+        repositories=[_repository(application, each, unlanded) for each in application.repositories],
+    )
+
+
+def _repository(application: Application, reference: ReferenceRepository, batches: Sequence[Batch]) -> RepositoryStatus:
+    note = application.queue.repository_notes().get(reference.name, RepositoryNote(name=reference.name))
+    return RepositoryStatus(
+        **note.model_dump(),
+        **vars(_look_at_clone(reference)),
+        path=str(reference.path),
+        branch=reference.branch,
+        publish=reference.publish.mode if reference.publish else "local",
+        batches=[
+            _batch(application, batch, reference)
+            for batch in batches
+            if batch.repository == reference.name or (batch.repository is None and batch.state is BatchState.held)
+        ],
+    )
+
+
+def _look_at_clone(reference: ReferenceRepository) -> _CloneLook:
+    look = _CloneLook(remote=RemoteStatus(name=reference.publish.remote.name) if reference.publish else None)
+    documents = sorted({file for formats in reference.files.values() for file in formats.values()})
+    try:
+        with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+            look.tip = clone.tip()
+            look.remote = _compared_with_remote(clone, reference, look.tip)
+            clone.preflight()
+            look.local_edits = local_edits(clone, sorted({*documents, *reference.tables.values()}))
+            look.unreadable_files = _unreadable_files(clone, look.tip, documents)
+    except RefsyncError as problem:
+        look.problem = str(problem)
+    return look
+
+
+def _compared_with_remote(clone: Repository, reference: ReferenceRepository, tip: str) -> RemoteStatus | None:
+    """With what git remembers of it: the remote itself is not asked."""
+    if reference.publish is None:
+        return None
+    name = reference.publish.remote.name
+    there = clone.commit_of(tracking_ref(reference.publish, reference.branch))
+    if there is None:
+        return RemoteStatus(name=name)
+    ahead, behind = map(int, clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split())
+    return RemoteStatus(name=name, behind=behind, ahead=ahead)
+
+
+def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in paths:
+        try:
+            if content := content_at(clone, tip, path):
+                read_category(path, content) if is_table(path) else check_editable(content)
+        except DocumentError as problem:
+            found[path] = str(problem)
+    return found
+
+
+def _batch(application: Application, batch: Batch, reference: ReferenceRepository | None) -> BatchStatus:
+    queued = _why_queued(application, batch, reference)
+    return BatchStatus(
+        number=batch.number,
+        title=batch.title,
+        state=batch.state,
+        changes=len(application.queue.changes_of_batch(batch.number)),
+        reason=batch.reason or queued,
+        command=None if queued else _command(application, batch),
+        proposal=batch.proposal,
+    )
+
+
+def _why_queued(application: Application, batch: Batch, reference: ReferenceRepository | None) -> str | None:
+    """Why it waits for its place among the open pull requests, if it does."""
+    if reference is None or batch.state is not BatchState.sealed:
+        return None
+    return why_not_proposed_yet(application.queue, reference, batch)
+
+
+def _command(application: Application, batch: Batch) -> str | None:
+    if batch.state is BatchState.held:
+        return f"refsync batch retry {batch.number}, or: refsync batch abandon {batch.number} --reason TEXT"
+    if batch.state is BatchState.open and application.config.apply.when != "approval":
+        return "refsync batch seal"
+    return None if application.state.daemon() or batch.state is BatchState.proposed else "refsync sync"
