@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from refsync.config import Config, RepositorySettings, cron_trigger
+from refsync.config import Config, RepositorySettings, next_time
 from refsync.errors import ConfigError
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
@@ -165,12 +164,7 @@ class Application:
 
         settings = self.config.apply
 
-        def next_time(after: float) -> float:
-            trigger = cron_trigger(settings.schedule)
-            due = trigger.get_next_fire_time(None, datetime.fromtimestamp(after, tz=trigger.timezone))
-            return due.timestamp() if due else float("inf")
-
-        return ApplySettings(settings.when, settings.settle_seconds, next_time)
+        return ApplySettings(settings.when, settings.settle_seconds, partial(next_time, settings.schedule))
 
 
 def open_application(

@@ -16,7 +16,7 @@ import pytest
 from tests.support.command_line import Desk, Ended
 from tests.support.repositories import clean_environment
 
-HEAVY = {"pydantic", "sqlalchemy", "git", "rich", "loguru", "watchdog", "apscheduler", "httpx", "filelock"}
+HEAVY = {"pydantic", "sqlalchemy", "git", "rich", "loguru", "watchdog", "httpx", "filelock"}
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from tests.support.repositories import Clone, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 CLIP = MODEL_REFERENCE_CATEGORY.clip
-HEAVY = {"git", "sqlalchemy", "httpx", "watchdog", "apscheduler", "typer", "rich", "pydantic"}
+HEAVY = {"git", "sqlalchemy", "httpx", "watchdog", "typer", "rich", "pydantic"}
 
 
 # Examples.

@@ -14,7 +14,7 @@ from refsync.errors import DocumentError
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord
 from refsync.sync.plan import BatchPlan, Observed, Record, plan_batch
 from refsync.sync.reference import ApplySettings
-from refsync.sync.sealing import oldest_first, seconds_until_due
+from refsync.sync.sealing import seconds_until_due
 
 CLIP, BLIP = MODEL_REFERENCE_CATEGORY.clip, MODEL_REFERENCE_CATEGORY.blip
 CREATE, UPDATE, DELETE = AuditOperation
@@ -158,15 +158,6 @@ def test_every_change_has_one_fate_and_a_second_run_finds_nothing_to_write(
     assert plan(list(last.values()), after).edits == {}
 
 
-def test_batches_have_their_turn_by_the_time_of_their_sealing() -> None:
-    batches = [
-        Batch(number=1, title="open"),
-        Batch(number=2, title="second", sealed_at=2.0),
-        Batch(number=3, title="split from the first", sealed_at=1.0),
-    ]
-    assert [batch.number for batch in oldest_first(batches)] == [3, 2, 1]
-
-
 def test_the_open_batch_is_due_as_the_settings_say() -> None:
     batch = Batch(number=1, title="t", opened_at=50.0, last_approved_at=100.0)
     assert seconds_until_due(batch, ApplySettings(), 100.0) == 0
@@ -176,3 +167,10 @@ def test_the_open_batch_is_due_as_the_settings_say() -> None:
     daily = ApplySettings("schedule", next_time=lambda after: after + 60)
     assert seconds_until_due(batch, daily, 130.0) == 30
     assert seconds_until_due(batch, daily, 1000.0) == 0
+
+
+def test_an_approval_from_the_future_is_waited_for_no_longer_than_one_from_now() -> None:
+    batch = Batch(number=1, title="t", opened_at=50.0, last_approved_at=90_000.0)
+    assert seconds_until_due(batch, ApplySettings(), 100.0) == 0
+    assert seconds_until_due(batch, ApplySettings(settle_seconds=10), 100.0) == 10
+    assert seconds_until_due(batch, ApplySettings("schedule", next_time=lambda after: after + 60), 100.0) == 60

@@ -4,16 +4,16 @@ Each mistake is told by file (or variable), key and reason, all of them in one :
 Whether a clone is there and usable is not asked here: a fault in one clone holds only that repository.
 """
 
-from refsync.config.crontab import cron_trigger
+from refsync.config.crontab import next_time
 from refsync.config.loading import find_config_file, load_config, parse_config, restart_keys, sources
 from refsync.config.settings import Config, RepositorySettings
 
 __all__ = [
     "Config",
     "RepositorySettings",
-    "cron_trigger",
     "find_config_file",
     "load_config",
+    "next_time",
     "parse_config",
     "restart_keys",
     "sources",

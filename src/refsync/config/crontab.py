@@ -1,67 +1,84 @@
-"""Cron lines with cron's own meaning, for a scheduler that reads them a little differently."""
+"""When a cron line comes due, as Debian's cron counts it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from apscheduler.triggers.cron import CronTrigger
-
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 
 
-def cron_trigger(line: str, timezone: tzinfo | None = None) -> CronTrigger:
-    """Read a cron line as cron does.
+class MachineZone(tzinfo):
+    """The machine's own time as the C library tells it: it has an answer to whatever ``TZ`` says."""
 
-    APScheduler 3 counts weekdays from Monday, cron from Sunday; so they are handed on as names.
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        """How far the machine's clock on the wall is ahead of UTC."""
+        assert when is not None
+        shown = when.replace(tzinfo=None)
+        return shown - datetime.fromtimestamp(shown.timestamp(), UTC).replace(tzinfo=None)
+
+    def dst(self, when: datetime | None) -> None:
+        """Not told: nobody asks."""
+
+    def tzname(self, when: datetime | None) -> None:
+        """Not told: nobody asks."""
+
+    def fromutc(self, when: datetime) -> datetime:
+        """What the clock on the wall shows."""
+        return datetime.fromtimestamp(when.replace(tzinfo=UTC).timestamp()).replace(tzinfo=self)
+
+
+_MACHINE = MachineZone()
+
+
+def next_time(line: str, after: float, zone: tzinfo = _MACHINE) -> float:
+    """The first time behind another one at which a cron line is due, both in Unix seconds.
+
+    A time of day that the spring change leaves out is due right after the gap, one that the autumn change repeats
+    is due once. Where day of the month and weekday are both given, either will do.
 
     Args:
         line: minute, hour, day of month, month, day of week.
-        timezone: in which the times are meant; ``None`` is the machine's own.
+        after: what it has to come behind.
+        zone: the time zone that the line is meant in; the machine's own unless told.
+
+    Returns:
+        The time; infinity where it does not come in fifty years.
 
     Raises:
-        ValueError: the line is no cron line, its time never comes, or the two would differ about it.
+        ValueError: the line is no cron line.
     """
-    from apscheduler.triggers.cron import CronTrigger  # slow to import, seldom needed
+    times = _times(line, datetime.fromtimestamp(after, zone))
+    # They start from what the clock on the wall showed, which in autumn may lie an hour back.
+    return next((due.timestamp() for due in times if due.timestamp() > after), float("inf"))
+
+
+def check_cron_line(line: str) -> None:
+    """See that a cron line comes due.
+
+    Raises:
+        ValueError: it is no cron line, or its time never comes.
+    """
+    if next_time(line, 0.0, UTC) == float("inf"):
+        raise ValueError(f"{line!r} is a time that never comes")
+
+
+def _times(line: str, start: datetime) -> Iterator[datetime]:
+    from cronsim import CronSim, CronSimError  # seldom needed
+
+    fields = line.split()
+    try:
+        if len(fields) == 5:  # cronsim knows seconds, too
+            return CronSim(line, start)
+    except CronSimError:
+        if fields[3] != "*" and _is_cron_line([*fields[:3], "*", "*"]) and _is_cron_line(["*", "*", "*", *fields[3:]]):
+            return iter(())  # cronsim refuses the 30th of February as it does the 32nd
+    raise ValueError(f"{line!r} is no cron line of five fields such as '0 6 * * *'")
+
+
+def _is_cron_line(fields: list[str]) -> bool:
+    from cronsim import CronSim, CronSimError
 
     try:
-        minute, hour, day, month, weekday = line.split()
-        fields = " ".join((minute, hour, day, month, _weekday_names(weekday)))
-        trigger = CronTrigger.from_crontab(fields, timezone=UTC)
-    except ValueError:
-        raise ValueError(f"{line!r} is no cron line of five fields such as '0 6 * * *'") from None
-    if "*" not in (day, weekday):
-        # Cron fires when either of them matches, APScheduler when both do.
-        raise ValueError(f"{line!r} names a day of the month and a day of the week; give only one of them")
-    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
-        raise ValueError(f"{line!r} is a time that never comes")
-    return CronTrigger.from_crontab(fields, timezone=timezone)
-
-
-def _weekday_names(field: str) -> str:
-    if field == "*":
-        return field
-    days = {day % 7 for part in field.split(",") for day in _weekdays(part)}
-    return ",".join(_WEEKDAYS[day] for day in sorted(days))
-
-
-def _weekdays(part: str) -> range:
-    """Read ``*``, ``a`` or ``a-b``, each with an optional ``/step``; Sunday is 0 and 7."""
-    span, _, step = part.partition("/")
-    first, dash, last = ("0", "-", "6") if span == "*" else span.partition("-")
-    start = _weekday(first)
-    stop = _weekday(last) if dash else 6 if step else start
-    if start > stop == 0:
-        stop = 7  # fri-sun
-    if start > stop:
-        raise ValueError(part)
-    return range(start, stop + 1, int(step or 1))
-
-
-def _weekday(text: str) -> int:
-    name = text.casefold()
-    day = _WEEKDAYS.index(name) if name in _WEEKDAYS else int(name)
-    if not 0 <= day <= 7:
-        raise ValueError(text)
-    return day
+        CronSim(" ".join(fields), datetime.fromtimestamp(0, UTC))
+    except CronSimError:
+        return False
+    return True

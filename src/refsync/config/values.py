@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.config.crontab import cron_trigger
+from refsync.config.crontab import check_cron_line
 
 DEFAULT_SCHEDULE = "0 6 * * *"
 
@@ -140,7 +140,7 @@ def _author(text: str) -> str:
 
 def _schedule(line: str) -> str:
     if line != DEFAULT_SCHEDULE:  # which is known to be good
-        cron_trigger(line)
+        check_cron_line(line)
     return line
 
 

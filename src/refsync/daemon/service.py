@@ -15,7 +15,7 @@ from refsync import log
 from refsync.application import Application, assemble, open_application
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
-from refsync.config import Config, cron_trigger, load_config, restart_keys
+from refsync.config import Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
@@ -29,6 +29,8 @@ HOUSEKEEPING_LIMIT_SECONDS = 3600.0
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
+LONGEST_SLEEP_SECONDS = 300.0
+"""After this long a pass looks at the clock again while a batch waits for its time: somebody may have set it."""
 
 
 def serve(config_file: Path, environ: Mapping[str, str]) -> None:
@@ -150,8 +152,8 @@ class Daemon:
         else:
             self._failures = 0
             self._timers.cancel("retry")
-        if report.settles_in is not None and self._application.config.apply.when == "approval":
-            self._timers.once("settle", report.settles_in, self._wakeups.wake)
+        if report.settles_in is not None:
+            self._timers.once("settle", min(report.settles_in, LONGEST_SLEEP_SECONDS), self._wakeups.wake)
         systemd.status(self._summary())
 
     def _tell(self, what: str, problem: str | None, bug: Exception | None = None) -> None:
@@ -251,10 +253,6 @@ class Daemon:
         """Set listeners and timers as the settings say."""
         for name, backend in self._application.backends.items():
             backend.register_invalidation_callback(partial(_log_invalidation, name))
-        apply = self._application.config.apply
-        self._timers.cancel("apply")
-        if apply.when == "schedule":
-            self._timers.on_schedule("apply", cron_trigger(apply.schedule), self._wakeups.wake)
         self._timers.every("housekeeping", HOUSEKEEPING_SECONDS, self._wakeups.ask_housekeeping)
 
 

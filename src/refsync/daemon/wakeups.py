@@ -9,17 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-
-from apscheduler.jobstores.base import JobLookupError
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 PATIENCE_SECONDS = 2.0
 """How long the step in hand may take to its end once the daemon is told to stop."""
@@ -150,42 +146,46 @@ def _interrupt() -> None:
 
 
 class Timers:
-    """APScheduler's timers, all of which only wake."""
+    """Timers that only wake, by the clock that nobody sets; a context manager that ends them."""
 
     def __init__(self) -> None:
-        self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._timers: dict[str, threading.Timer] = {}
+        self._lock = threading.RLock()
+        self._closed = False
 
     def __enter__(self) -> Timers:
-        self._scheduler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A one-off timer that fires while the scheduler shuts down would end its thread with an error.
-        self._scheduler.remove_all_jobs()
-        self._scheduler.shutdown(wait=True)
-
-    def every(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        """Repeat an action; a timer of the same name is replaced."""
-        self._scheduler.add_job(
-            action, "interval", seconds=seconds, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None
-        )
-
-    def on_schedule(self, name: str, trigger: BaseTrigger, action: Callable[[], None]) -> None:
-        """Act at the trigger's times; a timer of the same name is replaced."""
-        self._scheduler.add_job(action, trigger, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None)
+        with self._lock:
+            self._closed = True
+            timers = list(self._timers.values())
+            for timer in timers:
+                timer.cancel()
+        for timer in timers:
+            timer.join()
 
     def once(self, name: str, seconds: float, action: Callable[[], None]) -> None:
         """Act after this many seconds; a timer of the same name is replaced."""
-        self._scheduler.add_job(
-            action,
-            "date",
-            run_date=datetime.now(UTC) + timedelta(seconds=seconds),
-            id=name,
-            replace_existing=True,
-            misfire_grace_time=None,
-        )
+        with self._lock:
+            self.cancel(name)
+            if self._closed:
+                return
+            timer = self._timers[name] = threading.Timer(min(seconds, threading.TIMEOUT_MAX), action)
+            timer.name, timer.daemon = f"timer {name}", True
+            timer.start()
+
+    def every(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        """Repeat an action; a timer of the same name is replaced."""
+
+        def act() -> None:
+            action()
+            self.every(name, seconds, action)
+
+        self.once(name, seconds, act)
 
     def cancel(self, name: str) -> None:
         """Take a timer away; harmless where there is none."""
-        with contextlib.suppress(JobLookupError):
-            self._scheduler.remove_job(name)
+        with self._lock:
+            if timer := self._timers.pop(name, None):
+                timer.cancel()

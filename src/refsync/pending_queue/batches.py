@@ -39,6 +39,30 @@ def accepting(queue: QueueTransaction, title: str) -> Batch:
     return queue.save_batch(batch.model_copy(update={"last_approved_at": time.time()}))
 
 
+def open_until(queue: QueueTransaction, latest: float) -> Batch | None:
+    """The open batch; an approval later than this is dated back: a clock that went ahead must not hold it for days."""
+    batch = queue.open_batch()
+    if batch is None or (batch.last_approved_at or batch.opened_at) <= latest:
+        return batch
+    return queue.save_batch(batch.model_copy(update={"last_approved_at": latest}))
+
+
+def in_turn(queue: QueueTransaction, states: Collection[BatchState]) -> list[Batch]:
+    """By number, for a clock may be set; what was split off follows the batch that it comes from."""
+    return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
+
+
+def _lineage(queue: QueueTransaction, batch: Batch) -> list[int]:
+    """The numbers of the batches that one was split from, the first one first, and its own."""
+    numbers = [batch.number]
+    while (
+        batch.split_from is not None and batch.split_from < batch.number and (origin := queue.batch(batch.split_from))
+    ):
+        batch = origin
+        numbers.append(batch.number)
+    return numbers[::-1]
+
+
 def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[list[Batch], list[BatchSplitInfo]]:
     """Fix the set of the open batch; none if it has no approved change. One batch a repository comes of it."""
     batch = queue.open_batch()

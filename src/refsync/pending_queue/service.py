@@ -413,6 +413,16 @@ class PendingQueueService:
         with self._store.reading() as queue:
             return queue.batches(states)
 
+    def batches_in_turn(self, states: Collection[BatchState]) -> list[Batch]:
+        """The batches in these states in the order of their turns: by number, what was split off behind its origin."""
+        with self._store.reading() as queue:
+            return batches.in_turn(queue, states)
+
+    def open_batch(self, *, approved_until: float) -> Batch | None:
+        """The open batch; an approval that lies behind a time (now), by a clock that was set back, is dated then."""
+        with self._store.writing() as queue:
+            return batches.open_until(queue, approved_until)
+
     def get_batch(self, number: int) -> Batch:
         """One batch.
 

@@ -20,7 +20,7 @@ from refsync.sync.proposals.propose import branch_of, why_not_proposed_yet
 from refsync.sync.proposals.proposed import waiting_for_people
 from refsync.sync.proposals.text import render, title_of
 from refsync.sync.reference import ApplySettings, ReferenceRepository
-from refsync.sync.sealing import oldest_first, seconds_until_due
+from refsync.sync.sealing import seconds_until_due
 from refsync.sync.upstream import tracking_ref
 
 _NO_TOKEN_YET = "(given when the batch is sealed)"
@@ -82,7 +82,7 @@ def preview(
     """
     batches = [
         batch
-        for batch in oldest_first(queue.list_batches(_UNLANDED))
+        for batch in queue.batches_in_turn(_UNLANDED)
         if batch.state != BatchState.open or seconds_until_due(batch, apply, time()) == 0
     ]
     return [planned for reference in repositories for planned in _preview_repository(queue, reference, batches)]

@@ -22,7 +22,7 @@ from refsync.sync.reference import (
     ReferenceRepository,
     RepositoryReport,
 )
-from refsync.sync.sealing import holder_of, oldest_first, seal_when_due
+from refsync.sync.sealing import holder_of, seal_when_due
 from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
@@ -132,7 +132,7 @@ def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Ba
     while batch := next(
         (
             batch
-            for batch in oldest_first(queue.list_batches(_WAITING))
+            for batch in queue.batches_in_turn(_WAITING)
             if batch.repository == repository and batch.number not in seen
         ),
         None,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from loguru import logger
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.pending_queue.models import REFSYNC, Actor, Batch, BatchState
+from refsync.pending_queue.models import REFSYNC, Actor, Batch
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 
@@ -21,10 +21,11 @@ def seal_when_due(
     Returns:
         The numbers of the sealed batches, and the seconds until the open batch settles (``None``: not by time).
     """
-    open_batches = queue.list_batches((BatchState.open,))
-    if not open_batches:
+    now = time.time()
+    batch = queue.open_batch(approved_until=now)
+    if batch is None:
         return [], None
-    wait = seconds_until_due(open_batches[0], apply, time.time())
+    wait = seconds_until_due(batch, apply, now)
     if wait is None or wait > 0:
         return [], wait
     return [batch.number for batch in seal_now(queue, repositories)], None
@@ -45,17 +46,13 @@ def holder_of(repositories: Sequence[ReferenceRepository], category: MODEL_REFER
     return next((each.name for each in repositories if each.written_file(category)), None)
 
 
-def oldest_first(batches: Iterable[Batch]) -> list[Batch]:
-    """Batches in the order of their turns: what was split off keeps the place of the batch that it comes from."""
-    return sorted(batches, key=lambda batch: (batch.sealed_at or float("inf"), batch.number))
-
-
 def seconds_until_due(batch: Batch, apply: ApplySettings, now: float) -> float | None:
     """Seconds until the batch is to be sealed, 0 if it is due; ``None`` where no clock decides it.
 
-    A schedule counts from the last approval, so that a time that passed while no daemon ran is caught up.
+    A schedule counts from the last approval, so that a time that passed while no daemon ran is caught up. An
+    approval in the future is one that was given while the clock went ahead.
     """
-    approved_at = batch.last_approved_at or batch.opened_at or now
+    approved_at = min(batch.last_approved_at or batch.opened_at, now)
     if apply.when == "approval":
         return max(0.0, approved_at + apply.settle_seconds - now)
     if apply.when == "schedule":
