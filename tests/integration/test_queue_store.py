@@ -20,7 +20,6 @@ from refsync.errors import (
     StoreBusyError,
     StoreError,
 )
-from refsync.pending_queue import database, schema
 from refsync.pending_queue.models import (
     AuditOperation,
     Category,
@@ -28,7 +27,7 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
-from refsync.pending_queue.store import PendingQueueStore
+from refsync.pending_queue.store import PendingQueueStore, database, schema
 
 S = PendingChangeStatus
 

@@ -21,7 +21,7 @@ from refsync.pending_queue.models import (
 )
 
 if TYPE_CHECKING:
-    from refsync.pending_queue.transaction import QueueTransaction
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 _KNOWN = frozenset(category.value for category in Category)
 _B = BatchState

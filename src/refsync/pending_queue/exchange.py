@@ -24,7 +24,7 @@ from refsync.pending_queue.models import (
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
-    from refsync.pending_queue.transaction import QueueTransaction
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 _FORMAT = "refsync_queue"

@@ -40,7 +40,7 @@ from refsync.pending_queue.models import (
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
-    from refsync.pending_queue.transaction import QueueTransaction
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 _AUDIT_NAME = "pending_queue"

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
 from refsync.errors import RequestError, StoreError
-from refsync.pending_queue import schema
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     Batch,
@@ -24,6 +23,7 @@ from refsync.pending_queue.models import (
     RepositoryNote,
 )
 from refsync.pending_queue.payloads import check_number
+from refsync.pending_queue.store import schema
 
 _changes = schema.changes.c
 _KNOWN = [category.value for category in Category]

@@ -1,7 +1,4 @@
-"""The tables of the queue store, and the ordered steps that bring an older store to them.
-
-Part of the store: with ``database`` and ``store`` all that knows SQLAlchemy.
-"""
+"""The tables of the queue store, and the ordered steps that bring an older store to them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The queue store: changes, batches, their history and notes, in one database.
-
-With its neighbours ``transaction``, ``schema`` and ``database`` the only code that knows SQLAlchemy.
-"""
+"""The queue store: changes, batches, their history and notes, in one database."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from loguru import logger
 from sqlalchemy import select
 
 from refsync.errors import ChangeStateError, RequestError, StoreError
-from refsync.pending_queue import database, moves, payloads, schema
+from refsync.pending_queue import moves, payloads
 from refsync.pending_queue.models import (
     REFSYNC,
     Batch,
@@ -23,7 +20,8 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
-from refsync.pending_queue.transaction import QueueTransaction
+from refsync.pending_queue.store import database, schema
+from refsync.pending_queue.store.transaction import QueueTransaction
 
 
 class PendingQueueStore:

@@ -1,7 +1,4 @@
-"""Opening the store's database, and telling its failures in one line.
-
-Part of the store: with ``schema`` and ``store`` all that knows SQLAlchemy.
-"""
+"""Opening the store's database, and telling its failures in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refsync.durable import flush_folder
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
-from refsync.pending_queue import schema
+from refsync.pending_queue.store import schema
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
