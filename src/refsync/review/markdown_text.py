@@ -11,12 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from refsync.documents.names import UNSEEN
+
 _MAX_SHOWN = 200
 _MARKS = {"added": "added", "removed": "removed", "modified": "changed"}
-# Printable, says Python, and yet nothing is seen of them: joiners, fillers, variation selectors.
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0").union(
-    map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0))
-)
 _PLAIN_IN_HTML = frozenset(" -_()")
 
 
@@ -36,9 +34,9 @@ def html_code(text: str) -> str:
 
 def visible(text: str) -> str:
     """Text on one line, with the number of each character that cannot be seen or changes the direction."""
-    if text.isprintable() and _UNSEEN.isdisjoint(text):
+    if text.isprintable() and UNSEEN.isdisjoint(text):
         return text
-    return "".join(c if c.isprintable() and c not in _UNSEEN else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c.isprintable() and c not in UNSEEN else f"\\u{ord(c):04x}" for c in text)
 
 
 def row(cells: Iterable[str]) -> str:
