@@ -6,7 +6,7 @@ Each part is loaded when it is first asked for: a command that lists the queue n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
 from types import TracebackType
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from refsync.forges.base import Forge
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
+    from refsync.pending_queue.models import Submission
     from refsync.sync.proposals.forge_memory import ForgeMemories
     from refsync.sync.reference import ApplySettings, PassReport, Progress, PublishSettings, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
@@ -204,13 +205,21 @@ def open_application(
 
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
     """Put the parts together around a store that is open already, to keep it over a change of the settings."""
+
+    def complete(submissions: Iterable[Submission]) -> Iterable[Submission]:
+        from refsync.sync.submitting import submissions_with_base
+
+        return submissions_with_base(queue, application.tips(), submissions)
+
     queue = PendingQueueService(
         store=store,
         two_person_review=config.queue.two_person_review,
         one_proposal_per_model=config.queue.one_proposal_per_model,
         on_change=state.wake if wakes_daemon else None,
+        complete=complete,
     )
-    return Application(config, state, store, queue)
+    application = Application(config, state, store, queue)
+    return application
 
 
 def _reference(

@@ -32,7 +32,6 @@ from refsync.documents.text_derivation import derive_text
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.models import AuditOperation, Submission
 from refsync.sync.apply import Read, reader
-from refsync.sync.submitting import submissions_with_base
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, LISTED, TABLE
 
@@ -154,13 +153,12 @@ def _submit(
     old, new = (_records(case, read, paths) for read in (before, after))
     if old is None or new is None:
         return
-    tips = application.tips()
     operations = operations_between(old, new)
     case.operations += len(operations)
     for kind, model in operations:
         asked = Submission(category, model, AuditOperation(kind), new.get(model), "ada", "Ada")
         try:
-            application.queue.enqueue_many(submissions_with_base(application.queue, tips, [asked]))
+            application.queue.enqueue_many([asked])
         except RefsyncError as refusal:
             case.differs.append(f"{model} refused: {refusal}")
 

@@ -136,10 +136,10 @@ def test_a_clone_on_another_branch_is_held_and_goes_on_by_itself(site: Site) -> 
 
 
 def test_a_clone_that_appears_later_is_served(site: Site) -> None:
+    site.approve("Dreamlike")
     site.clone.path.rename(site.folder / "elsewhere")
     with site.daemon() as daemon:
         daemon.wait_until_logged("there is no such folder")
-        site.approve("Dreamlike")
         (site.folder / "elsewhere").rename(site.clone.path)
         wait_for("the commit", lambda: site.has_model("Dreamlike"))
         daemon.wait_until_idle()

@@ -10,6 +10,7 @@ import pytest
 
 from refsync.errors import PayloadError, PermanentError, RequestError
 from refsync.pending_queue.models import AuditOperation, PendingChangeStatus
+from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.preview import preview
 from tests.support.command_line import Desk
 from tests.support.reference import Reference
@@ -233,10 +234,10 @@ def test_edits_of_the_same_field_conflict(text: Reference) -> None:
         ("acme/New", CREATE, NEW | {"name": "other"}),
     ],
 )
-def test_a_program_that_enqueues_what_no_row_can_hold_loses_that_change_only(
+def test_what_no_row_can_hold_in_a_queue_that_knows_no_reference_loses_that_change_only(
     text: Reference, name: str, operation: AuditOperation, payload: dict[str, Any] | None
 ) -> None:
-    queue = text.application.queue
+    queue = PendingQueueService(store=text.application.store)
     bad = queue.enqueue_change(
         category=TEXT,
         model_name=name,

@@ -21,7 +21,6 @@ from refsync.pending_queue.models import (
 )
 from refsync.sync.reconcile import reconcile
 from refsync.sync.reference import ApplySettings, PassReport, ReferenceRepository, RepositoryReport
-from refsync.sync.submitting import submissions_with_base
 from refsync.sync.turn import Pass
 from tests.support.repositories import Clone
 
@@ -82,8 +81,7 @@ class Reference:
         """A pending change, made from the record as it is now; its id."""
         record = None if payload is None else dict(payload)
         asked = Submission(category, model, operation, record, by, by.title())
-        complete = submissions_with_base(self.application.queue, self.application.tips(), [asked])
-        return self.application.queue.enqueue_many(complete)[0].change_id
+        return self.application.queue.enqueue_many([asked])[0].change_id
 
     def approve(self, *ids: int, title: str = "New models", by: str = "bob") -> None:
         self.application.queue.process_batch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         PendingBatchResult,
         PendingChangeRecord,
         PendingQueueFilter,
-        Submission,
     )
 
 app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
@@ -71,7 +70,7 @@ def add(
         os_user=actor.os_user,
     )
     with context_of(ctx).application() as application:
-        change = application.queue.enqueue_many(_with_base(application, [submission]))[0]
+        change = application.queue.enqueue_many([submission])[0]
         _say_if_unserved(application)
     _tell_conflicts(change)
     print_json(change) if json else typer.echo(change.change_id)
@@ -281,12 +280,6 @@ def _check_payload_given(operation: AuditOperation, payload: str | None) -> None
         raise PayloadError(f"{operation} needs the full record: --payload FILE, or - for stdin")
 
 
-def _with_base(application: Application, submissions: Iterable[Submission]) -> Iterator[Submission]:
-    from refsync.sync.submitting import submissions_with_base
-
-    return submissions_with_base(application.queue, application.tips(), submissions)
-
-
 def _import_lines(application: Application, content: bytes, actor: Actor, json: bool) -> None:
     from refsync.cli.importing import read_lines, submit_lines
 
@@ -294,7 +287,7 @@ def _import_lines(application: Application, content: bytes, actor: Actor, json: 
     with progress_bar("submitting", shown=not json) as progress:
         changes = submit_lines(
             lines,
-            lambda submissions, count: application.queue.enqueue_many(_with_base(application, submissions), count),
+            application.queue.enqueue_many,
             lambda done: progress(done, len(lines)) if progress else None,
         )
     _say_if_unserved(application)

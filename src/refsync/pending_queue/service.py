@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
+
+Completion = Callable[[Iterable[Submission]], Iterable[Submission]]
+"""Gives submissions with what each is made from, and refuses at once what cannot work."""
 _AUDIT_NAME = "pending_queue"
 
 
@@ -64,6 +67,9 @@ class AuditWriter(Protocol):
 
 class PendingQueueService:
     """The queue's public door.
+
+    Over a store alone, as here, it takes submissions as they are given: it knows no reference, so a change without a
+    base is one of which nobody knows what it was made from. ``open_application`` gives one that looks it up.
 
     >>> import tempfile
     >>> from refsync import MODEL_REFERENCE_CATEGORY, PendingQueueStore
@@ -96,6 +102,7 @@ class PendingQueueService:
         two_person_review: bool = False,
         one_proposal_per_model: bool = False,
         on_change: Callable[[], None] | None = None,
+        complete: Completion | None = None,
     ) -> None:
         """Serve a store.
 
@@ -105,12 +112,14 @@ class PendingQueueService:
             two_person_review: refuse an approval by the proposer.
             one_proposal_per_model: refuse a proposal for a model that has an open one.
             on_change: called after every action, to wake who waits for one.
+            complete: completes each submission, whatever door it comes by.
         """
         self._store = store
         self._audit_writer = audit_writer
         self._two_person_review = two_person_review
         self._one_proposal_per_model = one_proposal_per_model
         self._on_change = on_change
+        self._complete = complete or iter
 
     # submitting
 
@@ -142,8 +151,8 @@ class PendingQueueService:
             notes: for the reviewer.
             request_metadata: kept with the change for later jobs.
             related_models: names of variants that are written in the same step.
-            base: the record that the change was made from.
-            base_known: whether ``base`` was looked up (``None`` is then "there was none").
+            base: the record that the change was made from; looked up in the reference where it is not given.
+            base_known: whether ``base`` is given, also as ``None`` for "there was none".
             os_user: the person of the operating system.
 
         Raises:
@@ -181,7 +190,7 @@ class PendingQueueService:
             RequestError: one of them is refused, as ``enqueue_change`` does.
         """
         records: list[PendingChangeRecord] = []
-        for submission in submissions:
+        for submission in self._complete(submissions):
             records.append(_checked(submission))
             if progress is not None:
                 progress(len(records))
@@ -201,7 +210,7 @@ class PendingQueueService:
         Raises:
             RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
         """
-        record = _checked(submission)
+        [record] = map(_checked, self._complete([submission]))
         line = payloads.check_line("batch title", title)
         with self._store.writing() as queue:
             if self._one_proposal_per_model:

@@ -108,8 +108,8 @@ def submissions_with_base(
 ) -> Iterator[Submission]:
     """Give each submission the record that it is made from, refusing at once what cannot work.
 
-    That record is the one at the tip; for a model that is not there yet, what the newest open change, or an
-    earlier one of these submissions, makes of it.
+    Unless it names one itself, that record is the one at the tip; for a model that is not there yet, what the newest
+    open change, or an earlier one of these submissions, makes of it.
 
     Raises:
         RequestError: an update or delete of a model that neither exists nor is about to.
@@ -119,7 +119,8 @@ def submissions_with_base(
     for each in (_with_variants(tips, given) for given in submissions):
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
-        yield replace(each, base=base, base_known=known)
+        is_given = each.base_known or each.base is not None
+        yield each if is_given else replace(each, base=base, base_known=known)
 
 
 def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:

@@ -20,7 +20,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.reference import PassReport, ReferenceRepository
-from refsync.sync.submitting import ReferenceTips, submissions_with_base
+from refsync.sync.submitting import ReferenceTips
 
 ANONYMOUS = "refsync-api"
 """Who asks where the caller names nobody."""
@@ -119,9 +119,8 @@ class OneChangeBatches:
             requestor_username=who,
             request_metadata={"request_id": request_id} if request_id else None,
         )
-        [complete] = submissions_with_base(self._queue, self._tips(), [submission])
         change = self._queue.submit_sealed(
-            complete, title=f"{operation} {model_name}", repository=self._reference.name, actor=Actor(who, who)
+            submission, title=f"{operation} {model_name}", repository=self._reference.name, actor=Actor(who, who)
         )
         try:
             report = self._run_pass()

@@ -17,7 +17,6 @@ from refsync.pending_queue.models import (
 )
 from refsync.sync.reverting import plan_reversal
 from refsync.sync.sealing import seal_now
-from refsync.sync.submitting import submissions_with_base
 from refsync.use_cases.answer import Answer
 
 
@@ -109,11 +108,10 @@ def revert_batch(application: Application, number: int, *, actor: Actor) -> Reve
         BatchNotFoundError: there is none with this number.
         RefsyncError: it cannot be reverted, or what undoes it is refused.
     """
-    tips = application.tips()
-    reversal = plan_reversal(application.queue, tips, number, actor=actor)
+    reversal = plan_reversal(application.queue, application.tips(), number, actor=actor)
     if reversal.conflicts:
         return Reversal(changes=[], remarks=list(reversal.remarks), conflicts=list(reversal.conflicts))
-    changes = application.queue.enqueue_many(submissions_with_base(application.queue, tips, reversal.submissions))
+    changes = application.queue.enqueue_many(reversal.submissions)
     return Reversal(changes=changes, remarks=list(reversal.remarks), conflicts=[])
 
 
