@@ -61,7 +61,7 @@ def folded(name: str) -> str:
     """A text that names have in common if and only if they look alike."""
     if name.isascii():
         return " ".join(name.split()).casefold()
-    return _fold(name, Trait)
+    return _fold(name, frozenset(Trait))
 
 
 def differing_traits(a: str, b: str) -> tuple[Trait, ...]:
