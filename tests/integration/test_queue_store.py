@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from refsync.errors import (
     ChangeNotFoundError,
@@ -224,66 +224,6 @@ def test_a_truncated_file_is_an_error_and_no_empty_queue(tmp_path: Path) -> None
     with pytest.raises(StoreError, match="damaged"):
         PendingQueueStore(root_path=tmp_path)
     assert file.read_bytes() == cut
-
-
-def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    PendingQueueStore(root_path=tmp_path).close()
-    run_sql(tmp_path / "queue.db", "UPDATE schema_version SET version = 99")
-    newer = rf"queue\.db is of store version 99, this refsync knows {len(schema.STEPS)}: upgrade refsync"
-    with pytest.raises(StoreError, match=newer):
-        PendingQueueStore(root_path=tmp_path)
-
-
-def test_an_older_store_is_copied_before_each_step(tmp_path: Path) -> None:
-    with PendingQueueStore(root_path=tmp_path) as store:
-        store.enqueue_change(record())
-
-    def add_colour(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE changes ADD COLUMN colour TEXT"))
-
-    def add_smell(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE changes ADD COLUMN smell TEXT"))
-
-    file, version = tmp_path / "queue.db", len(schema.STEPS)
-    database.Database(database.file_url(file), (*schema.STEPS, add_colour, add_smell)).close()
-    assert columns(file) - columns(tmp_path / f"queue.db.v{version + 1}.bak") == {"smell"}
-    assert columns(file) - columns(tmp_path / f"queue.db.v{version}.bak") == {"colour", "smell"}
-    with closing(sqlite3.connect(tmp_path / f"queue.db.v{version}.bak")) as copy:
-        assert copy.execute("SELECT model_name FROM changes").fetchall() == [("m",)]
-
-
-def test_a_store_of_the_first_version_is_opened_with_its_changes(tmp_path: Path) -> None:
-    with PendingQueueStore(root_path=tmp_path) as store:
-        before = store.enqueue_change(record())
-    file = tmp_path / "queue.db"
-    now = columns(file)
-    for table, column in (("changes", "reverts"), ("batches", "proposal")):
-        run_sql(file, f"ALTER TABLE {table} DROP COLUMN {column}")
-    run_sql(file, "UPDATE schema_version SET version = 1")
-    with PendingQueueStore(root_path=tmp_path) as store:
-        assert store.get_change(1) == before
-        assert store.enqueue_change(record(reverts=7)).reverts == 7
-        assert store.get_or_create_pending_batch_id() == 1
-    assert columns(file) == now
-
-
-def test_a_step_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
-    PendingQueueStore(root_path=tmp_path).close()
-    before = columns(tmp_path / "queue.db")
-
-    def fail(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE changes ADD COLUMN colour TEXT"))
-        connection.execute(text("SELECT nonsense"))
-
-    with pytest.raises(StoreError, match="no such column: nonsense"):
-        database.Database(database.file_url(tmp_path / "queue.db"), (*schema.STEPS, fail))
-    assert columns(tmp_path / "queue.db") == before
-    PendingQueueStore(root_path=tmp_path).close()
-
-
-def columns(file: Path) -> set[str]:
-    with closing(sqlite3.connect(file)) as connection:
-        return {row[1] for row in connection.execute("PRAGMA table_info(changes)")}
 
 
 def test_a_locked_store_is_busy_and_nothing_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ _WRITES = "refsync_writes"
 class Database:
     """One engine, its file if it has one, and how both are named to people."""
 
-    def __init__(self, url: URL, steps: Sequence[schema.Step]) -> None:
+    def __init__(self, url: URL) -> None:
         """Open the database; make it if there is none, upgrade it if it is older."""
         self.name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
         self.file = _file_of(url)
@@ -39,12 +39,12 @@ class Database:
             if self.file is not None:
                 _make_folder(self.file.parent)
                 if not self.file.exists():
-                    _make_file(self.file, steps)
+                    _make_file(self.file)
                 elif self.file.stat().st_size == 0:  # SQLite would take it for a new one
                     raise self._no_store()
             self._engine = _engine_of(url)
         try:
-            self._upgrade(steps)
+            self._upgrade()
         except BaseException:
             self.close()
             raise
@@ -67,30 +67,42 @@ class Database:
         """Close every connection."""
         self._engine.dispose()
 
-    def _upgrade(self, steps: Sequence[schema.Step]) -> None:
-        while (version := self._version()) != len(steps):
-            if version > len(steps):
-                raise StoreError(
-                    f"{self.name} is of store version {version}, this refsync knows {len(steps)}: upgrade refsync"
-                )
-            if version == 0 and self.file is not None:
-                raise self._no_store()
-            self._take_step(version, steps[version])
+    def _upgrade(self) -> None:
+        with self.reading() as connection:
+            is_older = self._is_older(schema.read_version(connection))
+        if is_older:
+            with self.writing() as connection:
+                version = schema.read_version(connection)
+                if self._is_older(version):  # no other process was faster
+                    self._upgrade_from(version, connection)
+
+    def _is_older(self, version: str | None) -> bool:
+        """Whether the store is to be upgraded, or, on a server, to be made.
+
+        Raises:
+            StoreError: it is newer, or no store.
+        """
+        if version is None and self.file is None:
+            return True
+        if version is None or version < schema.FIRST_VERSION:
+            raise self._no_store()
+        if version > schema.VERSION:
+            there, known = (each.lstrip("0") for each in (version, schema.VERSION))
+            raise StoreError(f"{self.name} is of store version {there}, this refsync knows {known}: upgrade refsync")
+        return version < schema.VERSION
+
+    def _upgrade_from(self, version: str | None, connection: Connection) -> None:
+        if version is None:
+            schema.create(connection)
+            return
+        from refsync.pending_queue.store import migrations  # only where it is needed: importing it takes long
+
+        if self.file is not None:
+            _copy(self.file, self.file.with_name(f"{self.file.name}.v{version.lstrip('0')}.bak"))
+        migrations.upgrade(connection, version)
 
     def _no_store(self) -> StoreError:
         return StoreError(f"{self.name} is no refsync queue store, or a damaged one: restore it or move it away")
-
-    def _version(self) -> int:
-        with self.reading() as connection:
-            return schema.read_version(connection)
-
-    def _take_step(self, version: int, step: schema.Step) -> None:
-        with self.writing() as connection:
-            if schema.read_version(connection) != version:
-                return  # another process was faster
-            if self.file is not None:
-                _copy(self.file, self.file.with_name(f"{self.file.name}.v{version}.bak"))
-            schema.take_step(connection, version, step)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -187,7 +199,7 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(_FOLDER_MODE)  # whatever the umask is
 
 
-def _make_file(file: Path, steps: Sequence[schema.Step]) -> None:
+def _make_file(file: Path) -> None:
     """Make the store under another name and link it: an empty file at its place is always a damaged one."""
     fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex}.new")
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
@@ -196,8 +208,7 @@ def _make_file(file: Path, steps: Sequence[schema.Step]) -> None:
         engine = _engine_of(file_url(fresh))
         try:
             with engine.connect() as plain, plain.execution_options(**{_WRITES: True}).begin():
-                for version, step in enumerate(steps):
-                    schema.take_step(plain, version, step)
+                schema.create(plain)
         finally:
             engine.dispose()
         with suppress(FileExistsError):  # another process was faster

@@ -53,7 +53,7 @@ class PendingQueueStore:
             address = database.file_url(Path(root_path) / "queue.db")
         else:
             raise StoreError("the queue store needs a folder or a URL")
-        self._database = database.Database(address, schema.STEPS)
+        self._database = database.Database(address)
         self._report_unknown()
 
     def __enter__(self) -> Self:

@@ -1,9 +1,6 @@
-"""The tables of the queue store, and the ordered steps that bring an older store to them."""
+"""The tables of the queue store; ``migrations`` brings an older store to them, and says how to change them."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -22,14 +19,21 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
-    text,
-    update,
 )
+
+VERSION = "0004"
+"""Of the tables below: the last step in ``migrations``."""
+
+FIRST_VERSION = "0001"
 
 metadata = MetaData()
 
 _JSON = JSON(none_as_null=True)
 
+# Where alembic keeps the version; beside the other tables, for alembic compares those with a database.
+alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+# Where a refsync of before alembic looks, to refuse a store that is newer than it.
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 # Numbers come from here and not from the tables, so that a purge frees none and a refused call burns none.
@@ -144,43 +148,21 @@ leftovers = Table(
 )
 
 
-def _create_all(connection: Connection) -> None:
+def create(connection: Connection) -> None:
+    """Make the tables of a new store."""
     metadata.create_all(connection)
+    alembic_version.create(connection)
     connection.execute(insert(counters), [{"name": "change", "value": 0}, {"name": "batch", "value": 0}])
-    connection.execute(insert(schema_version).values(version=0))
+    connection.execute(insert(schema_version).values(version=int(VERSION)))
+    connection.execute(insert(alembic_version).values(version_num=VERSION))
 
 
-def _add_proposals(connection: Connection) -> None:
-    _add_column(connection, batches.c.proposal)
-
-
-def _add_reverts(connection: Connection) -> None:
-    _add_column(connection, changes.c.reverts)
-
-
-def _add_column(connection: Connection, column: Column[Any]) -> None:
-    """Add a column to a table of an older store; a new one was made with it."""
-    table = column.table.name
-    if column.name not in {each["name"] for each in inspect(connection).get_columns(table)}:
-        kind = column.type.compile(connection.dialect)
-        connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column.name}" {kind}'))
-
-
-Step = Callable[[Connection], None]
-
-STEPS: tuple[Step, ...] = (_create_all, _add_proposals, _add_reverts)
-"""Step n brings a store of version n to version n + 1; a new step is added at the end, none is ever changed."""
-
-
-def read_version(connection: Connection) -> int:
-    """The version of the store; 0 where it has no tables of ours yet."""
-    if not inspect(connection).has_table(schema_version.name):
-        return 0
-    version: int = connection.execute(select(schema_version.c.version)).scalar_one()
-    return version
-
-
-def take_step(connection: Connection, version: int, step: Step) -> None:
-    """Bring a store of this version to the next one."""
-    step(connection)
-    connection.execute(update(schema_version).values(version=version + 1))
+def read_version(connection: Connection) -> str | None:
+    """The version of the store, of which a later one sorts behind; ``None`` where it has no tables of ours."""
+    tables = inspect(connection)
+    if tables.has_table(alembic_version.name):
+        version: str = connection.execute(select(alembic_version.c.version_num)).scalar_one()
+        return version
+    if tables.has_table(schema_version.name):
+        return f"{connection.execute(select(schema_version.c.version)).scalar_one():04}"
+    return None
