@@ -112,9 +112,11 @@ class Application:
         """Changes against the reference as it is now."""
         from refsync.pending_queue.diffs import PendingChangeDiffService
 
+        tips = self.tips()
         return PendingChangeDiffService(
             queue_service=self.queue,
-            current_record=self.tips().record,
+            current_record=tips.record,
+            stamps_of=lambda category: tips.repository_of(category).stamps,
             critical_fields=self.config.critical_fields(),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -23,8 +23,11 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 """Stands for a field that is not there."""
 
-STAMPS: Final = ("metadata",)
-"""The top-level fields that programs write and nobody compares."""
+Stamps = Mapping[str, Collection[str]]
+"""Top-level field -> the keys in it that a program writes and nobody compares."""
+
+NO_STAMPS: Final[Stamps] = {}
+"""Where no program writes into records, every field is one like any other."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,13 @@ class MergeConflict:
     fields: tuple[FieldConflict, ...]
 
 
-def same_record(a: Record, b: Record, *, stamps: Collection[str] = STAMPS) -> bool:
+def same_record(a: Record, b: Record, *, stamps: Stamps = NO_STAMPS) -> bool:
     """Whether two records are the same apart from their stamps and the order of keys."""
-    return same_value(_unstamped(a, stamps), _unstamped(b, stamps))
+    return same_value(unstamped(a, stamps), unstamped(b, stamps))
 
 
 def merge_record(
-    base: Record, current: Record, wanted: Record, *, stamps: Collection[str] = STAMPS
+    base: Record, current: Record, wanted: Record, *, stamps: Stamps = NO_STAMPS
 ) -> Record | MergeConflict:
     """Apply what ``wanted`` changes in ``base`` to ``current``.
 
@@ -61,15 +64,14 @@ def merge_record(
         base: the record that the change was made from.
         current: the record as it is now.
         wanted: the record that the change asks for.
-        stamps: top-level fields that take no part; the result has those of ``current``.
+        stamps: what takes no part; the result has those of ``current``.
 
     Returns:
         The merged record, its keys in the order of ``current`` and then of ``wanted``; or every field in conflict.
     """
     conflicts: list[FieldConflict] = []
-    stamped = {key: current[key] for key in current if key in stamps}
-    wanted = _unstamped(wanted, stamps) | stamped
-    merged = _merge_objects(_unstamped(base, stamps) | stamped, current, wanted, (), conflicts)
+    base, wanted = (_stamped_as(current, record, stamps) for record in (base, wanted))
+    merged = _merge_objects(base, current, wanted, (), conflicts)
     return MergeConflict(tuple(conflicts)) if conflicts else merged
 
 
@@ -79,10 +81,15 @@ def describe_conflict(conflict: MergeConflict, *, limit: int = 8) -> str:
 
 
 def describe_difference(
-    one: Record, other: Record, *, words: tuple[str, str] = ("was", "is now"), limit: int = 8
+    one: Record,
+    other: Record,
+    *,
+    words: tuple[str, str] = ("was", "is now"),
+    limit: int = 8,
+    stamps: Stamps = NO_STAMPS,
 ) -> str:
     """One line for a person: each field in which two records differ, with its two values behind the two words."""
-    differing = _differences(_unstamped(one, STAMPS), _unstamped(other, STAMPS), ())
+    differing = _differences(unstamped(one, stamps), unstamped(other, stamps), ())
     return _enumerated([_describe_values(path, words, values) for path, *values in differing], limit)
 
 
@@ -100,8 +107,27 @@ def _enumerated(fields: Sequence[str], limit: int) -> str:
     return "; ".join([*fields[:limit], f"and {more} more"] if more > 0 else fields)
 
 
-def _unstamped(record: Record, stamps: Collection[str]) -> Record:
-    return {key: value for key, value in record.items() if key not in stamps}
+def unstamped(record: Record, stamps: Stamps) -> Record:
+    """The record without its stamps, and without a field that held nothing else."""
+    return {key: rest for key, value in record.items() if (rest := _rest(key, value, stamps)) is not MISSING}
+
+
+def _rest(key: str, value: Any, stamps: Stamps) -> Any:
+    if key not in stamps or not isinstance(value, dict):
+        return value
+    return {name: each for name, each in value.items() if name not in stamps[key]} or MISSING
+
+
+def _stamped_as(current: Record, record: Record, stamps: Stamps) -> Record:
+    """The record with the stamps of ``current`` in place of its own."""
+    stamped = unstamped(record, stamps)
+    for key, names in stamps.items():
+        here, own = current.get(key), stamped.get(key, {})
+        if isinstance(here, dict) and isinstance(own, dict) and key in current:
+            taken = {name: here[name] for name in here if name in names}
+            if taken or not (here or own):
+                stamped[key] = own | taken
+    return stamped
 
 
 def _merge_objects(

@@ -10,10 +10,14 @@ from loguru import logger
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from refsync.documents.merge import Stamps
 from refsync.errors import PayloadError, RequestError
 from refsync.metadata.models import GenericModelRecordMetadata, ModelMetadataHandlerProtocol, OperationType
 
 METADATA_KEY = "metadata"
+
+STAMPS: Stamps = {METADATA_KEY: ("created_at", "created_by", "updated_at", "updated_by")}
+"""What ``ModelMetadataManager.stamp`` writes; all else in the field is people's."""
 
 
 class ModelMetadataManager:

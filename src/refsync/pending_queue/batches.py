@@ -221,6 +221,7 @@ def land(
     by: Actor,
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
+    unwritten: Collection[int] = (),
 ) -> tuple[list[PendingChangeRecord], BatchSplitInfo | None]:
     """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
 
@@ -237,7 +238,14 @@ def land(
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
     applied = [
-        moves.apply(queue, change, actor=by, token=batch.job, commit=commit, edited=change.change_id in edited)
+        moves.apply(
+            queue,
+            change,
+            actor=by,
+            token=batch.job,
+            commit=commit,
+            why=_how(change.change_id, commit, edited, unwritten),
+        )
         for change in landing
     ]
     done = {change.change_id for change in landing}
@@ -247,6 +255,12 @@ def land(
     leftover = moves.settle(queue, number)
     _abandon_if_nothing_is_left(queue, number)
     return applied, leftover
+
+
+def _how(change_id: int, commit: str | None, edited: Collection[int], unwritten: Collection[int]) -> str:
+    if commit is None or change_id in unwritten:
+        return "what it asks for was there already: nothing was written for it"
+    return f"landed in {commit}{', as edited in review' if change_id in edited else ''}"
 
 
 def _by_repository(

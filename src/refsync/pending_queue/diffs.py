@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from refsync.categories import DESCRIPTORS
+from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
 from refsync.pending_queue.models import (
@@ -27,9 +28,6 @@ Path = tuple[str, ...]
 
 LIST_KEYS: Mapping[str, str] = MappingProxyType({"config.files": "path", "config.download": "file_name"})
 """The lists whose elements have a name: path of the list to the key that holds it."""
-
-STAMPS = "metadata"
-"""The field that takes no part in comparing two records; a record that comes or goes shows it."""
 
 _ALWAYS_CRITICAL = "config.download"
 _CHANGE_TYPES = ("added", "removed", "modified")
@@ -85,6 +83,7 @@ def diff_records(
     *,
     critical_fields: Collection[str],
     list_keys: Mapping[str, str] = LIST_KEYS,
+    stamps: Stamps = NO_STAMPS,
 ) -> PendingChangeDiff:
     """What a change would do to the record as it is now.
 
@@ -93,9 +92,10 @@ def diff_records(
         current: the record now, ``None`` if there is none.
         critical_fields: dotted paths that a reviewer must not miss; ``config.download`` is always among them.
         list_keys: dotted path of a list to the key that names its elements.
+        stamps: what takes no part in comparing two records; a record that comes or goes shows it.
     """
     proposed = None if change.operation is AuditOperation.DELETE else change.payload
-    differences = list(_compare(current, proposed, list_keys))
+    differences = list(_compare(current, proposed, list_keys, stamps))
     paths: dict[str, list[str]] = {kind: [] for kind in _CHANGE_TYPES}
     for difference in differences:
         paths[difference.change_type].append(join_path(difference.path))
@@ -145,12 +145,15 @@ def field_changes(
 
 
 def _compare(
-    current: dict[str, Any] | None, proposed: dict[str, Any] | None, list_keys: Mapping[str, str]
+    current: dict[str, Any] | None,
+    proposed: dict[str, Any] | None,
+    list_keys: Mapping[str, str],
+    stamps: Stamps,
 ) -> Iterator[_Difference]:
     keys = {split_path(path): key for path, key in list_keys.items()}
     old, new = current or {}, proposed or {}
     if current is not None and proposed is not None:
-        old, new = ({key: side[key] for key in side if key != STAMPS} for side in (old, new))
+        old, new = unstamped(old, stamps), unstamped(new, stamps)
     return _walk_objects((), old, new, keys)
 
 
@@ -268,6 +271,7 @@ class PendingChangeDiffService:
         current_record: Callable[[Category, str], dict[str, Any] | None] | None = None,
         critical_fields: Mapping[Category, Collection[str]] | None = None,
         list_keys: Mapping[str, str] = LIST_KEYS,
+        stamps_of: Callable[[Category], Stamps] = lambda category: NO_STAMPS,
     ) -> None:
         """Read changes from a queue and records from the reference.
 
@@ -278,6 +282,7 @@ class PendingChangeDiffService:
             current_record: gives the record of a category and model instead of a manager.
             critical_fields: by category; where it names none, those of the category's descriptor.
             list_keys: dotted path of a list to the key that names its elements.
+            stamps_of: what takes no part in comparing two records of a category.
         """
         if manager is None and current_record is None:
             raise TypeError("give a manager or current_record")
@@ -285,6 +290,7 @@ class PendingChangeDiffService:
         self._current_record = current_record or (lambda category, name: _record_of(manager, category, name))
         self._critical_fields = critical_fields or {}
         self._list_keys = list_keys
+        self._stamps_of = stamps_of
 
     def compute_change_diff(self, change_id: int) -> PendingChangeDiff | None:
         """The diff of one change, ``None`` if there is no such change."""
@@ -293,7 +299,13 @@ class PendingChangeDiffService:
             return None
         critical = self._critical_fields.get(change.category, DESCRIPTORS[change.category].critical_fields)
         current = self._current_record(change.category, change.model_name)
-        return diff_records(change, current, critical_fields=critical, list_keys=self._list_keys)
+        return diff_records(
+            change,
+            current,
+            critical_fields=critical,
+            list_keys=self._list_keys,
+            stamps=self._stamps_of(change.category),
+        )
 
     def compute_bulk_diffs(self, change_ids: list[int]) -> PendingChangeDiffPage:
         """The diffs of many changes, in the order asked; an id without one is told among the errors."""

@@ -197,9 +197,9 @@ def apply(
     actor: Actor,
     token: str | None,
     commit: str | None = None,
-    edited: bool = False,
+    why: str | None = None,
 ) -> PendingChangeRecord:
-    """Mark a change as landed; ``edited`` where its record was edited in review.
+    """Mark a change as landed.
 
     Raises:
         ChangeStateError: it is neither approved nor reserved, or another job holds it.
@@ -211,7 +211,7 @@ def apply(
         change,
         _S.APPLIED,
         actor=actor,
-        why=None if commit is None else f"landed in {commit}{', as edited in review' if edited else ''}",
+        why=why,
         applied_by=actor.id,
         applied_username=actor.username,
         applied_at=now_ts(),

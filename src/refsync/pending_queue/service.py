@@ -649,6 +649,7 @@ class PendingQueueService:
         applied_by: Actor,
         change_ids: Collection[int] | None = None,
         edited: Collection[int] = (),
+        unwritten: Collection[int] = (),
     ) -> list[PendingChangeRecord]:
         """Mark a batch as landed: its accepted changes are applied, and returned by ascending id.
 
@@ -660,6 +661,7 @@ class PendingQueueService:
             applied_by: who landed it.
             change_ids: the changes that landed, if not all; the others get a sealed batch of their own.
             edited: those of them whose records were edited in review.
+            unwritten: those of them that asked for what was there already.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -668,7 +670,13 @@ class PendingQueueService:
         """
         with self._store.writing() as queue:
             applied, split = batches.land(
-                queue, number, commit=commit, by=applied_by, change_ids=change_ids, edited=edited
+                queue,
+                number,
+                commit=commit,
+                by=applied_by,
+                change_ids=change_ids,
+                edited=edited,
+                unwritten=unwritten,
             )
             landed = queue.changes_of_batch(number, {_S.APPLIED})
         self._audit("apply", applied, applied_by.id)

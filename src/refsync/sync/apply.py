@@ -44,6 +44,7 @@ def observe(
         },
         edited=_edited_documents(clone, reference, touched),
         awaited=awaited,
+        stamps=reference.stamps,
         checks={category: text.check for category, text in texts.items() if isinstance(text, TextReference)},
         derived=texts.keys(),
     )

@@ -64,9 +64,13 @@ def mark_landed(
     *,
     by: Actor = REFSYNC,
     edited: Collection[int] = (),
+    unwritten: Collection[int] = (),
 ) -> LandedBatch | None:
-    """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too."""
-    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited)
+    """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too.
+
+    Of those in ``unwritten`` their history says that what they asked for was there already.
+    """
+    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, unwritten=unwritten)
     ids = [change.change_id for change in applied]
     if not ids:
         return None

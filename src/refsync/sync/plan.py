@@ -8,7 +8,9 @@ from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.documents.merge import (
+    NO_STAMPS,
     MergeConflict,
+    Stamps,
     describe_conflict,
     describe_difference,
     merge_record,
@@ -37,6 +39,7 @@ class Observed:
         checks: for a category whose files cannot hold every record, what raises PayloadError for one (by its
             model; ``None`` for none) that they cannot.
         derived: the categories whose document is made from a table, so that the variants of a model follow there.
+        stamps: what is written into records by itself, and so is not compared.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
@@ -45,6 +48,7 @@ class Observed:
     awaited: Mapping[Model, int] = field(default_factory=dict)
     checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
     derived: Collection[MODEL_REFERENCE_CATEGORY] = ()
+    stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,14 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
         there = {name: (touched if name in touched else before).get(name) for name in _models(change, observed)}
         current = there[change.model_name]
         try:
-            wanted = _decide(change, current)
+            wanted = _decide(change, current, observed.stamps)
             if wanted is current:
                 plan.done.append(change.change_id)
                 continue
+            _check_stampable(change, wanted, observed.stamps)
             record = _stamped(stamp, change, wanted, current)
             _check_record(observed, change, record)
-            touched |= {change.model_name: record} | _follow(stamp, change, wanted, there)
+            touched |= {change.model_name: record} | _follow(stamp, change, wanted, there, observed.stamps)
             plan.written.append(change.change_id)
         except _ConflictError as conflict:
             plan.conflicts.append(Refusal(change.change_id, str(conflict)))
@@ -144,45 +149,45 @@ def _must_wait(change: PendingChangeRecord, observed: Observed) -> str | None:
     return f"batch {awaited} touches {change.model_name!r} too and has not landed" if awaited else None
 
 
-def _decide(change: PendingChangeRecord, current: Record | None) -> Record | None:
+def _decide(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:
     """The record that the change leaves, ``None`` for none; ``current`` itself where there is nothing to do."""
     match AuditOperation(change.operation):
         case AuditOperation.CREATE:
-            return _create(change, current)
+            return _create(change, current, stamps)
         case AuditOperation.UPDATE:
-            return _update(change, current)
+            return _update(change, current, stamps)
         case AuditOperation.DELETE:
-            return _delete(change, current)
+            return _delete(change, current, stamps)
 
 
-def _create(change: PendingChangeRecord, current: Record | None) -> Record:
+def _create(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record:
     payload = change.payload or {}
     if current is None:
         return payload
-    if same_record(current, payload):
+    if same_record(current, payload, stamps=stamps):
         return current
-    differing = describe_difference(current, payload, words=("is", "wanted"))
+    differing = describe_difference(current, payload, words=("is", "wanted"), stamps=stamps)
     raise _ConflictError(f"{_name(change)} exists already with another record: {differing}")
 
 
-def _update(change: PendingChangeRecord, current: Record | None) -> Record:
+def _update(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record:
     payload = change.payload or {}
     if current is None:
         raise _ConflictError(f"{_name(change)} does not exist (any more), so it cannot be updated")
-    if same_record(current, payload):
+    if same_record(current, payload, stamps=stamps):
         return current
-    base = change.base if change.base_known and change.base is not None else current
-    merged = merge_record(base, current, payload)
+    base = change.base or {} if change.base_known else current
+    merged = merge_record(base, current, payload, stamps=stamps)
     if isinstance(merged, MergeConflict):
         raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_conflict(merged)}")
-    return current if same_record(current, merged) else merged
+    return current if same_record(current, merged, stamps=stamps) else merged
 
 
-def _delete(change: PendingChangeRecord, current: Record | None) -> Record | None:
-    if current is None:
-        return None
-    if change.base_known and change.base is not None and not same_record(change.base, current):
-        raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_difference(change.base, current)}")
+def _delete(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:
+    base = change.base or {}
+    if current is not None and change.base_known and not same_record(base, current, stamps=stamps):
+        differing = describe_difference(base, current, stamps=stamps)
+        raise _ConflictError(f"{_name(change)} has changed meanwhile: {differing}")
     return None
 
 
@@ -194,7 +199,11 @@ def _models(change: PendingChangeRecord, observed: Observed) -> list[str]:
 
 
 def _follow(
-    stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, there: Mapping[str, Record | None]
+    stamp: Stamp | None,
+    change: PendingChangeRecord,
+    wanted: Record | None,
+    there: Mapping[str, Record | None],
+    stamps: Stamps,
 ) -> dict[str, Record | None]:
     """What becomes of the variants: the same as of the model, and the fields that are their own stay."""
     model, *names = there
@@ -203,26 +212,31 @@ def _follow(
         variant = there[name]
         if variant is None and (wanted is None or there[model] is not None):
             continue  # it is gone meanwhile
-        record = None if wanted is None else _variant(change, name, there[model], wanted, variant)
+        record = None if wanted is None else _variant(change, name, there[model], wanted, variant, stamps)
         edits[name] = record if record is variant else _stamped(stamp, change, record, variant)
     return edits
 
 
 def _variant(
-    change: PendingChangeRecord, name: str, current: Record | None, wanted: Record, variant: Record | None
+    change: PendingChangeRecord,
+    name: str,
+    current: Record | None,
+    wanted: Record,
+    variant: Record | None,
+    stamps: Stamps,
 ) -> Record:
     renamed = _renamed(wanted, name)
     if variant is None:
         return renamed
     if current is None:
-        if same_record(variant, renamed):
+        if same_record(variant, renamed, stamps=stamps):
             return variant
-        differing = describe_difference(variant, renamed, words=("is", "wanted"))
+        differing = describe_difference(variant, renamed, words=("is", "wanted"), stamps=stamps)
         raise _ConflictError(f"its variant {name!r} exists already with another record: {differing}")
-    merged = merge_record(_renamed(current, name), variant, renamed)
+    merged = merge_record(_renamed(current, name), variant, renamed, stamps=stamps)
     if isinstance(merged, MergeConflict):
         raise _ConflictError(f"its variant {name!r} differs from {_name(change)}: {describe_conflict(merged)}")
-    return variant if same_record(variant, merged) else merged
+    return variant if same_record(variant, merged, stamps=stamps) else merged
 
 
 def _renamed(record: Record, name: str) -> Record:
@@ -231,6 +245,12 @@ def _renamed(record: Record, name: str) -> Record:
 
 def _name(change: PendingChangeRecord) -> str:
     return f"{change.category} {change.model_name!r}"
+
+
+def _check_stampable(change: PendingChangeRecord, wanted: Record | None, stamps: Stamps) -> None:
+    for key in stamps:
+        if wanted is not None and not isinstance(wanted.get(key, {}), dict):
+            raise _ConflictError(f"{_name(change)}: {key} has to be an object, for refsync writes stamps into it")
 
 
 def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, current: Record | None) -> Any:

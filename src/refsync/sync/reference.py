@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table, stand_in_of
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.clone.remotes import Remote
+from refsync.documents.merge import NO_STAMPS, Stamps
+from refsync.metadata.records import STAMPS
 from refsync.sync.text_files import files_beside
 
 if TYPE_CHECKING:
@@ -81,6 +83,11 @@ class ReferenceRepository:
     """What is checked before a commit is published, where anything is."""
     publish: PublishSettings | None = None
     """How batches reach the remote; ``None`` where they land in this clone alone."""
+
+    @property
+    def stamps(self) -> Stamps:
+        """What refsync writes into the records by itself, and so takes no part in comparing them."""
+        return STAMPS if self.stamp_records else NO_STAMPS
 
     def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
         """The file that changes of a category edit; ``None`` where the repository does not hold it."""

@@ -13,6 +13,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
 from refsync.documents.merge import (
     MergeConflict,
+    Stamps,
     describe_conflict,
     describe_difference,
     merge_record,
@@ -85,39 +86,41 @@ def _plan_model(
     reversal: Reversal, tips: ReferenceTips, batch: Batch, model: Model, deeds: Sequence[_Deed], actor: Actor
 ) -> None:
     category, name = model
-    current = tips.record(category, name)
-    if all(_same(deed.before, deed.after) for deed in deeds):
+    current, stamps = tips.record(category, name), tips.repository_of(category).stamps
+    if all(_same(deed.before, deed.after, stamps) for deed in deeds):
         reversal.remarks.append(f"batch {batch.number} did not change {category} {name!r}")
         return
     try:
-        wanted = _without(deeds, current)
+        wanted = _without(deeds, current, stamps)
         if wanted is None and current is not None:
             _check_variants(tips, category, deeds)
     except _ConflictError as conflict:
         reversal.conflicts.append(f"batch {batch.number}: {category} {name!r} {conflict}")
         return
-    if _same(current, wanted):
+    if _same(current, wanted, stamps):
         reversal.remarks.append(f"{category} {name!r} is as it was before batch {batch.number}")
         return
     if current is None and wanted is not None and not tips.is_derived(category):
-        reversal.remarks.extend(_remarks_on_variants(category, wanted, deeds))
+        reversal.remarks.extend(_remarks_on_variants(category, wanted, deeds, stamps))
     reversal.submissions.append(_submission(batch, model, current, wanted, actor))
 
 
 def _check_variants(tips: ReferenceTips, category: Category, deeds: Iterable[_Deed]) -> None:
     """See that the variants, which go with their model, are as the batch left them, too."""
+    stamps = tips.repository_of(category).stamps
     for name, deed in _variants(deeds):
         current = tips.record(category, name)
-        if current is not None and deed.after is not None and not _same(current, deed.after):
-            raise _ConflictError(f"has a variant {name!r} that has changed: {describe_difference(deed.after, current)}")
+        if current is not None and deed.after is not None and not _same(current, deed.after, stamps):
+            differing = describe_difference(deed.after, current, stamps=stamps)
+            raise _ConflictError(f"has a variant {name!r} that has changed: {differing}")
 
 
-def _remarks_on_variants(category: Category, model: Record, deeds: Iterable[_Deed]) -> list[str]:
+def _remarks_on_variants(category: Category, model: Record, deeds: Iterable[_Deed], stamps: Stamps) -> list[str]:
     """The variants that come back with their model, but without what was their own."""
     return [
         f"{category} {name!r} comes back as its model makes it, without what was its own"
         for name, deed in _variants(deeds)
-        if deed.before is not None and not _same(deed.before | {"name": None}, model | {"name": None})
+        if deed.before is not None and not _same(deed.before | {"name": None}, model | {"name": None}, stamps)
     ]
 
 
@@ -125,39 +128,40 @@ def _variants(deeds: Iterable[_Deed]) -> Iterator[tuple[str, _Deed]]:
     return (named for deed in deeds for named in deed.variants.items())
 
 
-def _without(deeds: Iterable[_Deed], current: Record | None) -> Record | None:
+def _without(deeds: Iterable[_Deed], current: Record | None, stamps: Stamps) -> Record | None:
     """The record without what the batch did to it, newest first; ``None`` for none."""
     for deed in deeds:
-        current = _undone(deed, current)
+        current = _undone(deed, current, stamps)
     return current
 
 
-def _undone(deed: _Deed, current: Record | None) -> Record | None:
+def _undone(deed: _Deed, current: Record | None, stamps: Stamps) -> Record | None:
     before, after = deed.before, deed.after
-    if _same(before, after) or _same(current, before):
+    if _same(before, after, stamps) or _same(current, before, stamps):
         return current
     if before is None or after is None:  # it came or went
-        if not _same(current, after):
-            raise _ConflictError(_why_not_swapped(deed, current or {}))
+        if not _same(current, after, stamps):
+            raise _ConflictError(_why_not_swapped(deed, current or {}, stamps))
         return before
     if current is None:
         raise _ConflictError("does not exist any more, so its update cannot be undone")
-    merged = merge_record(after, current, before)
+    merged = merge_record(after, current, before, stamps=stamps)
     if isinstance(merged, MergeConflict):
         raise _ConflictError(f"has changed since: {describe_conflict(merged)}")
     return merged
 
 
-def _why_not_swapped(deed: _Deed, current: Record) -> str:
+def _why_not_swapped(deed: _Deed, current: Record, stamps: Stamps) -> str:
     if deed.after is None:
-        return f"exists again, with another record: {describe_difference(deed.before or {}, current)}"
-    return f"has changed since it was created: {describe_difference(deed.after, current)}"
+        differing = describe_difference(deed.before or {}, current, stamps=stamps)
+        return f"exists again, with another record: {differing}"
+    return f"has changed since it was created: {describe_difference(deed.after, current, stamps=stamps)}"
 
 
-def _same(one: Record | None, other: Record | None) -> bool:
+def _same(one: Record | None, other: Record | None, stamps: Stamps) -> bool:
     if one is None or other is None:
         return one is other
-    return same_record(one, other)
+    return same_record(one, other, stamps=stamps)
 
 
 def _submission(batch: Batch, model: Model, current: Record | None, wanted: Record | None, actor: Actor) -> Submission:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
-from refsync.documents.merge import same_record
+from refsync.documents.merge import Stamps, same_record
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.sync.reference import ReferenceRepository
@@ -190,20 +190,21 @@ def judge(
     for change in changes:
         model = reference.written_file(change.category) or "", change.model_name
         is_now, wanted = records.of(merge.commit, *model), records.of(batch.proposal.head, *model)
-        as_wanted, as_before = _same(is_now, wanted), _same(is_now, records.of(merge.before, *model))
+        before, stamps = records.of(merge.before, *model), reference.stamps
+        as_wanted, as_before = _same(is_now, wanted, stamps), _same(is_now, before, stamps)
         is_dropped = as_before and not as_wanted
         touched |= not as_before
-        is_partial |= is_dropped and head is not None and not _same(is_now, records.of(head, *model))
+        is_partial |= is_dropped and head is not None and not _same(is_now, records.of(head, *model), stamps)
         (outcome.dropped if is_dropped else outcome.landed).append(change.change_id)
         if not as_wanted and not as_before:
             outcome.edited.append(change.change_id)
     return replace(outcome, touched=touched, is_partial=is_partial)
 
 
-def _same(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
+def _same(one: dict[str, Any] | None, other: dict[str, Any] | None, stamps: Stamps) -> bool:
     if one is None or other is None:
         return one is other
-    return same_record(one, other)
+    return same_record(one, other, stamps=stamps)
 
 
 class Records:
