@@ -162,7 +162,7 @@ def test_no_document_is_made_with_a_number_that_json_has_not(number: float) -> N
         ({"é é": "é"}, {"é é": "è"}, '"é é": was "é", is now "è"'),
         ({"n": "\x7f\u2028"}, {"n": "\x9b"}, 'n: was "\\u007f\\u2028", is now "\\u009b"'),
         ({"n": "x" * 58}, {"n": "x" * 59}, f'n: was "{"x" * 58}", is now "{"x" * 58}…'),
-        ({"n": 1, "metadata": 1}, {"n": 1, "metadata": 2}, ""),
+        ({"n": 1, "metadata": 1}, {"n": 1, "metadata": 2}, "metadata: was 1, is now 2"),
     ],
 )
 def test_a_difference_is_told_with_both_values(one: dict[str, Any], other: dict[str, Any], line: str) -> None:

@@ -15,6 +15,7 @@ from refsync.documents.merge import (
     describe_conflict,
     merge_record,
     same_record,
+    unstamped,
 )
 from refsync.documents.values import same_value
 
@@ -27,6 +28,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 RECORDS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
+STAMPS = {"m": ("at",)}
 
 
 def conflict(base: Record, current: Record, wanted: Record) -> MergeConflict:
@@ -83,15 +85,35 @@ def test_an_object_removed_here_and_changed_there_conflicts_as_a_whole() -> None
 
 
 def test_stamps_take_no_part_and_the_current_ones_stay() -> None:
-    merged = merge_record(
-        {"n": 1, "metadata": {"at": 1}}, {"metadata": {"at": 2}, "n": 1}, {"n": 2, "metadata": {"at": 3}}
-    )
-    assert merged == {"metadata": {"at": 2}, "n": 2}
-    assert merge_record({"n": 1}, {"n": 1}, {"n": 1, "metadata": {}}) == {"n": 1}
-    assert merge_record({"n": 1, "metadata": 1}, {"n": 1, "metadata": 2}, {"n": 2}) == {"n": 2, "metadata": 2}
-    assert same_record({"n": 1, "metadata": 1}, {"n": 1})
-    assert not same_record({"n": {"metadata": 1}}, {"n": {}})
-    assert isinstance(merge_record({"metadata": 1}, {"metadata": 2}, {"metadata": 3}, stamps=()), MergeConflict)
+    base, current = {"n": 1, "m": {"at": 1, "own": 1}}, {"m": {"at": 2, "own": 1}, "n": 1}
+    wanted = {"n": 2, "m": {"at": 3, "own": 2}}
+    assert merge_record(base, current, wanted, stamps=STAMPS) == {"m": {"at": 2, "own": 2}, "n": 2}
+    assert merge_record(base, current, {"n": 1}, stamps=STAMPS) == {"m": {"at": 2}, "n": 1}
+    assert merge_record({"n": 1}, {"n": 1}, {"n": 1, "m": {"at": 1}}, stamps=STAMPS) == {"n": 1}
+    assert same_record({"n": 1, "m": {"at": 1}}, {"n": 1}, stamps=STAMPS)
+    assert not same_record({"n": 1, "m": 1}, {"n": 1}, stamps=STAMPS)
+    assert not same_record({"n": {"at": 1}}, {"n": {}}, stamps=STAMPS)
+    assert isinstance(merge_record({"m": {"at": 1}}, {"m": {"at": 2}}, {"m": {"at": 3}}), MergeConflict)
+
+
+STAMPED = st.fixed_dictionaries({}, optional={"a": VALUES, "m": st.dictionaries(st.sampled_from("xyz"), SCALARS)})
+
+
+@given(STAMPED, STAMPED, STAMPED, st.sets(st.sampled_from("xyz")))
+def test_a_merge_does_the_same_with_stamps_as_without_the_keys_that_are_stamps(
+    base: Record, current: Record, wanted: Record, keys: set[str]
+) -> None:
+    stamps = {"m": keys}
+    merged = merge_record(base, current, wanted, stamps=stamps)
+    bare = merge_record(*(unstamped(record, stamps) for record in (base, current, wanted)))
+    if isinstance(bare, MergeConflict):
+        assert isinstance(merged, MergeConflict)
+        assert {field.path for field in merged.fields} == {field.path for field in bare.fields}
+        return
+    assert isinstance(merged, dict)
+    assert same_record(merged, bare, stamps=stamps)
+    kept, here = merged.get("m", {}), current.get("m", {})
+    assert {key: kept[key] for key in kept if key in keys} == {key: here[key] for key in here if key in keys}
 
 
 def test_the_records_handed_in_are_left_as_they_were() -> None:

@@ -135,8 +135,10 @@ def test_downloads_are_critical_everywhere_but_their_note_is_not() -> None:
 
 
 def test_stamps_take_no_part_in_comparing() -> None:
-    found = diff({"a": 1, "metadata": {"created_at": 5}}, {"a": 1})
+    stamped = {"a": 1, "metadata": {"created_at": 5}}
+    found = diff_records(change({"a": 1}), stamped, critical_fields=(), stamps={"metadata": ["created_at"]})
     assert (found.net_operation, found.field_diffs) == ("unchanged", [])
+    assert diff(stamped, {"a": 1}).fields_removed == ["metadata.created_at"]
 
 
 @given(st.lists(st.text(), min_size=1))
