@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -26,6 +26,7 @@ _TURN_SECONDS = 0.5  # how long it waits at a stretch, deaf to signals
 _FILE_MODE = 0o660  # the operators' group reads and writes it too
 _FOLDER_MODE = 0o2770
 _WRITES = "refsync_writes"
+_UPGRADE_LOCK = 0x7265667379  # any number that means nothing to others
 
 
 class Database:
@@ -72,6 +73,7 @@ class Database:
             is_older = self._is_older(schema.read_version(connection))
         if is_older:
             with self.writing() as connection:
+                _await_turn(connection)
                 version = schema.read_version(connection)
                 if self._is_older(version):  # no other process was faster
                     self._upgrade_from(version, connection)
@@ -191,6 +193,12 @@ def _begin_writing(connection: Any) -> None:
                     raise
     finally:
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}").close()
+
+
+def _await_turn(connection: Connection) -> None:
+    """Be the only one that makes or upgrades tables; a SQLite writer is alone already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
 
 
 def _make_folder(folder: Path) -> None:
