@@ -39,6 +39,15 @@ The text of each is one line for a person: what, where, what to do.
 from __future__ import annotations
 
 
+def writable(text: str) -> str:
+    r"""Text without the lone surrogates that stand for bytes of no encoding: nothing that takes UTF-8 takes them.
+
+    >>> writable(b"caf\xe9".decode(errors="surrogateescape")) == "caf" + chr(92) + "udce9"
+    True
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class RefsyncError(Exception):
     """A failure that refsync can explain in one line.
 
@@ -48,6 +57,10 @@ class RefsyncError(Exception):
     ...     print(error)
     model name is empty; give one
     """
+
+    def __init__(self, text: str = "") -> None:
+        """Keep the text in a shape that can be written anywhere."""
+        super().__init__(writable(text))
 
 
 class TemporaryError(RefsyncError):
@@ -106,7 +119,7 @@ class ConfigError(PermanentError):
 
     def __init__(self, *problems: str) -> None:
         """Keep every problem, so that a check can list them all."""
-        self.problems = problems
+        self.problems = tuple(map(writable, problems))
         more = f" (and {len(problems) - 1} more: refsync config check)" if len(problems) > 1 else ""
         super().__init__("".join(problems[:1]) + more)
 
@@ -155,11 +168,11 @@ class DocumentError(PermanentError):
 
     def __init__(self, reason: str, *, line: int | None = None, column: int | None = None) -> None:
         """Keep the reason and the place apart, so that a caller can put a file name in front."""
-        self.reason = reason
+        self.reason = writable(reason)
         self.line = line
         self.column = column
         place = "" if line is None else f"line {line}" if column is None else f"line {line}, column {column}"
-        super().__init__(f"{place}: {reason}" if place else reason)
+        super().__init__(f"{place}: {self.reason}" if place else self.reason)
 
 
 class StoreError(PermanentError):

@@ -230,7 +230,8 @@ def _refuse_folder_inside(clone: Repository) -> None:
 
 
 def _checked_out(clone: Repository) -> str:
-    head = clone.run("symbolic-ref", "-q", "--short", "HEAD", accept=(0, 1)).output.decode().strip()
+    found = clone.run("symbolic-ref", "-q", "--short", "HEAD", accept=(0, 1)).output
+    head = found.decode(errors="surrogateescape").strip()
     if not head:
         raise CloneError(f"{clone.path}: HEAD is detached; name the target branch with --branch")
     return head

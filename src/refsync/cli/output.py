@@ -57,7 +57,12 @@ def note(text: str) -> None:
 
 def shown_time(seconds: float | None) -> str:
     """A Unix time as people read it here, ``-`` for none."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    if seconds is None:
+        return "-"
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):  # no calendar has it
+        return f"{seconds:g}"
 
 
 def shown_age(seconds: float | None) -> str:

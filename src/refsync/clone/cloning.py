@@ -148,7 +148,7 @@ def _clone(url: str, unfinished: Path, remote: Remote, branch: str | None) -> Pa
 
 def _branch_of(clone: Path, url: str) -> str:
     head = run_git(clone, "rev-parse", "-q", "--verify", "--symbolic-full-name", "HEAD", accept=(0, 1)).output
-    ref = head.decode().strip()
+    ref = head.decode(errors="surrogateescape").strip()
     if not ref.startswith("refs/heads/"):
         raise CloneError(f"{url}: it has no commit, or does not say which branch is the main one; name it by --branch")
     return ref.removeprefix("refs/heads/")

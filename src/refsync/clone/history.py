@@ -13,6 +13,8 @@ parent only; or not contained at all."""
 ABSENT = "0" * 40
 LOG_FORMAT = "%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B"
 _FIELDS = 6
+_YEAR_10000 = 253_402_214_400  # a day early, for the clocks that are ahead
+_TOO_LONG = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class FileChange:
 
 @dataclass(frozen=True)
 class LandedCommit:
-    """A commit of the target branch's first-parent chain; ``committed_at`` in Unix seconds."""
+    """A commit of the target branch's first-parent chain.
+
+    ``committed_at`` is in Unix seconds; 0 where the commit has no date, or one that no calendar has.
+    """
 
     sha: str
     parent: str | None
@@ -44,18 +49,29 @@ class LandedCommit:
 
 def parse_log(output: bytes) -> Iterator[LandedCommit]:
     """The commits of ``git log -z --raw --no-abbrev --format=tformat:LOG_FORMAT``, in its order."""
-    tokens = output.decode("utf-8", errors="replace").split("\0")
+    tokens = output.split(b"\0")
     position = 0
     while position + _FIELDS <= len(tokens):
-        sha, parents, committed_at, committer, author, message = tokens[position : position + _FIELDS]
+        sha, parents, committed_at, committer, author, message = map(_text, tokens[position : position + _FIELDS])
         position += _FIELDS
         files: list[FileChange] = []
-        while position < len(tokens) and tokens[position].lstrip("\n").startswith(":"):
-            files.append(_file_change(tokens[position], tokens[position + 1]))
+        while position < len(tokens) and tokens[position].lstrip(b"\n").startswith(b":"):
+            files.append(_file_change(tokens[position].decode(), tokens[position + 1].decode(errors="surrogateescape")))
             position += 2
         yield LandedCommit(
-            sha, parents.split(" ")[0] or None, int(committed_at), committer, author, message, tuple(files)
+            sha, parents.split(" ")[0] or None, _seconds(committed_at), committer, author, message, tuple(files)
         )
+
+
+def _text(written: bytes) -> str:
+    """What people wrote, in whatever encoding; it is read only."""
+    return written.decode(errors="replace")
+
+
+def _seconds(date: str) -> int:
+    """A commit's date; git prints nothing of one that it cannot read, and shows one that is out of reach as 1970."""
+    found = int(date) if date.isdecimal() and len(date) < _TOO_LONG else 0
+    return found if found < _YEAR_10000 else 0
 
 
 def _file_change(raw: str, path: str) -> FileChange:

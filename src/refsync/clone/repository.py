@@ -147,7 +147,7 @@ class Repository:
         Raises:
             CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
         """
-        head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode().strip()
+        head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode(errors="surrogateescape").strip()
         if not head:
             raise CloneError(f"{self.path}: HEAD is detached; run: git -C {self.path} checkout {self.branch}")
         if head != self.ref:

@@ -46,4 +46,4 @@ def _notify(**fields: str) -> None:
         sender.settimeout(_PATIENCE_SECONDS)  # nor hang because nobody reads
         # An address that begins with @ is an abstract one.
         sender.connect("\0" + address[1:] if address.startswith("@") else address)
-        sender.sendall(message.encode())
+        sender.sendall(message.encode(errors="backslashreplace"))

@@ -56,7 +56,12 @@ def reconcile(work: Pass) -> PassReport:
         except Exception as bug:
             outcome.problem = f"a bug in refsync: {bug!r}"
             bugs.append(bug)
-        _note(work.queue, outcome)
+        try:
+            _note(work.queue, outcome)
+        except RefsyncError as problem:  # the store is busy, say: the other repositories have their turn all the same
+            outcome.problem, outcome.temporary = outcome.problem or str(problem), True
+        except Exception as bug:
+            bugs.append(bug)
     if bugs:
         raise bugs[0]
     return report

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refsync.durable import flush_folder
-from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
+from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
 
 BUSY_SECONDS = 10.0
@@ -151,12 +151,27 @@ def _file_of(url: URL) -> Path | None:
 
 
 def _engine_of(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    options = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}} if is_sqlite else {}
+    engine = create_engine(url, **options)
+    event.listen(engine, "before_cursor_execute", _hand_over, retval=True)
+    if is_sqlite:
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
     return engine
+
+
+def _hand_over(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    """No database takes bytes of no encoding, which a name from a file system or a command line may hold."""
+    return statement, _as_text(parameters)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {key: _as_text(each) for key, each in value.items()}
+    return type(value)(map(_as_text, value)) if isinstance(value, list | tuple) else value
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -162,7 +162,7 @@ def _opener(turn: Turn) -> Callable[[], Forge]:
     assert publish is not None
 
     def open_forge() -> Forge:
-        url = turn.clone.run("remote", "get-url", publish.remote.name).output.decode().strip()
+        url = turn.clone.run("remote", "get-url", publish.remote.name).output.decode(errors="surrogateescape").strip()
         return requests.open_forge(url)
 
     return open_forge
