@@ -2,17 +2,18 @@ r"""A change against the record as it is now, field by field.
 
 A field's path joins keys and list positions by dots: ``config.files.0.sha256sum``. A dot or a backslash that belongs
 to a key has a backslash before it: the key ``llama.cpp`` is ``llama\.cpp``. Where a list has a named key, its elements
-go by the value of that key instead of their position: ``config.files.model\.ckpt.sha256sum``.
+go by the value of that key instead of their position: ``config.files.model\.ckpt.sha256sum``. Of the others those that
+stay the same explain themselves, wherever they stand now; one that went has its old position, any other its new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from refsync.categories import DESCRIPTORS
+from refsync.documents.alignment import LIST_KEYS, aligned, named
 from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
@@ -25,9 +26,6 @@ from refsync.pending_queue.models import (
 )
 
 Path = tuple[str, ...]
-
-LIST_KEYS: Mapping[str, str] = MappingProxyType({"config.files": "path", "config.download": "file_name"})
-"""The lists whose elements have a name: path of the list to the key that holds it."""
 
 _ALWAYS_CRITICAL = "config.download"
 _CHANGE_TYPES = ("added", "removed", "modified")
@@ -186,27 +184,15 @@ def _walk_objects(
 
 
 def _walk_lists(path: Path, old: list[Any], new: list[Any], keys: Mapping[Path, str]) -> Iterator[_Difference]:
-    named_old, named_new = (_named(side, keys.get(path)) for side in (old, new))
+    named_old, named_new = (named(side, keys.get(path)) for side in (old, new))
     if named_old is None or named_new is None:
-        yield from _walk_objects(path, _numbered(old), _numbered(new), keys)
+        for before, after in aligned(old, new):
+            sides = (_MISSING if before is None else old[before], _MISSING if after is None else new[after])
+            yield from _walk((*path, str(before if after is None else after)), *sides, keys)
         return
     yield from _walk_objects(path, named_old, named_new, keys)
     if [name for name in named_old if name in named_new] != [name for name in named_new if name in named_old]:
         yield _Difference(path, old, new)  # the same elements in another order
-
-
-def _numbered(items: list[Any]) -> dict[str, Any]:
-    return {str(position): item for position, item in enumerate(items)}
-
-
-def _named(items: list[Any], key: str | None) -> dict[str, Any] | None:
-    """The elements by name; ``None`` if one has none, or two have the same."""
-    if key is None:
-        return None
-    names = [item.get(key) if isinstance(item, dict) else None for item in items]
-    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        return None
-    return {str(name): item for name, item in zip(names, items, strict=True)}
 
 
 def _touches(difference: _Difference, field: Path) -> bool:

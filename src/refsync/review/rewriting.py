@@ -1,29 +1,29 @@
 """What changed in the text of a category file and is explained by no model that changed.
 
-A model that came, went or got other values explains the lines of those values. What is left is told here: records that
-moved, keys in another order, values spelt in another way, white space, line ends, the final newline.
+A model that came, went or got other values explains the lines of those values. What is left is told here, at every
+depth: records that moved, keys in another order, keys that stand twice, values spelt in another way, white space, line
+ends, the final newline.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_text import Container, Item, scan, scan_document
+from refsync.documents.json_text import Container, Item, Path, Slot, last_line, scan, scan_document, spacing
 from refsync.documents.values import same_value
+from refsync.review.same_items import effective, same_items, unexplained
 
 Kind = Literal[
     "moved", "key order", "duplicate keys", "spelling", "white space", "line ends", "final newline", "byte order mark"
 ]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
-_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,20 @@ class _Texts(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """The same member in the old and in the new text."""
+    """The same item in both texts; ``told`` if a change of its value is told with the models."""
 
     old: Item
     new: Item
+    told: bool
+
+
+class _Both(NamedTuple):
+    """The same object or list in the old and in the new text: in which model, and where in it."""
+
+    old: Container
+    new: Container
+    model: str | None
+    path: Path
 
 
 def rewritings_between(old: bytes, new: bytes) -> list[Rewriting]:
@@ -69,8 +79,7 @@ def rewritings_between(old: bytes, new: bytes) -> list[Rewriting]:
         new: a later version of it that can be read, too.
     """
     (old_mark, old_text), (new_mark, new_text) = decode(old), decode(new)
-    texts = _Texts(old_text, new_text)
-    notes = list(_whole(texts))
+    notes = list(_whole(_Texts(old_text, new_text)))
     if old_mark != new_mark:
         notes.append(_Note("byte order mark", None, 1, 0))
     return _gathered(notes, new_text)
@@ -79,8 +88,10 @@ def rewritings_between(old: bytes, new: bytes) -> list[Rewriting]:
 def _whole(texts: _Texts) -> Iterator[_Note]:
     old, new = (scan_document(text) for text in texts)
     yield from _gap(texts.old[: old.start], texts.new[: new.start], None, 0)
-    yield from _containers(texts, old, new, None, 0)
     yield from _tail(texts.old[old.end :], texts.new[new.end :], len(texts.new))
+    waiting = deque([_Both(old, new, None, ())])
+    while waiting:
+        yield from _container(texts, waiting.popleft(), waiting)
 
 
 def _tail(old: str, new: str, position: int) -> Iterator[_Note]:
@@ -90,29 +101,34 @@ def _tail(old: str, new: str, position: int) -> Iterator[_Note]:
         yield from _gap(old, new, None, position)
 
 
-def _containers(texts: _Texts, old: Container, new: Container, model: str | None, depth: int) -> Iterator[_Note]:
-    """Compare the members that both objects have; those of only one of them are a change of value."""
-    before, after = ({item.key: item for item in each.items} for each in (old, new))
-    pairs = {key: _Pair(before[key], item) for key, item in after.items() if key in before}
-    if len(old.items) - len(before) != len(new.items) - len(after):
-        yield _Note("duplicate keys", model, 1, new.start)
-    yield from _moves(texts, pairs, model, depth)
-    yield from _gaps(texts, old, new, pairs, model)
-    for key, pair in pairs.items():
-        yield from _member(texts, pair, model if depth else key, depth)
+def _container(texts: _Texts, both: _Both, waiting: deque[_Both]) -> Iterator[_Note]:
+    """Compare what both have; what is within goes to what waits."""
+    items = old, new = both.old.items, both.new.items
+    pairs = same_items(texts, items, both.path[1:])
+    for item, is_new in unexplained(items, pairs):
+        lines = texts[is_new].count("\n", item.start, item.end) + 1
+        yield _Note("duplicate keys", _model(both, item), lines, item.start if is_new else both.new.start)
+    yield from _moves(texts, both, pairs)
+    yield from _spaces(texts, both, pairs)
+    seen = effective(old), effective(new)
+    for before, after in pairs.items():
+        explained = before in seen[0] and after in seen[1]
+        yield from _item(texts, both, _Pair(old[before], new[after], explained), waiting)
 
 
-def _moves(texts: _Texts, pairs: dict[str | None, _Pair], model: str | None, depth: int) -> Iterator[_Note]:
-    """The fewest members that have to move to give the new order."""
-    by_old_place = sorted(pairs.values(), key=lambda pair: pair.old.start)
-    places = {pair.new.key: place for place, pair in enumerate(by_old_place)}
-    order = list(pairs)
-    staying = _longest_rise([places[key] for key in order])
-    for place, key in enumerate(order):
-        if place not in staying:
-            item = pairs[key].new
+def _model(both: _Both, item: Item) -> str | None:
+    return both.model if both.path else item.key
+
+
+def _moves(texts: _Texts, both: _Both, pairs: dict[int, int]) -> Iterator[_Note]:
+    """The fewest members that have to move to give the new order; a list's elements are told as they went and came."""
+    order = [before for before, _ in sorted(pairs.items(), key=lambda pair: pair[1])]
+    staying = _longest_rise(order)
+    for place, before in enumerate(order):
+        item = both.new.items[pairs[before]]
+        if place not in staying and item.key is not None:
             lines = texts.new.count("\n", item.start, item.end) + 1
-            yield _Note("key order" if depth else "moved", model if depth else key, lines, item.start)
+            yield _Note("key order" if both.path else "moved", _model(both, item), lines, item.start)
 
 
 def _longest_rise(numbers: Sequence[int]) -> set[int]:
@@ -133,55 +149,61 @@ def _longest_rise(numbers: Sequence[int]) -> set[int]:
     return found
 
 
-def _gaps(
-    texts: _Texts, old: Container, new: Container, pairs: dict[str | None, _Pair], model: str | None
-) -> Iterator[_Note]:
-    """Compare white space: all of it between the same neighbours, else the indentation alone."""
-    old_ahead, new_ahead = (_ahead(each) for each in (old, new))
-    for key, pair in pairs.items():
-        (old_key, old_from), (new_key, new_from) = old_ahead[key], new_ahead[key]
-        gaps = texts.old[old_from : pair.old.start], texts.new[new_from : pair.new.start]
-        yield from _gap(*_comparable(gaps, old_key == new_key), model or key, pair.new.start)
-    (old_key, old_from), (new_key, new_from) = old_ahead[None], new_ahead[None]
-    gaps = texts.old[old_from : old.end - 1], texts.new[new_from : new.end - 1]
-    if old.items and new.items:  # a first member brings the lines with it, the last one takes them away
-        yield from _gap(*_comparable(gaps, old_key == new_key), model, new.end - 1)
+# White space
 
 
-def _ahead(container: Container) -> dict[str | None, tuple[str | None, int]]:
-    """For each key, and for the closing bracket (``None``), the key ahead of it and where that one ends."""
-    found: dict[str | None, tuple[str | None, int]] = {}
-    key, end = None, container.start + 1
-    for item in container.items:
-        found[item.key] = key, end
-        key, end = item.key, item.end
-    found[None] = key, end
-    return found
-
-
-def _comparable(gaps: tuple[str, str], same_neighbours: bool) -> tuple[str, str]:
-    if same_neighbours:
-        return gaps
-    if not all("\n" in gap for gap in gaps):
-        return "", ""
-    old, new = (gap.rpartition("\n")[2] for gap in gaps)
-    return old, new
-
-
-def _member(texts: _Texts, pair: _Pair, model: str | None, depth: int) -> Iterator[_Note]:
-    old, new = pair
-    texts_of_both = texts.old[old.start : old.end], texts.new[new.start : new.end]
-    if texts_of_both[0] == texts_of_both[1]:
+def _spaces(texts: _Texts, both: _Both, pairs: dict[int, int]) -> Iterator[_Note]:
+    """Compare white space: all of it between the same neighbours, else what belongs to each item alone."""
+    old, new = spacing(texts.old, both.old), spacing(texts.new, both.new)
+    if not old.slots or not new.slots:  # a first member brings the lines with it, the last one takes them away
+        if not old.slots and not new.slots:
+            yield from _gap(old.closing, new.closing, both.model, both.new.end - 1)
         return
-    if same_value(old.value, new.value):
-        reordered = json.dumps(old.value) != json.dumps(new.value)
-        kind: Kind = "key order" if reordered else _kind(*texts_of_both)
-        yield _Note(kind, model, _changed_lines(*texts_of_both), new.start + _first_difference(*texts_of_both))
-        return
+    yield from _gap(old.head, new.head, both.model, both.new.start)
+    follows = pairs | {-1: -1}  # both begin
+    for before, after in pairs.items():
+        item = both.new.items[after]
+        alike = follows.get(before - 1) == after - 1
+        gaps = _comparable(old.slots[before].before, new.slots[after].before, alike)
+        yield from _gap(*gaps, _model(both, item), item.start)
+        commas = before + 1 < len(old.slots) and after + 1 < len(new.slots)
+        trails = _behind(old.slots[before], commas), _behind(new.slots[after], commas)
+        yield from _gap(*trails, _model(both, item), item.end)
+    alike = pairs.get(len(old.slots) - 1) == len(new.slots) - 1
+    yield from _gap(*_comparable(old.closing, new.closing, alike), both.model, both.new.end - 1)
+
+
+def _comparable(old: str, new: str, alike: bool) -> tuple[str, str]:
+    """What of two gaps can be compared: ``alike`` neighbours or not, the same item begins its line as it did."""
+    if alike:
+        return old, new
+    lines = last_line(old), last_line(new)
+    return (lines[0], lines[1]) if lines[0] is not None and lines[1] is not None else ("", "")
+
+
+def _behind(slot: Slot, comma: bool) -> str:
+    """What stands behind an item on its line; whether there is a comma, its neighbours say."""
+    return f"{slot.trail}{',' if comma else ''}{slot.rest}"
+
+
+# Values
+
+
+def _item(texts: _Texts, both: _Both, pair: _Pair, waiting: deque[_Both]) -> Iterator[_Note]:
+    old, new, told = pair
+    model = _model(both, new)
     yield from _gap(texts.old[old.start : old.value_start], texts.new[new.start : new.value_start], model, new.start)
-    if isinstance(old.value, dict) and isinstance(new.value, dict) and depth < _MAX_DEPTH:
+    values = texts.old[old.value_start : old.end], texts.new[new.value_start : new.end]
+    if values[0] == values[1]:
+        return
+    same = same_value(old.value, new.value)
+    if isinstance(new.value, dict | list) and type(old.value) is type(new.value) and (same or told):
         inner = scan(texts.old, old.value_start), scan(texts.new, new.value_start)
-        yield from _containers(texts, *inner, model, depth + 1)
+        waiting.append(_Both(*inner, model, (*both.path, new.key)))
+    elif same:
+        yield _Note("spelling", model, 1, new.value_start)
+    elif not told:
+        yield _Note("duplicate keys", model, _changed_lines(*values), new.value_start)
 
 
 def _gap(old: str, new: str, model: str | None, position: int) -> Iterator[_Note]:
@@ -190,7 +212,7 @@ def _gap(old: str, new: str, model: str | None, position: int) -> Iterator[_Note
 
 
 def _kind(old: str, new: str) -> Kind:
-    """How two texts of the same value differ."""
+    """How two texts differ that mean the same."""
     if _unix(old) == _unix(new):
         return "line ends"
     return "white space" if _dense(old) == _dense(new) else "spelling"
@@ -204,10 +226,6 @@ def _dense(text: str) -> str:
     return "".join(_TOKEN.findall(text))
 
 
-def _first_difference(old: str, new: str) -> int:
-    return next((place for place, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), len(new))
-
-
 def _changed_lines(old: str, new: str) -> int:
     gone, come = (Counter(re.split(r"(?<=\n)", text)) for text in (old, new))
     return max((gone - come).total(), (come - gone).total())
@@ -217,15 +235,15 @@ def _gathered(notes: Iterable[_Note], new_text: str) -> list[Rewriting]:
     """One entry for each kind, in the order in which they are listed above."""
     breaks = [found.start() for found in re.finditer("\n", new_text)]
     by_kind: dict[Kind, list[_Note]] = {}
-    for note in notes:
+    for note in sorted(notes, key=lambda note: note.position):
         by_kind.setdefault(note.kind, []).append(note)
-    return [
-        Rewriting(
-            kind=kind,
-            lines=sum(note.lines for note in by_kind[kind]),
-            first_line=bisect_left(breaks, min(note.position for note in by_kind[kind])) + 1,
-            models=list(dict.fromkeys(note.model for note in by_kind[kind] if note.model is not None)),
-        )
-        for kind in get_args(Kind)
-        if kind in by_kind
-    ]
+    return [_rewriting(kind, by_kind[kind], breaks) for kind in get_args(Kind) if kind in by_kind]
+
+
+def _rewriting(kind: Kind, notes: Sequence[_Note], breaks: Sequence[int]) -> Rewriting:
+    """Lines that several notes are about count once."""
+    starts = [(bisect_left(breaks, note.position) + 1, note.lines) for note in notes]
+    lines = {line for start, count in starts for line in range(start, start + count)}
+    return Rewriting(
+        kind, len(lines), starts[0][0], list(dict.fromkeys(note.model for note in notes if note.model is not None))
+    )
