@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from refsync.errors import PayloadError, RequestError, StoreError
-from refsync.pending_queue import moves, payloads
+from refsync.pending_queue import batch_moves, payloads
 from refsync.pending_queue.models import (
     REFSYNC,
     Batch,
@@ -336,7 +336,7 @@ def _store(store: PendingQueueStore, arrival: _Arrival) -> ImportReport:
 
 def _unmix(queue: QueueTransaction, arrival: _Arrival, derived: Iterable[Batch]) -> None:
     for batch in derived:
-        split = moves.settle(queue, batch.number)
+        split = batch_moves.settle(queue, batch.number)
         if split is not None:
             arrival.repaired.append(
                 f"batch {batch.number} was applied in part; the rest of it is batch {split.new_batch_id}"
@@ -370,7 +370,7 @@ def _derived_batch(number: int, changes: list[PendingChangeRecord], accepts: boo
         return batch
     if _S.APPROVED in statuses:
         return batch.model_copy(
-            update={"state": BatchState.sealed, "job": moves.new_token(), "sealed_at": batch.last_approved_at}
+            update={"state": BatchState.sealed, "job": batch_moves.new_token(), "sealed_at": batch.last_approved_at}
         )
     if applied:
         return batch.model_copy(update={"state": BatchState.landed, "landed_at": float(max(applied))})

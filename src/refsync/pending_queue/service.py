@@ -15,7 +15,7 @@ from loguru import logger
 
 from refsync.categories import parse_category
 from refsync.errors import BatchStateError, PayloadError, RequestError
-from refsync.pending_queue import batches, exchange, moves, payloads
+from refsync.pending_queue import batch_moves, change_moves, exchange, payloads
 from refsync.pending_queue.lifecycle import IN_WORK_STATES, OPEN_STATUSES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -198,7 +198,7 @@ class PendingQueueService:
             if self._one_proposal_per_model:
                 _refuse_second_proposals(queue, records)
             _refuse_second_reverts(queue, records)
-            submitted = moves.submit(queue, records)
+            submitted = change_moves.submit(queue, records)
         self._tell("enqueue", submitted, lambda change: change.requested_by)
         return submitted
 
@@ -215,10 +215,10 @@ class PendingQueueService:
         with self._store.writing() as queue:
             if self._one_proposal_per_model:
                 _refuse_second_proposals(queue, [record])
-            submitted = moves.submit(queue, [record])
+            submitted = change_moves.submit(queue, [record])
             self._check_two_persons(submitted, actor)
             [change] = submitted
-            sealed = batches.sealed_for(queue, change, title=line, repository=repository, by=actor)
+            sealed = batch_moves.sealed_for(queue, change, title=line, repository=repository, by=actor)
         self._audit("enqueue", submitted, actor.id)
         self._audit("approve", [sealed], actor.id)
         self._changed()
@@ -230,7 +230,7 @@ class PendingQueueService:
         """One change, ``None`` if there is none."""
         with self._store.reading() as queue:
             change = queue.change(change_id)
-            return None if change is None else moves.with_conflicts(queue, [change])[0]
+            return None if change is None else change_moves.with_conflicts(queue, [change])[0]
 
     def show_change(self, change_id: int) -> PendingChangeRecord:
         """One change whole, with its history.
@@ -239,7 +239,7 @@ class PendingQueueService:
             ChangeNotFoundError: no change has this id.
         """
         with self._store.reading() as queue:
-            change = moves.with_conflicts(queue, [moves.stored_change(queue, change_id)])[0]
+            change = change_moves.with_conflicts(queue, [change_moves.stored_change(queue, change_id)])[0]
             return change.model_copy(update={"history": queue.history([change_id]).get(change_id, [])})
 
     def list_changes(
@@ -252,7 +252,7 @@ class PendingQueueService:
         """
         payloads.check_page(offset, limit)
         with self._store.reading() as queue:
-            hits = moves.with_conflicts(queue, queue.changes(queue_filter, offset=offset, limit=limit))
+            hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, offset=offset, limit=limit))
             return PendingQueuePage(items=hits, total=queue.count(queue_filter), offset=offset, limit=limit)
 
     def history_of(self, change_id: int) -> list[ChangeEvent]:
@@ -264,7 +264,7 @@ class PendingQueueService:
         with self._store.reading() as queue:
             events = queue.history([change_id]).get(change_id)
             if events is None:
-                moves.stored_change(queue, change_id)
+                change_moves.stored_change(queue, change_id)
             return events or []
 
     # review
@@ -304,12 +304,14 @@ class PendingQueueService:
         with self._store.writing() as queue:
             to_approve, to_reject = ([_pending(queue, change_id) for change_id in ids] for ids in (approved, rejected))
             self._check_two_persons(to_approve, actor)
-            batch = batches.accepting(queue, title) if approved else None
+            batch = batch_moves.accepting(queue, title) if approved else None
             result = PendingBatchResult(
                 batch_id=None if batch is None else batch.number,
                 batch_title="" if batch is None else batch.title,
-                approved=[] if batch is None else [moves.approve(queue, c, batch, actor=actor) for c in to_approve],
-                rejected=[moves.reject(queue, c, reason, actor=actor, batch=batch) for c in to_reject],
+                approved=[]
+                if batch is None
+                else [change_moves.approve(queue, c, batch, actor=actor) for c in to_approve],
+                rejected=[change_moves.reject(queue, c, reason, actor=actor, batch=batch) for c in to_reject],
             )
         self._audit("approve", result.approved, actor.id)
         self._audit("reject", result.rejected, actor.id)
@@ -330,9 +332,8 @@ class PendingQueueService:
             raise RequestError("name the changes whose approval is withdrawn")
         with self._store.writing() as queue:
             changes = [_withdrawable(queue, change_id) for change_id in ids]
-            withdrawn = [moves.withdraw(queue, change, actor=actor) for change in changes]
-            for number in {change.batch_id for change in changes if change.batch_id is not None}:
-                moves.close_if_left(queue, number)
+            withdrawn = [change_moves.withdraw(queue, change, actor=actor) for change in changes]
+            batch_moves.close_left(queue, changes)
         self._tell("withdraw", withdrawn, lambda _: actor.id)
         return withdrawn
 
@@ -348,7 +349,8 @@ class PendingQueueService:
         actor = _actor(purged_by, purged_username, os_user)
         with self._store.writing() as queue:
             purged = [change for change in queue.changes(queue_filter) if change.status is not _S.APPLYING]
-            moves.purge(queue, purged, actor=actor)
+            change_moves.purge(queue, purged, actor=actor)
+            batch_moves.close_left(queue, purged)
         self._tell("purge", purged, lambda _: actor.id)
         return purged
 
@@ -363,16 +365,16 @@ class PendingQueueService:
         """
         token = payloads.check_line("reservation id", reservation_id)
         with self._store.writing() as queue:
-            return moves.reserve(queue, moves.stored_change(queue, change_id), token)
+            return change_moves.reserve(queue, change_moves.stored_change(queue, change_id), token)
 
     def clear_apply_reservation(self, *, change_id: int, reservation_id: str) -> None:
         """Give the lock up; no effect for an unknown id or another token."""
         with self._store.writing() as queue:
             change = queue.change(change_id)
-            if change is None or not moves.is_reserved(change, reservation_id):
+            if change is None or not change_moves.is_reserved(change, reservation_id):
                 return
-            moves.release(queue, change, why="the reservation is released")
-            split = moves.settle(queue, change.batch_id)
+            change_moves.release(queue, change, why="the reservation is released")
+            split = batch_moves.settle(queue, change.batch_id)
         self._audit_splits([] if split is None else [split])
         self._changed()
 
@@ -387,9 +389,9 @@ class PendingQueueService:
         """
         actor = _actor(applied_by, applied_username, None)
         with self._store.writing() as queue:
-            change = moves.stored_change(queue, change_id)
-            applied = moves.apply(queue, change, actor=actor, token=job_id)
-            split = moves.settle(queue, change.batch_id)
+            change = change_moves.stored_change(queue, change_id)
+            applied = change_moves.apply(queue, change, actor=actor, token=job_id)
+            split = batch_moves.settle(queue, change.batch_id)
         self._audit("apply", [applied], actor.id)
         self._audit_splits([] if split is None else [split])
         self._changed()
@@ -404,8 +406,8 @@ class PendingQueueService:
         with self._store.writing() as queue:
             locked = queue.changes(PendingQueueFilter(statuses={_S.APPLYING}))
             stuck = [change for change in locked if is_alive is None or not is_alive(change.applied_job_id or "")]
-            freed = [moves.release(queue, change, why="its job died") for change in stuck]
-            splits = [moves.settle(queue, number) for number in sorted({c.batch_id for c in stuck if c.batch_id})]
+            freed = [change_moves.release(queue, change, why="its job died") for change in stuck]
+            splits = [batch_moves.settle(queue, number) for number in sorted({c.batch_id for c in stuck if c.batch_id})]
         for change in stuck:
             logger.warning(
                 "change {} was left behind by job {}; approved again", change.change_id, change.applied_job_id
@@ -425,12 +427,12 @@ class PendingQueueService:
     def batches_in_turn(self, states: Collection[BatchState]) -> list[Batch]:
         """The batches in these states in the order of their turns: by number, what was split off behind its origin."""
         with self._store.reading() as queue:
-            return batches.in_turn(queue, states)
+            return batch_moves.in_turn(queue, states)
 
     def open_batch(self, *, approved_until: float) -> Batch | None:
         """The open batch; an approval that lies behind a time (now), by a clock that was set back, is dated then."""
         with self._store.writing() as queue:
-            return batches.open_until(queue, approved_until)
+            return batch_moves.open_until(queue, approved_until)
 
     def get_batch(self, number: int) -> Batch:
         """One batch.
@@ -439,7 +441,7 @@ class PendingQueueService:
             BatchNotFoundError: no batch has this number.
         """
         with self._store.reading() as queue:
-            return moves.stored_batch(queue, number)
+            return batch_moves.stored_batch(queue, number)
 
     def changes_of_batch(self, number: int) -> list[PendingChangeRecord]:
         """The changes of a batch, whatever their status, by ascending id.
@@ -448,10 +450,10 @@ class PendingQueueService:
             BatchNotFoundError: no batch has this number.
         """
         with self._store.reading() as queue:
-            moves.stored_batch(queue, number)
-            return moves.with_conflicts(queue, queue.changes_of_batch(number))
+            batch_moves.stored_batch(queue, number)
+            return change_moves.with_conflicts(queue, queue.changes_of_batch(number))
 
-    def seal_open_batch(self, repository_of: batches.RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
+    def seal_open_batch(self, repository_of: batch_moves.RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
         """Fix the set of the open batch, one batch a repository; ``[]`` if it has no approved change.
 
         Args:
@@ -460,13 +462,13 @@ class PendingQueueService:
             actor: who seals; told in the audit of a split.
         """
         with self._store.writing() as queue:
-            sealed, splits = batches.seal_open(queue, repository_of)
+            sealed, splits = batch_moves.seal_open(queue, repository_of)
         self._audit_splits(splits, actor.id)
         if sealed:
             self._changed()
         return sealed
 
-    def route_batches(self, repository_of: batches.RepositoryOf) -> list[Batch]:
+    def route_batches(self, repository_of: batch_moves.RepositoryOf) -> list[Batch]:
         """Give every batch that has no repository yet its own, as sealing does.
 
         These are batches that were held because no repository of the config held their categories; they stay so
@@ -476,8 +478,8 @@ class PendingQueueService:
         splits: list[BatchSplitInfo] = []
         with self._store.writing() as queue:
             for batch in queue.batches({BatchState.sealed, BatchState.held}):
-                if batch.repository is None and batches.may_be_routed(queue, batch, repository_of):
-                    some, their_splits = batches.route(queue, batch, repository_of)
+                if batch.repository is None and batch_moves.may_be_routed(queue, batch, repository_of):
+                    some, their_splits = batch_moves.route(queue, batch, repository_of)
                     routed += some
                     splits += their_splits
         self._audit_splits(splits)
@@ -496,7 +498,7 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
-            split = batches.split(queue, number, change_ids, why)
+            split = batch_moves.split(queue, number, change_ids, why)
         self._audit_splits([split])
         return split
 
@@ -509,7 +511,7 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
-            return batches.hold(queue, number, why)
+            return batch_moves.hold(queue, number, why)
 
     def retry_batch(self, number: int, *, actor: Actor) -> Batch:
         """Let a held batch be worked on again, because a person says so.
@@ -519,7 +521,7 @@ class PendingQueueService:
             BatchStateError: it is not held.
         """
         with self._changing() as queue:
-            return batches.reseal(queue, number, by=actor)
+            return batch_moves.reseal(queue, number, by=actor)
 
     def resume_batch(self, number: int) -> Batch:
         """Let a held batch be worked on again, because what it waited for is gone.
@@ -529,7 +531,7 @@ class PendingQueueService:
             BatchStateError: it is not held.
         """
         with self._changing() as queue:
-            return batches.reseal(queue, number, by=None)
+            return batch_moves.reseal(queue, number, by=None)
 
     def propose_batch(self, number: int, proposal: Proposal) -> Batch:
         """Let a batch in work be reviewed on its proposal branch; reservations are given up.
@@ -539,7 +541,7 @@ class PendingQueueService:
             BatchStateError: it is not in work.
         """
         with self._store.writing() as queue:
-            return batches.propose(queue, number, proposal)
+            return batch_moves.propose(queue, number, proposal)
 
     def note_proposal(self, number: int, proposal: Proposal) -> Batch:
         """Keep what is known of a batch's branch and pull request; its state stays.
@@ -548,7 +550,7 @@ class PendingQueueService:
             BatchNotFoundError: no batch has this number.
         """
         with self._store.writing() as queue:
-            batch = moves.stored_batch(queue, number)
+            batch = batch_moves.stored_batch(queue, number)
             return queue.save_batch(batch.model_copy(update={"proposal": proposal}))
 
     def reseal_proposal(self, number: int) -> Batch:
@@ -559,7 +561,7 @@ class PendingQueueService:
             BatchStateError: it is not proposed.
         """
         with self._store.writing() as queue:
-            batch = moves.stored_batch(queue, number)
+            batch = batch_moves.stored_batch(queue, number)
             check_batch_state(batch, {BatchState.proposed}, "built anew")
             return queue.save_batch(batch.model_copy(update={"state": BatchState.sealed}))
 
@@ -573,7 +575,7 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
-            batch, refused = batches.abandon(queue, number, why, by=actor)
+            batch, refused = batch_moves.abandon(queue, number, why, by=actor)
         self._audit("reject", refused, actor.id)
         return batch
 
@@ -585,8 +587,8 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
-            batches.hold(queue, number, why)
-            batch, refused = batches.abandon(queue, number, why, by=actor)
+            batch_moves.hold(queue, number, why)
+            batch, refused = batch_moves.abandon(queue, number, why, by=actor)
         self._audit("reject", refused, actor.id)
         return batch
 
@@ -599,7 +601,7 @@ class PendingQueueService:
             ChangeStateError: another job holds one of them; none is locked.
         """
         with self._store.writing() as queue:
-            return batches.reserve(queue, number)
+            return batch_moves.reserve(queue, number)
 
     def release_batch(self, number: int) -> list[PendingChangeRecord]:
         """Unlock what the batch's token holds, and return it.
@@ -608,7 +610,7 @@ class PendingQueueService:
             BatchNotFoundError: no batch has this number.
         """
         with self._store.writing() as queue:
-            return batches.release(queue, number)
+            return batch_moves.release(queue, number)
 
     def record_commit(self, number: int, *, base_commit: str, commit: str) -> Batch:
         """Keep which commit was built for a batch, and on which, before it is published.
@@ -618,7 +620,7 @@ class PendingQueueService:
             BatchStateError: it is not in work.
         """
         with self._store.writing() as queue:
-            batch = moves.stored_batch(queue, number)
+            batch = batch_moves.stored_batch(queue, number)
             check_batch_state(batch, IN_WORK_STATES, "committed")
             return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
 
@@ -632,12 +634,11 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._store.writing() as queue:
-            change = moves.stored_change(queue, change_id)
+            change = change_moves.stored_change(queue, change_id)
             if change.status is _S.PENDING:  # a person decides on those
                 check_change_status(change, _S.APPROVED)
-            rejected = moves.reject(queue, change, why, actor=REFSYNC)
-            if change.batch_id is not None:
-                moves.close_if_left(queue, change.batch_id)
+            rejected = change_moves.reject(queue, change, why, actor=REFSYNC)
+            batch_moves.close_left(queue, [change])
         self._tell("reject", [rejected], lambda _: REFSYNC.id)
         return rejected
 
@@ -669,7 +670,7 @@ class PendingQueueService:
             ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
         """
         with self._store.writing() as queue:
-            applied, split = batches.land(
+            applied, split = batch_moves.land(
                 queue,
                 number,
                 commit=commit,
@@ -905,13 +906,13 @@ def _review_ids(approved: Collection[int] | None, rejected: Collection[int] | No
 
 
 def _pending(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
-    change = moves.stored_change(queue, change_id)
+    change = change_moves.stored_change(queue, change_id)
     check_change_status(change, _S.PENDING)
     return change
 
 
 def _withdrawable(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
-    change = moves.stored_change(queue, change_id)
+    change = change_moves.stored_change(queue, change_id)
     check_change_status(change, _S.APPROVED)
     batch = None if change.batch_id is None else queue.batch(change.batch_id)
     if batch is not None and batch.state is not BatchState.open:

@@ -12,7 +12,7 @@ from loguru import logger
 from sqlalchemy import select
 
 from refsync.errors import ChangeStateError, RequestError, StoreError
-from refsync.pending_queue import moves, payloads
+from refsync.pending_queue import batch_moves, change_moves, payloads
 from refsync.pending_queue.models import (
     REFSYNC,
     Batch,
@@ -84,7 +84,7 @@ class PendingQueueStore:
         """Store a new change under the next id; a given status is kept."""
         _check_record(record)
         with self.writing() as queue:
-            return moves.submit(queue, [record])[0]
+            return change_moves.submit(queue, [record])[0]
 
     def get_change(self, change_id: int) -> PendingChangeRecord | None:
         """One change, ``None`` if there is none."""
@@ -107,7 +107,8 @@ class PendingQueueStore:
         """Remove and return the hits, all without a filter; never a change that is being applied."""
         with self.writing() as queue:
             purged = [c for c in queue.changes(queue_filter) if c.status is not PendingChangeStatus.APPLYING]
-            moves.purge(queue, purged, actor=REFSYNC)
+            change_moves.purge(queue, purged, actor=REFSYNC)
+            batch_moves.close_left(queue, purged)
             return purged
 
     def save_many(self, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
@@ -121,9 +122,9 @@ class PendingQueueStore:
             _check_record(record)
         with self.writing() as queue:
             for record in saved:
-                before = moves.stored_change(queue, record.change_id)
+                before = change_moves.stored_change(queue, record.change_id)
                 if before.status is not record.status:
-                    moves.note(queue, before, record, actor=REFSYNC, why="saved as given")
+                    change_moves.note(queue, before, record, actor=REFSYNC, why="saved as given")
             queue.save(saved)
         return saved
 
@@ -162,15 +163,15 @@ class PendingQueueStore:
             ChangeStateError: it is neither approved nor reserved with this token.
         """
         with self.writing() as queue:
-            return moves.reserve(queue, moves.stored_change(queue, change_id), reservation_id)
+            return change_moves.reserve(queue, change_moves.stored_change(queue, change_id), reservation_id)
 
     def clear_reservation_if_matches(self, *, change_id: int, reservation_id: str) -> None:
         """Give a reservation up; no effect for an unknown id or another token."""
         with self.writing() as queue:
             change = queue.change(change_id)
-            if change is not None and moves.is_reserved(change, reservation_id):
-                moves.release(queue, change, why="the reservation is released")
-                moves.settle(queue, change.batch_id)
+            if change is not None and change_moves.is_reserved(change, reservation_id):
+                change_moves.release(queue, change, why="the reservation is released")
+                batch_moves.settle(queue, change.batch_id)
 
     def get_applying_records(self) -> list[PendingChangeRecord]:
         """Every change that is reserved."""
@@ -184,12 +185,12 @@ class PendingQueueStore:
             ChangeStateError: it is not reserved.
         """
         with self.writing() as queue:
-            change = moves.stored_change(queue, change_id)
+            change = change_moves.stored_change(queue, change_id)
             if change.status is not PendingChangeStatus.APPLYING:
                 raise ChangeStateError(f"change {change_id} is not in APPLYING state: it is {change.status}")
-            moves.release(queue, change, why="the reservation is revoked")
-            moves.settle(queue, change.batch_id)
-            return moves.stored_change(queue, change_id)
+            change_moves.release(queue, change, why="the reservation is revoked")
+            batch_moves.settle(queue, change.batch_id)
+            return change_moves.stored_change(queue, change_id)
 
     def unknown_changes(self) -> list[tuple[int, str]]:
         """Id and category of stored changes whose category this refsync does not know; they are kept."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refsync.errors import BatchNotFoundError, ChangeNotFoundError, ChangeStateError
+from refsync.errors import ChangeNotFoundError, ChangeStateError
 from refsync.pending_queue.lifecycle import OPEN_STATUSES, check_change_move, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
     Batch,
-    BatchSplitInfo,
-    BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -37,18 +33,6 @@ def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecor
     if change is None:
         raise ChangeNotFoundError(f"no change has the id {change_id}; list the queue to see which there are")
     return change
-
-
-def stored_batch(queue: QueueTransaction, number: int) -> Batch:
-    """The batch with this number.
-
-    Raises:
-        BatchNotFoundError: there is none.
-    """
-    batch = queue.batch(number)
-    if batch is None:
-        raise BatchNotFoundError(f"no batch has the number {number}; list the batches to see which there are")
-    return batch
 
 
 def submit(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
@@ -225,97 +209,6 @@ def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, 
     queue.remove([change.change_id for change in changes])
     for change in changes:
         note(queue, change, None, actor=actor, why="purged")
-    for number in sorted({change.batch_id for change in changes if change.batch_id is not None}):
-        close_if_left(queue, number)
-
-
-def new_token() -> str:
-    """A reservation token, unique in the world."""
-    return uuid.uuid4().hex
-
-
-def split_off(
-    queue: QueueTransaction,
-    batch: Batch,
-    changes: Sequence[PendingChangeRecord],
-    *,
-    state: BatchState,
-    reason: str | None,
-    repository: str | None = None,
-) -> BatchSplitInfo:
-    """Give approved changes of a batch a new batch of their own, with the same title and times."""
-    new = queue.add_batch(
-        batch.model_copy(
-            update={
-                "state": state,
-                "repository": repository,
-                "job": None if state is BatchState.open else new_token(),
-                "reason": reason,
-                "base_commit": None,
-                "commit": None,
-                "proposal": None,
-                "split_from": batch.number,
-            }
-        )
-    )
-    for change in changes:
-        moved = change.model_copy(update={"batch_id": new.number, "updated_at": now_ts()})
-        queue.save([moved])
-        why = f"split off from batch {batch.number}" + (f": {reason}" if reason else "")
-        note(queue, change, moved, actor=REFSYNC, why=why)
-    return BatchSplitInfo(
-        original_batch_id=batch.number,
-        new_batch_id=new.number,
-        reassigned_change_ids=[change.change_id for change in changes],
-    )
-
-
-def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None:
-    """See that a batch does not mix applied and open changes, after one of its changes has moved.
-
-    What is still approved beside applied changes gets a batch of its own; a batch of which nothing is open has
-    landed.
-    """
-    batch = None if number is None else queue.batch(number)
-    if batch is None or batch.state in (BatchState.landed, BatchState.abandoned):
-        return None
-    members = queue.changes_of_batch(batch.number)
-    by_status = {status: [change for change in members if change.status is status] for status in _S}
-    if not by_status[_S.APPLIED]:
-        close_if_left(queue, batch.number)
-        return None
-    _end_or_fix(queue, batch, still_applying=bool(by_status[_S.APPLYING]))
-    if not by_status[_S.APPROVED]:
-        return None
-    state = BatchState.sealed if batch.state is BatchState.proposed else batch.state
-    return split_off(
-        queue, batch, by_status[_S.APPROVED], state=state, reason=batch.reason, repository=batch.repository
-    )
-
-
-def close_if_left(queue: QueueTransaction, number: int) -> None:
-    """End an open batch that has lost its last approval, so that no empty one is listed."""
-    batch = queue.batch(number)
-    if batch is None or batch.state is not BatchState.open:
-        return
-    if queue.categories_of_batch(number) or queue.changes_of_batch(number, {_S.APPLYING, _S.APPLIED}):
-        return
-    if queue.is_referred_to(number):
-        reason = "nothing left: every approval was withdrawn or refused"
-        queue.save_batch(batch.model_copy(update={"state": BatchState.abandoned, "reason": reason}))
-    else:
-        queue.remove_batch(number)
-
-
-def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) -> None:
-    if not still_applying:
-        queue.save_batch(
-            batch.model_copy(update={"state": BatchState.landed, "reason": None, "landed_at": time.time()})
-        )
-    elif batch.state is BatchState.open:  # no further approval may join what is applied in part
-        queue.save_batch(
-            batch.model_copy(update={"state": BatchState.sealed, "job": new_token(), "sealed_at": time.time()})
-        )
 
 
 def _submission(change: PendingChangeRecord) -> ChangeEvent:

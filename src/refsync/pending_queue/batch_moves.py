@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from refsync.errors import BatchStateError, ChangeStateError, RequestError
-from refsync.pending_queue import moves
+from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
+from refsync.pending_queue import change_moves
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
 from refsync.pending_queue.models import (
+    REFSYNC,
     Actor,
     Batch,
     BatchSplitInfo,
@@ -18,6 +20,7 @@ from refsync.pending_queue.models import (
     PendingChangeRecord,
     PendingChangeStatus,
     Proposal,
+    now_ts,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ RepositoryOf = Callable[[Category], str | None]
 """Name of the repository that holds a category; ``None`` where none does."""
 
 NOTHING_LEFT = "nothing left: every change was refused"
+
+
+def stored_batch(queue: QueueTransaction, number: int) -> Batch:
+    """The batch with this number.
+
+    Raises:
+        BatchNotFoundError: there is none.
+    """
+    batch = queue.batch(number)
+    if batch is None:
+        raise BatchNotFoundError(f"no batch has the number {number}; list the batches to see which there are")
+    return batch
 
 
 def accepting(queue: QueueTransaction, title: str) -> Batch:
@@ -68,7 +83,7 @@ def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[lis
     batch = queue.open_batch()
     if batch is None or not queue.categories_of_batch(batch.number):
         return [], []
-    sealed = batch.model_copy(update={"state": _B.sealed, "job": moves.new_token(), "sealed_at": time.time()})
+    sealed = batch.model_copy(update={"state": _B.sealed, "job": new_token(), "sealed_at": time.time()})
     return route(queue, queue.save_batch(sealed), repository_of)
 
 
@@ -83,12 +98,12 @@ def sealed_for(
             title=title,
             state=_B.sealed,
             repository=repository,
-            job=moves.new_token(),
+            job=new_token(),
             last_approved_at=now,
             sealed_at=now,
         )
     )
-    return moves.approve(queue, change, batch, actor=by)
+    return change_moves.approve(queue, change, batch, actor=by)
 
 
 def route(
@@ -107,9 +122,9 @@ def route(
             continue
         changes = _readable(queue, batch.number, [change_id for change_id, _ in members])
         if changes:
-            split = moves.split_off(queue, batch, changes, state=state, reason=reason, repository=repository)
+            split = split_off(queue, batch, changes, state=state, reason=reason, repository=repository)
             splits.append(split)
-            routed.append(moves.stored_batch(queue, split.new_batch_id))
+            routed.append(stored_batch(queue, split.new_batch_id))
     return routed, splits
 
 
@@ -126,7 +141,7 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], rea
         RequestError: no change is named.
         ChangeStateError: a change is not an approved one of this batch.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "split")
     wanted = set(change_ids)
     if not wanted:
@@ -137,7 +152,7 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], rea
     if len(wanted) == len(members):
         raise BatchStateError(f"batch {number} would have nothing left; hold it instead of splitting it")
     leaving = [_unlocked(queue, change) for change in members if change.change_id in wanted]
-    return moves.split_off(queue, batch, leaving, state=_B.held, reason=reason, repository=batch.repository)
+    return split_off(queue, batch, leaving, state=_B.held, reason=reason, repository=batch.repository)
 
 
 def hold(queue: QueueTransaction, number: int, reason: str) -> Batch:
@@ -146,7 +161,7 @@ def hold(queue: QueueTransaction, number: int, reason: str) -> Batch:
     Raises:
         BatchStateError: it is not in work.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
     for change in queue.changes_of_batch(number, {_S.APPLYING}):
         _unlocked(queue, change)
@@ -159,11 +174,11 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
     Raises:
         BatchStateError: it is not held.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.held}, "tried again")
     if by is not None:
         for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
-            moves.note(queue, change, change, actor=by, why=f"batch {number} is to be tried again")
+            change_moves.note(queue, change, change, actor=by, why=f"batch {number} is to be tried again")
     return queue.save_batch(batch.model_copy(update={"state": _B.sealed, "reason": None}))
 
 
@@ -173,10 +188,10 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
     Raises:
         BatchStateError: it is not in work.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "proposed")
     for change in queue.changes_of_batch(number, {_S.APPLYING}):
-        moves.release(queue, change, why=f"proposed as {proposal.branch}")
+        change_moves.release(queue, change, why=f"proposed as {proposal.branch}")
     return queue.save_batch(batch.model_copy(update={"state": _B.proposed, "reason": None, "proposal": proposal}))
 
 
@@ -186,10 +201,11 @@ def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     Raises:
         BatchStateError: it is neither.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.held, _B.proposed}, "abandoned")
     refused = [
-        moves.reject(queue, change, reason, actor=by) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
+        change_moves.reject(queue, change, reason, actor=by)
+        for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
     ]
     return queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": reason})), refused
 
@@ -201,15 +217,17 @@ def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
         BatchStateError: it is not sealed or proposed.
         ChangeStateError: another job holds one of them; none is locked.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.sealed, _B.proposed}, "reserved")
-    return [moves.reserve(queue, change, batch.job) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)]
+    return [
+        change_moves.reserve(queue, change, batch.job) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    ]
 
 
 def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     """Unlock what the batch's own token holds."""
-    batch = moves.stored_batch(queue, number)
-    held = [c for c in queue.changes_of_batch(number, {_S.APPLYING}) if moves.is_reserved(c, batch.job)]
+    batch = stored_batch(queue, number)
+    held = [c for c in queue.changes_of_batch(number, {_S.APPLYING}) if change_moves.is_reserved(c, batch.job)]
     return [_unlocked(queue, change) for change in held]
 
 
@@ -229,7 +247,7 @@ def land(
         BatchStateError: the batch is open.
         ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
     """
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     if batch.state in (_B.landed, _B.abandoned):
         return [], None
     check_batch_state(batch, IN_WORK_STATES, "landed")
@@ -238,7 +256,7 @@ def land(
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
     applied = [
-        moves.apply(
+        change_moves.apply(
             queue,
             change,
             actor=by,
@@ -252,7 +270,7 @@ def land(
     for change in members:
         if change.change_id not in done:
             _unlocked(queue, change)
-    leftover = moves.settle(queue, number)
+    leftover = settle(queue, number)
     _abandon_if_nothing_is_left(queue, number)
     return applied, leftover
 
@@ -261,6 +279,76 @@ def _how(change_id: int, commit: str | None, edited: Collection[int], unwritten:
     if commit is None or change_id in unwritten:
         return "what it asks for was there already: nothing was written for it"
     return f"landed in {commit}{', as edited in review' if change_id in edited else ''}"
+
+
+def split_off(
+    queue: QueueTransaction,
+    batch: Batch,
+    changes: Sequence[PendingChangeRecord],
+    *,
+    state: BatchState,
+    reason: str | None,
+    repository: str | None = None,
+) -> BatchSplitInfo:
+    """Give approved changes of a batch a new batch of their own, with the same title and times."""
+    new = queue.add_batch(
+        batch.model_copy(
+            update={
+                "state": state,
+                "repository": repository,
+                "job": None if state is BatchState.open else new_token(),
+                "reason": reason,
+                "base_commit": None,
+                "commit": None,
+                "proposal": None,
+                "split_from": batch.number,
+            }
+        )
+    )
+    for change in changes:
+        moved = change.model_copy(update={"batch_id": new.number, "updated_at": now_ts()})
+        queue.save([moved])
+        why = f"split off from batch {batch.number}" + (f": {reason}" if reason else "")
+        change_moves.note(queue, change, moved, actor=REFSYNC, why=why)
+    return BatchSplitInfo(
+        original_batch_id=batch.number,
+        new_batch_id=new.number,
+        reassigned_change_ids=[change.change_id for change in changes],
+    )
+
+
+def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None:
+    """See that a batch does not mix applied and open changes, after one of its changes has moved.
+
+    What is still approved beside applied changes gets a batch of its own; a batch of which nothing is open has
+    landed.
+    """
+    batch = None if number is None else queue.batch(number)
+    if batch is None or batch.state in (BatchState.landed, BatchState.abandoned):
+        return None
+    members = queue.changes_of_batch(batch.number)
+    by_status = {status: [change for change in members if change.status is status] for status in _S}
+    if not by_status[_S.APPLIED]:
+        _close_if_left(queue, batch.number)
+        return None
+    _end_or_fix(queue, batch, still_applying=bool(by_status[_S.APPLYING]))
+    if not by_status[_S.APPROVED]:
+        return None
+    state = BatchState.sealed if batch.state is BatchState.proposed else batch.state
+    return split_off(
+        queue, batch, by_status[_S.APPROVED], state=state, reason=batch.reason, repository=batch.repository
+    )
+
+
+def close_left(queue: QueueTransaction, changes: Iterable[PendingChangeRecord]) -> None:
+    """End the open batches that have lost their last approval with these changes, so that no empty one is listed."""
+    for number in sorted({change.batch_id for change in changes if change.batch_id is not None}):
+        _close_if_left(queue, number)
+
+
+def new_token() -> str:
+    """A reservation token, unique in the world."""
+    return uuid.uuid4().hex
 
 
 def _by_repository(
@@ -287,7 +375,7 @@ def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int])
 def _unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
     if change.status is not _S.APPLYING:
         return change
-    return moves.release(queue, change, why="the reservation is released")
+    return change_moves.release(queue, change, why="the reservation is released")
 
 
 def _named(
@@ -302,7 +390,32 @@ def _named(
 
 
 def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
-    batch = moves.stored_batch(queue, number)
+    batch = stored_batch(queue, number)
     if batch.state in IN_WORK_STATES and not queue.changes_of_batch(number, ACCEPTED_STATUSES):
         check_batch_move(batch, _B.abandoned)
         queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": NOTHING_LEFT}))
+
+
+def _close_if_left(queue: QueueTransaction, number: int) -> None:
+    """End an open batch that has lost its last approval, so that no empty one is listed."""
+    batch = queue.batch(number)
+    if batch is None or batch.state is not BatchState.open:
+        return
+    if queue.categories_of_batch(number) or queue.changes_of_batch(number, {_S.APPLYING, _S.APPLIED}):
+        return
+    if queue.is_referred_to(number):
+        reason = "nothing left: every approval was withdrawn or refused"
+        queue.save_batch(batch.model_copy(update={"state": BatchState.abandoned, "reason": reason}))
+    else:
+        queue.remove_batch(number)
+
+
+def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) -> None:
+    if not still_applying:
+        queue.save_batch(
+            batch.model_copy(update={"state": BatchState.landed, "reason": None, "landed_at": time.time()})
+        )
+    elif batch.state is BatchState.open:  # no further approval may join what is applied in part
+        queue.save_batch(
+            batch.model_copy(update={"state": BatchState.sealed, "job": new_token(), "sealed_at": time.time()})
+        )
