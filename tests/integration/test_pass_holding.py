@@ -293,3 +293,31 @@ def test_a_clone_that_is_back_goes_on(reference: Reference) -> None:
     assert reference.sync().clean
     assert reference.statuses([change]) == [APPLIED]
     assert reference.clone.read("clip.json") == dump({**GOOD, "alpha": {"version": "2", "nsfw": False}})
+
+
+def test_only_the_changes_of_a_model_that_is_there_twice_wait(reference: Reference) -> None:
+    text = b'{"$schema": "./s.json", "alpha": {"n": 1}, "beta": {"n": 1}, "alpha": {"n": 2}, "tags": ["x"]}\n'
+    reference.clone.commit({"clip.json": text})
+    ids = [reference.submit("alpha", {"n": 3}), reference.submit("beta", {"n": 3})]
+    reference.approve(*ids)
+    outcome = reference.sync_image()
+    assert reference.statuses(ids) == [APPROVED, APPLIED]
+    [held] = outcome.held
+    assert 'the key "alpha" is there twice' in held.reason
+    edited = text.replace(b'"beta": {"n": 1}', b'"beta": {"n": 3}')
+    assert reference.clone.read("clip.json") == edited
+    reference.clone.commit({"clip.json": edited.replace(b'"alpha": {"n": 1}, ', b"")})
+    assert reference.sync().clean
+    assert reference.statuses(ids) == [APPLIED, APPLIED]
+    reference.assert_counted()
+
+
+def test_a_record_that_became_none_is_counted_as_deleted(reference: Reference) -> None:
+    reference.clone.commit({"clip.json": b'{"alpha": {"n": 1}, "beta": {"n": 1}}\n'})
+    reference.sync_image()
+    before = reference.counters(CLIP)
+    reference.clone.commit({"clip.json": b'{"alpha": null, "beta": {"n": 1}}\n'})
+    reference.sync_image()
+    after = reference.counters(CLIP)
+    assert (after.total_deletes, after.total_models) == (before.total_deletes + 1, before.total_models - 1)
+    assert after.error_count == before.error_count

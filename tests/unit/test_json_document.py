@@ -54,7 +54,6 @@ def test_a_reader_takes_the_last_of_two_values_for_a_key() -> None:
         (b"NaN", "NaN is not a finite number", 1, 1),
         (b'{"a": {"n": NaN}, ', "invalid JSON: Expecting property name enclosed in double quotes", 1, 19),
         (b"\n []", "not an object of models", 2, 2),
-        (b'{"a": {},\n "b": 3}', 'the record of "b" is not an object', 2, 7),
         ('{"\u00e9": {\n "é\udce9": 1}}'.encode(errors="surrogateescape"), "not UTF-8", 2, 4),
         (b'{"a": {"n": "\t"}}', "invalid JSON: Invalid control character at", 1, 14),
     ],
@@ -80,7 +79,8 @@ def test_a_key_that_is_there_twice_is_refused_with_its_second_place(
 ) -> None:
     assert refusal(data) == (f'the key "{key}" is there twice', line, column)
     with pytest.raises(DocumentError):
-        edit_records(data, {"b": {}})
+        edit_records(data, {"a": {}})
+    assert edit_records(data, {"b": {}}).startswith(data[:-1].rstrip(b"}"))
 
 
 def test_a_fault_of_syntax_is_named_before_a_duplicate_key() -> None:

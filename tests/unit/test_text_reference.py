@@ -124,7 +124,8 @@ def test_files_that_agree_have_no_disagreements_however_they_are_written() -> No
     assert found(CSV, json.loads(DB)) == []
 
 
-def test_a_file_with_a_key_twice_is_not_edited() -> None:
+def test_a_record_with_a_key_twice_is_not_edited_and_the_others_are() -> None:
     db = DB.replace(b'"nsfw": false', b'"nsfw": false, "nsfw": false', 1)
     with pytest.raises(DocumentError, match="is there twice"):
         edited(CSV, db, a__one=None)
+    assert db.count(b'"nsfw": false, "nsfw": false') == edited(CSV, db, b__two=None)[1].count(b'"nsfw": false, "nsfw"')

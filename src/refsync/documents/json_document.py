@@ -4,20 +4,62 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
-from refsync.documents.json_text import every_container, scan_document
+from refsync.documents.json_text import Item, every_container, scan_document, shadowing
+from refsync.documents.model_places import Place
+from refsync.documents.values import is_record
 from refsync.errors import DocumentError
 
 Record = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Document:
+    """A category file as it can be edited.
+
+    Attributes:
+        records: the models, in the file's order; of a key that is there twice the last value.
+        others: the members that are no models, see ``is_record``.
+        doubles: the members that are there twice, or have a key twice within.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
+    doubles: Mapping[str, DocumentError] = field(default_factory=dict)
+    _text: str = "{}"
+
+    @property
+    def has_doubles(self) -> bool:
+        """Whether any object of the file has a key twice."""
+        return bool(self.doubles)
+
+    def fault_of(self, model: str) -> DocumentError | None:
+        """Why a model can't be changed safely, be it there or not; ``None`` where it can."""
+        if model not in self.others:
+            return self.doubles.get(model)
+        at = next(item.value_start for item in scan_document(self._text).items if item.key == model)
+        return _fault(self._text, at, f"the record of {_cut(json.dumps(model))} is not an object")
+
+
+def read_document(data: bytes) -> Document:
+    """A category file's models, its other members, and which of them can't be changed safely.
+
+    Raises:
+        DocumentError: see ``read_records``.
+    """
+    _, text = decode(data)
+    with _faults_explained():
+        return _document_of(text)
+
+
 def read_records(data: bytes) -> dict[str, Record]:
-    """The models of a category file, in the file's order.
+    """The models of a category file, in the file's order; what else stands there is left out.
 
     Of a key that is there twice the last value counts, as for every other reader of JSON.
 
@@ -25,12 +67,12 @@ def read_records(data: bytes) -> dict[str, Record]:
         data: the whole file: UTF-8, with or without byte order mark.
 
     Raises:
-        DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not an object of objects; with the line
-            and column where the fault has a place.
+        DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not an object; with the line and column
+            where the fault has a place.
     """
     _, text = decode(data)
     with _faults_explained():
-        return _records_of(text, _READER)
+        return _parted(_members_of(text, _READER))[0]
 
 
 def read_json(data: bytes) -> Any:
@@ -47,18 +89,30 @@ def read_json(data: bytes) -> Any:
             raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
 
 
-def check_editable(data: bytes) -> None:
-    """Refuse what cannot be edited safely: what ``read_records`` refuses, and a key that an object has twice.
+def check_editable(data: bytes, models: Collection[str] | None = None) -> None:
+    """Refuse what cannot be edited safely: what ``read_records`` refuses, and a fault of a model.
+
+    Args:
+        data: the whole file.
+        models: those that are to be changed, be they there or not; all that are there by default.
 
     Raises:
-        DocumentError: with the line and column of the second of the two keys.
+        DocumentError: with the line and column of the second of two keys.
     """
-    _, text = decode(data)
-    with _faults_explained():
-        _records_of(text, _STRICT_READER)
+    document = read_document(data)
+    for name in document.records if models is None else models:
+        if fault := document.fault_of(name):
+            raise fault
 
 
-def edit_records(data: bytes, edits: Mapping[str, Record | None], *, order: Sequence[str] = ()) -> bytes:
+def edit_records(
+    data: bytes,
+    edits: Mapping[str, Record | None],
+    *,
+    order: Sequence[str] = (),
+    places: Mapping[str, Place] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> bytes:
     """A category file with some of its models written or removed, and every other byte as it was.
 
     A changed record keeps its key order and the text of what did not change, at every depth. New fields stand where the
@@ -70,18 +124,37 @@ def edit_records(data: bytes, edits: Mapping[str, Record | None], *, order: Sequ
         edits: model name to the record to write, or to ``None`` to remove the model. Removing a model that is not there
             changes nothing.
         order: model names; a new model that is among them stands behind the nearest one ahead of it.
+        places: new model to where it is asked to stand; a place next to a model that is not there counts as none.
+        renames: model to its new name, under which ``edits`` may have its new record. It keeps its place, and its text
+            apart from that. Of a model that is renamed ``edits`` may also have the old name, with ``None``.
 
     Returns:
         The new file; the same bytes if every edit is there already, be it with its keys in another order.
 
     Raises:
-        DocumentError: the file cannot be edited safely, see ``check_editable``.
-        ValueError: a record holds a number that is not finite.
+        DocumentError: the file, or one of the models, cannot be edited safely, see ``check_editable``.
+        ValueError: a record holds a number that is not finite, a model to rename is not there, or its new name is.
     """
     mark, text = decode(data)
+    renames = renames or {}
     with _faults_explained():
-        records = _records_of(text, _STRICT_READER)
-        return (mark + replace_members(text, records, edits, order)).encode()
+        document = _document_of(text)
+        for name in (*edits, *renames, *renames.values()):
+            if fault := document.fault_of(name):
+                raise fault
+        _check_renames(document.records, edits, renames)
+        edits = {name: record for name, record in edits.items() if name not in renames}
+        return (mark + replace_members(text, document.records, edits, order, places or {}, renames)).encode()
+
+
+def _check_renames(
+    records: Mapping[str, Record], edits: Mapping[str, Record | None], renames: Mapping[str, str]
+) -> None:
+    for old, new in renames.items():
+        if old not in records or edits.get(old) is not None:
+            raise ValueError(f"{old!r} cannot be renamed: there is no such model, or it is to stay")
+        if new in records or list(renames.values()).count(new) > 1:
+            raise ValueError(f"{old!r} cannot be renamed: there is a model {new!r} already")
 
 
 def new_document(records: Mapping[str, Record]) -> bytes:
@@ -119,22 +192,31 @@ _READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
 
 
-def _records_of(text: str, reader: json.JSONDecoder) -> dict[str, Record]:
+def _document_of(text: str) -> Document:
     try:
-        records = reader.decode(text)
+        return Document(*_parted(_members_of(text, _STRICT_READER)), {}, text)
+    except _DuplicateKeyError:
+        return Document(*_parted(_members_of(text, _READER)), _doubles(text), text)
+
+
+def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
+    try:
+        members = reader.decode(text)
     except _NotFiniteError as error:
         json.loads(text)  # a fault of syntax comes first, and its place can be found
         raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
     except _DuplicateKeyError:
         json.loads(text)
-        key, at = _find_duplicate(text)
-        raise _fault(text, at, f"the key {_cut(json.dumps(key))} is there twice") from None
-    if not isinstance(records, dict):
+        raise
+    if not isinstance(members, dict):
         raise _fault(text, _first(text), "not an object of models")
-    if not all(isinstance(record, dict) for record in records.values()):
-        odd = next(item for item in scan_document(text).items if not isinstance(item.value, dict))
-        raise _fault(text, odd.value_start, f"the record of {_cut(json.dumps(odd.key))} is not an object")
-    return records
+    return members
+
+
+def _parted(members: dict[str, Any]) -> tuple[dict[str, Record], dict[str, Any]]:
+    """The models, and the members that are none."""
+    others = {name: value for name, value in members.items() if not is_record(value)}
+    return {name: value for name, value in members.items() if name not in others} if others else members, others
 
 
 @contextmanager
@@ -165,15 +247,27 @@ def _find_not_finite(text: str) -> int:
     return next(item.value_start for item in items if isinstance(item.value, float) and not math.isfinite(item.value))
 
 
-def _find_duplicate(text: str) -> tuple[str, int]:
-    """A key that its object has already, and where it stands for the second time."""
-    for _, container in every_container(text, _first(text)):
-        seen: set[str | None] = set()
-        for item in container.items:
-            if item.key is not None and item.key in seen:
-                return item.key, item.start
-            seen.add(item.key)
-    raise AssertionError("the decoder found a duplicate")
+def _doubles(text: str) -> dict[str, DocumentError]:
+    """The members that are there twice, or have a key twice within, each with the second of the two keys."""
+    found: dict[str, DocumentError] = {}
+    seen: set[str | None] = set()
+    for item in scan_document(text).items:
+        assert item.key is not None
+        double = item if item.key in seen else _double_within(text, item)
+        if double is not None and item.key not in found:
+            found[item.key] = _fault(text, double.start, f"the key {_cut(json.dumps(double.key))} is there twice")
+        seen.add(item.key)
+    return found
+
+
+def _double_within(text: str, item: Item) -> Item | None:
+    """The first key in a member's value that its object has already."""
+    try:
+        _STRICT_READER.raw_decode(text, item.value_start)
+    except _DuplicateKeyError:
+        doubles = (each for _, container in every_container(text, item.value_start) for each in shadowing(container))
+        return next(doubles)
+    return None
 
 
 def _first(text: str) -> int:

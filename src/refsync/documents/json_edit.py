@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refsync.documents.field_order import FieldOrder
@@ -26,27 +23,37 @@ from refsync.documents.json_text import (
     scan_document,
     spacing,
 )
-from refsync.documents.values import same_value
+from refsync.documents.model_places import Place, Standing, with_new
+from refsync.documents.values import is_record, same_value
 
 Record = dict[str, Any]
 
-_SORTED_FROM = 4  # with fewer models an order by name may be chance
+_NOWHERE: Mapping[str, Place] = {}
+_UNNAMED: Mapping[str, str] = {}
 _LIST_LIMIT = 250_000  # pairs of elements: beyond, looking for the least difference takes too long
 
 
 def replace_members(
-    text: str, records: Mapping[str, Record], edits: Mapping[str, Record | None], order: Sequence[str] = ()
+    text: str,
+    records: Mapping[str, Record],
+    edits: Mapping[str, Record | None],
+    order: Sequence[str] = (),
+    places: Mapping[str, Place] = _NOWHERE,
+    renames: Mapping[str, str] = _UNNAMED,
 ) -> str:
     """The text of a document after edits; ``None`` removes a member.
 
     Args:
-        text: one JSON object of objects, valid and without duplicate keys.
-        records: what it holds.
+        text: one valid JSON object; no member that is edited or renamed is there twice.
+        records: the objects that it holds. Its other members are kept as they stand.
         edits: name to record.
         order: names; a new one that is among them stands behind the nearest one ahead of it.
+        places: new name to where it is asked to stand.
+        renames: name to the name that its member shall have; edits name it by that one.
     """
-    edits = {name: record for name, record in edits.items() if not same_value(records.get(name), record)}
-    if not edits:
+    now = {renames.get(name, name): record for name, record in records.items()}
+    edits = {name: record for name, record in edits.items() if not same_value(now.get(name), record)}
+    if not edits and not renames:
         return text
     document = scan_document(text)
     editor = _Editor(text, style_of_document(text, document), FieldOrder(records.values()))
@@ -54,14 +61,30 @@ def replace_members(
     def write(entry: _Entry, line: str | None) -> str:
         if entry.old is None or entry.key in edits:
             return editor.write_member(document.items, entry, line)
-        item = document.items[entry.old]
-        return text[item.start : item.end]
+        return editor.keep_member(document.items[entry.old], entry.key)
 
     around, gap = spacing(text, document), editor.style.gap
-    if not records:
+    if not document.items:
         around, gap = _spacing_of_empty(text, around, editor.style)
-    rebuilt = _rebuild(text, document, around, _document_entries(records, edits, order), gap, write)
+    names = [
+        Standing(renames.get(item.key or "", item.key or ""), place, is_record(item.value))
+        for place, item in enumerate(document.items)
+    ]
+    entries = _document_entries(document.items, with_new(names, _new(edits, names), order, places), edits)
+    rebuilt = _rebuild(text, document, around, entries, gap, write)
     return text[: document.start] + rebuilt + text[document.end :]
+
+
+def without_items(text: str, container: Container, places: Collection[int]) -> str:
+    """The text of a document in which a container lacks the items at these places."""
+    entries = [_Entry(place, item.key, item.value) for place, item in enumerate(container.items) if place not in places]
+
+    def write(entry: _Entry, line: str | None) -> str:
+        item = container.items[entry.old or 0]
+        return text[item.start : item.end]
+
+    rebuilt = _rebuild(text, container, spacing(text, container), entries, "", write)
+    return text[: container.start] + rebuilt + text[container.end :]
 
 
 @dataclass(frozen=True)
@@ -94,10 +117,20 @@ class _Editor:
         editor = replace(self, style=style_near(self.text, samples, self.style))
         if entry.old is not None:
             item = members[entry.old]
-            return self.text[item.start : item.value_start] + editor.rewrite(item, entry.value, (), line)
+            return self._key(item, entry.key) + editor.rewrite(item, entry.value, (), line)
         if samples:  # indented like the neighbour, whose first line may be off
             line = last_line(spacing(self.text, scan(self.text, samples[0].value_start)).closing) or line
         return self.style.member(entry.key or "", editor.style.write(entry.value, (), line, self.order))
+
+    def keep_member(self, item: Item, name: str | None) -> str:
+        """The text of a whole model that keeps all but, at most, its name."""
+        return self._key(item, name) + self.text[item.value_start : item.end]
+
+    def _key(self, item: Item, name: str | None) -> str:
+        """What stands ahead of the value, with the name that it shall have."""
+        if item.key == name:
+            return self.text[item.start : item.value_start]
+        return self.style.quote(name) + self.text[item.key_end : item.value_start]
 
     def _write_entry(self, items: Sequence[Item], path: Path, entry: _Entry, line: str | None) -> str:
         path = (*path, entry.key)
@@ -131,48 +164,27 @@ class _Entry(NamedTuple):
 _NO_SLOT = Slot("", "", "")
 
 
+def _new(edits: Mapping[str, Record | None], standing: Sequence[Standing]) -> list[str]:
+    present = {each.name for each in standing}
+    return [name for name, record in edits.items() if record is not None and name not in present]
+
+
 def _document_entries(
-    records: Mapping[str, Record], edits: Mapping[str, Record | None], order: Sequence[str]
+    items: Sequence[Item], standing: Sequence[Standing], edits: Mapping[str, Record | None]
 ) -> list[_Entry]:
-    names = list(records)
-    compare = _comparison(names)
-    places = {name: place for place, name in enumerate(names)}
-    names = _with_new(names, edits, order)
-    unplaced = edits.keys() - set(names)
-    for name in (name for name in edits if name in unplaced):
-        names.insert(len(names) if compare is None else bisect(names, compare(name), key=compare), name)
     entries, near = [], 0
-    for name in names:
-        near = places.get(name, near)
-        entries.append(_Entry(places.get(name), name, edits.get(name, records.get(name)), near))
-    return [entry for entry in entries if entry.value is not None]
-
-
-def _with_new(names: Sequence[str], edits: Mapping[str, Record | None], order: Sequence[str]) -> list[str]:
-    """The names with the new ones that the order tells, each behind the nearest one ahead of it."""
-    present, nearest = set(names), None
-    followers: dict[str | None, list[str]] = defaultdict(list)
-    for name in order:
-        if name in present:
-            nearest = name
-        elif name in edits:
-            followers[nearest].append(name)
-    return followers[None] + [each for name in names for each in (name, *followers[name])]
+    for name, old, _ in standing:
+        near = near if old is None else old
+        value = edits[name] if name in edits or old is None else items[old].value
+        if name not in edits or value is not None:  # a member that is no record may well be null
+            entries.append(_Entry(old, name, value, near))
+    return entries
 
 
 def _around(members: Sequence[Item], near: int) -> list[Item]:
     """The three nearest members that show a style, nearest first."""
     places = sorted(range(max(0, near - 2), min(len(members), near + 3)), key=lambda place: abs(place - near))
-    return [members[place] for place in places if members[place].value][:3]
-
-
-def _comparison(names: Sequence[str]) -> Callable[[Any], Any] | None:
-    """What the names are sorted by, or ``None`` if they are not."""
-    if len(names) >= _SORTED_FROM:
-        for compare in (str, str.casefold):
-            if all(compare(name) <= compare(after) for name, after in pairwise(names)):
-                return compare
-    return None
+    return [members[place] for place in places if members[place].value and is_record(members[place].value)][:3]
 
 
 def _spacing_of_empty(text: str, around: Spacing, style: Style) -> tuple[Spacing, str]:

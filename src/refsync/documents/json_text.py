@@ -85,6 +85,15 @@ def every_container(text: str, start: int, path: Path = ()) -> Iterator[tuple[Pa
             yield from every_container(text, item.value_start, (*path, item.key))
 
 
+def shadowing(container: Container) -> Iterator[Item]:
+    """The members whose key their object has already: of the two, readers take the later one."""
+    seen: set[str | None] = set()
+    for item in container.items:
+        if item.key is not None and item.key in seen:
+            yield item
+        seen.add(item.key)
+
+
 def spacing(text: str, container: Container) -> Spacing:
     """The white space of a container, parted so that whole lines belong to whole items."""
     items = container.items

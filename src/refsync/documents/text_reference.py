@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from refsync.documents.csv_document import Row, edit_rows, read_rows
-from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.json_document import edit_records, new_document, read_records
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.text_derivation import derive_document, variants
 from refsync.documents.text_payload import record_to_row
@@ -87,10 +87,10 @@ def edit_text_reference(
             variants.
 
     Raises:
-        DocumentError: a file can't be read or edited safely, or they disagree in a model that is not edited.
+        DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
+            can't be edited safely.
         PayloadError: no row makes a record, or a name is that of a variant.
     """
-    check_editable(db)
     rows, found = read_rows(csv), read_records(db)
     before = derive_document(rows, defaults, generation_params)
     _check_agreement(_disagreements(rows, before, found), edits)

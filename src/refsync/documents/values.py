@@ -1,9 +1,17 @@
-"""When two JSON values are the same."""
+"""What a record is, and when two JSON values are the same."""
 
 from __future__ import annotations
 
 import marshal
-from typing import Any
+from typing import Any, TypeGuard
+
+
+def is_record(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a member of a category file is a model: an object.
+
+    What else stands there (``"$schema": "..."``, a version, a list of tags) is no model, and is left alone.
+    """
+    return isinstance(value, dict)
 
 
 def same_value(a: Any, b: Any) -> bool:

@@ -111,17 +111,12 @@ def faults_of_document(file: str, data: bytes) -> Iterator[Finding]:
 
 
 def _faults_with_place(file: str, data: bytes) -> Iterator[Finding]:
-    """Every key that is there twice and every record that is no object, if the text is an object otherwise."""
+    """Every key that is there twice, if the text is an object otherwise."""
     try:
         _, text = decode(data)
         if not isinstance(json.loads(text), dict):
             return
         yield from _double_keys(file, text)
-        for item in scan_document(text).items:
-            if not isinstance(item.value, dict):
-                yield Finding(
-                    file, _line(text, item.start), item.key, "the record is not an object", "make it one, or delete it"
-                )
     except (DocumentError, ValueError, RecursionError):
         return
 

@@ -8,7 +8,7 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
-from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.json_document import Document, edit_records, new_document, read_document, read_records
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
@@ -35,13 +35,15 @@ def observe(
             touched.setdefault(change.category, set()).add(change.model_name)
     files = {category: reference.edited_paths(category)[0] for category in touched}
     texts = {category: _text(read, table) for category, table in reference.tables.items() if category in touched}
+    documents = {
+        path: _text_document(texts[category], names) if category in texts else _document(read, path)
+        for category, names in touched.items()
+        for path in [files[category]]
+    }
     return Observed(
         files=files,
-        documents={
-            path: _text_document(texts[category], names) if category in texts else _document(read, path)
-            for category, names in touched.items()
-            for path in [files[category]]
-        },
+        documents={path: each.records if isinstance(each, Document) else each for path, each in documents.items()},
+        faults={path: each.fault_of for path, each in documents.items() if isinstance(each, Document)},
         edited=_edited_documents(clone, reference, touched),
         awaited=awaited,
         stamps=reference.stamps,
@@ -67,26 +69,21 @@ def _text(read: Read, table: str) -> TextReference | DocumentError:
         return problem
 
 
-def _text_document(
-    text: TextReference | DocumentError, touched: Collection[str]
-) -> Mapping[str, Record] | DocumentError:
+def _text_document(text: TextReference | DocumentError, touched: Collection[str]) -> Document | DocumentError:
     if isinstance(text, DocumentError):
         return text
     try:
-        check_editable(text.document)
+        document = read_document(text.document)
         text.check_agreement(touched)
-        return read_records(text.document)
+        return document
     except DocumentError as problem:
         return problem
 
 
-def _document(read: Read, path: str) -> Mapping[str, Record] | DocumentError:
+def _document(read: Read, path: str) -> Document | DocumentError:
     try:
         content = read(path)
-        if content is None:
-            return {}
-        check_editable(content)
-        return read_records(content)
+        return Document() if content is None else read_document(content)
     except DocumentError as problem:
         return problem
 

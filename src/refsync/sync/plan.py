@@ -40,6 +40,7 @@ class Observed:
             model; ``None`` for none) that they cannot.
         derived: the categories whose document is made from a table, so that the variants of a model follow there.
         stamps: what is written into records by itself, and so is not compared.
+        faults: path to what gives, for a model of the document, why it cannot be changed safely though others can.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
@@ -49,6 +50,7 @@ class Observed:
     checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
     derived: Collection[MODEL_REFERENCE_CATEGORY] = ()
     stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
+    faults: Mapping[str, Callable[[str], DocumentError | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ def _must_wait(change: PendingChangeRecord, observed: Observed) -> str | None:
         return f"{path} cannot be edited safely: {document}; mend and commit it"
     if path in observed.edited:
         return f"{path} has local edits in the clone; commit or undo them"
+    fault_of = observed.faults.get(path, lambda model: None)
+    if fault := next(filter(None, map(fault_of, _written(change, observed))), None):
+        return f"{path} cannot be edited safely: {fault}; mend and commit it"
     awaited = observed.awaited.get((change.category, change.model_name))
     return f"batch {awaited} touches {change.model_name!r} too and has not landed" if awaited else None
 
@@ -196,6 +201,12 @@ def _models(change: PendingChangeRecord, observed: Observed) -> list[str]:
     follow = change.category is MODEL_REFERENCE_CATEGORY.text_generation and change.category not in observed.derived
     known = variants(change.model_name) if follow else ()
     return [change.model_name, *(name for name in change.related_models or () if name in known)]
+
+
+def _written(change: PendingChangeRecord, observed: Observed) -> list[str]:
+    """Every record of the document that the change may write."""
+    derived = change.category in observed.derived
+    return [change.model_name, *variants(change.model_name)] if derived else _models(change, observed)
 
 
 def _follow(

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from refsync.application import Application
-from refsync.categories import is_table
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
 from refsync.documents.category_document import read_category
-from refsync.documents.json_document import check_editable
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.models import (
     Batch,
@@ -168,7 +166,7 @@ def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict
     for path in paths:
         try:
             if content := content_at(clone, tip, path):
-                read_category(path, content) if is_table(path) else check_editable(content)
+                read_category(path, content)
         except DocumentError as problem:
             found[path] = str(problem)
     return found

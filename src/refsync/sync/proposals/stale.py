@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from refsync.clone.export import tree_of
 from refsync.clone.repository import Repository
@@ -41,11 +42,11 @@ def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
     if merged.code:
         return False
     tree = merged.output.decode().split("\n")[0].strip()
-    for category in {change.category for change in turn.open_changes(batch)}:
-        path = turn.reference.written_file(category)
-        if path and not _is_readable(turn, tree, path):
-            return False
-    return True
+    touched: dict[str, set[str]] = {}
+    for change in turn.open_changes(batch):
+        if path := turn.reference.written_file(change.category):
+            touched.setdefault(path, set()).update((change.model_name, *(change.related_models or ())))
+    return all(_is_readable(turn, tree, path, models) for path, models in touched.items())
 
 
 def adds_nothing(turn: Turn, head: str) -> bool:
@@ -54,11 +55,12 @@ def adds_nothing(turn: Turn, head: str) -> bool:
     return not merged.code and merged.output.decode().split() == [tree_of(turn.clone, turn.tip)]
 
 
-def _is_readable(turn: Turn, tree: str, path: str) -> bool:
+def _is_readable(turn: Turn, tree: str, path: str, models: Collection[str]) -> bool:
+    """Whether a file can be read, and none of the models is there twice now."""
     try:
         content = content_at(turn.clone, tree, path)
         if content is not None:
-            check_editable(content)
+            check_editable(content, models)
     except DocumentError:
         return False
     return True
