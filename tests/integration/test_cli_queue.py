@@ -139,7 +139,14 @@ def test_list_is_a_table_and_a_page(desk: Desk) -> None:
 
 def test_an_empty_list_is_no_failure(desk: Desk) -> None:
     assert desk("queue", "list").done.out == "0 changes\n"
-    assert desk("queue", "list", "--json").done.json == {"items": [], "total": 0, "offset": 0, "limit": None}
+    assert desk("queue", "list", "--json").done.json == {
+        "items": [],
+        "total": 0,
+        "offset": 0,
+        "limit": 50,
+        "previous": None,
+        "next": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -174,7 +181,11 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def test_a_part_of_the_list_says_how_many_there_are(reviewed: Desk) -> None:
-    assert reviewed("queue", "list", "--limit", "2").done.out.endswith("2 of 3 changes\n")
+    assert reviewed("queue", "list", "--limit", "2").done.out.endswith(
+        "2 of 3 changes, the newest last\n"
+        "after  refsync queue list --offset 2 --limit 2\n"
+        "all    refsync queue list --all\n"
+    )
 
 
 def test_show_tells_one_change_whole(reviewed: Desk) -> None:

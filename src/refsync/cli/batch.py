@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refsync.cli.context import context_of
-from refsync.cli.options import By, Json, Username, acting
+from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json
 
 if TYPE_CHECKING:
@@ -19,18 +19,24 @@ Number = Annotated[int, typer.Argument(metavar="N", help="The batch's number.")]
 
 
 @app.command(name="list")
-def list_(ctx: typer.Context, json: Json = False) -> None:
-    """List all batches."""
+def list_(
+    ctx: typer.Context, offset: Offset = None, limit: Limit = None, all_: All = False, json: Json = False
+) -> None:
+    """List batches by number, the newest last: the newest 50 of them, unless told otherwise; as JSON all of them."""
+    from refsync.cli.paging import part_of, show_rest
     from refsync.use_cases.batches import list_batches
 
     with context_of(ctx).application() as application:
         batches = list_batches(application)
+    shown, view = part_of(batches.root, offset, limit, everything=all_, json=json)
     if json:
-        print_json(batches)
+        print_json([batch.model_dump(mode="json") for batch in shown])
         return
     from refsync.cli.tables import show_batches
 
-    show_batches(batches.root)
+    show_batches(shown)
+    if view.total:
+        show_rest("batch", ["batch", "list"], view)
 
 
 @app.command()
@@ -44,11 +50,13 @@ def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
         print_json(batch)
         return
     from refsync.cli import tables
-    from refsync.pending_queue.models import PendingQueuePage
+    from refsync.cli.paging import part_of, show_rest
 
     tables.show_batch(batch)
     tables.show_reverts(batch.reverts, batch.reverted_by)
-    tables.show_changes(PendingQueuePage(items=batch.changes, total=len(batch.changes), offset=0, limit=None))
+    changes, view = part_of(batch.changes, None, None)
+    tables.show_changes(changes)
+    show_rest("change", ["queue", "list", f"--batch={number}"], view)
 
 
 @app.command(short_help="Fix the open batch's set of changes.")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refsync.cli.context import context_of
-from refsync.cli.options import Json
+from refsync.cli.options import All, Json, Limit, Offset
 from refsync.cli.output import json_text, print_json, shown_text, shown_time
 
 if TYPE_CHECKING:
-    from refsync.use_cases.models import Blame, History
+    from collections.abc import Sequence
+
+    from refsync.use_cases.models import Blame, TouchingCommit
 
 app = typer.Typer(help="One model: its record, and its history.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,14 +32,29 @@ def show(ctx: typer.Context, category: CategoryName, model: ModelName, json: Jso
 
 
 @app.command()
-def history(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
-    """Which commits created, changed and deleted it, by whom, in which batch."""
+def history(
+    ctx: typer.Context,
+    category: CategoryName,
+    model: ModelName,
+    offset: Offset = None,
+    limit: Limit = None,
+    all_: All = False,
+    json: Json = False,
+) -> None:
+    """Which commits created, changed and deleted it, by whom, in which batch: the newest 50, last; as JSON all."""
     from refsync.categories import parse_category
+    from refsync.cli.paging import part_of, show_rest
     from refsync.use_cases.models import model_history
 
     with context_of(ctx).application() as application:
         commits = model_history(application, parse_category(category), model)
-    print_json(commits) if json else _show_commits(commits)
+    shown, view = part_of(commits.root, offset, limit, everything=all_, json=json)
+    if json:
+        print_json([commit.model_dump(mode="json") for commit in shown])
+        return
+    _show_commits(shown)
+    if view.shown < view.total:
+        show_rest("commit", ["model", "history"], view, ["--", category, model])
 
 
 @app.command()
@@ -51,7 +68,7 @@ def blame(ctx: typer.Context, category: CategoryName, model: ModelName, json: Js
     print_json(fields) if json else _show_origins(fields)
 
 
-def _show_commits(commits: History) -> None:
+def _show_commits(commits: Sequence[TouchingCommit]) -> None:
     from refsync.cli.tables import print_table
 
     print_table(
@@ -66,7 +83,7 @@ def _show_commits(commits: History) -> None:
                 shown_text(", ".join(commit.approved_by) or "-"),
                 shown_text(commit.subject),
             )
-            for commit in commits.root
+            for commit in commits
         ],
     )
 

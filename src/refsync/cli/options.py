@@ -15,6 +15,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 By = Annotated[str | None, typer.Option("--by", metavar="ID", help="Act as this identity instead of yourself.")]
 Username = Annotated[str | None, typer.Option("--username", metavar="NAME", help="The display name of --by.")]
 
+Offset = Annotated[int | None, typer.Option("--offset", metavar="N", help="Leave out the first N.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Show at most N.")]
+All = Annotated[bool, typer.Option("--all", help="Show all instead of a page.")]
+
 
 def acting(by: str | None, username: str | None) -> Actor:
     """Who acts: the operating system's user, or the identity that they name; both are kept.

@@ -23,8 +23,13 @@ Progress = Callable[[int, int | None], None]
 def print_json(document: BaseModel | Any) -> None:
     """Print one JSON document on stdout: a model of the specification, or plain data."""
     plain = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
+    typer.echo(json_lines(plain))
+
+
+def json_lines(plain: Any, *, indent: str = "") -> str:
+    """Plain data as indented JSON, each line but the first behind ``indent``."""
     text = json.dumps(plain, indent=2, ensure_ascii=_needs_ascii(), default=_plain)
-    typer.echo("\n".join(map(_escaped, text.split("\n"))))
+    return f"\n{indent}".join(map(_escaped, text.split("\n")))
 
 
 def print_json_line(document: Any) -> None:
@@ -78,7 +83,7 @@ def shown_age(seconds: float | None) -> str:
 
 def counted(number: int, what: str) -> str:
     """How many there are, as people say it."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {what}{'' if number == 1 else 'es' if what.endswith('ch') else 's'}"
 
 
 @contextmanager

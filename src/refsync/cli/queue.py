@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refsync.cli.context import context_of
-from refsync.cli.options import By, Json, Username, acting
+from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
 
 if TYPE_CHECKING:
@@ -131,21 +131,36 @@ def list_(
     batch: BatchNumber = None,
     model: ModelText = None,
     requested_by: Requesters = None,
-    offset: Annotated[int, typer.Option(metavar="N", help="Leave out the first N.")] = 0,
-    limit: Annotated[int | None, typer.Option(metavar="N", help="Show at most N.")] = None,
+    offset: Offset = None,
+    limit: Limit = None,
+    all_: All = False,
     json: Json = False,
 ) -> None:
-    """List changes by id."""
+    """List changes by id, the newest last: the newest 50 of them, unless told otherwise."""
+    from refsync.cli.paging import check_one_of, print_json_items, show_rest
+    from refsync.use_cases.changes import all_changes, list_changes
+    from refsync.use_cases.paging import window
+
+    check_one_of(offset, limit, all_)
+    queue_filter = _filter(status, category, batch, model, requested_by)
     with context_of(ctx).application() as application:
-        page = application.queue.list_changes(
-            queue_filter=_filter(status, category, batch, model, requested_by), offset=offset, limit=limit
-        )
+        if all_ and json:
+            print_json_items(all_changes(application, queue_filter))
+            return
+        if all_:
+            from refsync.cli.tables import show_changes
+
+            typer.echo(counted(show_changes(all_changes(application, queue_filter)), "change"))
+            return
+        page = list_changes(application, queue_filter, offset=offset, limit=limit)
     if json:
         print_json(page)
         return
     from refsync.cli.tables import show_changes
 
-    show_changes(page)
+    show_changes(page.items)
+    filters = _filter_options(status, category, batch, model, requested_by)
+    show_rest("change", ["queue", "list", *filters], window(page.total, offset, limit))
 
 
 @app.command()
@@ -337,6 +352,24 @@ def _filter(
         model_name=model,
         requested_by=set(requested_by) if requested_by else None,
     )
+
+
+def _filter_options(
+    statuses: list[str] | None,
+    categories: list[str] | None,
+    batch: int | None,
+    model: str | None,
+    requested_by: list[str] | None,
+) -> list[str]:
+    """The same filter as words of a command line."""
+    given = {
+        "--status": statuses or (),
+        "--category": categories or (),
+        "--batch": () if batch is None else (str(batch),),
+        "--model": () if model is None else (model,),
+        "--requested-by": requested_by or (),
+    }
+    return [f"{option}={value}" for option, values in given.items() for value in values]
 
 
 def _status(name: str) -> Any:

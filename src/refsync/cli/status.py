@@ -14,6 +14,7 @@ from refsync.cli.proposals import proposal_lines
 if TYPE_CHECKING:
     from refsync.use_cases.status import BatchStatus, RemoteStatus, RepositoryStatus, Status
 
+_BATCHES_SHOWN = 20
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
 
 
@@ -58,8 +59,10 @@ def _show_repository(repository: RepositoryStatus) -> None:
         typer.echo(f"  edited   {path} has local edits; its changes wait until they are committed or undone")
     for path, problem in repository.unreadable_files.items():
         typer.echo(f"  broken   {path}: {problem}; its changes wait until it is mended")
-    for batch in repository.batches:
+    for batch in repository.batches[:_BATCHES_SHOWN]:
         _show_batch(batch, indent="  ")
+    if (more := len(repository.batches) - _BATCHES_SHOWN) > 0:
+        typer.echo(f"  and {more} more that have not landed: refsync batch list --all")
     landed = repository.last_landed_commit
     typer.echo(f"  landed   {f'{landed[:12]} at {shown_time(repository.last_landed_at)}' if landed else 'nothing yet'}")
     if repository.last_error and repository.last_error != repository.problem:

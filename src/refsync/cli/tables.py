@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from refsync.cli.output import console, counted, json_text, shown_age, shown_text, shown_time
+from refsync.cli.output import console, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
 from refsync.pending_queue.models import (
     Batch,
@@ -20,7 +21,6 @@ from refsync.pending_queue.models import (
     PendingChangeDiffPage,
     PendingChangeRecord,
     PendingChangeStatus,
-    PendingQueuePage,
 )
 from refsync.ranges import render_ranges
 
@@ -40,31 +40,33 @@ _STATUS_STYLES = {
     "landed": "green",
     "abandoned": "red",
 }
+_ROWS_OF_A_TABLE = 1000  # a table is as wide as its widest row, which has to be known ahead of the first
 _LEAST_FOLD = 16  # a column that is folded narrower is hard to read
 _CHANGE_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
 
 
-def show_changes(page: PendingQueuePage) -> None:
-    """A page of changes as a table."""
-    rows = [
-        (
-            str(change.change_id),
-            _status(change.status),
-            change.operation.value,
-            change.category.value,
-            shown_text(change.model_name),
-            str(change.batch_id or "-"),
-            shown_text(change.requested_username),
-            ", ".join(map(str, change.conflicts_with or ())) or "-",
-            _variants(change) or "-",
-        )
-        for change in page.items
-    ]
+def show_changes(changes: Iterable[PendingChangeRecord]) -> int:
+    """Changes as a table, or as one for each thousand of them; how many there were."""
     headings = ("id", "status", "what", "category", "model", "batch", "requested by", "rivals", "variants")
-    if rows:
+    waiting, shown = iter(changes), 0
+    while rows := [_change_row(change) for change in islice(waiting, _ROWS_OF_A_TABLE)]:
         print_table(headings, rows)
-    total = counted(page.total, "change")
-    typer.echo(total if len(rows) == page.total else f"{len(rows)} of {total}")
+        shown += len(rows)
+    return shown
+
+
+def _change_row(change: PendingChangeRecord) -> Sequence[str | Text]:
+    return (
+        str(change.change_id),
+        _status(change.status),
+        change.operation.value,
+        change.category.value,
+        shown_text(change.model_name),
+        str(change.batch_id or "-"),
+        shown_text(change.requested_username),
+        ", ".join(map(str, change.conflicts_with or ())) or "-",
+        _variants(change) or "-",
+    )
 
 
 def show_batches(batches: Sequence[Batch]) -> None:
@@ -202,6 +204,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -
         for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)
         if any(str(cell) != "-" for cell in cells)
     ]
+    if not out.is_terminal:
+        _print_plain(columns)
+        return
     least = [min(_LEAST_FOLD, max(map(_width, (heading, *cells)))) for heading, cells in columns]
     if sum(least) + 2 * len(least) > out.width:
         _print_paragraphs(columns)
@@ -216,6 +221,17 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -
         out.print(made)
     for line in captured.get().splitlines():
         typer.echo(line.rstrip(), color=out.is_terminal)
+
+
+def _print_plain(columns: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
+    """The same where nothing has to fit: without what makes it slow."""
+    padded = []
+    for heading, cells in columns:
+        words = [heading, *map(str, cells)]
+        to_the_right, widths = all(word.isdecimal() for word in words[1:]), [*map(cell_len, words)]
+        gaps = [" " * (max(widths) - width) for width in widths]
+        padded.append([gap + word if to_the_right else word + gap for word, gap in zip(words, gaps, strict=True)])
+    typer.echo("\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True)))
 
 
 def _print_paragraphs(columns: Sequence[tuple[str, Sequence[str | Text]]]) -> None:

@@ -47,6 +47,7 @@ _S = PendingChangeStatus
 Completion = Callable[[Iterable[Submission]], Iterable[Submission]]
 """Gives submissions with what each is made from, and refuses at once what cannot work."""
 _AUDIT_NAME = "pending_queue"
+_PART = 1000
 
 
 class AuditWriter(Protocol):
@@ -254,6 +255,17 @@ class PendingQueueService:
         with self._store.reading() as queue:
             hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, offset=offset, limit=limit))
             return PendingQueuePage(items=hits, total=queue.count(queue_filter), offset=offset, limit=limit)
+
+    def iterate_changes(self, queue_filter: PendingQueueFilter | None = None) -> Iterator[PendingChangeRecord]:
+        """Every hit by ascending id, read in parts as it is asked for."""
+        last = 0
+        while True:
+            with self._store.reading() as queue:
+                hits = moves.with_conflicts(queue, queue.changes(queue_filter, after=last, limit=_PART))
+            yield from hits
+            if len(hits) < _PART:
+                return
+            last = hits[-1].change_id
 
     def history_of(self, change_id: int) -> list[ChangeEvent]:
         """Every move of a change, oldest first; also of one that was purged.

@@ -178,7 +178,7 @@ def _batch(application: Application, batch: Batch, reference: ReferenceRepositor
         number=batch.number,
         title=batch.title,
         state=batch.state,
-        changes=len(application.queue.changes_of_batch(batch.number)),
+        changes=application.queue.list_changes(queue_filter=PendingQueueFilter(batch_id=batch.number), limit=0).total,
         reason=batch.reason or queued,
         command=None if queued else _command(application, batch),
         proposal=batch.proposal,

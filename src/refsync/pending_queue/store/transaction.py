@@ -52,10 +52,16 @@ class QueueTransaction:
         return None if row is None else _record(row)
 
     def changes(
-        self, queue_filter: PendingQueueFilter | None = None, *, offset: int = 0, limit: int | None = None
+        self,
+        queue_filter: PendingQueueFilter | None = None,
+        *,
+        after: int = 0,
+        offset: int = 0,
+        limit: int | None = None,
     ) -> list[PendingChangeRecord]:
-        """The hits by ascending id, cut to the page; those of unknown categories are left out."""
-        query = select(schema.changes).where(*_conditions(queue_filter)).order_by(_changes.change_id)
+        """The hits with ids behind ``after``, ascending, cut to the page; those of unknown categories are left out."""
+        conditions = [*_conditions(queue_filter), *([_changes.change_id > after] if after else [])]
+        query = select(schema.changes).where(*conditions).order_by(_changes.change_id)
         query = query.offset(min(offset, _MAX_INTEGER)).limit(_MAX_INTEGER if limit is None else _fitting(limit))
         return [_record(row) for row in self._connection.execute(query).mappings()]
 

@@ -1,0 +1,41 @@
+"""Changes of the queue, a page at a time or all of them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from refsync.application import Application
+from refsync.pending_queue.models import PendingChangeRecord, PendingQueueFilter, PendingQueuePage
+from refsync.use_cases.paging import window
+
+
+class ChangePage(PendingQueuePage):
+    """A page of changes by id; ``previous`` and ``next`` are the offsets of its neighbours, ``None`` where none is."""
+
+    previous: int | None
+    next: int | None
+
+
+def list_changes(
+    application: Application,
+    queue_filter: PendingQueueFilter | None = None,
+    *,
+    offset: int | None = None,
+    limit: int | None = None,
+) -> ChangePage:
+    """A page of the hits by id: the newest where neither its offset nor its limit is given.
+
+    Raises:
+        RequestError: the offset or the limit is negative.
+    """
+    total = application.queue.list_changes(queue_filter=queue_filter, limit=0).total
+    view = window(total, offset, limit)
+    page = application.queue.list_changes(queue_filter=queue_filter, offset=view.offset, limit=view.limit)
+    return ChangePage(**dict(page), previous=view.previous, next=view.next)
+
+
+def all_changes(
+    application: Application, queue_filter: PendingQueueFilter | None = None
+) -> Iterator[PendingChangeRecord]:
+    """Every hit by id, read as it is asked for."""
+    return application.queue.iterate_changes(queue_filter)
