@@ -261,7 +261,7 @@ class PendingQueueService:
         last = 0
         while True:
             with self._store.reading() as queue:
-                hits = moves.with_conflicts(queue, queue.changes(queue_filter, after=last, limit=_PART))
+                hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, after=last, limit=_PART))
             yield from hits
             if len(hits) < _PART:
                 return
