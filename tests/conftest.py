@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.bundles import bundle
 
 # A shell starts what it puts in the background with SIGINT ignored, and our children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,9 +25,8 @@ def pytest_collection_finish() -> None:
 
 def _bundle(name: str) -> Path:
     """The bundle of a real reference repository; the test is skipped by name where there is none."""
-    root = Path(os.environ.get("REFSYNC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    path = root / name
-    if not path.exists():
+    path = bundle(name)
+    if path is None:
         pytest.skip(f"no {name}: set REFSYNC_TEST_DATA to the folder that holds it")
     return path
 

@@ -21,6 +21,12 @@ T = TypeVar("T")
 ALL = os.environ.get("REFSYNC_BUNDLE_VERSIONS") == "all"
 
 
+def bundle(name: str) -> Path | None:
+    """The bundle of a real reference repository, where it is."""
+    root = Path(os.environ.get("REFSYNC_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    return root / name if (root / name).exists() else None
+
+
 def sample(newest_first: Sequence[T], every: int, kind: Callable[[T], Hashable]) -> list[T]:
     """The newest, each so many-th after it, and the newest of each kind, which holds what is odd."""
     if ALL:

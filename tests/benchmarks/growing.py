@@ -1,0 +1,44 @@
+"""What grows with the reference: the file, and the number of repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from refsync.application import open_application
+from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout, default_files
+from refsync.config import parse_config
+from tests.benchmarks.ground import IMAGE_FILE, Bench, config_table, generated_clone, generated_records, site
+from tests.benchmarks.landing import FLOOR, ByHand, landing
+from tests.benchmarks.measuring import Figure
+from tests.support.repositories import Clone
+
+
+def category(bench: Bench) -> Iterator[Figure]:
+    """One update of a file of ever more models."""
+    for size in bench.sizes(100, 500, 1_000, 5_000):
+        with bench.room() as room:
+            clone = generated_clone(room / "clone", size)
+            with site(room, clone) as ours:
+                floor = ByHand(room, clone, IMAGE_FILE, ours)
+                times = landing(bench, ours, floor, 1)
+                floor.store.close()
+        work, series = f"1 update of a file of {size:,} models", "category: one update landed"
+        yield Figure("growth-category", work, *times, FLOOR, series=series, size=size)
+
+
+def repositories(bench: Bench) -> Iterator[Figure]:
+    """A pass over ever more repositories, with nothing to do; each category is held by one, so there are no more."""
+    held = [each for each in MODEL_REFERENCE_CATEGORY if default_files(Layout.upstream, each)]
+    for size in bench.sizes(1, 4, 8, len(held)):
+        with bench.room() as room:
+            config = f'state_directory = "{room}/state"\n'
+            for number in range(size):
+                files = {f"{each}.json": generated_records(20) for each in held[number::size]}
+                clone = Clone.create(room / f"r{number}", files)
+                config += config_table(clone.path.name, clone) + "[repository.categories]\n"
+                config += "".join(f'{each} = "{each}.json"\n' for each in held[number::size])
+            with open_application(parse_config(config, room / "refsync.toml", {})) as application:
+                application.run_pass()
+                times = bench.alone(application.run_pass)
+        work, series = f"a pass over {size} repositories, nothing to do", "repositories: a pass with nothing to do"
+        yield Figure("growth-repositories", work, times, series=series, size=size)
