@@ -6,6 +6,7 @@
     ├── TemporaryError              the same call may succeed later
     │   ├── GitBusyError            somebody else holds git's own lock
     │   ├── GitTimeoutError         a git command outlived its deadline
+    │   ├── GitUnwritableError      the disk of the clone is full, or may not be written
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
@@ -18,6 +19,7 @@
         │   └── LocalEditsError     a person's uncommitted work is in the way
         ├── GitCommandError         git refused for a reason of its own
         ├── RemoteRefusedError      the remote refuses: no access, no such repository
+        │   ├── BranchMissingError  it has no such branch
         │   └── PushRefusedError    it refuses this very push: a hook, a protected branch
         ├── ForgeRefusedError       the forge refuses: no access, no such repository, a rule of its own
         ├── CredentialError         a credential that is configured cannot be read
@@ -103,6 +105,10 @@ class GitTimeoutError(TemporaryError):
     """A git command outlived its deadline and was ended with its children."""
 
 
+class GitUnwritableError(TemporaryError):
+    """The disk of the clone is full, or a file of it may not be written."""
+
+
 class BranchMovedError(TemporaryError):
     """The branch is not where it was when the work began."""
 
@@ -146,6 +152,10 @@ class GitCommandError(PermanentError):
 
 class RemoteRefusedError(PermanentError):
     """The remote refuses: no access, no such repository."""
+
+
+class BranchMissingError(RemoteRefusedError):
+    """The remote has no such branch."""
 
 
 class PushRefusedError(RemoteRefusedError):

@@ -278,7 +278,7 @@ def test_a_shallow_clone_of_a_shallow_remote_is_refused(world: World) -> None:
     git(world.folder, "clone", "-q", "file:///" + str(world.folder / "cut.git"), "shallow")
     with (
         Repository(world.folder / "shallow", "main") as clone,
-        pytest.raises(RemoteRefusedError, match=r"history of .* is cut off .* git fetch --unshallow URL"),
+        pytest.raises(RemoteRefusedError, match=r"history of .* is cut off .* git -C .* fetch --unshallow URL"),
     ):
         fetch(clone, world.remote, TO_TRACKING)
 

@@ -351,7 +351,8 @@ def test_words_that_nobody_knows_are_told_and_tried_again(ours: Clone, tmp_path:
 def test_a_lock_that_somebody_holds_in_the_clone_is_told_as_busy(ours: Clone) -> None:
     git(ours.path, "update-ref", "refs/remotes/origin/main", "main")
     (ours.path / ".git" / "refs" / "remotes" / "origin" / "main.lock").touch()
-    assert isinstance(fetch_refusal(ours), GitBusyError)
+    with Repository(ours.path, "main") as clone, pytest.raises(GitBusyError, match="another git command is at work"):
+        fetch(clone, OURS, [f"+{MAIN}:refs/remotes/origin/main"])
 
 
 def test_a_credential_that_cannot_be_read_is_told_before_anything_is_asked(server: HttpRemote, ours: Clone) -> None:

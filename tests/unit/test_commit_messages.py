@@ -16,11 +16,11 @@ from refsync.clone.commits import (
     ChangeLine,
     ParsedCommit,
     Person,
-    one_line,
     parse_message,
     quote,
     render_message,
 )
+from refsync.one_line import one_line
 from refsync.ranges import parse_ranges, render_ranges
 from tests.support.repositories import clean_environment, git
 

@@ -14,8 +14,17 @@ from refsync.clone.process import ANY_CODE, run_git
 from refsync.clone.remotes import Remote, clone_from, prefetch_blobs
 from refsync.clone.repository import Repository
 from refsync.clone.sparse import show_only
+from refsync.commands import git_command
 from refsync.durable import flush_folder
-from refsync.errors import CloneError, RemoteRefusedError, RemoteUnavailableError, RequestError
+from refsync.errors import (
+    CloneError,
+    GitCommandError,
+    GitTimeoutError,
+    GitUnwritableError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
+    RequestError,
+)
 
 PATIENCE_SECONDS = 3600.0
 """A person waits for a clone, and can interrupt it."""
@@ -25,8 +34,11 @@ _INSTEAD = {
     r"name a token in \[repository\.credentials\]": "name the file that holds one by --token-file",
     r"the token of \[repository\.credentials\]": "the token of --token-file",
     r"refsync asks again by itself": "try again later",
+    r"git -C .* config http\.sslCAInfo FILE": "git config --global http.sslCAInfo FILE",
+    r"; its main branch is (\S+): if it was renamed.*": r"; its main branch is \1",
 }
 """What a daemon's failure advises, and what helps who clones."""
+_TOLD_OTHERWISE = (RemoteRefusedError, RemoteUnavailableError, GitUnwritableError, GitCommandError, GitTimeoutError)
 _READ_BY_GIT = (".gitattributes", ".gitignore", ".gitmodules")
 
 
@@ -121,7 +133,7 @@ def _refuse_shallow(url: str) -> None:
     if run_git(source, "rev-parse", "--is-shallow-repository", accept=ANY_CODE).output.strip() == b"true":
         raise CloneError(
             f"{url}: its history is cut off (shallow), so nothing can be counted; complete it: "
-            f"git -C {source} fetch --unshallow"
+            f"{git_command(source, 'fetch', '--unshallow')}"
         )
 
 
@@ -159,8 +171,15 @@ def _told_for_cloning(url: str, unfinished: Path) -> Iterator[None]:
     """What fails is told of the URL, for there is no clone yet, and with what to do at the command line."""
     try:
         yield
-    except (RemoteRefusedError, RemoteUnavailableError) as problem:
-        text = re.sub(rf"^{re.escape(str(unfinished))}/\w+: remote '[^']*'", lambda _: url, str(problem))
+    except (
+        RemoteRefusedError,
+        RemoteUnavailableError,
+        GitUnwritableError,
+        GitCommandError,
+        GitTimeoutError,
+    ) as problem:
+        text = re.sub(rf"^{re.escape(str(unfinished))}/\w+(: remote '[^']*')?", lambda _: url, str(problem))
+        text = text.replace(f"{unfinished}/", "")  # which is gone when this is read
         for told, instead in _INSTEAD.items():
             text = re.sub(told, instead, text)
         raise type(problem)(text) from None

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from refsync.clone.repository import DURABLE, Repository
+from refsync.clone.durability import durable
+from refsync.clone.repository import Repository
+from refsync.one_line import breaks, one_line
 from refsync.ranges import parse_ranges, render_ranges
 
 MAX_CHANGE_LINES = 50
@@ -126,20 +128,10 @@ def parse_message(message: str) -> ParsedCommit | None:
         return None
 
 
-def one_line(text: str) -> str:
-    """Text as one line: control characters and line ends (Unicode's too) become spaces, runs of them one."""
-    return " ".join("".join(" " if _breaks(character) else character for character in text).split())
-
-
 def quote(text: str) -> str:
     """Text in double quotes on one line, with backslash escapes, so that it ends where it seems to."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(f"\\u{ord(c):04x}" if _breaks(c) else c for c in escaped) + '"'
-
-
-def _breaks(character: str) -> bool:
-    """Whether a character could end a line, or cannot stand in a message (a lone surrogate)."""
-    return not character.isprintable() and character != " "
+    return '"' + "".join(f"\\u{ord(c):04x}" if breaks(c) else c for c in escaped) + '"'
 
 
 def _render_person(person: Person) -> str:
@@ -176,7 +168,7 @@ def build_commit(
         return None
     return (
         repository.run(
-            *DURABLE,
+            *durable(),
             "-c",
             "i18n.commitEncoding=UTF-8",
             "commit-tree",
@@ -209,7 +201,7 @@ def _write_blob(repository: Repository, content: bytes) -> str:
 
 
 def _write_object(repository: Repository, kind: str, content: bytes) -> str:
-    write = (*DURABLE, "hash-object", "-w", "-t", kind, "--no-filters", "--stdin")
+    write = (*durable(), "hash-object", "-w", "-t", kind, "--no-filters", "--stdin")
     return repository.run(*write, stdin=content).output.decode().strip()
 
 

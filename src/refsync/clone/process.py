@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import get_ident
 from typing import NamedTuple
 
-from refsync.errors import CloneError, GitBusyError, GitCommandError, GitTimeoutError
+from refsync.clone.git_errors import explain_failure
+from refsync.errors import GitCommandError, GitTimeoutError
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 ANY_CODE = range(-64, 256)
@@ -67,6 +68,7 @@ def run_git(
     Raises:
         GitTimeoutError: the deadline passed.
         GitBusyError: another process holds a lock of git's.
+        GitUnwritableError: the disk is full, or may not be written.
         CloneError: git distrusts the folder's owner.
         GitCommandError: any other exit code.
     """
@@ -84,7 +86,7 @@ def run_git(
         del _running[get_ident()]
     result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
     if result.code not in accept:
-        raise _explain(folder, arguments, result)
+        raise explain_failure(folder, _verb(arguments), result.code, result.error)
     return result
 
 
@@ -130,16 +132,3 @@ def _verb(arguments: tuple[str, ...]) -> str:
     while position < len(arguments) and arguments[position].startswith("-"):
         position += 2 if arguments[position] == "-c" else 1
     return arguments[position] if position < len(arguments) else ""
-
-
-def _explain(folder: Path, arguments: tuple[str, ...], result: GitResult) -> Exception:
-    if "dubious ownership" in result.error:
-        return CloneError(
-            f"{folder}: git refuses this clone because it belongs to another user; run refsync as its owner, "
-            f"or let git trust it: git config --global --add safe.directory {folder}"
-        )
-    said = next((line for line in result.error.splitlines() if line.strip()), f"exit code {result.code}")
-    text = f"{folder}: git {_verb(arguments)}: {said.removeprefix('fatal: ').removeprefix('error: ')}"
-    if ".lock': File exists" in result.error:
-        return GitBusyError(f"{text}; another git command is at work there, or one left its lock behind")
-    return GitCommandError(text)

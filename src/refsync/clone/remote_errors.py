@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from refsync.clone.commits import one_line
+from refsync.clone.git_errors import explain_local, hint_of, reason_of
 from refsync.clone.process import GitResult
+from refsync.commands import command, git_command
 from refsync.errors import (
+    BranchMissingError,
     BranchMovedError,
-    GitBusyError,
     PushRefusedError,
     RefsyncError,
     RemoteRefusedError,
     RemoteUnavailableError,
 )
+from refsync.one_line import shortened
 
-_LONGEST_WORDS = 300
-_CORRECT_URL = "correct it: git -C {path} remote set-url {remote} URL"
+_CORRECT_URL = "correct it: {git} remote set-url {remote} URL"
 _ASKED_AGAIN = "refsync asks again by itself"
 
 
@@ -33,18 +35,13 @@ class _Case(NamedTuple):
 
 _CASES = (
     _Case(
-        r"\.lock': File exists",
-        GitBusyError,
-        "another git command is at work in the clone, or one left its lock behind ({line})",
-    ),
-    _Case(
         r"dubious ownership in repository at '([^']+)'",
         RemoteRefusedError,
-        "the repository at {0} belongs to another user; let git trust it: git config --global --add safe.directory {0}",
+        "the repository at {0} belongs to another user; let git trust it: {trust}",
     ),
     _Case(
         r"(?:couldn't find remote ref (?:refs/heads/)?|Remote branch )(\S+)",
-        RemoteRefusedError,
+        BranchMissingError,
         "it has no branch {0}; push one there, or correct `branch`",
     ),
     _Case(
@@ -66,7 +63,7 @@ _CASES = (
         r"(SSL certificate problem: .*|server certificate verification failed.*|SSL: .*certificate.*)",
         RemoteRefusedError,
         "its TLS certificate is not trusted ({0}); have it corrected, or name its authority: "
-        "git -C {path} config http.sslCAInfo FILE",
+        "{git} config http.sslCAInfo FILE",
     ),
     _Case(
         r"unable to update url base from redirection",
@@ -126,6 +123,7 @@ _REJECTED = re.compile(r"^!\t\S*\t\[(?:remote )?(?:rejected|failure)\] \((.*)\)$
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|needs force|reference already exists|incorrect old|lock ref"
 )
+_IN_THE_WAY = re.compile(r"'refs/heads/([^']+)' exists; cannot create|directory file conflict")
 _PASSING = re.compile(r"(?i)internal server error|failed to (lock|update)|timed? ?out|remote failed to report status")
 
 
@@ -156,31 +154,44 @@ def explain_remote(place: Place, said: GitResult) -> RefsyncError:
     if origin := _redirected_to(own, place.origins):
         return place.refused(
             f"it redirects to {origin}, which is given no credentials; if it has moved there: "
-            f"git -C {place.path} remote set-url {place.remote} URL"
+            f"{git_command(place.path, 'remote', 'set-url', place.remote, 'URL')}"
         )
+    if "dubious ownership" not in own and (local := explain_local(place.path, own)):  # that is of the remote here
+        return local
     for case in _CASES:
         if found := re.search(case.words, own):
-            text = case.text.format(*map(_short, found.groups()), **_words(place, own, said.error))
+            groups = [shortened(group or "") for group in found.groups()]
+            text = case.text.format(*groups, **_words(place, own, said.error, groups))
             return case.error(f"{place.path}: remote {place.remote!r}: {text}")
-    return place.unavailable(f"{_line(own) or f'git ended with exit code {said.code}'}; {_ASKED_AGAIN}")
+    reason = reason_of(own) or f"git ended with exit code {said.code}"
+    return place.unavailable(f"{reason}{hint_of(own)}; {_ASKED_AGAIN}")
 
 
 def _explain_rejection(place: Place, reason: str, error: str) -> RefsyncError:
+    told = f"{reason}{_remote_words(error)}"
+    if in_the_way := _IN_THE_WAY.search(told):
+        other = f"its branch {in_the_way[1]}" if in_the_way[1] else "another branch"
+        return PushRefusedError(
+            f"{place.path}: remote {place.remote!r}: {other} is in the way ({shortened(told)}): no branch's name can "
+            "begin with another's and a slash; delete or rename it there, or set another `prefix` in "
+            "[repository.proposal]"
+        )
     if _LOST_RACE.search(reason):
         return BranchMovedError(f"{place.path}: remote {place.remote!r}: the branch moved meanwhile ({reason})")
     if _PASSING.search(reason):
-        return place.unavailable(f"it did not take the push ({reason}{_remote_words(error)}); {_ASKED_AGAIN}")
+        return place.unavailable(f"it did not take the push ({told}); {_ASKED_AGAIN}")
     return PushRefusedError(
-        f"{place.path}: remote {place.remote!r}: it refuses the push ({_short(reason)}{_remote_words(error)}); "
+        f"{place.path}: remote {place.remote!r}: it refuses the push ({shortened(reason)}{_remote_words(error)}); "
         "do what it asks for, or have its rules changed"
     )
 
 
-def _words(place: Place, own: str, error: str) -> dict[str, object]:
+def _words(place: Place, own: str, error: str, groups: Sequence[str]) -> dict[str, object]:
     return {
-        "path": place.path,
+        "git": git_command(place.path),
         "remote": place.remote,
-        "line": _line(own),
+        "line": reason_of(own),
+        "trust": command("git", "config", "--global", "--add", "safe.directory", *groups),
         "said": _remote_words(error),
         "login": "the token of [repository.credentials]" if place.has_credential else "this machine's own credentials",
         "key": f"the ssh key {place.key_file}" if place.key_file else "any ssh key of the user whom refsync runs as",
@@ -201,16 +212,5 @@ def _redirected_to(own: str, origins: frozenset[str]) -> str | None:
 def _remote_words(error: str) -> str:
     """What the remote itself said, behind a colon."""
     lines = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
-    words = _short(" ".join(line.removeprefix("error: ") for line in lines))
+    words = shortened(" ".join(line.removeprefix("error: ") for line in lines))
     return f": {words}" if words else ""
-
-
-def _line(own: str) -> str:
-    """Git's own first line that says what went wrong."""
-    lines = [line for line in own.splitlines() if line.strip() and not line.startswith(("warning:", "hint:", "To "))]
-    return _short(re.sub(r"^(fatal|error): ", "", lines[0])) if lines else ""
-
-
-def _short(words: str | None) -> str:
-    line = one_line(words or "")
-    return line if len(line) <= _LONGEST_WORDS else f"{line[: _LONGEST_WORDS - 3]}..."

@@ -6,6 +6,7 @@ No hook of the clone runs meanwhile, and nothing prompts. What fails is told by 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,11 +21,14 @@ from refsync.clone.access import (
     secrets_of,
     ssh_environment,
 )
+from refsync.clone.durability import durable
 from refsync.clone.process import ANY_CODE, GitResult
 from refsync.clone.remote_errors import Place, explain_remote
-from refsync.clone.repository import DURABLE, Repository
+from refsync.clone.repository import Repository, track_branch
+from refsync.commands import git_command
 from refsync.credentials import Credential, CredentialSource
 from refsync.errors import (
+    BranchMissingError,
     BranchMovedError,
     CloneError,
     CredentialError,
@@ -75,14 +79,14 @@ def fetch(
     depth = ["--unshallow"] if shallow else []
     pruning = "--prune" if prune else "--no-prune"
     try:
-        _ask(clone, remote, *DURABLE, *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
-    except RemoteRefusedError:
+        _ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
+    except BranchMissingError as problem:
         read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
-        raise
+        raise BranchMissingError(f"{problem}{_renamed(clone, remote)}") from None
     if shallow and clone.is_shallow:
         raise _place(clone, remote).refused(
             f"the history of {clone.path} is cut off (shallow) and the remote has no more of it, so nothing can be "
-            "counted; fetch from a complete repository: git fetch --unshallow URL"
+            f"counted; fetch from a complete repository: {git_command(clone.path, 'fetch', '--unshallow', 'URL')}"
         )
     if lazy:
         _fetch_blobs(clone, remote, _commits_with(clone, paths, _tips(clone), before), paths)
@@ -225,6 +229,16 @@ def _short(ref: str) -> str:
     return ref.removeprefix("refs/heads/")
 
 
+def _renamed(clone: Repository, remote: Remote) -> str:
+    """What to do if the branch is called otherwise now: the remote says which one is its main one."""
+    said = _ask(clone, remote, "ls-remote", "--symref", "--", remote.name, "HEAD").output
+    found = re.match(r"ref: refs/heads/(.+)\tHEAD\n", said.decode(errors="surrogateescape"))
+    if not found:
+        return ""
+    commands = " && ".join(track_branch(clone.path, remote.name, found[1]))
+    return f"; its main branch is {found[1]}: if it was renamed, set `branch` to that, and run: {commands}"
+
+
 def _named(commit: str | None) -> str:
     return commit[:12] if commit else "nothing"
 
@@ -247,7 +261,7 @@ def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], path
     missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
     if not missing:
         return
-    command = ("-c", "fetch.negotiationAlgorithm=noop", *DURABLE, *_FETCH, "--filter=blob:none", "--stdin")
+    command = ("-c", "fetch.negotiationAlgorithm=noop", *durable(), *_FETCH, "--filter=blob:none", "--stdin")
     _ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
 
 
@@ -277,7 +291,7 @@ def _urls(clone: Repository, remote: Remote) -> list[str]:
     if not urls:
         raise CloneError(
             f"{clone.path}: there is no remote {remote.name!r}; "
-            f"run: git -C {clone.path} remote add {remote.name} URL, or correct `remote`"
+            f"run: {git_command(clone.path, 'remote', 'add', remote.name, 'URL')}, or correct `remote`"
         )
     return urls
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 import git
 
+from refsync.clone.durability import durable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
+from refsync.commands import command, git_command
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
-
-DURABLE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.fsyncObjectFiles=true")
-"""Options of git: what it writes is on the disk when it ends. The second is for git before 2.36."""
 
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -147,18 +147,28 @@ class Repository:
         Raises:
             CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
         """
+        if _is_empty(self.common_directory / self.ref):
+            raise self._why_no_tip()
         head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode(errors="surrogateescape").strip()
         if not head:
-            raise CloneError(f"{self.path}: HEAD is detached; run: git -C {self.path} checkout {self.branch}")
+            raise CloneError(f"{self.path}: HEAD is detached; run: {self._checkout()}")
         if head != self.ref:
             raise CloneError(
                 f"{self.path}: the clone is on branch {head.removeprefix('refs/heads/')!r}, not on the target "
-                f"branch {self.branch!r}; run: git -C {self.path} checkout {self.branch}"
+                f"branch {self.branch!r}; run: {self._checkout()}"
             )
         for name, what in _IN_PROGRESS.items():
             if (self.git_directory / name).exists():
                 raise CloneError(f"{self.path}: a {what} is in progress; finish or abort it")
         self.check_depth()
+
+    def _checkout(self) -> str:
+        """The commands that bring the work tree to the target branch, in their order."""
+        remotes = self.run("remote").output.decode(errors="surrogateescape").split()
+        if self.commit_of(self.ref) or not remotes:
+            return git_command(self.path, "checkout", self.branch, "--")
+        remote = "origin" if "origin" in remotes else remotes[0]
+        return " && ".join(track_branch(self.path, remote, self.branch))
 
     def check_depth(self) -> None:
         """See that the history is whole, for the counters come of all of it.
@@ -169,7 +179,7 @@ class Repository:
         if self.is_shallow:
             raise CloneError(
                 f"{self.path}: the clone is shallow: its history is cut off, and counters would be wrong; "
-                f"run: git -C {self.path} fetch --unshallow"
+                f"run: {git_command(self.path, 'fetch', '--unshallow')}"
             )
 
     def tip(self) -> str:
@@ -180,8 +190,20 @@ class Repository:
         """
         found = self.run("rev-parse", "-q", "--verify", f"{self.ref}^{{commit}}", accept=(0, 1))
         if found.code:
-            raise CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")
+            raise self._why_no_tip()
         return found.output.decode().strip()
+
+    def _why_no_tip(self) -> CloneError:
+        file = self.common_directory / self.ref
+        if not _is_empty(file):
+            return CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")
+        mended = command("rm", file)
+        if (before := _last_of_reflog(self.common_directory / "logs" / self.ref)) and self.has(before):
+            mended += f" && {git_command(self.path, 'update-ref', self.ref, before)}"
+        return CloneError(
+            f"{self.path}: the file of branch {self.branch!r} is empty, as a power cut leaves it; put back what it "
+            f"held last: {mended}"
+        )
 
     def commit_of(self, ref: str) -> str | None:
         """The commit that a ref (its full name) stands at; ``None`` where there is no such ref."""
@@ -190,7 +212,7 @@ class Repository:
 
     def set_ref(self, ref: str, commit: str) -> None:
         """Let a ref of refsync's own, or a tracking one, stand at a commit."""
-        self.run(*DURABLE, "update-ref", ref, commit)
+        self.run(*durable(), "update-ref", ref, commit)
 
     def file_at(self, commit: str, path: str) -> TreeFile | None:
         """What a commit or tree holds at a path (``/`` between folders); ``None`` where it holds nothing.
@@ -219,7 +241,9 @@ class Repository:
         try:
             return self._repo.git.get_object_data(blob)[3]
         except (ValueError, git.GitCommandError, BrokenPipeError) as problem:
-            raise GitCommandError(f"{self.path}: git cannot read blob {blob}: {problem}; run: git fsck") from None
+            raise GitCommandError(
+                f"{self.path}: git cannot read blob {blob}: {problem}; run: {git_command(self.path, 'fsck')}"
+            ) from None
 
     def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
         """The first-parent commits behind ``after`` (exclusive; ``None``: from the root) up to ``until``.
@@ -288,7 +312,7 @@ class Repository:
         Raises:
             BranchMovedError: the branch was no longer at ``old``.
         """
-        update = (*DURABLE, "update-ref", "-m", reason, self.ref, new, old)
+        update = (*durable(), "update-ref", "-m", reason, self.ref, new, old)
         moved = self.run(*update, accept=(0, 1, 128))
         if not moved.code:
             return
@@ -302,6 +326,33 @@ def _entry(tree: git.Tree, name: str) -> git.objects.base.IndexObject | None:
         return tree[name]
     except KeyError:
         return None
+
+
+def track_branch(clone: Path, remote: str, branch: str) -> tuple[str, ...]:
+    """The commands, in their order, that check out a remote's branch also where the clone knows only another one."""
+    git = partial(git_command, clone)
+    return (
+        git("remote", "set-branches", "--add", remote, branch),
+        git("fetch", remote, branch),
+        git("checkout", "-b", branch, "--track", f"{remote}/{branch}"),
+    )
+
+
+def _is_empty(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _last_of_reflog(log: Path) -> str | None:
+    """The commit that a ref was brought to last, as its log tells."""
+    try:
+        lines = log.read_bytes().splitlines()
+    except OSError:
+        return None
+    words = lines[-1].split(b" ", 2) if lines else []
+    return words[1].decode(errors="replace") if len(words) > 2 else None
 
 
 def _open(path: Path) -> git.Repo:

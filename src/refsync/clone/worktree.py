@@ -22,6 +22,7 @@ from typing import BinaryIO
 from refsync.clone.placing import flush_file, path_lines, remove_file, remove_staged_files, replace_file, stage_files
 from refsync.clone.repository import Repository
 from refsync.clone.sparse import hidden_paths, show_too
+from refsync.commands import git_command
 from refsync.durable import flush_folder
 from refsync.errors import CloneError, GitBusyError, LocalEditsError
 
@@ -159,7 +160,7 @@ def land(lock: IndexLock, *, old: str, new: str, reason: str, wanted: Collection
     if missing := _without_content(landing, differences):
         raise CloneError(
             f"{repository.path}: the clone is a partial one and lacks the new content of {', '.join(missing)}; fetch "
-            f"it with: git -C {repository.path} diff --numstat {old} {new} -- {' '.join(missing)}"
+            f"it with: {git_command(repository.path, 'diff', '--numstat', old, new, '--', *missing)}"
         )
     _note(lock.journal, landing)
     repository.move_branch(old=old, new=new, reason=reason)
@@ -174,7 +175,7 @@ def _refuse_local_edits(landing: _Landing, differences: Sequence[_Difference]) -
     if edited := local_edits(landing.repository, shown, leaving=leaving):
         raise LocalEditsError(
             f"{path}: {', '.join(edited)} has local edits; commit them, or undo them with: "
-            f"git -C {path} checkout HEAD -- {' '.join(edited)}"
+            f"{git_command(path, 'checkout', 'HEAD', '--', *edited)}"
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from refsync.clone.commits import one_line
+from refsync.one_line import one_line
 from refsync.pending_queue.diffs import field_changes
 from refsync.review.markdown_text import code, cut, field_change, html_code, more, names, row
 

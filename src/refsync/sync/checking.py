@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from refsync.clone.commits import one_line, parse_message
+from refsync.clone.commits import parse_message
 from refsync.clone.export import export_tree, tree_of
 from refsync.clone.repository import Repository
 from refsync.errors import PermanentError
+from refsync.one_line import one_line
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 
 Command = tuple[str, ...]

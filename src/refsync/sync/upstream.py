@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from loguru import logger
@@ -14,7 +15,9 @@ from loguru import logger
 from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import index_locked, land, missing_contents
+from refsync.commands import git_command
 from refsync.errors import (
+    BranchMissingError,
     BranchMovedError,
     CloneError,
     CredentialError,
@@ -103,7 +106,7 @@ def catch_up(clone: Repository, reference: ReferenceRepository) -> str:
     publish = _publish(reference)
     tip, there = clone.tip(), clone.commit_of(tracking_ref(publish, reference.branch))
     if there is None:
-        raise RemoteRefusedError(
+        raise BranchMissingError(
             f"{clone.path}: remote {publish.remote.name!r}: it has no branch {reference.branch}; "
             "push one there, or correct `branch`"
         )
@@ -165,10 +168,11 @@ def _check_rewritten(
     own = clone.run("log", "--format=%h %an: %s", tip, f"^{there}", "--").output.decode(errors="replace").splitlines()
     named = "; ".join(own[:_MAX_NAMED_COMMITS]) + (f"; and {len(own) - 3} more" if len(own) > 3 else "")
     remote, branch = publish.remote.name, reference.branch
+    git = partial(git_command, clone.path)
     raise CloneError(
         f"{clone.path}: {remote} lacks commits of {branch} that the clone has ({named}); push them with: "
-        f"git -C {clone.path} push {remote} {branch}, or put them aside with: git -C {clone.path} branch aside && "
-        f"git -C {clone.path} reset --keep {remote}/{branch}"
+        f"{git('push', remote, branch)}, or put them aside with: {git('branch', 'aside')} && "
+        f"{git('reset', '--keep', f'{remote}/{branch}')}"
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
+from refsync.clone.durability import git_version
 from refsync.clone.export import tree_of
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import check_editable
@@ -23,11 +23,10 @@ def check_git(clone: Repository) -> None:
     Raises:
         GitCommandError: it is too old.
     """
-    said = clone.run("version").output.decode(errors="replace").strip()
-    version = re.search(r"(\d+)\.(\d+)", said)
-    if version and (int(version[1]), int(version[2])) < _OLDEST_GIT:
+    if (version := git_version()) < _OLDEST_GIT:
         raise GitCommandError(
-            f"{clone.path}: {said} is too old to tell whether a proposal still merges; update git to 2.38 or newer, "
+            f"{clone.path}: git {version[0]}.{version[1]} is too old to tell whether a proposal still merges; "
+            "update git to 2.38 or newer, "
             "or publish another way"
         )
 

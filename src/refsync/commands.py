@@ -1,0 +1,39 @@
+"""Command lines for people: what is advised works as it is printed."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+
+def command(*words: str | Path) -> str:
+    """A command line of these words, for a shell.
+
+    >>> command("git", "-C", Path("/srv/my clone"), "status")
+    "git -C '/srv/my clone' status"
+    """
+    return " ".join(map(_quoted, map(str, words)))
+
+
+def git_command(clone: str | Path, *words: str | Path) -> str:
+    """A git command line that works in a clone, wherever it is called.
+
+    >>> git_command("/srv/clone", "fetch", "--unshallow")
+    'git -C /srv/clone fetch --unshallow'
+    """
+    return command("git", "-C", clone, *words)
+
+
+def _quoted(word: str) -> str:
+    """Quoted where it has to be; with escapes, as bash and zsh know them, where it is no text or not on one line."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
