@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from refsync.config import Config, RepositorySettings, next_time
-from refsync.errors import ConfigError
+from refsync.errors import ConfigError, RefsyncError
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from refsync.state_directory import StateDirectory, prepare
@@ -255,6 +255,7 @@ def _reference(
 
 def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings:
     from refsync.clone.remotes import Remote
+    from refsync.forges.github_facts import GITHUB
     from refsync.sync.reference import PublishSettings, PullRequestSettings
 
     assert settings.publish != "local"
@@ -271,6 +272,7 @@ def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings
         attempts=settings.push.attempts,
         prefix=settings.proposal.prefix,
         delete_branch=settings.proposal.delete_branch,
+        is_button=GITHUB.is_button,
         pull_requests=None
         if settings.publish != "pull_request"
         else PullRequestSettings(
@@ -280,6 +282,7 @@ def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings
             reviewers=requests.reviewers,
             team_reviewers=requests.team_reviewers,
             on_close=requests.on_close,
+            longest_body=GITHUB.longest_body,
             critical_fields=config.critical_fields(),
         ),
     )
@@ -296,6 +299,8 @@ def _credential(settings: RepositorySettings) -> CredentialSource | None:
             installation_id=table.app_installation_id,
             key_file=table.app_key_file,
             base_url=settings.pull_request.base_url,
+            repository=lambda: settings.pull_request.repository or _repository_of_remote(settings),
+            is_for_review=settings.publish == "pull_request",
         )
     if not (table.token_file or table.token_variable or table.token_credential):
         return None
@@ -320,4 +325,21 @@ def _forge(settings: RepositorySettings, url: str, credential: CredentialSource 
     from refsync.forges.github import open_github
 
     requests = settings.pull_request
-    return open_github(requests.repository or repository_of_url(url), base_url=requests.base_url, credential=credential)
+    return open_github(
+        requests.repository or repository_of_url(url),
+        base_url=requests.base_url,
+        credential=credential,
+        is_app=settings.credentials.app_id is not None,
+    )
+
+
+def _repository_of_remote(settings: RepositorySettings) -> str | None:
+    """The ``owner/name`` of the clone's remote; ``None`` where it has no such URL."""
+    from refsync.clone.repository import Repository
+    from refsync.forges.base import repository_of_url
+
+    try:
+        with Repository(settings.path, settings.branch) as clone:
+            return repository_of_url(clone.run("remote", "get-url", settings.remote).output.decode().strip())
+    except RefsyncError:
+        return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from refsync.forges import github
-from tests.support.forge import ForgeStandIn
+from tests.support.forge import ForgeStandIn, unhurried
 from tests.support.reference import Reference
 
 
@@ -31,6 +31,6 @@ def reference(tmp_path: Path, bare_git: None) -> Iterator[Reference]:
 @pytest.fixture
 def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForgeStandIn]:
     """A stand-in of GitHub, to which this process writes without a pause."""
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, pace=unhurried()))
     with ForgeStandIn(tmp_path) as stand_in:
         yield stand_in

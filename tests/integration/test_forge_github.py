@@ -22,8 +22,10 @@ from refsync.credentials import Credential, CredentialSource
 from refsync.errors import ConfigError, CredentialError, ForgeRefusedError, ForgeUnavailableError, RefsyncError
 from refsync.forges.github import GitHubForge, open_github
 from refsync.forges.github_app import app_credential
+from refsync.forges.pace import Pace
 from tests.support.daemon import wait_for
-from tests.support.forge import ForgeStandIn, Style
+from tests.support.forge import ForgeStandIn, unhurried
+from tests.support.forge_merging import Style
 from tests.support.repositories import git
 
 BRANCH = "refsync/batch-1-3f2a9c"
@@ -47,7 +49,7 @@ def secret(text: str) -> CredentialSource:
 
 
 def connect(forge: ForgeStandIn, credential: CredentialSource | None = None) -> GitHubForge:
-    return open_github(forge.repository, base_url=forge.url, credential=credential, write_seconds=0)
+    return open_github(forge.repository, base_url=forge.url, credential=credential, pace=unhurried())
 
 
 def person_proposes(forge: ForgeStandIn, branch: str = "topic") -> int:
@@ -72,9 +74,9 @@ def statuses(forge: ForgeStandIn) -> list[int]:
 # What it costs
 
 
-def test_refsync_itself_does_not_import_pygithub() -> None:
+def test_refsync_itself_does_not_import_what_only_a_forge_needs() -> None:
     asked = "import refsync.cli.main, refsync.application, refsync.daemon.service, refsync.forges.github, sys; "
-    command = [sys.executable, "-c", asked + "sys.exit('github' in sys.modules)"]
+    command = [sys.executable, "-c", asked + "sys.exit(bool({'httpx', 'jwt'} & set(sys.modules)))"]
     assert subprocess.run(command, check=False).returncode == 0
 
 
@@ -154,23 +156,30 @@ def test_no_limit_is_waited_for_longer_than_an_hour(forge: ForgeStandIn, github:
     assert limited.value.retry_seconds == 3600
 
 
-def test_a_limit_that_is_over_is_forgotten(forge: ForgeStandIn, github: GitHubForge) -> None:
-    forge.rate_limit(1)
+def test_a_limit_that_is_over_is_forgotten(forge: ForgeStandIn) -> None:
+    now = [0.0]
+    pace = Pace(clock=lambda: now[0])
+    github = open_github(forge.repository, base_url=forge.url, credential=None, pace=pace)
+    forge.rate_limit(90)
     with pytest.raises(ForgeUnavailableError) as limited:
         github.find()
     assert limited.value.retry_seconds
-    threading.Event().wait(limited.value.retry_seconds)  # what it asked for
+    now[0] += limited.value.retry_seconds
     forge.rate_limit(0)
     assert github.find() == []
 
 
 def test_writes_keep_their_distance(forge: ForgeStandIn) -> None:
-    github = open_github(forge.repository, base_url=forge.url, credential=None, write_seconds=0.3)
+    slept: list[float] = []
+    pace = Pace(write_seconds=2.0, clock=lambda: sum(slept), sleep=slept.append)
+    github = open_github(forge.repository, base_url=forge.url, credential=None, pace=pace)
     number = person_proposes(forge)
-    github.update(number, comment="one")
-    github.update(number, comment="two")
-    first, second = (request.at for request in forge.requests)
-    assert second - first >= 0.3
+    github.find()
+    assert slept == []
+    github.update(number, labels=["one"])
+    github.find()
+    github.update(number, labels=["two"])
+    assert slept == [2.0]
 
 
 # The credential
@@ -208,7 +217,7 @@ def test_a_forge_that_repeats_the_token_does_not_put_it_into_the_text(forge: For
 
 
 def test_a_missing_permission_is_named(forge: ForgeStandIn, github: GitHubForge) -> None:
-    forge.forbid_writes("pull_requests=write")
+    forge.permit(pull_requests="read")
     with pytest.raises(ForgeRefusedError, match="give the credential the permission pull_requests=write"):
         github.open(head=BRANCH, base="main", title="t", body="b")
 
@@ -318,7 +327,7 @@ def test_a_certificate_that_is_not_trusted_is_named_and_nothing_is_sent(tmp_path
 
 def test_a_certificate_of_an_authority_of_one_s_own_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = certificate(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(own))
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
     with ForgeStandIn(tmp_path, certificate=own) as forge:
         assert connect(forge, secret(SECRET)).find() == []
 
@@ -370,6 +379,7 @@ def test_an_app_s_token_is_replaced_shortly_before_its_end(forge: ForgeStandIn) 
     key, now = forge.install_app(), [time.time()]
     credential = app_credential(app_id=7, installation_id=42, key_file=key, base_url=forge.url, clock=lambda: now[0])
     first = credential().secret
+    forge.clock = lambda: now[0]
     now[0] += 3000
     assert credential().secret == first
     now[0] += 500
@@ -447,19 +457,25 @@ def test_the_remote_has_the_head_of_each_pull_request_of_a_fork_too(forge: Forge
     assert git(forge.remote, "branch", "--list", "topic") == ""
 
 
-@pytest.mark.parametrize(("style", "parents", "commits"), [("merge", 2, 4), ("squash", 1, 2), ("rebase", 1, 3)])
-def test_the_stand_in_merges_as_github_does(forge: ForgeStandIn, style: Style, parents: int, commits: int) -> None:
+@pytest.mark.parametrize(
+    ("style", "parents", "commits", "people"),
+    [("merge", 2, 4, "Ada GitHub"), ("squash", 1, 2, "Bob GitHub"), ("rebase", 1, 3, "Ada Ada")],
+)
+def test_the_stand_in_merges_as_github_does(
+    forge: ForgeStandIn, style: Style, parents: int, commits: int, people: str
+) -> None:
     forge.commit(BRANCH, {"b.json": {}}, "Add b\n\nwhy b\n\nRefsync-Job: 1")
     forge.commit(BRANCH, {"c.json": {}}, "Add c")
     number = forge.open_by_person(BRANCH, "Two more", by="bob")
     commit = forge.merge(number, by="ada", style=style)
     assert len(git(forge.remote, "show", "-s", "--format=%P", commit).split()) == parents
     assert git(forge.remote, "rev-list", "--count", "main") == str(commits)
-    assert git(forge.remote, "show", "-s", "--format=%an %cn", commit) == "Ada GitHub"
+    assert git(forge.remote, "show", "-s", "--format=%an %cn", commit) == people
     message = git(forge.remote, "show", "-s", "--format=%B", commit)
     expected = {
         "merge": f"Merge pull request #1 from owner/{BRANCH}\n\nTwo more",
-        "squash": "Two more (#1)\n\n* Add b\n\n  why b\n\n  Refsync-Job: 1\n\n* Add c",
+        "squash": "Two more (#1)\n\n* Add b\n\n  why b\n\n  Refsync-Job: 1\n\n* Add c"
+        "\n\n---------\n\nCo-authored-by: Ada <ada@example.org>",
         "rebase": "Add c",
     }
     assert message == expected[style]

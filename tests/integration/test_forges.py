@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Forge, PullRequest
+from refsync.forges.base import Checks, Extra, Forge, PullRequest, Reviews
 from refsync.forges.github import open_github
-from tests.support.forge import ForgeStandIn, Style
+from tests.support.forge import ForgeStandIn, unhurried
+from tests.support.forge_merging import Style
 from tests.support.repositories import git
 
 BRANCH = "refsync/batch-1-3f2a9c"
@@ -27,7 +28,7 @@ def forge(tmp_path: Path) -> Iterator[ForgeStandIn]:
 @pytest.fixture(params=["github"])
 def remote(request: pytest.FixtureRequest, forge: ForgeStandIn) -> Forge:
     openers = {"github": open_github}
-    return openers[request.param](forge.repository, base_url=forge.url, credential=None, write_seconds=0)
+    return openers[request.param](forge.repository, base_url=forge.url, credential=None, pace=unhurried())
 
 
 def propose(remote: Forge, head: str = BRANCH, base: str = "main") -> PullRequest:
@@ -147,12 +148,12 @@ def test_a_label_or_reviewer_that_is_refused_does_not_cost_the_others(forge: For
     )
     pull = forge.pulls[1]
     assert (pull.labels, pull.asked, pull.asked_teams) == (["good"], ["ada", "bob"], ["core"])
-    assert [next(name for name in ("bad", "nobody", "ghosts") if name in line) for line in told] == [
-        "bad",
-        "nobody",
-        "ghosts",
+    assert [(each.kind, each.name) for each in told] == [
+        (Extra.LABEL, "bad"),
+        (Extra.REVIEWER, "nobody"),
+        (Extra.TEAM, "ghosts"),
     ]
-    assert all("\n" not in line for line in told)
+    assert all(each.name in each.reason and "\n" not in each.reason for each in told)
 
 
 def test_closing_comments_first_and_a_second_time_does_nothing(forge: ForgeStandIn, remote: Forge) -> None:
@@ -172,37 +173,37 @@ def test_a_merged_one_is_not_closed(forge: ForgeStandIn, remote: Forge) -> None:
 
 def test_checks_and_statuses_are_told_together(forge: ForgeStandIn, remote: Forge) -> None:
     propose(remote)
-    assert remote.state(1).checks is None
+    assert remote.state(1).checks == Checks()
     forge.check(1, "lint", "success")
     forge.check(1, "ci/old", "success", kind="status")
-    assert remote.state(1).checks == "2 passed"
+    assert remote.state(1).checks == Checks(passed=2)
     forge.check(1, "tests", "running")
-    assert remote.state(1).checks == "1 of 3 running"
+    assert remote.state(1).checks == Checks(passed=2, running=1)
     forge.check(1, "lint", "failure")
-    assert remote.state(1).checks == "1 of 3 failed: lint"
+    assert remote.state(1).checks == Checks(passed=1, running=1, failed=("lint",))
     forge.commit(BRANCH, {"c.json": {}}, "one more")
-    assert remote.state(1).checks is None
+    assert remote.state(1).checks == Checks()
 
 
 def test_many_failed_checks_are_counted(forge: ForgeStandIn, remote: Forge) -> None:
     propose(remote)
     for name in "abcde":
         forge.check(1, name, "failure")
-    assert remote.state(1).checks == "5 of 5 failed: a, b, c and 2 more"
+    assert remote.state(1).checks.failed == tuple("abcde")
 
 
 def test_the_last_review_of_each_person_counts(forge: ForgeStandIn, remote: Forge) -> None:
     propose(remote)
-    assert remote.state(1).reviews is None
+    assert remote.state(1).reviews == Reviews()
     remote.update(1, reviewers=["ada", "bob", "cy"])
-    assert remote.state(1).reviews == "ada and bob and cy asked"
+    assert remote.state(1).reviews == Reviews(asked=("ada", "bob", "cy"))
     forge.review(1, "ada", "request changes")
     forge.review(1, "bob", "approve")
-    assert remote.state(1).reviews == "changes requested by ada, approved by bob, cy asked"
+    assert remote.state(1).reviews == Reviews(approved=("bob",), refused=("ada",), asked=("cy",))
     forge.review(1, "ada", "approve")
     forge.review(1, "ada", "comment")
     forge.review(1, "bob", "dismiss")
-    assert remote.state(1).reviews == "approved by ada, cy asked"
+    assert remote.state(1).reviews == Reviews(approved=("ada",), asked=("cy",))
 
 
 def test_nothing_to_propose_is_refused_in_the_forge_s_own_words(forge: ForgeStandIn, remote: Forge) -> None:

@@ -11,7 +11,7 @@ import pytest
 from refsync.forges import github
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from tests.support.dying import killed_pass
-from tests.support.forge import ForgeStandIn
+from tests.support.forge import ForgeStandIn, unhurried
 from tests.support.published import PublishedReference, RequestedReference
 from tests.support.reference import BLIP, CLIP
 
@@ -50,7 +50,7 @@ LANDING = {
 
 @pytest.fixture(autouse=True)
 def _no_pause_between_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, pace=unhurried()))
 
 
 @pytest.fixture

@@ -266,10 +266,10 @@ def test_what_a_forge_refuses_to_clear_away_is_cleared_away_later(
 ) -> None:
     propose(reference)
     abandon(reference)
-    forge.forbid_writes("pull_requests=write")
+    forge.permit(pull_requests="read")
     assert reference.look().forge_problem
     assert reference.remote.branches == [reference.pull.head]
-    forge.forbid_writes(None)
+    forge.permissions = None
     reference.look()
     assert reference.pull.comments == ["The batch was given up."]
     assert reference.remote.branches == []

@@ -12,7 +12,8 @@ import pytest
 from refsync.forges import github
 from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal
 from refsync.review.proposal import find_token
-from tests.support.forge import ForgeStandIn, Style
+from tests.support.forge import ForgeStandIn, unhurried
+from tests.support.forge_merging import Style
 from tests.support.published import RequestedReference
 from tests.support.reference import BLIP
 from tests.support.repositories import git
@@ -27,7 +28,7 @@ ALPHA = {"version": "2", "nsfw": False}
 
 @pytest.fixture(autouse=True)
 def _no_pause_between_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, pace=unhurried()))
 
 
 @pytest.fixture
@@ -115,6 +116,8 @@ def test_labels_and_reviewers_are_asked_for_and_refused_ones_are_warnings(tmp_pa
     reference = RequestedReference(tmp_path, forge, requests=requests)
     propose(reference)
     assert "ada" in reference.pull.asked
+    assert proposal_of(reference).warnings == []
+    reference.look()
     assert any("nobody" in warning for warning in proposal_of(reference).warnings)
     assert reference.batches()[0].state is BatchState.proposed
     reference.close()

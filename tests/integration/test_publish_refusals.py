@@ -6,6 +6,7 @@ Each trouble is put in the way of one approved change, met by ``refsync sync``, 
 from __future__ import annotations
 
 import socket
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +20,7 @@ from refsync.forges import github
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from tests.support.command_line import Desk
 from tests.support.daemon import wait_for
-from tests.support.forge import SIGN_IN, ForgeStandIn
+from tests.support.forge import SIGN_IN, ForgeStandIn, unhurried
 from tests.support.published import PublishedReference, PublishedSite, RequestedReference
 from tests.support.repositories import git
 from tests.support.transports import (
@@ -356,7 +357,7 @@ class Forge:
 
 @pytest.fixture
 def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    monkeypatch.setattr(github, "open_github", partial(github.open_github, write_seconds=0.0))
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, pace=unhurried()))
     with ForgeStandIn(tmp_path) as stand_in:
         stand_in.require_token(TOKEN)
         reference = RequestedReference(tmp_path, stand_in)
@@ -375,9 +376,9 @@ def a_token_that_was_revoked(forge: Forge) -> Iterator[None]:
 
 @contextmanager
 def a_token_without_the_permission(forge: Forge) -> Iterator[None]:
-    forge.stand_in.forbid_writes("pull_requests=write")
+    forge.stand_in.permit(pull_requests="read")
     yield
-    forge.stand_in.forbid_writes(None)
+    forge.stand_in.permissions = None
 
 
 @contextmanager
@@ -402,8 +403,11 @@ def a_forge_that_sends_garbage(forge: Forge) -> Iterator[None]:
 
 @contextmanager
 def a_forge_that_limits_the_rate(forge: Forge) -> Iterator[None]:
+    stopped = time.time()
+    forge.stand_in.clock = lambda: stopped
     forge.stand_in.rate_limit(90, "secondary")
     yield
+    forge.stand_in.clock = time.time
     forge.stand_in.rate_limit(0)
 
 

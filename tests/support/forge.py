@@ -7,7 +7,6 @@ too: ``forge.cut_next("POST")``. Pushes need no word: every request looks at the
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +18,15 @@ from typing import Any, Literal, Self
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.support.forge_api import Answer, Request, Server, answer_to
+from refsync.forges.pace import Pace
+from tests.support.forge_api import Answer, Request, Server
+from tests.support.forge_merging import GITHUB, Style, merged_commit
+from tests.support.forge_routes import answer_to
 from tests.support.repositories import PERSON, clean_environment, dump, git
 
-GITHUB = {"GIT_COMMITTER_NAME": "GitHub", "GIT_COMMITTER_EMAIL": "noreply@github.com"}
 SIGN_IN = "<html><body>Please sign in to the network</body></html>"
 
-Style = Literal["merge", "squash", "rebase"]
-Fault = Literal["status", "delay", "cut", "garbage", "redirect"]
+Fault = Literal["status", "delay", "drip", "cut", "garbage", "redirect"]
 
 
 @dataclass
@@ -59,6 +59,9 @@ class Pull:
     asked_teams: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    events: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+    is_draft: bool = False
+    is_locked: bool = False
 
     @property
     def merged(self) -> bool:
@@ -77,6 +80,8 @@ class Pull:
 
     def close(self, by: str | None) -> None:
         self.closed_at, self.closed_by = time.time(), by
+        self.events += [("merged", by, self.merge_commit)] if self.merged else []
+        self.events.append(("closed", by, None))
         self.touch()
 
 
@@ -111,7 +116,10 @@ class ForgeStandIn:
         self.statuses: dict[str, dict[str, str]] = {}
         self.token: str | None = None
         self.app: App | None = None
-        self.forbidden: str | None = None
+        self.permissions: dict[str, str] | None = None
+        self.squash_keeps: Literal["commits", "request"] = "commits"
+        self.button = GITHUB
+        self.left_out_fields: set[str] = set()
         self.refused_labels: set[str] = set()
         self.refused_reviewers: set[str] = set()
         self.page_size = 100
@@ -119,6 +127,7 @@ class ForgeStandIn:
         self.lock = threading.RLock()
         self.closing = threading.Event()
         self._troubles: list[Trouble] = []
+        self._lags = self._unknown_heads = 0
         self._limited_until = 0.0
         self._limit_kind = "primary"
         self._server = Server(self, certificate)
@@ -165,7 +174,7 @@ class ForgeStandIn:
             else:
                 blob = content if isinstance(content, bytes) else dump(content)
                 lines += [f"M 100644 inline {name}\n".encode(), _data(blob)]
-        self._run("fast-import", "--quiet", "--date-format=now", stdin=b"".join(lines))
+        self.run("fast-import", "--quiet", "--date-format=now", stdin=b"".join(lines))
         return self.tip(target) or ""
 
     def open_by_person(
@@ -181,7 +190,7 @@ class ForgeStandIn:
             self.observe()
             pull = self._open(number)
             old = self.tip(f"refs/heads/{pull.base}") or ""
-            commit = {"merge": self._merged, "squash": self._squashed, "rebase": self._rebased}[style](pull, old, by)
+            commit = merged_commit(self, pull, style, old, by)
             git(self.remote, "update-ref", f"refs/heads/{pull.base}", commit, old)
             pull.merged_by, pull.merge_commit = by, commit
             pull.close(by)
@@ -208,6 +217,14 @@ class ForgeStandIn:
         with self.lock:
             self.pulls[number].base = base
             self.pulls[number].touch()
+
+    def draft(self, number: int) -> None:
+        with self.lock:
+            self.pulls[number].is_draft = True
+            self.pulls[number].touch()
+
+    def lock_conversation(self, number: int) -> None:
+        self.pulls[number].is_locked = True
 
     def relabel(self, number: int, *labels: str) -> None:
         with self.lock:
@@ -264,6 +281,10 @@ class ForgeStandIn:
     def delay_next(self, seconds: float, on: str = "") -> None:
         self._troubles.append(Trouble("delay", on, seconds=seconds))
 
+    def drip_next(self, seconds: float, on: str = "") -> None:
+        """Send the answer byte by byte, so long after each other."""
+        self._troubles.append(Trouble("drip", on, seconds=seconds))
+
     def cut_next(self, on: str = "") -> None:
         """Do what is asked, then close the connection without an answer."""
         self._troubles.append(Trouble("cut", on))
@@ -292,9 +313,29 @@ class ForgeStandIn:
     def require_token(self, token: str | None) -> None:
         self.token = token
 
-    def forbid_writes(self, permission: str | None) -> None:
-        """Say that the credential lacks this permission, as ``pull_requests=write``, to whoever writes."""
-        self.forbidden = permission
+    def permit(self, **permissions: str) -> None:
+        """Let the credential do only this, as ``pull_requests="write"``, ``checks="read"``."""
+        self.permissions = permissions
+
+    def lag(self, times: int) -> None:
+        """Do not know a new pull request where labels and reviewers are kept, for so many requests."""
+        self._lags = times
+
+    def lag_behind_pushes(self, times: int) -> None:
+        """Take the head of a pull request that is opened for unknown, so many times."""
+        self._unknown_heads = times
+
+    def lags(self) -> bool:
+        self._lags -= 1
+        return self._lags >= 0
+
+    def takes_head_for_unknown(self) -> bool:
+        self._unknown_heads -= 1
+        return self._unknown_heads >= 0
+
+    def permissions_of(self, secret: str) -> dict[str, str] | None:
+        """What a credential may do; ``None`` for everything."""
+        return self.app.granted.get(secret) if self.app else self.permissions
 
     def install_app(self, app_id: int = 7, installation_id: int = 42) -> Path:
         """Let in the tokens of this App's installation and nothing else; gives the file with the App's key."""
@@ -316,6 +357,8 @@ class ForgeStandIn:
             answer = self._troubled(trouble, request) or self._limited() or answer_to(self, request)
             self.requests.append(request)
             request.status = answer.status
+            if trouble and trouble.kind == "drip":
+                answer.drip_seconds = trouble.seconds
         return None if trouble and trouble.kind == "cut" else answer
 
     def open(self, *, head: str, base: str, title: str, body: str, by: str, fork: str | None = None) -> Pull:
@@ -391,46 +434,10 @@ class ForgeStandIn:
         assert pull.state == "open", f"pull request {number} is {pull.state}"
         return pull
 
-    def _merged(self, pull: Pull, old: str, by: str) -> str:
-        owner = (pull.fork or self.repository).partition("/")[0]
-        message = f"Merge pull request #{pull.number} from {owner}/{pull.head}\n\n{pull.title}"
-        return self._commit(self._tree(old, pull.head_commit), message, by, old, pull.head_commit)
-
-    def _squashed(self, pull: Pull, old: str, by: str) -> str:
-        message = f"{pull.title} (#{pull.number})\n\n{self._squash_text(old, pull.head_commit)}"
-        return self._commit(self._tree(old, pull.head_commit), message, by, old)
-
-    def _squash_text(self, old: str, head: str) -> str:
-        """One commit's own text; of several each one under a bullet, as GitHub has it."""
-        commits = git(self.remote, "rev-list", "--reverse", f"{old}..{head}").split()
-        messages = [git(self.remote, "log", "-1", "--format=%B", commit) for commit in commits]
-        if len(messages) == 1:
-            return messages[0].partition("\n")[2].strip()
-        return "\n\n".join("* " + message.replace("\n", "\n  ").replace("\n  \n", "\n\n") for message in messages)
-
-    def _rebased(self, pull: Pull, old: str, by: str) -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "clone"
-            git(Path(folder), "clone", "-q", "--no-checkout", str(self.remote), str(copy))
-            git(copy, "fetch", "-q", "origin", pull.head_commit)
-            git(copy, "checkout", "-q", "--detach", old)
-            for commit in git(copy, "rev-list", "--reverse", "--no-merges", f"{old}..{pull.head_commit}").split():
-                git(copy, "cherry-pick", "--allow-empty", "--keep-redundant-commits", commit, check=True, **GITHUB)
-            git(copy, "push", "-q", "origin", f"HEAD:refs/pull/{pull.number}/rebased")
-            git(self.remote, "update-ref", "-d", f"refs/pull/{pull.number}/rebased")
-            return git(copy, "rev-parse", "HEAD")
-
-    def _tree(self, base: str, head: str) -> str:
-        return git(self.remote, "merge-tree", "--write-tree", base, head).split()[0]
-
-    def _commit(self, tree: str, message: str, by: str, *parents: str) -> str:
-        author = {"GIT_AUTHOR_NAME": self.name_of(by), "GIT_AUTHOR_EMAIL": f"{by}@users.noreply.github.com"}
-        return self._run("commit-tree", tree, *(f"-p{parent}" for parent in parents), stdin=message.encode(), **author)
-
-    def _run(self, *arguments: str, stdin: bytes, **environment: str) -> str:
+    def run(self, *arguments: str, stdin: bytes, **environment: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(self.remote), *arguments],
-            env=clean_environment() | PERSON | GITHUB | environment,
+            env=clean_environment() | PERSON | self.button | environment,
             input=stdin,
             capture_output=True,
             check=True,
@@ -439,6 +446,11 @@ class ForgeStandIn:
 
     def name_of(self, login: str) -> str:
         return self.people.get(login, login.title())
+
+
+def unhurried() -> Pace:
+    """Writes follow each other at once, and nothing is slept over."""
+    return Pace(write_seconds=0.0, sleep=lambda seconds: None)
 
 
 def _data(content: bytes) -> bytes:
@@ -454,4 +466,9 @@ class App:
     public_key: str
     token_seconds: float = 3600.0
     suspended: bool = False
+    permissions: dict[str, str] = field(
+        default_factory=lambda: {"contents": "write", "pull_requests": "write", "checks": "read", "statuses": "read"}
+    )
     tokens: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    granted: dict[str, dict[str, str]] = field(default_factory=dict)

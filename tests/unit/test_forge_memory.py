@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Account, Forge, PullRequest
+from refsync.forges.base import Account, Forge, PullRequest, RefusedExtra
 from refsync.sync.proposals.forge_memory import ForgeMemory
 
 HOUR, DAY = 3600.0, 24 * 3600.0
@@ -57,7 +57,7 @@ class CountedForge:
         labels: Sequence[str] = (),
         reviewers: Sequence[str] = (),
         team_reviewers: Sequence[str] = (),
-    ) -> list[str]:
+    ) -> list[RefusedExtra]:
         self._ask(1)
         return []
 
@@ -155,7 +155,7 @@ def test_a_forge_that_is_down_is_asked_less_and_less_often(clock: Clock) -> None
     assert len(forge.asked) < 15
 
 
-def label(memory: ForgeMemory, forge: CountedForge, about: str) -> list[str]:
+def label(memory: ForgeMemory, forge: CountedForge, about: str) -> list[RefusedExtra]:
     open_forge: Callable[[], Forge] = lambda: forge  # noqa: E731
     return memory.call(open_forge, lambda each: each.update(1, labels=["x"]), about=about)
 

@@ -18,7 +18,7 @@ def shown_place(proposal: Proposal) -> str:
 
 def proposal_lines(proposal: Proposal, *, under_review: bool) -> Iterator[str]:
     """All there is to say; of one that is no longer under review only where it is."""
-    what = f"pull request {proposal.number}" if proposal.number else "branch"
+    what = f"{'draft ' if proposal.is_draft else ''}pull request {proposal.number}" if proposal.number else "branch"
     state = "" if under_review or proposal.state in (None, "open") else f", {proposal.state}"
     yield f"{what}, {shown_place(proposal)}, opened {shown_age(proposal.opened_at)}{state}"
     if not under_review:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from refsync.errors import ForgeRefusedError
@@ -19,10 +20,38 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """How the checks of a commit stand: how many passed and run, and the names of those that failed.
+
+    ``lacking`` are the permissions, as the forge calls them, without which some could not be read.
+    """
+
+    passed: int = 0
+    running: int = 0
+    failed: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.passed + self.running + len(self.failed)
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Who approved, who wants changes, and who was asked and has not answered."""
+
+    approved: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    are_readable: bool = True
+
+
+@dataclass(frozen=True)
 class PullRequest:
     """A pull request as the forge shows it; times in Unix seconds.
 
-    ``checks``, ``reviews``, ``merged_by``, ``closed_by`` and ``merge_commit`` are filled by :meth:`Forge.state` alone.
+    ``checks``, ``reviews``, ``merged_by`` and ``closed_by`` are filled by :meth:`Forge.state` alone.
     """
 
     number: int
@@ -40,13 +69,43 @@ class PullRequest:
     author: Account
     opened_at: float
     updated_at: float
+    is_draft: bool = False
     merge_commit: str | None = None
+    """``None`` where it is not merged, or the forge does not say."""
     merged_by: Account | None = None
     closed_by: Account | None = None
-    checks: str | None = None
-    """In words: ``3 passed``, ``1 of 3 failed: lint``, ``2 of 3 running``; ``None`` where there are none."""
-    reviews: str | None = None
-    """In words: ``approved by ada``, ``changes requested by bob``, ``ada asked``; ``None`` where there are none."""
+    checks: Checks = Checks()
+    reviews: Reviews = Reviews()
+
+
+class Extra(StrEnum):
+    """What can be added to a pull request beside its text."""
+
+    LABEL = "label"
+    REVIEWER = "reviewer"
+    TEAM = "team"
+    COMMENT = "comment"
+
+
+@dataclass(frozen=True)
+class RefusedExtra:
+    """Something that the forge did not take, and its reason, one line; ``name`` is empty for a comment."""
+
+    kind: Extra
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ForgeFacts:
+    """What has to be known of a forge when it is not asked, or cannot be.
+
+    ``is_button`` says of a committer, as ``Name <mail>``, whether it stands for whoever pressed a button;
+    ``longest_body`` is in UTF-16 units.
+    """
+
+    is_button: Callable[[str], bool] = lambda committer: False
+    longest_body: int = 65_000
 
 
 class Forge(Protocol):
@@ -64,7 +123,10 @@ class Forge(Protocol):
         ...
 
     def open(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
-        """Open a pull request of ``head`` into ``base``; gives the open one that there is, if there is one."""
+        """Open a pull request of ``head`` into ``base``; gives the open one that there is, if there is one.
+
+        A forge that has not seen the pushed branch yet is given a moment.
+        """
         ...
 
     def update(
@@ -76,20 +138,28 @@ class Forge(Protocol):
         labels: Sequence[str] = (),
         reviewers: Sequence[str] = (),
         team_reviewers: Sequence[str] = (),
-    ) -> list[str]:
+    ) -> list[RefusedExtra]:
         """Replace the body, add a comment, add labels and ask for reviews, where given.
 
+        A comment that is there already, word for word, is not added again: the answer to it may have been lost.
+
         Returns:
-            What the forge refused of labels, reviewers and teams, one line each: none of it stops the others.
+            What the forge refused of comment, labels, reviewers and teams: none of it stops the others.
         """
         ...
 
     def close(self, number: int, *, comment: str | None = None) -> None:
-        """Close a pull request without merging it; one that is closed or merged already stays as it is."""
+        """Close a pull request without merging it; one that is closed or merged already stays as it is.
+
+        The comment is a courtesy: one that is refused does not keep it open.
+        """
         ...
 
     def state(self, number: int) -> PullRequest:
-        """One pull request with all that the forge knows of it."""
+        """One pull request with all that the forge knows of it.
+
+        What only adds to its state (who closed it, checks, reviews) is left out where it cannot be read.
+        """
         ...
 
 

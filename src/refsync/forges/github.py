@@ -1,26 +1,47 @@
-"""Pull requests on GitHub, or a GitHub Enterprise server, through PyGithub."""
+"""Pull requests on GitHub, or a GitHub Enterprise server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from refsync.credentials import CredentialSource
-from refsync.errors import ForgeRefusedError
-from refsync.forges.base import Account, PullRequest
+from refsync.errors import ForgeRefusedError, ForgeUnavailableError
+from refsync.forges.base import Account, Checks, Extra, PullRequest, RefusedExtra, Reviews
+from refsync.forges.github_answers import (
+    CheckRunsAnswer,
+    CommentAnswer,
+    EventAnswer,
+    PullAnswer,
+    RepositoryAnswer,
+    ResultsAnswer,
+    ReviewAnswer,
+    StatusesAnswer,
+    UserAnswer,
+    checks_of,
+    reviews_of,
+)
 
 if TYPE_CHECKING:
-    from refsync.forges.github_api import GitHubApi
+    from refsync.forges.pace import Pace
+    from refsync.forges.rest import RestApi
 
 T = TypeVar("T")
 
-PASSED = {"success", "neutral", "skipped"}
-RUNNING = {"pending", "queued", "in_progress", "waiting", "requested"}
-NAMED_FAILURES = 3
+HEAD_PAUSES = (1.0, 2.0, 4.0)
+"""GitHub may not know for a moment what was pushed to it just now."""
+_CHECKS: tuple[tuple[str, type[ResultsAnswer], str], ...] = (
+    ("check-runs", CheckRunsAnswer, "checks=read"),
+    ("status", StatusesAnswer, "statuses=read"),
+)
+_ADDED_AT = {
+    Extra.LABEL: ("/issues/{}/labels", "labels"),
+    Extra.REVIEWER: ("/pulls/{}/requested_reviewers", "reviewers"),
+    Extra.TEAM: ("/pulls/{}/requested_reviewers", "team_reviewers"),
+}
 
 
 def open_github(
@@ -28,17 +49,26 @@ def open_github(
     *,
     base_url: str = "https://api.github.com",
     credential: CredentialSource | None,
+    is_app: bool = False,
     timeout_seconds: float = 15.0,
-    write_seconds: float = 1.0,
+    pace: Pace | None = None,
 ) -> GitHubForge:
     """The repository ``owner/name`` of the GitHub whose API is at ``base_url``; nothing is asked yet.
 
-    Between two writes lie at least ``write_seconds``, as GitHub asks of programs.
+    Args:
+        repository: ``owner/name``.
+        base_url: of the API.
+        credential: what refsync is let in by, ``None`` for what is public.
+        is_app: whether that is an App's token, which is helped otherwise than a person's.
+        timeout_seconds: that each step of a request may take.
+        pace: of writes; a second lies between two, as GitHub asks of programs.
     """
-    from refsync.forges.github_api import GitHubApi  # PyGithub costs a third of a second: only who needs it pays
+    from refsync.forges.github_customs import LetInBy, github_customs
+    from refsync.forges.rest import RestApi  # httpx costs a fifth of a second: only who needs it pays
 
-    api = GitHubApi(base_url, credential, timeout_seconds=timeout_seconds, write_seconds=write_seconds)
-    return GitHubForge(api, repository)
+    let_in_by = LetInBy.APP if is_app else LetInBy.TOKEN if credential else LetInBy.NOTHING
+    customs = github_customs(let_in_by)
+    return GitHubForge(RestApi(base_url, credential, customs, timeout_seconds=timeout_seconds, pace=pace), repository)
 
 
 class GitHubForge:
@@ -47,7 +77,7 @@ class GitHubForge:
     ``full_name`` follows the repository when it is renamed or transferred.
     """
 
-    def __init__(self, api: GitHubApi, repository: str) -> None:
+    def __init__(self, api: RestApi, repository: str) -> None:
         """``repository`` is ``owner/name``."""
         self._api = api
         self.full_name = repository
@@ -56,27 +86,34 @@ class GitHubForge:
         """The open pull requests, or those of a branch in any state; newest first."""
         asked = self.full_name
         if head is None:
-            found = self._list("/pulls", _pulls, "list the open pull requests", state="open")
+            found = list(self._items("/pulls", list[PullAnswer], "list the open pull requests", state="open"))
         else:
-            owner = asked.partition("/")[0]
-            doing = f"look for a pull request of {head}"
-            found = self._list("/pulls", partial(_pulls, head=head), doing, state="all", head=f"{owner}:{head}")
+            owner, doing = asked.partition("/")[0], f"look for a pull request of {head}"
+            listed = self._items("/pulls", list[PullAnswer], doing, state="all", head=f"{owner}:{head}")
+            found = [each for each in listed if each.proposes(head)]
         if self.full_name != asked:  # the branch was looked for at its former owner's
             return self.find(head)
-        return sorted({pull.number: pull for pull in found}.values(), key=lambda pull: -pull.number)
+        by_number = {each.number: each.pull_request() for each in found}
+        return sorted(by_number.values(), key=lambda pull: -pull.number)
 
     def open(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Open a pull request of ``head`` into ``base``, or give the open one that there is."""
+        from refsync.forges.github_customs import invalid_fields
+        from refsync.forges.rest import AnsweredRefusalError
+
         asked = {"head": head, "base": base, "title": title, "body": body}
-        try:
-            return self._send("POST", "/pulls", asked, f"open a pull request of {head}", _pull)
-        except ForgeRefusedError as refused:
-            if "already exists" not in str(refused):
-                raise
-            present = [pull for pull in self.find(head) if pull.state == "open" and pull.base == base]
-            if not present:
-                raise
-            return present[0]
+        for pause in (*HEAD_PAUSES, None):
+            try:
+                return self._send("POST", "/pulls", asked, PullAnswer, f"open a pull request of {head}").pull_request()
+            except AnsweredRefusalError as refused:
+                if refused.answer.status != 422:
+                    raise
+                if present := self._present(head, base):
+                    return present
+                if pause is None or "head" not in invalid_fields(refused.answer):
+                    raise
+            self._api.pace.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def update(
         self,
@@ -87,199 +124,161 @@ class GitHubForge:
         labels: Sequence[str] = (),
         reviewers: Sequence[str] = (),
         team_reviewers: Sequence[str] = (),
-    ) -> list[str]:
-        """Replace the body, add a comment, labels and asked reviewers; returns what was refused of the last two."""
+    ) -> list[RefusedExtra]:
+        """Replace the body, add a comment, labels and asked reviewers; returns what was refused of the last three."""
         if body is not None:
-            self._send("PATCH", f"/pulls/{number}", {"body": body}, f"write the text of pull request {number}", bool)
-        if comment is not None:
-            self._comment(number, comment)
+            self._send("PATCH", f"/pulls/{number}", {"body": body}, object, f"write the text of pull request {number}")
         return [
-            *self._add(number, "label", labels, f"/issues/{number}/labels", "labels"),
-            *self._add(number, "reviewer", reviewers, f"/pulls/{number}/requested_reviewers", "reviewers"),
-            *self._add(number, "team", team_reviewers, f"/pulls/{number}/requested_reviewers", "team_reviewers"),
+            *self._comment(number, comment),
+            *self._add(number, Extra.LABEL, labels),
+            *self._add(number, Extra.REVIEWER, reviewers),
+            *self._add(number, Extra.TEAM, team_reviewers),
         ]
 
     def close(self, number: int, *, comment: str | None = None) -> None:
-        """Close a pull request that is open, with a last comment."""
-        if self._pull(number)[0].state != "open":
+        """Close a pull request that is open, with a last comment if it may be added."""
+        if self._pull(number).pull_request().state != "open":
             return
-        if comment is not None:
-            self._comment(number, comment)
-        self._send("PATCH", f"/pulls/{number}", {"state": "closed"}, f"close pull request {number}", bool)
+        self._comment(number, comment)
+        self._send("PATCH", f"/pulls/{number}", {"state": "closed"}, object, f"close pull request {number}")
 
     def state(self, number: int) -> PullRequest:
-        """One pull request with all that GitHub knows of it, in at most five requests."""
-        pull, asked = self._pull(number)
-        pull = replace(pull, reviews=self._reviews(number, asked))
+        """One pull request with all that GitHub knows of it, in few requests: four while it is open, else three."""
+        answer = self._pull(number)
+        pull = answer.pull_request()
         if pull.state == "open":
-            return replace(pull, checks=self._checks(pull))
-        if pull.state == "merged":
-            return replace(pull, merged_by=self._named(pull.merged_by))
-        closer = self._read(f"/issues/{number}", _closer, f"ask who closed pull request {number}")
-        return replace(pull, closed_by=self._named(closer))
+            return replace(pull, reviews=self._reviews(number, answer.asked()), checks=self._checks(pull))
+        if pull.state == "closed":
+            return replace(pull, closed_by=self._named(self._ending(number, "closed")[0]))
+        if pull.merge_commit is None or pull.merged_by is None:  # newer versions of the API leave the commit out
+            actor, commit = self._ending(number, "merged")
+            pull = replace(pull, merge_commit=pull.merge_commit or commit, merged_by=pull.merged_by or actor)
+        return replace(pull, merged_by=self._named(pull.merged_by))
 
-    def _pull(self, number: int) -> tuple[PullRequest, tuple[str, ...]]:
-        return self._read(f"/pulls/{number}", _pull_and_asked, f"read pull request {number}")
+    def _present(self, head: str, base: str) -> PullRequest | None:
+        return next((pull for pull in self.find(head) if pull.state == "open" and pull.base == base), None)
 
-    def _reviews(self, number: int, asked: tuple[str, ...]) -> str | None:
-        verdicts: dict[str, str] = {}
-        for page in self._pages(f"/pulls/{number}/reviews", _verdicts, f"read the reviews of pull request {number}"):
-            verdicts.update(page)  # oldest first: the last of each person stands
-        return _reviews_in_words(verdicts, asked)
+    def _pull(self, number: int) -> PullAnswer:
+        return self._read(f"/pulls/{number}", PullAnswer, f"read pull request {number}")
 
-    def _checks(self, pull: PullRequest) -> str | None:
-        """Checks and commit statuses counted together; a credential that may not see them sees none."""
-        commit, doing = f"/commits/{quote(pull.head_commit)}", f"read the checks of pull request {pull.number}"
+    def _reviews(self, number: int, asked: tuple[str, ...]) -> Reviews:
+        path, doing = f"/pulls/{number}/reviews", f"read the reviews of pull request {number}"
+        reviews = self._if_readable(lambda: list(self._items(path, list[ReviewAnswer], doing)))
+        return Reviews(asked=asked, are_readable=False) if reviews is None else reviews_of(reviews, asked)
+
+    def _checks(self, pull: PullRequest) -> Checks:
+        """Check runs and commit statuses counted together; each kind has a permission of its own."""
+        doing = f"read the checks of pull request {pull.number}"
         results: list[tuple[str, str]] = []
-        for path, understand in ((f"{commit}/check-runs", _check_runs), (f"{commit}/status", _statuses)):
-            try:
-                results += self._read(path, understand, doing, per_page="100")
-            except ForgeRefusedError:
-                continue
-        return _checks_in_words(results)
+        lacking: list[str] = []
+        for kind, shape, permission in _CHECKS:
+            path = f"/commits/{pull.head_commit}/{kind}"
+            pages = self._if_readable(partial(self._pages, path, shape, doing))
+            results += [result for page in pages or () for result in page.results()]
+            lacking += [] if pages is not None else [permission]
+        return checks_of(results, lacking)
+
+    def _if_readable(self, read: Callable[[], T]) -> T | None:
+        """What is good to know and not needed; ``None`` where it may not be read."""
+        from refsync.forges.rest import StrangeAnswerError
+
+        try:
+            return read()
+        except (ForgeRefusedError, StrangeAnswerError):
+            return None
+
+    def _ending(self, number: int, event: str) -> tuple[Account | None, str | None]:
+        """Who ended it by what commit, from a list that whoever may read pull requests may read."""
+        path, doing = f"/issues/{number}/timeline", f"ask who ended pull request {number}"
+        try:
+            events = [each for each in self._items(path, list[EventAnswer], doing) if each.event == event]
+        except (ForgeRefusedError, ForgeUnavailableError):  # only a name: the state is known without it
+            return None, None
+        last = events[-1] if events else EventAnswer()
+        return last.actor.account() if last.actor else None, last.commit_id
 
     def _named(self, account: Account | None) -> Account | None:
-        """The account with the person's name; one that is gone has none."""
+        """The account with the person's name, where it can be had."""
         if account is None:
             return None
-        doing = f"ask for the name of {account.login}"
+        path, doing = f"/users/{quote(account.login, safe='')}", f"ask for the name of {account.login}"
         try:
-            return self._api.read(f"/users/{quote(account.login, safe='')}", _account, doing=doing)
-        except ForgeRefusedError:
+            return self._api.read(path, UserAnswer, doing=doing).account()
+        except (ForgeRefusedError, ForgeUnavailableError):
             return account
 
-    def _comment(self, number: int, text: str) -> None:
-        self._send("POST", f"/issues/{number}/comments", {"body": text}, f"comment on pull request {number}", bool)
-
-    def _add(self, number: int, kind: str, names: Sequence[str], path: str, key: str) -> list[str]:
-        """Add them all at once, or where that is refused one by one, so that a bad one does not cost the others."""
-        if not names:
+    def _comment(self, number: int, text: str | None) -> list[RefusedExtra]:
+        """Add a comment that is not there yet: the answer to an earlier one may have been lost."""
+        if text is None:
             return []
-        doing = f"add the {kind} {', '.join(names)} to pull request {number}"
+        path, doing = f"/issues/{number}/comments", f"comment on pull request {number}"
+        present = self._if_readable(lambda: list(self._items(path, list[CommentAnswer], doing))) or []
+        if any(_same_text(each.body or "", text) for each in present):
+            return []
         try:
-            self._send("POST", path, {key: list(names)}, doing, bool)
+            self._send("POST", path, {"body": text}, object, doing)
         except ForgeRefusedError as refused:
-            if len(names) == 1:
-                return [str(refused)]
-            return [warning for name in names for warning in self._add(number, kind, [name], path, key)]
+            return [RefusedExtra(Extra.COMMENT, "", str(refused))]
         return []
 
-    def _list(
-        self, path: str, understand: Callable[[Any], list[PullRequest]], doing: str, **parameters: str
-    ) -> list[PullRequest]:
-        return [pull for page in self._pages(path, understand, doing, **parameters) for pull in page]
+    def _add(self, number: int, kind: Extra, names: Sequence[str]) -> list[RefusedExtra]:
+        """Add them all at once, or where one of them is refused one by one: a bad one must not cost the others."""
+        from refsync.forges.rest import AnsweredRefusalError
 
-    def _pages(self, path: str, understand: Callable[[Any], T], doing: str, **parameters: str) -> list[T]:
-        return self._at_its_name(path, partial(self._api.read_pages, understand=understand, **parameters), doing)
+        if not names:
+            return []
+        path, key = _ADDED_AT[kind]
+        doing = f"add the {kind} {', '.join(names)} to pull request {number}"
+        try:
+            self._send("POST", path.format(number), {key: list(names)}, object, doing)
+        except ForgeRefusedError as refused:
+            is_about_one = isinstance(refused, AnsweredRefusalError) and refused.answer.status == 422
+            if len(names) > 1 and is_about_one:
+                return [each for name in names for each in self._add(number, kind, [name])]
+            return [RefusedExtra(kind, name, str(refused)) for name in names]
+        return []
 
-    def _read(self, path: str, understand: Callable[[Any], T], doing: str, **parameters: str) -> T:
-        return self._at_its_name(path, partial(self._api.read, understand=understand, **parameters), doing)
+    def _items(self, path: str, shape: type[list[T]], doing: str, **parameters: str) -> Iterator[T]:
+        for page in self._pages(path, shape, doing, **parameters):
+            yield from page
 
-    def _send(self, verb: str, path: str, body: dict[str, Any], doing: str, understand: Callable[[Any], T]) -> T:
+    def _pages(self, path: str, shape: type[T], doing: str, **parameters: str) -> list[T]:
+        def read(path: str, doing: str) -> list[T]:
+            return list(self._api.read_pages(path, shape, doing=doing, **parameters))
+
+        return self._at_its_name(path, read, doing)
+
+    def _read(self, path: str, shape: type[T], doing: str) -> T:
+        return self._at_its_name(path, lambda path, doing: self._api.read(path, shape, doing=doing), doing)
+
+    def _send(self, verb: str, path: str, body: dict[str, Any], shape: type[T], doing: str) -> T:
         def send(path: str, doing: str) -> T:
-            return self._api.send(verb, path, body, understand, doing=doing)
+            return self._api.send(verb, path, body, shape, doing=doing)
 
         return self._at_its_name(path, send, doing)
 
-    def _at_its_name(self, path: str, call: Callable[..., T], doing: str) -> T:
+    def _at_its_name(self, path: str, call: Callable[[str, str], T], doing: str) -> T:
         """Ask at the repository's name; where that redirects, nothing was done: learn the new name, ask once more."""
-        from refsync.forges.github_api import RedirectedError
+        from refsync.forges.rest import RedirectedError
 
         try:
-            return call(f"/repos/{quote(self.full_name)}{path}", doing=f"{doing} in {self.full_name}")
+            return call(f"/repos/{quote(self.full_name)}{path}", f"{doing} in {self.full_name}")
         except RedirectedError:
-            self.full_name = self._api.present_name(quote(self.full_name))
-            return call(f"/repos/{quote(self.full_name)}{path}", doing=f"{doing} in {self.full_name}")
+            self.full_name = self._present_name()
+            return call(f"/repos/{quote(self.full_name)}{path}", f"{doing} in {self.full_name}")
+
+    def _present_name(self) -> str:
+        """The name of a repository that may have been renamed, however often."""
+        from refsync.forges.rest import RedirectedError
+
+        path, doing = f"/repos/{quote(self.full_name)}", f"find the present name of {self.full_name}"
+        for _ in range(3):
+            try:
+                return self._api.read(path, RepositoryAnswer, doing=doing).full_name
+            except RedirectedError as moved:
+                path = moved.location
+        raise ForgeRefusedError(f"cannot {doing}: it redirects without end; correct the name in the config")
 
 
-def _pulls(data: Any, head: str | None = None) -> list[PullRequest]:
-    if not isinstance(data, list):
-        raise TypeError("no list")  # an empty object must not look like "there are none"
-    return [_pull(item) for item in data if head is None or _proposes(item, head)]
-
-
-def _proposes(data: Any, head: str) -> bool:
-    """Whether it proposes this branch of the repository itself; a fork may have a branch of the same name."""
-    repository = data["head"]["repo"]
-    return bool(data["head"]["ref"] == head and repository and repository["id"] == data["base"]["repo"]["id"])
-
-
-def _pull(data: Any) -> PullRequest:
-    merged = data["merged_at"] is not None
-    head = data["head"]
-    return PullRequest(
-        number=int(data["number"]),
-        url=str(data["html_url"]),
-        state="merged" if merged else _open_or_closed(data["state"]),
-        title=str(data["title"]),
-        body=str(data["body"] or ""),
-        head=str(head["ref"]),
-        head_commit=str(head["sha"]),
-        head_repository=str(head["repo"]["full_name"]) if head["repo"] else None,
-        base=str(data["base"]["ref"]),
-        author=_account(data["user"]) if data["user"] else Account("ghost"),
-        opened_at=_seconds(data["created_at"]),
-        updated_at=_seconds(data["updated_at"]),
-        merge_commit=str(data["merge_commit_sha"]) if merged else None,  # of an open one it is a trial
-        merged_by=_account(data["merged_by"]) if data.get("merged_by") else None,
-    )
-
-
-def _pull_and_asked(data: Any) -> tuple[PullRequest, tuple[str, ...]]:
-    people = [str(person["login"]) for person in data["requested_reviewers"]]
-    return _pull(data), (*people, *(str(team["name"]) for team in data["requested_teams"]))
-
-
-def _open_or_closed(state: str) -> Literal["open", "closed"]:
-    return "open" if state == "open" else "closed"
-
-
-def _account(data: Any) -> Account:
-    return Account(str(data["login"]), str(data.get("name") or ""))
-
-
-def _closer(data: Any) -> Account | None:
-    return _account(data["closed_by"]) if data["closed_by"] else None
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
-
-
-def _verdicts(data: Any) -> dict[str, str]:
-    """The verdict of each person; a comment is none and does not take an earlier one back."""
-    return {
-        (review["user"] or {"login": "ghost"})["login"]: review["state"]
-        for review in data
-        if review["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
-    }
-
-
-def _reviews_in_words(verdicts: dict[str, str], asked: tuple[str, ...]) -> str | None:
-    refused = [person for person, verdict in verdicts.items() if verdict == "CHANGES_REQUESTED"]
-    approved = [person for person, verdict in verdicts.items() if verdict == "APPROVED"]
-    words = [
-        f"changes requested by {' and '.join(refused)}" if refused else "",
-        f"approved by {' and '.join(approved)}" if approved else "",
-        f"{' and '.join(asked)} asked" if asked else "",
-    ]
-    return ", ".join(filter(None, words)) or None
-
-
-def _check_runs(data: Any) -> list[tuple[str, str]]:
-    return [(str(run["name"]), str(run["conclusion"] or run["status"])) for run in data["check_runs"]]
-
-
-def _statuses(data: Any) -> list[tuple[str, str]]:
-    return [(str(status["context"]), str(status["state"])) for status in data["statuses"]]
-
-
-def _checks_in_words(results: list[tuple[str, str]]) -> str | None:
-    if not results:
-        return None
-    running = [name for name, result in results if result in RUNNING]
-    failed = [name for name, result in results if result not in RUNNING | PASSED]
-    if failed:
-        more = f" and {len(failed) - NAMED_FAILURES} more" if len(failed) > NAMED_FAILURES else ""
-        return f"{len(failed)} of {len(results)} failed: {', '.join(failed[:NAMED_FAILURES])}{more}"
-    return f"{len(running)} of {len(results)} running" if running else f"{len(results)} passed"
+def _same_text(one: str, other: str) -> bool:
+    return one.replace("\r\n", "\n").strip() == other.strip()

@@ -236,7 +236,7 @@ def land(
     number: int,
     *,
     commit: str | None,
-    by: Actor,
+    by: Actor | None,
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
     unwritten: Collection[int] = (),

@@ -178,12 +178,12 @@ def apply(
     queue: QueueTransaction,
     change: PendingChangeRecord,
     *,
-    actor: Actor,
+    actor: Actor | None,
     token: str | None,
     commit: str | None = None,
     why: str | None = None,
 ) -> PendingChangeRecord:
-    """Mark a change as landed.
+    """Mark a change as landed; no ``actor`` where nobody knows yet who did it.
 
     Raises:
         ChangeStateError: it is neither approved nor reserved, or another job holds it.
@@ -194,14 +194,22 @@ def apply(
         queue,
         change,
         _S.APPLIED,
-        actor=actor,
+        actor=actor or REFSYNC,
         why=why,
-        applied_by=actor.id,
-        applied_username=actor.username,
+        applied_by=actor.id if actor else None,
+        applied_username=actor.username if actor else None,
         applied_at=now_ts(),
         applied_job_id=token,
         commit=commit,
     )
+
+
+def credit(queue: QueueTransaction, change: PendingChangeRecord, by: Actor) -> PendingChangeRecord:
+    """Say who landed a change that was marked without that."""
+    after = change.model_copy(update={"applied_by": by.id, "applied_username": by.username, "updated_at": now_ts()})
+    queue.save([after])
+    note(queue, change, after, actor=by, why="merged it, as the forge told later")
+    return after
 
 
 def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, actor: Actor) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -191,6 +191,17 @@ class Overlap(BaseModel):
     models: list[str]
 
 
+class RefusedOnce(BaseModel):
+    """A label, reviewer or team that the forge refused the first time.
+
+    >>> RefusedOnce(kind="label", name="models").name
+    'models'
+    """
+
+    kind: Literal["label", "reviewer", "team"]
+    name: str
+
+
 class Proposal(BaseModel):
     """A batch on its way through review in git: its branch, and its pull request where there is one.
 
@@ -224,6 +235,12 @@ class Proposal(BaseModel):
     """Open pull requests of people that touch the same models."""
     is_complete: bool = False
     """Whether labels and reviews have been asked for."""
+    refused_once: list[RefusedOnce] | None = None
+    """What was refused of them the first time, which is asked for again: the forge may not have caught up."""
+    is_draft: bool = False
+    """Whether somebody made the pull request a draft."""
+    merger_is_due: bool = False
+    """Whether it landed while only the forge knew who merged it, and the forge was away."""
     is_stale: bool = False
     """Whether the pull request's text has yet to say that the branch was rebuilt."""
     is_over: bool = False

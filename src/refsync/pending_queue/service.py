@@ -659,7 +659,7 @@ class PendingQueueService:
         number: int,
         *,
         commit: str | None,
-        applied_by: Actor,
+        applied_by: Actor | None,
         change_ids: Collection[int] | None = None,
         edited: Collection[int] = (),
         unwritten: Collection[int] = (),
@@ -671,7 +671,7 @@ class PendingQueueService:
         Args:
             number: of the batch.
             commit: that it landed in; ``None`` where everything was in place already.
-            applied_by: who landed it.
+            applied_by: who landed it; ``None`` where nobody knows yet, see :meth:`credit_landing`.
             change_ids: the changes that landed, if not all; the others get a sealed batch of their own.
             edited: those of them whose records were edited in review.
             unwritten: those of them that asked for what was there already.
@@ -692,11 +692,33 @@ class PendingQueueService:
                 unwritten=unwritten,
             )
             landed = queue.changes_of_batch(number, {_S.APPLIED})
-        self._audit("apply", applied, applied_by.id)
+        self._audit("apply", applied, (applied_by or REFSYNC).id)
         self._audit_splits([] if split is None else [split])
         if applied:
             self._changed()
         return landed
+
+    def landed_without_merger(self, repository: str) -> list[Batch]:
+        """The landed batches of a repository of which the forge has yet to say who merged them."""
+        with self._store.reading() as queue:
+            return queue.batches_without_merger(repository)
+
+    def credit_landing(self, number: int, by: Actor) -> None:
+        """Say who landed a batch that was marked as landed without that.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._store.writing() as queue:
+            batch_moves.stored_batch(queue, number)
+            for change in queue.changes_of_batch(number, {_S.APPLIED}):
+                if change.applied_by is None:
+                    change_moves.credit(queue, change, by)
+
+    def batches_landed_in(self, commits: Collection[str]) -> dict[str, int]:
+        """For each of the commits by which a batch landed, the batch's number."""
+        with self._store.reading() as queue:
+            return queue.batches_landed_in(commits)
 
     # repositories
 

@@ -17,7 +17,7 @@ from refsync.review.markdown_text import code, cut, field_change, html_code, mor
 
 MAX_TITLE_LENGTH = 250
 MAX_LENGTH = 65_000
-"""GitHub takes 65,536 characters."""
+"""In UTF-16 units, where the forge does not say how much it takes."""
 
 _ROOM_FOR_LEFT_OUT = 300
 _HEADINGS = ("model", "operation", "asked by", "fields")

@@ -62,13 +62,14 @@ def mark_landed(
     batch: Batch,
     commit: str | None,
     *,
-    by: Actor = REFSYNC,
+    by: Actor | None = REFSYNC,
     edited: Collection[int] = (),
     unwritten: Collection[int] = (),
 ) -> LandedBatch | None:
     """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too.
 
-    Of those in ``unwritten`` their history says that what they asked for was there already.
+    ``by`` is who landed it, ``None`` where that is not known yet. Of those in ``unwritten`` their history says that
+    what they asked for was there already.
     """
     applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, unwritten=unwritten)
     ids = [change.change_id for change in applied]

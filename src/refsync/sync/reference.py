@@ -27,7 +27,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PullRequestSettings:
-    """How a batch's pull request is opened and followed; ``open_forge`` gives the forge of a remote's URL."""
+    """How a batch's pull request is opened and followed.
+
+    ``open_forge`` gives the forge of a remote's URL; ``longest_body`` is what it takes, in UTF-16 units.
+    """
 
     open_forge: Callable[[str], Forge]
     limit: int = 10
@@ -35,6 +38,7 @@ class PullRequestSettings:
     reviewers: tuple[str, ...] = ()
     team_reviewers: tuple[str, ...] = ()
     on_close: Literal["hold", "abandon"] = "hold"
+    longest_body: int = 65_000
     critical_fields: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -42,7 +46,8 @@ class PullRequestSettings:
 class PublishSettings:
     """How batches reach the remote: straight to its target branch, or by branches that people review.
 
-    ``pull_requests`` is ``None`` where refsync opens none; ``prefix`` is that of proposal branches.
+    ``pull_requests`` is ``None`` where refsync opens none; ``prefix`` is that of proposal branches; ``is_button``
+    says of a committer, as ``Name <mail>``, whether it stands for whoever pressed a button of a forge.
     """
 
     mode: Literal["push", "branch", "pull_request"]
@@ -52,6 +57,7 @@ class PublishSettings:
     prefix: str = "refsync/"
     delete_branch: bool = True
     pull_requests: PullRequestSettings | None = None
+    is_button: Callable[[str], bool] = lambda committer: False
 
     @property
     def proposes(self) -> bool:

@@ -153,6 +153,27 @@ class QueueTransaction:
             query = query.where(schema.batches.c.state.in_(sorted(states)))
         return [Batch.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
 
+    def batches_without_merger(self, repository: str) -> list[Batch]:
+        """The landed batches of a repository of which only the forge knows who merged them."""
+        column = schema.batches.c
+        query = select(schema.batches).where(
+            column.state == BatchState.landed,
+            column.repository == repository,
+            column.proposal["merger_is_due"].as_boolean().is_(True),
+        )
+        return [Batch.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def batches_landed_in(self, commits: Iterable[str]) -> dict[str, int]:
+        """For each of the commits by which a batch landed, its number."""
+        column = schema.batches.c
+        found: dict[str, int] = {}
+        for chunk in _chunks(commits):
+            query = select(column.commit, column.number).where(
+                column.state == BatchState.landed, column.commit.in_(chunk)
+            )
+            found |= {row.commit: row.number for row in self._connection.execute(query)}
+        return found
+
     def open_batch(self) -> Batch | None:
         """The batch that accepts approvals."""
         return next(iter(self.batches({BatchState.open})), None)

@@ -6,7 +6,7 @@ from loguru import logger
 
 from refsync.forges.base import Account
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
-from refsync.sync.proposals.proposed import CLOSED, GONE, LEFT, View, proposal_of
+from refsync.sync.proposals.proposed import CLOSED, GONE, LEFT, View, actor_of, proposal_of
 from refsync.sync.proposals.pull_request import settings_of
 from refsync.sync.turn import Turn
 
@@ -57,7 +57,7 @@ def _by(account: Account | None) -> str:
 
 def _closer(view: View) -> Actor:
     if view.pull and view.pull.closed_by:
-        return Actor(view.pull.closed_by.login, view.pull.closed_by.name or view.pull.closed_by.login)
+        return actor_of(view.pull.closed_by)
     return REFSYNC
 
 

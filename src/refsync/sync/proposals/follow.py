@@ -9,7 +9,7 @@ from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.sync.proposals.clear_away import clear_away
 from refsync.sync.proposals.end import end_proposal, is_back, why_left
-from refsync.sync.proposals.land import land_proposal
+from refsync.sync.proposals.land import credit_merger, land_proposal
 from refsync.sync.proposals.overlaps import drop_closed, overlaps_of
 from refsync.sync.proposals.propose import is_ours
 from refsync.sync.proposals.proposed import View, by_number, heads_of, proposal_of, proposed_batches, waiting_for_people
@@ -22,6 +22,7 @@ from refsync.sync.proposals.pull_request import (
     settings_of,
 )
 from refsync.sync.proposals.stale import check_git, merges_cleanly
+from refsync.sync.proposals.verdicts import checks_in_words, reviews_in_words
 from refsync.sync.reference import HeldBatch
 from refsync.sync.turn import Turn
 
@@ -38,9 +39,17 @@ def follow_proposals(turn: Turn) -> None:
         if _follow(turn, batch, View(heads.get(proposal_of(batch).branch), look_at(turn, proposal_of(batch))), pulls):
             turn.await_models(batch)
     clear_away(turn, heads)
+    _credit_mergers(turn)
     if settings_of(turn):
         drop_closed(turn, pulls)
     forge_of(turn).forget_all_but(by_number(batches))
+
+
+def _credit_mergers(turn: Turn) -> None:
+    """Of what landed while the forge was away."""
+    if settings_of(turn):
+        for batch in turn.queue.landed_without_merger(turn.reference.name):
+            credit_merger(turn, batch)
 
 
 def _proposes(turn: Turn) -> bool:
@@ -105,8 +114,9 @@ def _note(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -
             "pushed_by_others": theirs,
             "state": pull.state if pull else proposal.state,
             "url": pull.url if pull else proposal.url,
-            "checks": pull.checks if pull else proposal.checks,
-            "reviews": pull.reviews if pull else proposal.reviews,
+            "is_draft": pull.is_draft if pull else proposal.is_draft,
+            "checks": checks_in_words(pull.checks) if pull else proposal.checks,
+            "reviews": reviews_in_words(pull.reviews) if pull else proposal.reviews,
             "overlaps": overlaps_of(turn, batch, pulls),
             "waits_for": _waits_for(turn, batch, view, theirs=theirs),
         }
@@ -127,13 +137,17 @@ def _waits_for(turn: Turn, batch: Batch, view: View, *, theirs: bool) -> str:
         return f"whoever pushed to its branch to bring it up to date with {branch}"
     if turn.outcome.forge_problem and pull is None and settings_of(turn):
         return f"the forge: {turn.outcome.forge_problem}"
-    if pull and pull.checks and "failed" in pull.checks:
+    return _waits_for_people(pull) if pull else "review"
+
+
+def _waits_for_people(pull: PullRequest) -> str:
+    if pull.checks.failed:
         return "its checks to pass"
-    if pull and pull.reviews and "changes requested" in pull.reviews:
+    if pull.reviews.refused:
         return "what its reviewers asked for"
-    if pull and pull.reviews and "approved" in pull.reviews:
-        return "somebody to merge it"
-    return "review"
+    if pull.is_draft:
+        return "somebody to mark it as ready for review: it is a draft"
+    return "somebody to merge it" if pull.reviews.approved else "review"
 
 
 def _is_theirs(turn: Turn, batch: Batch, view: View) -> bool:

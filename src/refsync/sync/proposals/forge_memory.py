@@ -78,6 +78,15 @@ class ForgeMemory:
             self._pauses.pop(ended, None)
         return answer
 
+    def leave_alone(self, about: Hashable, problem: str) -> None:
+        """Ask nothing about something for a while."""
+        self._pause(about, problem)
+
+    def rests(self, about: Hashable) -> bool:
+        """Whether something is to be left alone for now."""
+        pause = self._pauses.get(about)
+        return pause is not None and self._clock() < pause.until
+
     def _pause(self, about: Hashable, problem: str, asked: float | None = None) -> None:
         count = self._pauses[about].count + 1 if about in self._pauses else 0
         pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(count, 16))

@@ -8,8 +8,8 @@ from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Actor, Batch
 from refsync.sync.land import mark_landed
 from refsync.sync.proposals.merged import Merge, Outcome, Records, find_merges, judge
-from refsync.sync.proposals.proposed import View, proposal_of
-from refsync.sync.proposals.pull_request import forge_of
+from refsync.sync.proposals.proposed import View, actor_of, proposal_of
+from refsync.sync.proposals.pull_request import forge_of, look_at
 from refsync.sync.reference import RejectedChange
 from refsync.sync.turn import Turn
 
@@ -26,7 +26,10 @@ def land_proposal(turn: Turn, batch: Batch, view: View) -> bool:
     paths = {path for change in changes if (path := turn.reference.written_file(change.category))}
     seen = before[0] if before and before[1:] == mark[1:] else None
     records = Records(turn.clone)
-    for merge in find_merges(turn.clone, batch, paths, view.head, turn.tip, merge_commit=merge_commit, seen=seen):
+    is_button = turn.reference.publish.is_button if turn.reference.publish else lambda committer: False
+    for merge in find_merges(
+        turn.clone, batch, paths, view.head, turn.tip, merge_commit=merge_commit, seen=seen, is_button=is_button
+    ):
         outcome = judge(turn.reference, batch, view.head, merge, changes, records)
         if outcome.is_borne_out(merge.evidence):
             _mark(turn, batch, merge, outcome, view)
@@ -50,20 +53,35 @@ def _mark(turn: Turn, batch: Batch, merge: Merge, outcome: Outcome, view: View) 
         where=where,
         how=merge.how,
         evidence=merge.evidence,
-        who=merger.username,
+        who=merger.username if merger else "whom only the forge knows",
     )
     merged = view.pull if view.pull and view.pull.state == "merged" else None
     noted = {
         "state": "merged" if merged else proposal_of(batch).state,
         "head": merged.head_commit if merged else proposal_of(batch).head,
         "waits_for": None,
+        "merger_is_due": merger is None and merged is None,
     }
     turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update=noted))
     turn.note_landed(mark_landed(turn.queue, batch, merge.commit, by=merger, edited=outcome.edited))
 
 
-def _merger(pull: PullRequest | None, merge: Merge) -> Actor:
+def credit_merger(turn: Turn, batch: Batch) -> None:
+    """Say who merged a batch that landed while only the forge knew, now that it may tell."""
+    pull = look_at(turn, proposal_of(batch))
+    if pull is None or pull.state == "open":
+        return
+    if pull.merged_by:
+        by = actor_of(pull.merged_by)
+        turn.queue.credit_landing(batch.number, by)
+        logger.info("batch {}: was merged by {}", batch.number, by.username)
+    turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update={"merger_is_due": False}))
+
+
+def _merger(pull: PullRequest | None, merge: Merge) -> Actor | None:
     if pull and pull.merged_by:
-        return Actor(pull.merged_by.login, pull.merged_by.name or pull.merged_by.login)
+        return actor_of(pull.merged_by)
+    if merge.by is None:
+        return None
     name, _, mail = merge.by.partition(" <")
     return Actor(mail.removesuffix(">") or name, name)

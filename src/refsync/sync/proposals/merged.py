@@ -7,7 +7,7 @@ anybody can write them; not ancestry alone, for a squash has none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -24,19 +24,20 @@ How = Literal["merge commit", "fast-forward", "rebase", "squash"]
 Evidence = Literal["forge", "ancestry", "branch", "token", "content"]
 """What tells that a commit brought a proposal: the forge names it; it contains what refsync pushed, or only what others
 made of the branch; its message carries the batch's token; or it does all that was proposed."""
-_FORGES = ("GitHub <noreply@github.com>",)
-"""Committers that stand for whoever pressed the button, who is the author."""
 _KEPT_VERSIONS = 8
 
 
 @dataclass(frozen=True)
 class Merge:
-    """The first-parent commits behind ``before``, up to ``commit``, brought the proposal; ``by`` is ``Name <mail>``."""
+    """The first-parent commits behind ``before``, up to ``commit``, brought the proposal.
+
+    ``by`` is ``Name <mail>``, ``None`` where git does not know who did it.
+    """
 
     before: str
     commit: str
     how: How
-    by: str
+    by: str | None
     evidence: Evidence = "forge"
 
 
@@ -72,6 +73,7 @@ def find_merges(
     *,
     merge_commit: str | None = None,
     seen: str | None = None,
+    is_button: Callable[[str], bool] = lambda committer: False,
 ) -> Iterator[Merge]:
     """How a batch's proposal may have reached the target branch, the surest way first; nothing where git shows none.
 
@@ -83,6 +85,7 @@ def find_merges(
         tip: of the target branch.
         merge_commit: what the forge says it was merged by; without it git alone is asked.
         seen: the tip up to which the commits' messages and content told nothing before.
+        is_button: whether a committer stands for whoever pressed a button of the forge.
     """
     assert batch.proposal
     assert batch.job
@@ -95,14 +98,15 @@ def find_merges(
     if sure or contained:
         history = clone.first_parent_history(base, tip)
         for evidence, commit in sure + contained:
-            yield _brought_by(clone, history, _first_with(clone, history, commit), heads, base, evidence)
+            place = _first_with(clone, history, commit)
+            yield _credited(_brought_by(clone, history, place, heads, base, evidence), history, is_button)
     after = seen if seen and clone.contains(seen, tip) else base
     news = clone.first_parent_history(after, tip)
     for position in (place for place, each in enumerate(news) if batch.job in each.message):
-        yield _brought_by(clone, news, position, heads, base, "token")
+        yield _credited(_brought_by(clone, news, position, heads, base, "token"), news, is_button)
     for each in news:
         if not {file.path for file in each.files}.isdisjoint(paths):
-            yield Merge(each.parent or "", each.sha, "squash", _person(each), "content")
+            yield _credited(Merge(each.parent or "", each.sha, "squash", None, "content"), [each], is_button)
 
 
 def _base(clone: Repository, batch: Batch, target: str) -> str | None:
@@ -136,16 +140,16 @@ def _brought_by(
     base: str | None,
     evidence: Evidence,
 ) -> Merge:
-    """The commits around one of the history that together brought a proposal."""
+    """The commits around one of the history that together brought a proposal; who did it is told elsewhere."""
     found = history[at]
     if len(clone.run("rev-parse", f"{found.sha}^@").output.split()) > 1:
-        return Merge(found.parent or "", found.sha, "merge commit", _person(found), evidence)
+        return Merge(found.parent or "", found.sha, "merge commit", None, evidence)
     for head in heads:
         if together := _replayed(history, at, clone.first_parent_history(base, head)):
             first, last = together
             how: How = "fast-forward" if history[last].sha == head else "rebase"
-            return Merge(history[first].parent or "", history[last].sha, how, _person(history[last]), evidence)
-    return Merge(found.parent or "", found.sha, "squash", _person(found), evidence)
+            return Merge(history[first].parent or "", history[last].sha, how, None, evidence)
+    return Merge(found.parent or "", found.sha, "squash", None, evidence)
 
 
 def _replayed(history: Sequence[LandedCommit], at: int, proposed: Sequence[LandedCommit]) -> tuple[int, int] | None:
@@ -172,8 +176,15 @@ def _work(commit: LandedCommit) -> tuple[str, str]:
     return commit.author, commit.message.rstrip()
 
 
-def _person(commit: LandedCommit) -> str:
-    return commit.author if commit.committer in _FORGES else commit.committer
+def _credited(merge: Merge, history: Sequence[LandedCommit], is_button: Callable[[str], bool]) -> Merge:
+    """With who did it, as far as git knows: a button commits in the forge's own name.
+
+    The author of a merge commit is then who pressed it; that of a squash or rebase is whoever wrote what was merged.
+    """
+    commit = next(each for each in history if each.sha == merge.commit)
+    if not is_button(commit.committer):
+        return replace(merge, by=commit.committer)
+    return replace(merge, by=commit.author if merge.how == "merge commit" else None)
 
 
 def judge(

@@ -92,6 +92,7 @@ def _note_proposed(turn: Turn, batch: Batch, branch: str, commit: str, *, rebuil
             "url": before.url if goes_on else None,
             "state": before.state if goes_on else None,
             "is_complete": before.is_complete and goes_on,
+            "refused_once": before.refused_once if goes_on else None,
             "is_stale": (rebuilt or before.is_stale) and goes_on,
             "pushed_by_others": False,
         }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refsync.forges.base import PullRequest
+from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
-from refsync.pending_queue.models import Batch, BatchState, Proposal
+from refsync.pending_queue.models import Actor, Batch, BatchState, Proposal
 from refsync.sync.turn import Turn
 from refsync.sync.upstream import tracking_ref
 
@@ -52,6 +52,11 @@ def heads_of(turn: Turn) -> dict[str, str]:
     )
     lines = listed.output.decode(errors="surrogateescape").splitlines()
     return {name.removeprefix(prefix): commit for name, commit in (line.split(" ") for line in lines)}
+
+
+def actor_of(account: Account) -> Actor:
+    """Somebody of the forge as the queue names them."""
+    return Actor(account.login, account.name or account.login)
 
 
 def by_number(batches: Iterable[Batch]) -> set[int]:

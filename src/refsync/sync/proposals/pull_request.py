@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from loguru import logger
 
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Forge, PullRequest
-from refsync.pending_queue.models import Batch, BatchState, Proposal
+from refsync.forges.base import Extra, Forge, PullRequest, RefusedExtra
+from refsync.pending_queue.models import Batch, BatchState, Proposal, RefusedOnce
 from refsync.review.proposal import find_token
 from refsync.sync.proposals.forge_memory import ForgeMemory
 from refsync.sync.proposals.proposed import proposal_of
@@ -94,9 +94,12 @@ def complete_request(turn: Turn, batch: Batch) -> Batch:
     proposal, requests = proposal_of(batch), settings_of(turn)
     if requests is None or proposal.number is None or (proposal.is_complete and not proposal.is_stale):
         return batch
-    number, first = proposal.number, not proposal.is_complete
+    rests = forge_of(turn).rests((batch.job, "extras"))
+    if rests and not proposal.is_stale:
+        return batch
+    number, extras = proposal.number, {} if rests else _missing_extras(proposal, requests)
     try:
-        warnings = _ask(
+        refused = _ask(
             turn,
             batch,
             lambda forge: forge.update(
@@ -105,17 +108,42 @@ def complete_request(turn: Turn, batch: Batch) -> Batch:
                 if proposal.is_stale
                 else None,
                 comment=_rebuilt(turn, batch) if proposal.is_stale else None,
-                labels=requests.labels if first else (),
-                reviewers=requests.reviewers if first else (),
-                team_reviewers=requests.team_reviewers if first else (),
+                labels=extras.get(Extra.LABEL, ()),
+                reviewers=extras.get(Extra.REVIEWER, ()),
+                team_reviewers=extras.get(Extra.TEAM, ()),
             ),
         )
     except (ForgeUnavailableError, ForgeRefusedError) as failure:
         return _note_failure(turn, batch, failure)
-    for warning in warnings:
-        logger.warning("batch {}: pull request {}: {}", batch.number, number, warning)
-    update = {"is_complete": True, "is_stale": False, "warnings": [*proposal.warnings, *warnings]}
-    return turn.queue.note_proposal(batch.number, proposal.model_copy(update=update))
+    told = proposal.model_copy(update={"is_stale": False})
+    return turn.queue.note_proposal(batch.number, told if rests else _with_extras(turn, batch, told, refused))
+
+
+def _missing_extras(proposal: Proposal, requests: PullRequestSettings) -> dict[Extra, Sequence[str]]:
+    """What is to be asked for of labels and reviews: all of it once, and what was refused then once more."""
+    if proposal.is_complete:
+        return {}
+    if proposal.refused_once is None:
+        return {Extra.LABEL: requests.labels, Extra.REVIEWER: requests.reviewers, Extra.TEAM: requests.team_reviewers}
+    refused = proposal.refused_once
+    return {kind: [each.name for each in refused if each.kind == kind] for kind in Extra}
+
+
+def _with_extras(turn: Turn, batch: Batch, proposal: Proposal, refused: Sequence[RefusedExtra]) -> Proposal:
+    """A refusal is one when it repeats: just after a request was opened, not all of a forge may know of it."""
+    again = [
+        RefusedOnce(kind=each.kind.value, name=each.name)
+        for each in refused
+        if each.kind is not Extra.COMMENT and not proposal.is_complete and proposal.refused_once is None
+    ]
+    if again:
+        forge_of(turn).leave_alone((batch.job, "extras"), "labels and reviews were refused just now")
+        logger.debug("batch {}: is asked for again: {}", batch.number, [each.reason for each in refused])
+        return proposal.model_copy(update={"refused_once": again})
+    for each in refused:
+        logger.warning("batch {}: pull request {}: {}", batch.number, proposal.number, each.reason)
+    warnings = [*proposal.warnings, *(each.reason for each in refused)]
+    return proposal.model_copy(update={"is_complete": True, "refused_once": None, "warnings": warnings})
 
 
 def close_request(turn: Turn, batch: Batch) -> None:
@@ -140,7 +168,9 @@ def _why_closed(turn: Turn, batch: Batch) -> str:
 
 
 def _rebuilt(turn: Turn, batch: Batch) -> str:
-    return f"Rebuilt on `{(batch.base_commit or '')[:12]}`, the present state of `{turn.reference.branch}`."
+    """With both commits, so that no two rebuilds are told in the same words."""
+    base, commit = (batch.base_commit or "")[:12], (batch.commit or "")[:12]
+    return f"Rebuilt on `{base}`, the present state of `{turn.reference.branch}`, as `{commit}`."
 
 
 def settings_of(turn: Turn) -> PullRequestSettings | None:

@@ -9,7 +9,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
+from refsync.review.proposal import MAX_LENGTH, Overlap, ProposedChange, render_body, render_title
 from refsync.sync.apply import Read, reader
 from refsync.sync.reference import ReferenceRepository
 
@@ -46,12 +46,14 @@ def render(
     overlaps: Sequence[Overlap] = (),
 ) -> str:
     """The body for changes that lead from one state of the files to another."""
+    requests = reference.publish.pull_requests if reference.publish else None
     records_before, records_after = _records(reference, before), _records(reference, after)
     return render_body(
         [_proposed(reference, change, records_before, records_after) for change in changes],
         job=job,
         batch=batch,
         others=overlaps,
+        max_length=requests.longest_body if requests else MAX_LENGTH,
     )
 
 

@@ -1,0 +1,144 @@
+"""One HTTP request and its answer: an end in time, a bounded size, no redirect followed, nothing left open."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import httpx
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of an answer: a hundred requests with the longest texts that forges take."""
+WHOLE_IN_TIMEOUTS = 4.0
+"""An exchange as a whole may take so many times what each of its steps may."""
+
+
+class Answer(NamedTuple):
+    """What came back, with header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Unanswered(Exception):  # noqa: N818  # what became of a request, and no failure of ours
+    """No whole answer came: ``problem`` says why, ``is_untrusted`` that the certificate is the reason."""
+
+    def __init__(self, problem: str, *, is_untrusted: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.is_untrusted = is_untrusted
+
+
+class Exchange:
+    """Asks one host, called ``host`` in what is said of it, on a connection of its own for each request.
+
+    Proxies are those of the environment; certificates those that the machine trusts, as git does.
+    """
+
+    def __init__(self, host: str, timeout_seconds: float) -> None:
+        self._host = host
+        self._timeout = timeout_seconds
+
+    def ask(self, verb: str, url: str, headers: Mapping[str, str], body: Any = None) -> Answer:
+        """Send a request, with ``body`` as JSON, and read the answer to its end.
+
+        Raises:
+            Unanswered: none came in time, none that is whole, or one that is too long.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        kind = {} if body is None else {"content-type": "application/json"}
+        deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
+        try:
+            with deadline.running() as trace:
+                return self._answer(verb, url, {**headers, **kind}, content, {"trace": trace})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._explained(error, is_late=deadline.has_passed) from None  # the chain holds the headers
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            verify=ssl.create_default_context(),
+            timeout=self._timeout,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            follow_redirects=False,
+        )
+
+    def _answer(
+        self, verb: str, url: str, headers: Mapping[str, str], content: bytes | None, extensions: Mapping[str, Any]
+    ) -> Answer:
+        plain = {**headers, "accept-encoding": "identity"}  # what is packed may be a bomb
+        with self._client.stream(
+            verb, url, headers=plain, content=content, extensions={**extensions, "timeout": self._step}
+        ) as response:
+            read = bytearray()
+            for chunk in response.iter_raw():
+                read += chunk
+                if len(read) > MOST_BYTES:
+                    raise Unanswered(f"{self._host} answers without end; check base_url")
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, names, bytes(read))
+
+    @property
+    def _step(self) -> dict[str, float | None]:
+        return httpx.Timeout(self._timeout).as_dict()
+
+    def _explained(self, error: Exception, *, is_late: bool) -> Unanswered:
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                untrusted = f"the certificate of {self._host} is not trusted ({cause.verify_message})"
+                return Unanswered(f"{untrusted}; install its authority, or correct base_url", is_untrusted=True)
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            return Unanswered(f"{self._host} is not a known host; check base_url and the network")
+        if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+            return Unanswered(f"{self._host} refuses the connection; check base_url, or wait")
+        if isinstance(error, httpx.TimeoutException):
+            return Unanswered(f"{self._host} does not answer within {self._timeout:g} seconds")
+        if is_late:
+            whole = self._timeout * WHOLE_IN_TIMEOUTS
+            return Unanswered(f"{self._host} does not answer to the end within {whole:g} seconds")
+        return Unanswered(f"the connection to {self._host} broke")
+
+
+class _Deadline:
+    """Shuts the connection of an exchange down, for a host that sends a byte now and then never times out."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._sockets: list[socket.socket] = []
+        self.has_passed = False
+
+    @contextmanager
+    def running(self) -> Iterator[Any]:
+        """Watch over an exchange; what it gives is told of the exchange's steps."""
+        timer = threading.Timer(self._seconds, self._pass)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield self._note
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _note(self, step: str, details: Mapping[str, Any]) -> None:
+        if step.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._sockets.append(details["return_value"].get_extra_info("socket"))
+
+    def _pass(self) -> None:
+        self.has_passed = True
+        for each in self._sockets:
+            with suppress(OSError):  # one that TLS has taken over is none any more
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
