@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from refsync.metadata.models import CategoryMetadata
+from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import (
     Batch,
     PendingBatchResult,
@@ -31,6 +32,7 @@ NAMED = {
     for model in (
         Batch,
         CategoryMetadata,
+        Hold,
         PendingBatchResult,
         PendingChangeDiffPage,
         PendingChangeRecord,

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeNotFoundError, ChangeStateError, RequestError
+from refsync.pending_queue.holds import Hold, HoldKind, tell, tell_with_command
 from refsync.pending_queue.models import REFSYNC, Actor, BatchState, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, TEXT, approved, in_image, review, submit
+from tests.support.queue import CLIP, LORA, TEXT, WAITS, approved, in_image, review, submit, waits_for
 
 S = PendingChangeStatus
 B = BatchState
@@ -34,7 +35,7 @@ def sealed(service: PendingQueueService, count: int) -> list[int]:
 
 def held(service: PendingQueueService, count: int = 1) -> list[int]:
     ids = sealed(service, count)
-    service.hold_batch(1, "a person's edit is in the way")
+    service.hold_batch(1, waits_for("a person's edit is in the way"))
     return ids
 
 
@@ -86,7 +87,7 @@ def test_what_no_repository_held_is_routed_once_one_does(service: PendingQueueSe
 def test_what_has_to_wait_goes_to_a_held_batch_of_its_own(service: PendingQueueService) -> None:
     ids = sealed(service, 3)
     service.reserve_batch(1)
-    split = service.split_batch(1, ids[1:2], reason="its file is broken")
+    split = service.split_batch(1, ids[1:2], waits_for("its file is broken"))
     assert (split.original_batch_id, split.new_batch_id, split.reassigned_change_ids) == (1, 2, [2])
     first, second = service.get_batch(1), service.get_batch(2)
     assert (second.state, second.reason, second.split_from, second.repository) == (
@@ -111,11 +112,11 @@ def test_a_split_that_cannot_be_is_refused(service: PendingQueueService) -> None
         ([1, 2], BatchStateError),
     ):
         with pytest.raises(error):
-            service.split_batch(1, ids, reason="why")
+            service.split_batch(1, ids, WAITS)
     with pytest.raises(RequestError, match="reason is empty"):
-        service.split_batch(1, [1], reason=" ")
+        service.split_batch(1, [1], waits_for(" "))
     with pytest.raises(BatchNotFoundError, match="no batch has the number 7"):
-        service.split_batch(7, [1], reason="why")
+        service.split_batch(7, [1], WAITS)
     assert [batch.number for batch in service.list_batches()] == [1]
 
 
@@ -138,7 +139,7 @@ def test_a_held_batch_is_resumed_without_a_trace_in_the_history(service: Pending
 def test_holding_gives_reservations_up(service: PendingQueueService) -> None:
     sealed(service, 1)
     service.reserve_batch(1)
-    service.hold_batch(1, "waits")
+    service.hold_batch(1, WAITS)
     assert statuses(service) == [S.APPROVED]
 
 
@@ -159,7 +160,7 @@ def test_retry_and_abandon_are_for_held_batches(service: PendingQueueService) ->
         BatchStateError, match="batch 1 is sealed; only a batch that is proposed or held can be abandoned"
     ):
         service.abandon_batch(1, reason="why", actor=BOB)
-    service.hold_batch(1, "waits")
+    service.hold_batch(1, WAITS)
     with pytest.raises(RequestError, match="reason is empty"):
         service.abandon_batch(1, reason="", actor=BOB)
     with pytest.raises(BatchNotFoundError):
@@ -325,3 +326,33 @@ def test_reservations_of_dead_jobs_are_returned_and_those_of_living_ones_are_not
     assert [(c.change_id, c.status, c.applied_job_id) for c in freed] == [(1, S.APPROVED, None)]
     assert [c.change_id for c in service.scan_stuck_applying()] == [2]
     assert service.scan_stuck_applying() == []
+
+
+@pytest.mark.parametrize("kind", HoldKind)
+def test_a_held_batch_keeps_what_it_waits_for_as_data_and_tells_it(
+    service: PendingQueueService, kind: HoldKind
+) -> None:
+    sealed(service, 1)
+    hold = Hold(kind=kind, reason="it is closed", about="7", since_tip="a" * 40)
+    told = service.hold_batch(1, hold)
+    assert service.get_batch(1) == told
+    assert (told.hold, told.reason) == (hold, tell_with_command(hold, 1))
+    assert service.resume_batch(1).hold is None
+    assert service.get_batch(1).reason is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "with_command"),
+    [
+        (HoldKind.local_edits, "so it is", "so it is"),
+        (HoldKind.refused_push, "so it is", "so it is; then: refsync batch retry 7"),
+        (HoldKind.closed_request, "so it is; reopen it", "so it is; reopen it, or: refsync batch retry 7"),
+        (HoldKind.deleted_branch, "so it is; restore it", "so it is; restore it, or: refsync batch retry 7"),
+        (HoldKind.left_proposal, "so it is; set it back", "so it is; set it back, or: refsync batch retry 7"),
+    ],
+)
+def test_the_sentence_of_a_hold_names_the_command_where_only_that_helps(
+    kind: HoldKind, told: str, with_command: str
+) -> None:
+    hold = Hold(kind=kind, reason="so it is")
+    assert (tell(hold), tell_with_command(hold, 7)) == (told, with_command)

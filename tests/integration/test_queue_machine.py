@@ -27,7 +27,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, TEXT, in_image, review, submit
+from tests.support.queue import CLIP, LORA, TEXT, WAITS, in_image, review, submit
 
 pytestmark = pytest.mark.timeout(900)  # finding the shortest failure takes its time
 
@@ -93,13 +93,13 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def split(self, data: st.DataObject) -> None:
         number, ids = self.a_batch(data), self.some(data, S.APPROVED, S.APPLYING)
-        self.attempt(lambda: self.service.split_batch(number, ids, reason="waits"))
+        self.attempt(lambda: self.service.split_batch(number, ids, WAITS))
 
     @rule(data=st.data(), action=st.sampled_from(["hold", "retry", "abandon", "reserve", "release", "land"]))
     def steer(self, data: st.DataObject, action: str) -> None:
         number, service = self.a_batch(data), self.service
         actions: dict[str, Callable[[], object]] = {
-            "hold": lambda: service.hold_batch(number, "waits"),
+            "hold": lambda: service.hold_batch(number, WAITS),
             "retry": lambda: service.retry_batch(number, actor=BOB),
             "abandon": lambda: service.abandon_batch(number, reason="no", actor=BOB),
             "reserve": lambda: service.reserve_batch(number),

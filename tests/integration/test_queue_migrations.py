@@ -18,9 +18,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from refsync.errors import StoreError
-from refsync.pending_queue.models import PendingChangeStatus
+from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.pending_queue.store import PendingQueueStore, database, migrations, schema
 from tests.support.old_stores import VERSIONS, old_store
+
+TIP = "a" * 40
 
 
 def content(file: Path) -> list[str]:
@@ -106,6 +108,55 @@ def test_a_process_that_is_killed_while_upgrading_leaves_the_store_as_it_was(tmp
     assert content(file) == before
     with PendingQueueStore(root_path=tmp_path) as store:
         assert store.list_changes()[1] == 5
+
+
+HELD = [
+    ("local_edits", "clip.json", None, "clip.json has local edits in the clone; commit or undo them"),
+    (
+        "failed_check",
+        "make lint",
+        TIP,
+        "check `make lint` failed with exit code 1: no; change 2 (create clip 'm1') breaks it",
+    ),
+    (
+        "refused_push",
+        None,
+        TIP,
+        "origin refuses the push to main: a hook says no; then: refsync batch retry 3",
+    ),
+    (
+        "closed_request",
+        "7",
+        None,
+        "pull request 7 was closed by ada without being merged; reopen it, or: refsync batch retry 4",
+    ),
+    (
+        "deleted_branch",
+        "refsync/batch-5-abc",
+        None,
+        "its branch refsync/batch-5-abc was deleted on origin; restore it, or: refsync batch retry 5",
+    ),
+    (
+        "left_proposal",
+        "refsync/batch-6-abc",
+        None,
+        "it was proposed as refsync/batch-6-abc, but `publish` is local now; set it back, or: refsync batch retry 6",
+    ),
+    ("earlier_batch", "1", None, "batch 1 touches 'm6' too and has not landed"),
+    ("unserved", None, None, "no repository of the config holds lora"),
+    ("lost_races", None, None, "somebody else was quicker 5 times: the branch moved; it is tried again"),
+    ("other", None, None, "something that no refsync ever said"),
+]
+
+
+def test_what_batches_of_an_older_store_wait_for_becomes_data_and_reads_as_before(tmp_path: Path) -> None:
+    old_store(tmp_path, 3)
+    with PendingQueueStore(root_path=tmp_path) as store, store.reading() as queue:
+        held = queue.batches({BatchState.held})
+        told = [(each.hold.kind.value, each.hold.about, each.hold.since_tip, each.reason) for each in held if each.hold]
+        others = [(each.state, each.hold, each.reason) for each in queue.batches() if each not in held]
+    assert told == HELD
+    assert others == [(BatchState.landed, None, None), (BatchState.abandoned, None, "not wanted")]
 
 
 def test_of_many_that_open_an_older_store_at_once_one_upgrades_it(tmp_path: Path) -> None:

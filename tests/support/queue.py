@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingBatchResult, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 
@@ -65,3 +66,11 @@ def approved(service: PendingQueueService, count: int, **more: Any) -> list[int]
 def in_image(category: MODEL_REFERENCE_CATEGORY) -> str | None:
     """Where categories are held: clip in one repository, text in another, all else in none."""
     return {CLIP: "image", TEXT: "text"}.get(category)
+
+
+def waits_for(reason: str) -> Hold:
+    """A hold that only its reason tells."""
+    return Hold(kind=HoldKind.other, reason=reason)
+
+
+WAITS = waits_for("waits")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.errors import DocumentError
+from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord
 from refsync.sync.plan import BatchPlan, Observed, Record, plan_batch
 from refsync.sync.reference import ApplySettings
@@ -102,25 +103,30 @@ def test_a_change_whose_base_is_unknown_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "kind", "told"),
     [
-        ({"edited": {"clip.json"}}, "clip.json has local edits in the clone; commit or undo them"),
-        ({"awaited": {(CLIP, "m"): 7}}, "batch 7 touches 'm' too and has not landed"),
+        (
+            {"edited": {"clip.json"}},
+            HoldKind.local_edits,
+            "clip.json has local edits in the clone; commit or undo them",
+        ),
+        ({"awaited": {(CLIP, "m"): 7}}, HoldKind.earlier_batch, "batch 7 touches 'm' too and has not landed"),
         (
             {"clip": DocumentError("not UTF-8", line=3, column=9)},
+            HoldKind.unreadable_file,
             "clip.json cannot be edited safely: line 3, column 9: not UTF-8; mend and commit it",
         ),
     ],
 )
-def test_what_has_to_wait_says_for_what(seen: dict[str, Any], told: str) -> None:
+def test_what_has_to_wait_says_for_what(seen: dict[str, Any], kind: HoldKind, told: str) -> None:
     found = plan([change(1, CREATE, payload=A), change(2, CREATE, category=BLIP, payload=A)], **seen)
-    assert [(refusal.change_id, refusal.reason) for refusal in found.waiting] == [(1, told)]
+    assert [(each.change_id, each.hold.kind, each.hold.reason) for each in found.waiting] == [(1, kind, told)]
     assert found.written == [2]
 
 
 def test_a_category_that_the_repository_gave_up_waits() -> None:
     found = plan_batch([change(1, CREATE, payload=A)], Observed(files={}, documents={}))
-    assert "does not hold clip any more" in found.waiting[0].reason
+    assert "does not hold clip any more" in found.waiting[0].hold.reason
 
 
 def test_a_stamp_that_fails_refuses_its_change_only() -> None:

@@ -72,9 +72,9 @@ def test_a_refusal_says_what_to_do() -> None:
 
 ENDS = {B.held, B.landed, B.abandoned}
 BATCH_WAYS = {
-    B.open: ENDS | {B.sealed},
-    B.sealed: ENDS | {B.proposed},
-    B.proposed: ENDS | {B.sealed},
+    B.open: ENDS - {B.held} | {B.sealed},
+    B.sealed: ENDS | {B.sealed, B.proposed},
+    B.proposed: ENDS | {B.sealed, B.proposed},
     B.held: ENDS | {B.sealed, B.proposed},
 }
 

@@ -90,12 +90,6 @@ def _distance(remote: RemoteStatus) -> str:
     return f"the clone {' and '.join(filter(None, (lacks, has)))}"
 
 
-def _without_command(batch: BatchStatus) -> str:
-    """The reason; the log needs the command at its end, which has a line of its own here."""
-    retry = f"refsync batch retry {batch.number}"
-    return (batch.reason or "").removesuffix(f", or: {retry}").removesuffix(f"; then: {retry}")
-
-
 def _show_batch(batch: BatchStatus, *, indent: str) -> None:
     typer.echo(
         f"{indent}batch {batch.number}  {batch.state}, {counted(batch.changes, 'change')}: {shown_text(batch.title)}"
@@ -103,7 +97,10 @@ def _show_batch(batch: BatchStatus, *, indent: str) -> None:
     if batch.proposal:
         for line in proposal_lines(batch.proposal, under_review=batch.state == "proposed"):
             typer.echo(f"{indent}         {line}")
-    if batch.reason:
-        typer.echo(f"{indent}         {shown_text(_without_command(batch))}")
+    from refsync.pending_queue.holds import tell
+
+    # The command has a line of its own.
+    if reason := tell(batch.hold) if batch.hold else batch.reason:
+        typer.echo(f"{indent}         {shown_text(reason)}")
     if batch.command:
         typer.echo(f"{indent}         {batch.command}")

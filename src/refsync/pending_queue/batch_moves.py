@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
 from refsync.pending_queue import change_moves
+from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -83,8 +84,7 @@ def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[lis
     batch = queue.open_batch()
     if batch is None or not queue.categories_of_batch(batch.number):
         return [], []
-    sealed = batch.model_copy(update={"state": _B.sealed, "job": new_token(), "sealed_at": time.time()})
-    return route(queue, queue.save_batch(sealed), repository_of)
+    return route(queue, _seal(queue, batch), repository_of)
 
 
 def sealed_for(
@@ -114,15 +114,14 @@ def route(
     routed: list[Batch] = []
     splits: list[BatchSplitInfo] = []
     for repository, members in parts.items():
-        reason = _unserved(members) if repository is None else None
-        state = _B.sealed if reason is None else _B.held
+        hold = _unserved(members) if repository is None else None
+        state = _B.sealed if hold is None else _B.held
         if not routed:
-            values = {"repository": repository, "state": state, "reason": reason}
-            routed.append(queue.save_batch(batch.model_copy(update=values)))
+            routed.append(_move(queue, batch, state, hold=hold, repository=repository))
             continue
         changes = _readable(queue, batch.number, [change_id for change_id, _ in members])
         if changes:
-            split = split_off(queue, batch, changes, state=state, reason=reason, repository=repository)
+            split = split_off(queue, batch, changes, state=state, hold=hold, repository=repository)
             splits.append(split)
             routed.append(stored_batch(queue, split.new_batch_id))
     return routed, splits
@@ -133,7 +132,7 @@ def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: Reposito
     return batch.state is _B.sealed or any(_by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
-def split(queue: QueueTransaction, number: int, change_ids: Collection[int], reason: str) -> BatchSplitInfo:
+def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
     """Let some changes of a batch in work wait in a held batch of their own.
 
     Raises:
@@ -152,10 +151,10 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], rea
     if len(wanted) == len(members):
         raise BatchStateError(f"batch {number} would have nothing left; hold it instead of splitting it")
     leaving = [_unlocked(queue, change) for change in members if change.change_id in wanted]
-    return split_off(queue, batch, leaving, state=_B.held, reason=reason, repository=batch.repository)
+    return split_off(queue, batch, leaving, state=_B.held, hold=hold, repository=batch.repository)
 
 
-def hold(queue: QueueTransaction, number: int, reason: str) -> Batch:
+def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
     """Let a batch in work wait, its reservations given up.
 
     Raises:
@@ -165,7 +164,7 @@ def hold(queue: QueueTransaction, number: int, reason: str) -> Batch:
     check_batch_state(batch, IN_WORK_STATES, "held")
     for change in queue.changes_of_batch(number, {_S.APPLYING}):
         _unlocked(queue, change)
-    return queue.save_batch(batch.model_copy(update={"state": _B.held, "reason": reason}))
+    return _move(queue, batch, _B.held, hold=hold)
 
 
 def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
@@ -179,7 +178,7 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
     if by is not None:
         for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
             change_moves.note(queue, change, change, actor=by, why=f"batch {number} is to be tried again")
-    return queue.save_batch(batch.model_copy(update={"state": _B.sealed, "reason": None}))
+    return _move(queue, batch, _B.sealed)
 
 
 def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
@@ -192,7 +191,18 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
     check_batch_state(batch, IN_WORK_STATES, "proposed")
     for change in queue.changes_of_batch(number, {_S.APPLYING}):
         change_moves.release(queue, change, why=f"proposed as {proposal.branch}")
-    return queue.save_batch(batch.model_copy(update={"state": _B.proposed, "reason": None, "proposal": proposal}))
+    return _move(queue, batch, _B.proposed, proposal=proposal)
+
+
+def reseal_proposal(queue: QueueTransaction, number: int) -> Batch:
+    """Take a proposed batch back into work; its branch and pull request stay.
+
+    Raises:
+        BatchStateError: it is not proposed.
+    """
+    batch = stored_batch(queue, number)
+    check_batch_state(batch, {_B.proposed}, "built anew")
+    return _move(queue, batch, _B.sealed)
 
 
 def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
@@ -201,13 +211,23 @@ def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     Raises:
         BatchStateError: it is neither.
     """
+    check_batch_state(stored_batch(queue, number), {_B.held, _B.proposed}, "abandoned")
+    return give_up(queue, number, reason, by=by)
+
+
+def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
+    """Give a batch in work up, whether anybody has looked at it or not; its changes are refused with the reason.
+
+    Raises:
+        BatchStateError: it is not in work.
+    """
     batch = stored_batch(queue, number)
-    check_batch_state(batch, {_B.held, _B.proposed}, "abandoned")
+    check_batch_state(batch, IN_WORK_STATES, "given up")
     refused = [
-        change_moves.reject(queue, change, reason, actor=by)
+        change_moves.reject(queue, _unlocked(queue, change), reason, actor=by)
         for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
     ]
-    return queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": reason})), refused
+    return _move(queue, batch, _B.abandoned, reason=reason), refused
 
 
 def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
@@ -287,7 +307,7 @@ def split_off(
     changes: Sequence[PendingChangeRecord],
     *,
     state: BatchState,
-    reason: str | None,
+    hold: Hold | None = None,
     repository: str | None = None,
 ) -> BatchSplitInfo:
     """Give approved changes of a batch a new batch of their own, with the same title and times."""
@@ -296,8 +316,9 @@ def split_off(
             update={
                 "state": state,
                 "repository": repository,
-                "job": None if state is BatchState.open else new_token(),
-                "reason": reason,
+                "job": None if state is _B.open else new_token(),
+                "hold": hold,
+                "reason": None,
                 "base_commit": None,
                 "commit": None,
                 "proposal": None,
@@ -308,7 +329,7 @@ def split_off(
     for change in changes:
         moved = change.model_copy(update={"batch_id": new.number, "updated_at": now_ts()})
         queue.save([moved])
-        why = f"split off from batch {batch.number}" + (f": {reason}" if reason else "")
+        why = f"split off from batch {batch.number}" + (f": {hold.reason}" if hold else "")
         change_moves.note(queue, change, moved, actor=REFSYNC, why=why)
     return BatchSplitInfo(
         original_batch_id=batch.number,
@@ -324,7 +345,7 @@ def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None
     landed.
     """
     batch = None if number is None else queue.batch(number)
-    if batch is None or batch.state in (BatchState.landed, BatchState.abandoned):
+    if batch is None or batch.state in (_B.landed, _B.abandoned):
         return None
     members = queue.changes_of_batch(batch.number)
     by_status = {status: [change for change in members if change.status is status] for status in _S}
@@ -334,10 +355,8 @@ def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None
     _end_or_fix(queue, batch, still_applying=bool(by_status[_S.APPLYING]))
     if not by_status[_S.APPROVED]:
         return None
-    state = BatchState.sealed if batch.state is BatchState.proposed else batch.state
-    return split_off(
-        queue, batch, by_status[_S.APPROVED], state=state, reason=batch.reason, repository=batch.repository
-    )
+    state = _B.sealed if batch.state is _B.proposed else batch.state
+    return split_off(queue, batch, by_status[_S.APPROVED], state=state, hold=batch.hold, repository=batch.repository)
 
 
 def close_left(queue: QueueTransaction, changes: Iterable[PendingChangeRecord]) -> None:
@@ -363,9 +382,9 @@ def _by_repository(
     return parts if unserved is None else {**parts, None: unserved}
 
 
-def _unserved(members: Sequence[tuple[int, str]]) -> str:
+def _unserved(members: Sequence[tuple[int, str]]) -> Hold:
     names = ", ".join(dict.fromkeys(name for _, name in members))
-    return f"no repository of the config holds {names}"
+    return Hold(kind=HoldKind.unserved, reason=f"no repository of the config holds {names}")
 
 
 def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
@@ -392,30 +411,47 @@ def _named(
 def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
     batch = stored_batch(queue, number)
     if batch.state in IN_WORK_STATES and not queue.changes_of_batch(number, ACCEPTED_STATUSES):
-        check_batch_move(batch, _B.abandoned)
-        queue.save_batch(batch.model_copy(update={"state": _B.abandoned, "reason": NOTHING_LEFT}))
+        _move(queue, batch, _B.abandoned, reason=NOTHING_LEFT)
 
 
 def _close_if_left(queue: QueueTransaction, number: int) -> None:
     """End an open batch that has lost its last approval, so that no empty one is listed."""
     batch = queue.batch(number)
-    if batch is None or batch.state is not BatchState.open:
+    if batch is None or batch.state is not _B.open:
         return
     if queue.categories_of_batch(number) or queue.changes_of_batch(number, {_S.APPLYING, _S.APPLIED}):
         return
     if queue.is_referred_to(number):
-        reason = "nothing left: every approval was withdrawn or refused"
-        queue.save_batch(batch.model_copy(update={"state": BatchState.abandoned, "reason": reason}))
+        _move(queue, batch, _B.abandoned, reason="nothing left: every approval was withdrawn or refused")
     else:
         queue.remove_batch(number)
 
 
 def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) -> None:
     if not still_applying:
-        queue.save_batch(
-            batch.model_copy(update={"state": BatchState.landed, "reason": None, "landed_at": time.time()})
-        )
-    elif batch.state is BatchState.open:  # no further approval may join what is applied in part
-        queue.save_batch(
-            batch.model_copy(update={"state": BatchState.sealed, "job": new_token(), "sealed_at": time.time()})
-        )
+        _move(queue, batch, _B.landed, landed_at=time.time())
+    elif batch.state is _B.open:  # no further approval may join what is applied in part
+        _seal(queue, batch)
+
+
+def _seal(queue: QueueTransaction, batch: Batch) -> Batch:
+    return _move(queue, batch, _B.sealed, job=new_token(), sealed_at=time.time())
+
+
+def _move(
+    queue: QueueTransaction,
+    batch: Batch,
+    to: BatchState,
+    *,
+    hold: Hold | None = None,
+    reason: str | None = None,
+    **values: Any,
+) -> Batch:
+    """Bring a batch to another state, setting these fields too; ``hold`` goes with being held, ``reason`` with its end.
+
+    Raises:
+        BatchStateError: its state does not allow the move.
+    """
+    check_batch_move(batch, to)
+    told = {"hold": hold, "reason": tell_with_command(hold, batch.number) if hold else reason}
+    return queue.save_batch(batch.model_copy(update={"state": to, **told, **values}))

@@ -23,9 +23,11 @@ CHANGE_MOVES: Mapping[PendingChangeStatus, frozenset[PendingChangeStatus]] = {
 
 BATCH_MOVES: Mapping[BatchState, frozenset[BatchState]] = {
     # An open batch lands or ends by itself where programs apply or refuse its changes one by one.
-    _B.open: frozenset({_B.sealed, _B.held, _B.landed, _B.abandoned}),
-    _B.sealed: frozenset({_B.proposed, _B.held, _B.landed, _B.abandoned}),
-    _B.proposed: frozenset({_B.sealed, _B.held, _B.landed, _B.abandoned}),
+    _B.open: frozenset({_B.sealed, _B.landed, _B.abandoned}),
+    # Sealed again is one that gets its repository.
+    _B.sealed: frozenset({_B.sealed, _B.proposed, _B.held, _B.landed, _B.abandoned}),
+    # Proposed again is one that was pushed anew.
+    _B.proposed: frozenset({_B.sealed, _B.proposed, _B.held, _B.landed, _B.abandoned}),
     # The person whom a batch waits for may reopen or merge its pull request instead of answering.
     _B.held: frozenset({_B.sealed, _B.proposed, _B.held, _B.landed, _B.abandoned}),
     _B.landed: frozenset(),

@@ -9,11 +9,12 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 
 Category = MODEL_REFERENCE_CATEGORY
 
@@ -63,7 +64,7 @@ class BatchState(StrEnum):
     proposed = "proposed"
     """A pull request is open."""
     held = "held"
-    """It waits, and its reason says for what."""
+    """It waits, and its hold says for what."""
     landed = "landed"
     """The target branch contains it. Final."""
     abandoned = "abandoned"
@@ -261,8 +262,10 @@ class Batch(BaseModel):
     """The repository that holds its categories; ``None`` before sealing, or where the config names none."""
     job: str | None = None
     """The reservation token, unique in the world; given when the batch is sealed."""
+    hold: Hold | None = None
+    """What it waits for, while it is held."""
     reason: str | None = None
-    """What a held batch waits for; why one was abandoned."""
+    """The same in words, with a command where only that helps; why one was abandoned."""
     base_commit: str | None = None
     commit: str | None = None
     split_from: int | None = None
@@ -272,6 +275,14 @@ class Batch(BaseModel):
     last_approved_at: float | None = None
     sealed_at: float | None = None
     landed_at: float | None = None
+
+    @model_validator(mode="after")
+    def _tell_hold(self) -> Self:
+        if self.state is BatchState.held and self.hold is None:  # an older refsync had the words only
+            self.hold = Hold(kind=HoldKind.other, reason=self.reason or "")
+        if self.hold:
+            self.reason = tell_with_command(self.hold, self.number)
+        return self
 
 
 class RepositoryNote(BaseModel):

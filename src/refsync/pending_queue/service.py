@@ -16,6 +16,7 @@ from loguru import logger
 from refsync.categories import parse_category
 from refsync.errors import BatchStateError, PayloadError, RequestError
 from refsync.pending_queue import batch_moves, change_moves, exchange, payloads
+from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lifecycle import IN_WORK_STATES, OPEN_STATUSES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -499,7 +500,7 @@ class PendingQueueService:
             self._changed()
         return routed
 
-    def split_batch(self, number: int, change_ids: Collection[int], *, reason: str) -> BatchSplitInfo:
+    def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
         """Let some changes of a batch in work wait in a held batch of their own.
 
         Raises:
@@ -508,22 +509,22 @@ class PendingQueueService:
             ChangeStateError: a change is not an approved one of this batch.
             RequestError: no change is named, or the reason is blank.
         """
-        why = payloads.check_reason("reason", reason)
+        payloads.check_reason("reason", hold.reason)
         with self._changing() as queue:
-            split = batch_moves.split(queue, number, change_ids, why)
+            split = batch_moves.split(queue, number, change_ids, hold)
         self._audit_splits([split])
         return split
 
-    def hold_batch(self, number: int, reason: str) -> Batch:
-        """Let a batch in work wait for what the reason says; reservations are given up.
+    def hold_batch(self, number: int, hold: Hold) -> Batch:
+        """Let a batch in work wait; reservations are given up.
 
         Raises:
             BatchNotFoundError: no batch has this number.
             BatchStateError: it is not in work.
         """
-        why = payloads.check_reason("reason", reason)
+        payloads.check_reason("reason", hold.reason)
         with self._changing() as queue:
-            return batch_moves.hold(queue, number, why)
+            return batch_moves.let_wait(queue, number, hold)
 
     def retry_batch(self, number: int, *, actor: Actor) -> Batch:
         """Let a held batch be worked on again, because a person says so.
@@ -573,9 +574,7 @@ class PendingQueueService:
             BatchStateError: it is not proposed.
         """
         with self._store.writing() as queue:
-            batch = batch_moves.stored_batch(queue, number)
-            check_batch_state(batch, {BatchState.proposed}, "built anew")
-            return queue.save_batch(batch.model_copy(update={"state": BatchState.sealed}))
+            return batch_moves.reseal_proposal(queue, number)
 
     def abandon_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
         """Give a held or proposed batch up; its open changes are rejected with the reason.
@@ -599,8 +598,7 @@ class PendingQueueService:
         """
         why = payloads.check_reason("reason", reason)
         with self._changing() as queue:
-            batch_moves.hold(queue, number, why)
-            batch, refused = batch_moves.abandon(queue, number, why, by=actor)
+            batch, refused = batch_moves.give_up(queue, number, why, by=actor)
         self._audit("reject", refused, actor.id)
         return batch
 

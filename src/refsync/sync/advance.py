@@ -12,14 +12,15 @@ from loguru import logger
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.clone.worktree import IndexLock, index_locked
 from refsync.errors import BatchStateError, BranchMovedError, LocalEditsError, PushRefusedError
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.checking import Checks, is_known_red, why_red
+from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.land import mark_landed, settle_reserved
-from refsync.sync.plan import BatchPlan, Observed, Refusal
+from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
 from refsync.sync.proposals.propose import propose, why_not_proposed_yet
 from refsync.sync.publish import publish_locally, push_to_target
-from refsync.sync.reference import HeldBatch, ReferenceRepository, RejectedChange
+from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange
 from refsync.sync.turn import Turn
 from refsync.sync.upstream import FRESH_SECONDS, check_newest
 
@@ -27,7 +28,6 @@ RACE_ATTEMPTS = 5
 """How often a batch is planned anew in one pass when somebody else was quicker in the clone."""
 _RACES = (BranchMovedError, LocalEditsError, BatchStateError)
 _JITTER_SECONDS = 0.2
-_THEN_RETRY = "; then: refsync batch retry {}"
 
 
 def advance(turn: Turn, batch: Batch) -> None:
@@ -47,7 +47,8 @@ def advance(turn: Turn, batch: Batch) -> None:
             if attempt == attempts - 1:
                 if publish is None or not isinstance(lost, BranchMovedError):
                     raise
-                held = turn.hold(batch, f"somebody else was quicker {attempts} times: {lost}; it is tried again")
+                told = f"somebody else was quicker {attempts} times: {lost}; it is tried again"
+                held = turn.hold(batch, Hold(kind=HoldKind.lost_races, reason=told))
                 break
             logger.info("batch {}: {}; planning it anew", batch.number, lost)
             _prepare_another_attempt(turn, batch, attempt)
@@ -77,17 +78,17 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
         outcome.rejected.append(reject(queue, turn.reference, changes, conflict))
     if not plan.written and not plan.done:
         if plan.waiting:
-            return turn.hold(batch, plan.waiting[0].reason)
+            return turn.hold(batch, plan.waiting[0].hold)
         turn.note_landed(mark_landed(queue, batch, None))
         return None
-    if _is_known_red(turn, batch, plan) or _was_refused_here(turn, batch):
-        return HeldBatch(number, batch.reason or "")
+    if batch.hold and (_is_known_red(turn, batch, plan) or _was_refused_here(turn, batch.hold)):
+        return HeldBatch.of(batch, batch.hold)
     if plan.waiting:
         _split(queue, batch, plan.waiting)
     if batch.state == BatchState.held:
         batch = queue.resume_batch(number)
     if plan.written and (reason := why_not_proposed_yet(queue, turn.reference, batch)):
-        outcome.queued.append(HeldBatch(number, reason))
+        outcome.queued.append(QueuedBatch(number, reason))
         return None
     return _land(turn, batch, plan, observed, changes, lock)
 
@@ -109,14 +110,14 @@ def _land(
         commit = turn.build(batch, plan, changes)
         if commit:
             queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
-            if reason := _why_red(turn, batch, commit, plan, observed, changes):
-                return turn.hold(batch, reason)
+            if red := _red_check(turn, batch, commit, plan, observed, changes):
+                return turn.hold(batch, red)
             if publish and publish.proposes:
                 propose(turn, queue.get_batch(batch.number), commit)
                 return None
             _bring_to_target(turn, batch, commit, lock)
     except PushRefusedError as refusal:
-        return turn.hold(batch, f"{refusal}{_THEN_RETRY.format(batch.number)}")
+        return turn.hold(batch, Hold(kind=HoldKind.refused_push, reason=str(refusal), since_tip=turn.tip))
     except BaseException:
         turn.note_landed(settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
         raise
@@ -135,15 +136,10 @@ def _bring_to_target(turn: Turn, batch: Batch, commit: str, lock: IndexLock | No
     turn.take_tip(commit)
 
 
-def _was_refused_here(turn: Turn, batch: Batch) -> bool:
+def _was_refused_here(turn: Turn, hold: Hold) -> bool:
     """Whether the remote has refused the batch on this very tip; a person or another tip changes that."""
-    publish = turn.reference.publish
-    return bool(
-        publish
-        and batch.state == BatchState.held
-        and batch.base_commit == turn.tip
-        and (batch.reason or "").endswith(_THEN_RETRY.format(batch.number))
-    )
+    refused_here = hold.kind is HoldKind.refused_push and hold.since_tip == turn.tip
+    return refused_here and turn.reference.publish is not None
 
 
 def _is_known_red(turn: Turn, batch: Batch, plan: BatchPlan) -> bool:
@@ -151,14 +147,14 @@ def _is_known_red(turn: Turn, batch: Batch, plan: BatchPlan) -> bool:
     return settings is not None and is_known_red(turn.clone, settings, batch, turn.tip, plan.written)
 
 
-def _why_red(
+def _red_check(
     turn: Turn,
     batch: Batch,
     commit: str,
     plan: BatchPlan,
     observed: Observed,
     changes: Sequence[PendingChangeRecord],
-) -> str | None:
+) -> Hold | None:
     """Run the operator's checks on a built commit: why it must not be published, ``None`` where it may be."""
     if turn.reference.check is None:
         return None
@@ -168,7 +164,7 @@ def _why_red(
 
     checks = Checks(turn.clone, turn.reference.check, turn.work.verdicts, turn.work.stopping)
     written = [change for change in changes if change.change_id in plan.written]
-    return why_red(checks, turn.tip, commit, written, build_part, lambda failure: _note_red(turn, failure))
+    return red_check(checks, turn.tip, commit, written, build_part, lambda failure: _note_red(turn, failure))
 
 
 def _note_red(turn: Turn, failure: str) -> None:
@@ -185,16 +181,16 @@ def _reserve(queue: PendingQueueService, batch: Batch, plan: BatchPlan) -> None:
         raise BatchStateError(f"batch {batch.number}: some of its changes were purged meanwhile")
 
 
-def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Refusal]) -> None:
+def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Waiting]) -> None:
     """Put what has to wait into a batch of its own, so that the rest can land."""
-    reason = waiting[0].reason
-    split = queue.split_batch(batch.number, [refusal.change_id for refusal in waiting], reason=reason)
+    hold = waiting[0].hold
+    split = queue.split_batch(batch.number, [each.change_id for each in waiting], hold)
     logger.warning(
         "batch {}: changes {} wait as batch {}: {}",
         batch.number,
         split.reassigned_change_ids,
         split.new_batch_id,
-        reason,
+        hold.reason,
     )
 
 

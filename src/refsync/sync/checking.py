@@ -21,7 +21,8 @@ from refsync.clone.export import export_tree, tree_of
 from refsync.clone.repository import Repository
 from refsync.errors import PermanentError
 from refsync.one_line import one_line
-from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
+from refsync.pending_queue.holds import Hold, HoldKind
+from refsync.pending_queue.models import Batch, PendingChangeRecord
 
 Command = tuple[str, ...]
 Verdicts = dict[tuple[Command, str], str | None]
@@ -88,15 +89,15 @@ class Checks:
         return f"{how}: {said}" if said else how
 
 
-def why_red(
+def red_check(
     checks: Checks,
     tip: str,
     commit: str,
     changes: Sequence[PendingChangeRecord],
     build_part: Callable[[Sequence[PendingChangeRecord]], str | None],
     tell_already_red: Callable[[str], None],
-) -> str | None:
-    """Run every command on a commit; why it must not be published, one line, ``None`` where it may be.
+) -> Hold | None:
+    """Run every command on a commit; why it must not be published, ``None`` where it may be.
 
     Args:
         checks: the commands, and where they run.
@@ -119,15 +120,17 @@ def why_red(
             continue
         change = _breaking_change(checks, command, changes, build_part)
         name = f"{change.operation} {change.category} {change.model_name!r}"
-        return one_line(f"{_named(command)} {failure}; change {change.change_id} ({name}) breaks it")
+        told = one_line(f"{_named(command)} {failure}; change {change.change_id} ({name}) breaks it")
+        return Hold(kind=HoldKind.failed_check, reason=told, about=_shown(command), since_tip=tip)
     return None
 
 
 def is_known_red(clone: Repository, settings: CheckSettings, batch: Batch, tip: str, change_ids: Sequence[int]) -> bool:
     """Whether a batch is held because a check failed on just these changes on just this tip."""
-    if batch.state != BatchState.held or batch.base_commit != tip or batch.commit is None:
+    hold = batch.hold
+    if hold is None or hold.kind is not HoldKind.failed_check or hold.since_tip != tip or batch.commit is None:
         return False
-    if not any((batch.reason or "").startswith(f"{_named(command)} ") for command in settings.commands):
+    if not any(hold.about == _shown(command) for command in settings.commands):
         return False
     if not clone.has(batch.commit):  # nothing keeps git from tidying it away
         return False
@@ -136,7 +139,11 @@ def is_known_red(clone: Repository, settings: CheckSettings, batch: Batch, tip: 
 
 
 def _named(command: Command) -> str:
-    return f"check `{one_line(shlex.join(command))}`"
+    return f"check `{_shown(command)}`"
+
+
+def _shown(command: Command) -> str:
+    return one_line(shlex.join(command))
 
 
 def _breaking_change(

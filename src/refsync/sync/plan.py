@@ -18,6 +18,7 @@ from refsync.documents.merge import (
 )
 from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, PayloadError
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 
 Record = dict[str, Any]
@@ -61,6 +62,14 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A change that has to wait, and for what."""
+
+    change_id: int
+    hold: Hold
+
+
 @dataclass
 class BatchPlan:
     """What to do with the changes of one batch.
@@ -77,7 +86,7 @@ class BatchPlan:
     written: list[int] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
     conflicts: list[Refusal] = field(default_factory=list)
-    waiting: list[Refusal] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
 
 class _ConflictError(Exception):
@@ -95,8 +104,8 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
     plan = BatchPlan()
     now: dict[str, dict[str, Record | None]] = {}
     for change in changes:
-        if reason := _must_wait(change, observed):
-            plan.waiting.append(Refusal(change.change_id, reason))
+        if hold := _must_wait(change, observed):
+            plan.waiting.append(Waiting(change.change_id, hold))
             continue
         path = observed.files[change.category]
         before = _records(observed, path)
@@ -138,20 +147,30 @@ def _records(observed: Observed, path: str) -> Mapping[str, Record]:
     return document
 
 
-def _must_wait(change: PendingChangeRecord, observed: Observed) -> str | None:
+def _must_wait(change: PendingChangeRecord, observed: Observed) -> Hold | None:
     path = observed.files.get(change.category)
     if path is None:
-        return f"the batch's repository does not hold {change.category} any more; add the category to it again"
+        told = f"the batch's repository does not hold {change.category} any more; add the category to it again"
+        return Hold(kind=HoldKind.category_left, reason=told, about=change.category)
     document = observed.documents[path]
     if isinstance(document, DocumentError):
-        return f"{path} cannot be edited safely: {document}; mend and commit it"
+        return _unreadable(path, document)
     if path in observed.edited:
-        return f"{path} has local edits in the clone; commit or undo them"
+        told = f"{path} has local edits in the clone; commit or undo them"
+        return Hold(kind=HoldKind.local_edits, reason=told, about=path)
     fault_of = observed.faults.get(path, lambda model: None)
     if fault := next(filter(None, map(fault_of, _written(change, observed))), None):
-        return f"{path} cannot be edited safely: {fault}; mend and commit it"
+        return _unreadable(path, fault)
     awaited = observed.awaited.get((change.category, change.model_name))
-    return f"batch {awaited} touches {change.model_name!r} too and has not landed" if awaited else None
+    if awaited is None:
+        return None
+    told = f"batch {awaited} touches {change.model_name!r} too and has not landed"
+    return Hold(kind=HoldKind.earlier_batch, reason=told, about=str(awaited))
+
+
+def _unreadable(path: str, fault: object) -> Hold:
+    told = f"{path} cannot be edited safely: {fault}; mend and commit it"
+    return Hold(kind=HoldKind.unreadable_file, reason=told, about=path)
 
 
 def _decide(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:

@@ -168,7 +168,7 @@ def _unlanded(
     changes: Iterable[PendingChangeRecord], plan: BatchPlan, *, proposes: bool
 ) -> Iterator[PendingChangeRecord]:
     """The changes that later batches of the same models wait for."""
-    waiting = {refusal.change_id for refusal in plan.waiting}
+    waiting = {each.change_id for each in plan.waiting}
     conflicts = {refusal.change_id for refusal in plan.conflicts}
     for change in changes:
         if change.change_id in waiting or (proposes and change.change_id not in conflicts):
@@ -194,7 +194,7 @@ def _planned(
         message=message,
         diff=diff,
         rejected=plan.conflicts if plan else [],
-        waiting=plan.waiting if plan else [],
+        waiting=[Refusal(each.change_id, each.hold.reason) for each in plan.waiting] if plan else [],
         problem=problem,
         unchecked=[shlex.join(command) for command in reference.check.commands] if reference.check and diff else [],
         publish=publish.mode if publish else "local",

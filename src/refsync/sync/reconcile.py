@@ -10,6 +10,7 @@ from loguru import logger
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import finish_interrupted_landing
 from refsync.errors import CredentialError, RefsyncError, RemoteRefusedError, TemporaryError
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.advance import advance
@@ -70,10 +71,15 @@ def reconcile(work: Pass) -> PassReport:
 def _unserved_batches(work: Pass) -> list[HeldBatch]:
     served = {reference.name for reference in work.repositories}
     return [
-        HeldBatch(batch.number, batch.reason or f"the config has no repository {batch.repository!r} (any more)")
+        HeldBatch.of(batch, batch.hold or _gone_repository(batch))
         for batch in work.queue.list_batches(_WAITING)
         if batch.repository not in served
     ]
+
+
+def _gone_repository(batch: Batch) -> Hold:
+    told = f"the config has no repository {batch.repository!r} (any more)"
+    return Hold(kind=HoldKind.unserved, reason=told, about=batch.repository)
 
 
 def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table, stand_in_of
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.clone.remotes import Remote
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
+from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.sync.text_files import files_beside
 
 if TYPE_CHECKING:
     from refsync.forges.base import Forge
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
+    from refsync.pending_queue.models import Batch
     from refsync.sync.checking import CheckSettings
 
 Record = dict[str, Any]
@@ -140,7 +142,7 @@ class RepositoryReport:
     proposed: list[ProposedBatch] = field(default_factory=list)
     """Batches that this pass has put up for review, or brought up to date there."""
     held: list[HeldBatch] = field(default_factory=list)
-    queued: list[HeldBatch] = field(default_factory=list)
+    queued: list[QueuedBatch] = field(default_factory=list)
     """Batches that wait for their place among the open pull requests."""
     forge_problem: str | None = None
     """Why the forge could not be asked, one line; everything else went on."""
@@ -183,7 +185,21 @@ class ProposedBatch:
 
 @dataclass(frozen=True)
 class HeldBatch:
-    """A batch that waits for a person."""
+    """A batch that waits for a person, for what the reason says."""
+
+    number: int
+    kind: HoldKind
+    reason: str
+
+    @classmethod
+    def of(cls, batch: Batch, hold: Hold) -> Self:
+        """The batch, which waits for what the hold says."""
+        return cls(batch.number, hold.kind, tell_with_command(hold, batch.number))
+
+
+@dataclass(frozen=True)
+class QueuedBatch:
+    """A batch that waits for its turn."""
 
     number: int
     reason: str

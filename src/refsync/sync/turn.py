@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from refsync.clone.repository import Repository
-from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
+from refsync.pending_queue.holds import Hold
+from refsync.pending_queue.models import Batch, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import build, observe, reader, stamp_for
 from refsync.sync.checking import Verdicts
@@ -101,12 +102,12 @@ class Turn:
         for change in self.open_changes(batch):
             self.awaited.setdefault((change.category, change.model_name), batch.number)
 
-    def hold(self, batch: Batch, reason: str) -> HeldBatch:
-        """Let a batch wait for what the reason says."""
-        if batch.state != BatchState.held or batch.reason != reason:
-            self.queue.hold_batch(batch.number, reason)
-            logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=reason)
-        return HeldBatch(batch.number, reason)
+    def hold(self, batch: Batch, hold: Hold) -> HeldBatch:
+        """Let a batch wait."""
+        if batch.hold != hold:
+            batch = self.queue.hold_batch(batch.number, hold)
+            logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=batch.reason)
+        return HeldBatch.of(batch, hold)
 
     def note_landed(self, landed: LandedBatch | None) -> None:
         """Put a batch that landed, if one did, into the report."""

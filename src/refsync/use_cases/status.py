@@ -10,6 +10,7 @@ from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
 from refsync.documents.category_document import read_category
 from refsync.errors import DocumentError, RefsyncError
+from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
@@ -30,13 +31,15 @@ _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.pro
 class BatchStatus(Answer):
     """A batch that has not landed; ``command`` is what clears it, ``None`` where no command does.
 
-    ``reason`` is what it waits for, ``proposal`` its pull request or branch, once it was proposed.
+    ``reason`` is what it waits for, ``hold`` the same as data where it is held, ``proposal`` its pull request or
+    branch, once it was proposed.
     """
 
     number: int
     title: str
     state: BatchState
     changes: int
+    hold: Hold | None
     reason: str | None
     command: str | None
     proposal: Proposal | None
@@ -179,6 +182,7 @@ def _batch(application: Application, batch: Batch, reference: ReferenceRepositor
         title=batch.title,
         state=batch.state,
         changes=application.queue.list_changes(queue_filter=PendingQueueFilter(batch_id=batch.number), limit=0).total,
+        hold=batch.hold,
         reason=batch.reason or queued,
         command=None if queued else _command(application, batch),
         proposal=batch.proposal,

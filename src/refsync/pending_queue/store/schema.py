@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0004"
+VERSION = "0005"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -53,6 +53,7 @@ batches = Table(
     Column("repository", Text),
     Column("job", String(64), unique=True),
     Column("reason", Text),
+    Column("hold", _JSON),
     Column("base_commit", String(64)),
     Column("commit", String(64)),
     Column("split_from", BigInteger),

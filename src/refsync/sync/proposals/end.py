@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from loguru import logger
 
-from refsync.forges.base import Account
+from refsync.forges.base import Account, PullRequest
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
 from refsync.sync.proposals.proposed import CLOSED, GONE, LEFT, View, actor_of, proposal_of
 from refsync.sync.proposals.pull_request import settings_of
@@ -16,33 +17,34 @@ def end_proposal(turn: Turn, batch: Batch, view: View) -> bool:
     if not turn.open_changes(batch):
         turn.queue.give_up_batch(batch.number, reason="nothing left: every change was purged", actor=REFSYNC)
         return True
+    branch = proposal_of(batch).branch
     if reason := why_left(turn, batch):
-        _hold(turn, batch, LEFT, f"{reason}; set it back, or: refsync batch retry {batch.number}")
+        _hold(turn, batch, LEFT, Hold(kind=HoldKind.left_proposal, reason=reason, about=branch))
         return True
     if view.pull and view.pull.state == "closed":
-        _end_closed(turn, batch, view, f"pull request {view.pull.number} was closed{_by(view.pull.closed_by)}")
+        _end_closed(turn, batch, view.pull)
         return True
     if view.head is None and not (view.pull and view.pull.state == "merged"):
-        remote, branch = _remote(turn), proposal_of(batch).branch
-        told = f"its branch {branch} was deleted on {remote}; restore it, or: refsync batch retry {batch.number}"
-        _hold(turn, batch, GONE, told)
+        told = f"its branch {branch} was deleted on {_remote(turn)}"
+        _hold(turn, batch, GONE, Hold(kind=HoldKind.deleted_branch, reason=told, about=branch))
         return True
     return False
 
 
-def _end_closed(turn: Turn, batch: Batch, view: View, reason: str) -> None:
-    requests, reason = settings_of(turn), f"{reason} without being merged"
+def _end_closed(turn: Turn, batch: Batch, pull: PullRequest) -> None:
+    requests = settings_of(turn)
+    reason = f"pull request {pull.number} was closed{_by(pull.closed_by)} without being merged"
     if requests and requests.on_close == "abandon":
         _note_state(turn, batch, CLOSED)
-        turn.queue.give_up_batch(batch.number, reason=reason, actor=_closer(view))
+        turn.queue.give_up_batch(batch.number, reason=reason, actor=_closer(pull))
         logger.warning("batch {}: abandoned: {}", batch.number, reason)
         return
-    _hold(turn, batch, CLOSED, f"{reason}; reopen it, or: refsync batch retry {batch.number}")
+    _hold(turn, batch, CLOSED, Hold(kind=HoldKind.closed_request, reason=reason, about=str(pull.number)))
 
 
-def _hold(turn: Turn, batch: Batch, state: str, reason: str) -> None:
+def _hold(turn: Turn, batch: Batch, state: str, hold: Hold) -> None:
     _note_state(turn, batch, state)
-    turn.outcome.held.append(turn.hold(batch, reason))
+    turn.outcome.held.append(turn.hold(batch, hold))
 
 
 def _note_state(turn: Turn, batch: Batch, state: str) -> None:
@@ -55,9 +57,9 @@ def _by(account: Account | None) -> str:
     return f" by {account.login}" if account else ""
 
 
-def _closer(view: View) -> Actor:
-    if view.pull and view.pull.closed_by:
-        return actor_of(view.pull.closed_by)
+def _closer(pull: PullRequest) -> Actor:
+    if pull.closed_by:
+        return actor_of(pull.closed_by)
     return REFSYNC
 
 

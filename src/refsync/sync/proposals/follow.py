@@ -62,8 +62,8 @@ def _follow(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest])
         return True
     if _is_tried_again(turn, batch, view):
         return False
-    if waiting_for_people(batch) and turn.open_changes(batch) and not is_back(batch, view):
-        turn.outcome.held.append(HeldBatch(batch.number, batch.reason or ""))
+    if batch.hold and waiting_for_people(batch) and turn.open_changes(batch) and not is_back(batch, view):
+        turn.outcome.held.append(HeldBatch.of(batch, batch.hold))
         return True
     if end_proposal(turn, batch, view):
         return True
