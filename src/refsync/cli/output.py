@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from refsync.documents.dumping import dump, respelt
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
@@ -22,24 +24,23 @@ Progress = Callable[[int, int | None], None]
 
 def print_json(document: BaseModel | Any) -> None:
     """Print one JSON document on stdout: a model of the specification, or plain data."""
-    plain = document.model_dump(mode="json") if hasattr(document, "model_dump") else document
-    typer.echo(json_lines(plain))
+    typer.echo(json_lines(document))
 
 
-def json_lines(plain: Any, *, indent: str = "") -> str:
-    """Plain data as indented JSON, each line but the first behind ``indent``."""
-    text = json.dumps(plain, indent=2, ensure_ascii=_needs_ascii(), default=_plain)
+def json_lines(document: BaseModel | Any, *, indent: str = "") -> str:
+    """The same as indented JSON, each line but the first behind ``indent``."""
+    text = dump(_plain(document), indent=2, ensure_ascii=_needs_ascii())
     return f"\n{indent}".join(map(_escaped, text.split("\n")))
 
 
 def print_json_line(document: Any) -> None:
     """Print plain data on one line of stdout, for JSON Lines."""
-    typer.echo(_escaped(json.dumps(document, ensure_ascii=_needs_ascii())))
+    typer.echo(_escaped(dump(document, ensure_ascii=_needs_ascii())))
 
 
 def json_text(value: Any) -> str:
     """A value on one line, as JSON has it, for people: nothing that a terminal would obey."""
-    return _escaped(json.dumps(value, ensure_ascii=False))
+    return _escaped(dump(value))
 
 
 def shown_text(text: str) -> str:
@@ -104,9 +105,15 @@ def _needs_ascii() -> bool:
     return "utf" not in (sys.stdout.encoding or "").lower()
 
 
-def _plain(document: BaseModel) -> Any:
-    """A model of the specification inside plain data."""
-    return document.model_dump(mode="json")
+def _plain(document: Any) -> Any:
+    """Plain data of plain data with models of the specification in it."""
+    if isinstance(document, dict):
+        return {key: _plain(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_plain(value) for value in document]
+    if not hasattr(document, "model_dump"):
+        return document
+    return respelt(document.model_dump(mode="json"), document.model_dump())
 
 
 def _escaped(text: str) -> str:

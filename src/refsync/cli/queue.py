@@ -307,7 +307,7 @@ def _import_lines(application: Application, content: bytes, actor: Actor, json: 
         )
     _say_if_unserved(application)
     if json:
-        print_json([change.model_dump(mode="json") for change in changes])
+        print_json(changes)
     else:
         ids = _ranges(change.change_id for change in changes)
         typer.echo(f"{counted(len(changes), 'change')} submitted" + (f": {ids}" if ids else ""))
@@ -426,7 +426,7 @@ def _tell_review(result: PendingBatchResult) -> None:
 
 def _tell_changes(changes: list[PendingChangeRecord], what: str, json: bool) -> None:
     if json:
-        print_json([change.model_dump(mode="json") for change in changes])
+        print_json(changes)
     else:
         typer.echo(f"{what}: {_ranges(change.change_id for change in changes) or 'nothing'}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from refsync.cli.output import console, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
+from refsync.documents.dumping import dump
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
@@ -134,7 +134,7 @@ def show_change(change: PendingChangeRecord) -> None:
         typer.echo(f"  {label:<13}{value}")
     if change.payload is not None:
         typer.echo("  payload")
-        for line in json.dumps(change.payload, indent=2, ensure_ascii=False).split("\n"):
+        for line in dump(change.payload, indent=2).split("\n"):
             typer.echo(f"    {shown_text(line)}")
     typer.echo("  history")
     for event in change.history or ():

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from refsync.documents.dumping import dump
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_text import Item, every_container, scan_document, shadowing
 from refsync.documents.model_places import Place
+from refsync.documents.numbers import exact_float
 from refsync.documents.values import is_record
 from refsync.errors import DocumentError
 
@@ -159,7 +161,7 @@ def _check_renames(
 
 def new_document(records: Mapping[str, Record]) -> bytes:
     """A category file that does not exist yet: four spaces, ASCII escapes, one final newline."""
-    return (json.dumps(records, indent=4, allow_nan=False) + "\n").encode()
+    return (dump(records, indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 class _NotFiniteError(Exception):
@@ -175,7 +177,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = exact_float(text)
     if math.isinf(number):
         raise _NotFiniteError(text)
     return number

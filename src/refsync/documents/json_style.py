@@ -6,13 +6,29 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from refsync.documents.field_order import FieldOrder
 from refsync.documents.json_text import Container, Item, Path, Spacing, breaks, every_container, last_line, spacing
+from refsync.documents.numbers import Spelt, positional
 
 _ESCAPE = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
+_TEXT_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(\d[eE])')
+_LONGEST = 40  # characters of a number: a longer one is easier to read with an exponent
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Exponents:
+    """Whether a text has numbers with an exponent; it is looked through when that is first asked."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def found(self) -> bool:
+        """Whether it has; a text without any number says no."""
+        return any(found[1] for found in _TEXT_OR_EXPONENT.finditer(self._text))
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Style:
 
     ``unit`` is one step of indentation, ``colon`` stands between key and value, ``gap`` between items on one line,
     ``pads`` inside the brackets on one line, by opening bracket. ``inline`` says for each known path whether it is
-    written on one line, ``lists_inline`` for lists elsewhere.
+    written on one line, ``lists_inline`` for lists elsewhere, ``exponents`` whether numbers may have one.
     """
 
     ascii: bool = True
@@ -31,10 +47,16 @@ class Style:
     pads: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[Path, bool] = field(default_factory=dict)
     lists_inline: bool = False
+    exponents: Exponents = field(default_factory=lambda: Exponents(""), compare=False)
 
     def quote(self, value: Any) -> str:
         """A scalar, or anything without a style of its own, as JSON text."""
+        if isinstance(value, Spelt):
+            return value.text
         text = json.dumps(value, ensure_ascii=self.ascii, allow_nan=False)
+        if isinstance(value, float) and "e" in text and not self.exponents.found:
+            decimal = positional(value)
+            return decimal if len(decimal) <= _LONGEST else text
         return _SURROGATE.sub(lambda half: f"\\u{ord(half.group()):04x}", text)
 
     def member(self, key: str, value: str) -> str:
@@ -74,10 +96,8 @@ class Style:
 
 def style_of_document(text: str, document: Container) -> Style:
     """The style of a file as far as its members show it, without looking into them."""
-    ascii_only = _prefers_ascii(text)
-    if not document.items:
-        return Style(ascii=ascii_only)
-    return _learn([_Sample.of(text, None, document)], text, Style(ascii=ascii_only))
+    style = Style(ascii=_prefers_ascii(text), exponents=Exponents(text))
+    return _learn([_Sample.of(text, None, document)], text, style) if document.items else style
 
 
 def style_near(text: str, samples: Iterable[Item], otherwise: Style) -> Style:
@@ -104,6 +124,7 @@ def _learn(samples: Sequence[_Sample], text: str, otherwise: Style) -> Style:
     gap = otherwise.gap if colon == otherwise.colon else colon.partition(":")[2]
     return Style(
         ascii=otherwise.ascii,
+        exponents=otherwise.exponents,
         unit=next((unit for each in samples if (unit := _unit(each.spacing)) is not None), otherwise.unit),
         colon=colon,
         gap=next((each.spacing.slots[1].before for each in flat if len(each.items) > 1), gap),

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from refsync.documents.numbers import exact_float
+
 Path = tuple[str | None, ...]
 """Where a value stands in a record: the keys on the way to it, ``None`` for any element of a list."""
 
-_decode = json.JSONDecoder().raw_decode
+_decode = json.JSONDecoder(parse_float=exact_float).raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BREAKS = ("\r", "\n")
 _LAST_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*\Z")

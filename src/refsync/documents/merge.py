@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from refsync.documents.dumping import dump
 from refsync.documents.values import same_value
 
 Record = dict[str, Any]
@@ -171,7 +172,7 @@ def _describe_key(key: str) -> str:
 
 
 def _describe_value(value: Any) -> str:
-    return "absent" if value is MISSING else _cut(_escaped(json.dumps(value, ensure_ascii=False)))
+    return "absent" if value is MISSING else _cut(_escaped(dump(value)))
 
 
 def _escaped(text: str) -> str:

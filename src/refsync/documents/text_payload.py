@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from refsync.documents.csv_document import COLUMNS, Row
+from refsync.documents.dumping import dump
 from refsync.documents.json_document import edit_records
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.text_derivation import (
@@ -167,7 +168,7 @@ def _settings_cell(record: Record, generation_params: Collection[str], present: 
     if not settings:
         return cell if "".join(cell.split()) == "{}" else ""
     try:
-        return _edited_settings(cell, settings) if cell else json.dumps(settings, allow_nan=False)
+        return _edited_settings(cell, settings) if cell else dump(settings, ensure_ascii=True, allow_nan=False)
     except ValueError:
         raise PayloadError("settings: a number is not finite") from None
 

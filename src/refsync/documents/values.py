@@ -5,6 +5,8 @@ from __future__ import annotations
 import marshal
 from typing import Any, TypeGuard
 
+from refsync.documents.numbers import json_type, same_float
+
 
 def is_record(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a member of a category file is a model: an object.
@@ -17,8 +19,9 @@ def is_record(value: Any) -> TypeGuard[dict[str, Any]]:
 def same_value(a: Any, b: Any) -> bool:
     """Whether two JSON values are the same, at every depth.
 
-    ``True``, ``1`` and ``1.0`` differ, and so do ``0.0`` and ``-0.0``: each is another text in the file. The order of
-    an object's keys does not matter, that of a list's elements does.
+    ``True``, ``1`` and ``1.0`` differ, and so do ``0.0`` and ``-0.0``: each is another value to a reader. ``2.5`` and
+    ``2.50`` are the same, however a number is spelt; two numbers that no float tells apart are not. The order of an
+    object's keys does not matter, that of a list's elements does.
     """
     return _same_bytes(a, b) or _same_parts(a, b)
 
@@ -35,7 +38,7 @@ def _same_parts(a: Any, b: Any) -> bool:
     pairs = [(a, b)]  # a list of what is left to compare: no file is too deep for it
     while pairs:
         a, b = pairs.pop()
-        if type(a) is not type(b):
+        if json_type(a) is not json_type(b):
             return False
         if isinstance(a, dict):
             if a.keys() != b.keys():
@@ -45,6 +48,6 @@ def _same_parts(a: Any, b: Any) -> bool:
             if len(a) != len(b):
                 return False
             pairs.extend(zip(a, b, strict=True))
-        elif a != b or (isinstance(a, float) and repr(a) != repr(b)):
+        elif not same_float(a, b) if isinstance(a, float) else a != b:
             return False
     return True

@@ -10,6 +10,7 @@ from loguru import logger
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from refsync.documents.dumping import respelt
 from refsync.documents.merge import Stamps
 from refsync.errors import PayloadError, RequestError
 from refsync.metadata.models import GenericModelRecordMetadata, ModelMetadataHandlerProtocol, OperationType
@@ -57,7 +58,8 @@ class ModelMetadataManager:
         if not isinstance(metadata, GenericModelRecordMetadata):
             raise PayloadError(f"expected record metadata, got {type(metadata).__name__}")
         try:
-            record_dict[METADATA_KEY] = metadata.model_dump(mode="json", exclude_unset=True)
+            plain = metadata.model_dump(mode="json", exclude_unset=True)
+            record_dict[METADATA_KEY] = respelt(plain, metadata.model_dump(exclude_unset=True))
         except PydanticSerializationError as error:
             raise PayloadError(f"the metadata cannot be written as JSON: {error}") from error
 

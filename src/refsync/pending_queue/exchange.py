@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from refsync.documents.dumping import dump, load
 from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
 from refsync.pending_queue.models import (
@@ -20,6 +20,7 @@ from refsync.pending_queue.models import (
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
+    as_json,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _Entry:
 
     @property
     def row(self) -> dict[str, Any]:
-        row = self.record.model_dump(mode="json", exclude=_COMPUTED)
+        row = as_json(self.record, exclude=_COMPUTED)
         return row | {"category": self.category, "unknown_fields": self.unknown_fields or None}
 
 
@@ -163,7 +164,7 @@ def _parsed(line: str | bytes, number: int) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise PayloadError(f"line {number}: expected a JSON object")
     try:
-        json.dumps(parsed, ensure_ascii=False).encode()
+        dump(parsed).encode()
     except UnicodeEncodeError:
         raise PayloadError(f"line {number}: has a lone surrogate, which UTF-8 cannot hold") from None
     return parsed
@@ -171,7 +172,7 @@ def _parsed(line: str | bytes, number: int) -> dict[str, Any]:
 
 def _read(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return load(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

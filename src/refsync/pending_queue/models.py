@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.documents.dumping import respelt
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 
 Category = MODEL_REFERENCE_CATEGORY
@@ -428,3 +429,9 @@ class AuditPayload(BaseModel):
 
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+
+
+def as_json(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
+    """The fields as plain JSON, the numbers in records with the text that was written for them."""
+    plain: dict[str, Any] = respelt(record.model_dump(mode="json", exclude=set(exclude)), vars(record))
+    return plain

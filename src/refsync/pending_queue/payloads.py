@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
+from refsync.documents.dumping import dump, load
+from refsync.documents.numbers import spelt_float, spelt_int
 from refsync.errors import ModelNameError, PayloadError, RequestError
 
 MAX_NAME_LENGTH = 255
@@ -133,7 +135,7 @@ def check_payload(payload: object, *, what: str = "payload") -> dict[str, Any]:
         raise PayloadError(f"{what}: expected a JSON object, got {_json_name(payload)}")
     for problem in _problems(payload):
         raise PayloadError(f"{what}: {problem}")
-    copied: dict[str, Any] = json.loads(_serialised(payload, what))
+    copied: dict[str, Any] = load(_serialised(payload, what))
     return copied
 
 
@@ -156,7 +158,13 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
     """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        return json.loads(decoded, object_pairs_hook=_object_of(what), parse_constant=_refusal_of(what))
+        return json.loads(
+            decoded,
+            object_pairs_hook=_object_of(what),
+            parse_constant=_refusal_of(what),
+            parse_float=spelt_float,
+            parse_int=spelt_int,
+        )
     except UnicodeDecodeError as error:
         raise PayloadError(f"{what}: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -206,15 +214,16 @@ def _problems(payload: dict[Any, Any]) -> Iterator[str]:
             yield f"{type(value).__name__} is no JSON type"
 
 
-def _serialised(payload: dict[str, Any], what: str) -> bytes:
+def _serialised(payload: dict[str, Any], what: str) -> str:
     try:
-        text = json.dumps(payload, ensure_ascii=False).encode()
+        text = dump(payload)
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise PayloadError(f"{what}: has a lone surrogate, which UTF-8 cannot hold; leave it out") from None
     except ValueError as error:  # an integer longer than Python will write
         raise PayloadError(f"{what}: {error}") from None
-    if len(text) > MAX_PAYLOAD_BYTES:
-        raise PayloadError(f"{what}: {len(text)} bytes as JSON; at most {MAX_PAYLOAD_BYTES} are allowed")
+    if size > MAX_PAYLOAD_BYTES:
+        raise PayloadError(f"{what}: {size} bytes as JSON; at most {MAX_PAYLOAD_BYTES} are allowed")
     return text
 
 

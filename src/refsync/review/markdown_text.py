@@ -6,11 +6,11 @@ line and ends what it begins.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from refsync.documents.dumping import dump
 from refsync.documents.names import UNSEEN
 
 _MAX_SHOWN = 200
@@ -51,7 +51,7 @@ def cut(text: str, length: int) -> str:
 
 def value(json_value: Any) -> str:
     """A JSON value in a code span."""
-    return code(cut(json.dumps(json_value, ensure_ascii=False), _MAX_SHOWN))
+    return code(cut(dump(json_value), _MAX_SHOWN))
 
 
 def field_change(field: dict[str, Any], *, marked: bool) -> str:

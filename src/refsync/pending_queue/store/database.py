@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from refsync.documents.dumping import dump, load
 from refsync.durable import flush_folder
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
@@ -153,7 +154,7 @@ def _file_of(url: URL) -> Path | None:
 def _engine_of(url: URL) -> Engine:
     is_sqlite = url.get_backend_name() == "sqlite"
     options = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}} if is_sqlite else {}
-    engine = create_engine(url, **options)
+    engine = create_engine(url, json_serializer=dump, json_deserializer=load, **options)
     event.listen(engine, "before_cursor_execute", _hand_over, retval=True)
     if is_sqlite:
         event.listen(engine, "connect", _prepare)

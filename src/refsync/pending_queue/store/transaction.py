@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
+from refsync.documents.dumping import dump, load
 from refsync.errors import RequestError, StoreError
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -21,6 +21,7 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
     RepositoryNote,
+    as_json,
 )
 from refsync.pending_queue.payloads import check_number
 from refsync.pending_queue.store import schema
@@ -245,12 +246,12 @@ class QueueTransaction:
 
     def add_leftover(self, content: object, problem: str) -> None:
         """Keep an entry of an import that is no change to us."""
-        self._connection.execute(insert(schema.leftovers).values(content=json.dumps(content), problem=problem))
+        self._connection.execute(insert(schema.leftovers).values(content=dump(content), problem=problem))
 
     def leftovers(self) -> list[tuple[Any, str]]:
         """The kept entries, each with what is wrong with it."""
         rows = self._connection.execute(select(schema.leftovers).order_by(schema.leftovers.c.leftover_id))
-        return [(json.loads(row.content), row.problem) for row in rows]
+        return [(load(row.content), row.problem) for row in rows]
 
     def last_ids(self) -> tuple[int, int]:
         """The last change id and the last batch number given."""
@@ -309,7 +310,7 @@ _COMPUTED = frozenset({"conflicts_with", "history"})
 
 
 def _row_of(record: PendingChangeRecord) -> dict[str, Any]:
-    return record.model_dump(mode="json", exclude=set(_COMPUTED))
+    return as_json(record, exclude=_COMPUTED)
 
 
 def _fitting(number: int) -> int:

@@ -1,0 +1,81 @@
+"""JSON text of plain values, each number with the text that was written for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from refsync.documents.numbers import Spelt, spelt_float, spelt_int
+
+_READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
+
+
+def load(text: str) -> Any:
+    """What ``dump`` wrote, its numbers with their text.
+
+    Raises:
+        ValueError: no JSON.
+    """
+    return _READER.decode(text)
+
+
+def dump(
+    value: Any,
+    *,
+    indent: int | None = None,
+    ensure_ascii: bool = False,
+    allow_nan: bool = True,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """What ``json.dumps`` gives, but for the numbers that carry a text."""
+    plain = partial(json.dumps, ensure_ascii=ensure_ascii, allow_nan=allow_nan, default=default)
+    if not _has_spelt(value):
+        return plain(value, indent=indent)
+    return "".join(_parts(value, plain, None if indent is None else "\n", " " * (indent or 0)))
+
+
+def respelt(plain: Any, value: Any) -> Any:
+    """A plain copy of a value, such as pydantic makes, with the texts that its numbers have in the value itself."""
+    if isinstance(value, Spelt) and plain == value:
+        return value
+    if isinstance(plain, dict) and isinstance(value, Mapping):
+        return {key: respelt(each, value.get(key)) for key, each in plain.items()}
+    if isinstance(plain, list) and isinstance(value, list | tuple) and len(plain) == len(value):
+        return [respelt(*pair) for pair in zip(plain, value, strict=True)]
+    return plain
+
+
+def _has_spelt(value: Any) -> bool:
+    level = [value]
+    while level:
+        if any(isinstance(each, Spelt) for each in level):
+            return True
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [each for parts in inner for each in parts if isinstance(each, dict | list | Spelt)]
+    return False
+
+
+def _parts(value: Any, plain: Callable[[Any], str], line: str | None, step: str) -> Iterator[str]:
+    if isinstance(value, Spelt):
+        yield value.text
+    elif value and isinstance(value, dict):
+        members = ((f"{plain(str(key))}: ", each) for key, each in value.items())
+        yield from _enclosed("{}", members, plain, line, step)
+    elif value and isinstance(value, list | tuple):
+        yield from _enclosed("[]", (("", each) for each in value), plain, line, step)
+    else:
+        yield plain(value)
+
+
+def _enclosed(
+    brackets: str, items: Iterator[tuple[str, Any]], plain: Callable[[Any], str], line: str | None, step: str
+) -> Iterator[str]:
+    inner = None if line is None else line + step
+    yield brackets[0]
+    for place, (key, value) in enumerate(items):
+        yield ("" if inner is None else inner) if not place else ", " if inner is None else f",{inner}"
+        yield key
+        yield from _parts(value, plain, inner, step)
+    yield (line or "") + brackets[1]
