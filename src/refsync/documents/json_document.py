@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from refsync.documents.dumping import dump
@@ -14,7 +15,7 @@ from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_text import Item, every_container, scan_document, shadowing
 from refsync.documents.model_places import Place
-from refsync.documents.numbers import exact_float
+from refsync.documents.numbers import exact_float, spelt_float, spelt_int
 from refsync.documents.values import is_record
 from refsync.errors import DocumentError
 
@@ -60,13 +61,14 @@ def read_document(data: bytes) -> Document:
         return _document_of(text)
 
 
-def read_records(data: bytes) -> dict[str, Record]:
+def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
     """The models of a category file, in the file's order; what else stands there is left out.
 
     Of a key that is there twice the last value counts, as for every other reader of JSON.
 
     Args:
         data: the whole file: UTF-8, with or without byte order mark.
+        as_written: whether each number shall carry its text, so that the records can be written back as they were.
 
     Raises:
         DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not an object; with the line and column
@@ -74,7 +76,7 @@ def read_records(data: bytes) -> dict[str, Record]:
     """
     _, text = decode(data)
     with _faults_explained():
-        return _parted(_members_of(text, _READER))[0]
+        return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else _READER))[0]
 
 
 def read_json(data: bytes) -> Any:
@@ -176,8 +178,8 @@ def _refuse_constant(text: str) -> NoReturn:
     raise _NotFiniteError(text)
 
 
-def _finite(text: str) -> float:
-    number = exact_float(text)
+def _finite(text: str, parse: Callable[[str], float] = exact_float) -> float:
+    number = parse(text)
     if math.isinf(number):
         raise _NotFiniteError(text)
     return number
@@ -191,6 +193,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_READER_AS_WRITTEN = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=partial(_finite, parse=spelt_float), parse_int=spelt_int
+)
 _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
 
 

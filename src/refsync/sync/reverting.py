@@ -233,7 +233,7 @@ def _versions(
 def _records(clone: Repository, commit: str, path: str) -> Mapping[str, Record]:
     try:
         content = content_at(clone, commit, path)
-        return {} if content is None else read_records(content)
+        return {} if content is None else read_records(content, as_written=True)
     except DocumentError as problem:
         where = f"{problem.reason} (in {path} at {commit[:12]})"
         raise DocumentError(where, line=problem.line, column=problem.column) from None
