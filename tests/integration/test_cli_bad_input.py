@@ -56,8 +56,8 @@ def _nothing_changes(desk: Desk) -> Iterator[None]:
         (b'{"a": 1e999}', "inf is not JSON"),
         (b'{"a": {"b": 1, "b": 2}}', "the key 'b' stands twice"),
         (b'{"a": "' + b"x" * (1 << 20) + b'"}', "at most 1048576 are allowed"),
-        (b'{"a": ' * 65 + b"1" + b"}" * 65, "nested deeper than 64"),
-        (b"[" * 100_000, "nested deeper than 64"),
+        (b'{"a": ' * 101 + b"1" + b"}" * 101, "nested deeper than 100"),
+        (b"[" * 100_000, "nested deeper than 100"),
         (b'{"a": "\xff"}', "not UTF-8 at byte 7"),
         (b'{"a": "\\ud800"}', "lone surrogate"),
     ],
@@ -73,7 +73,7 @@ def test_a_payload_of_the_largest_size_and_depth_is_taken(tmp_path: Path) -> Non
     generous = Desk.at(tmp_path)
     frame = len(b'{"a": ""}')
     assert generous(*CREATE, "clip", "big", stdin=b'{"a": "' + b"x" * ((1 << 20) - frame) + b'"}').done
-    assert generous(*CREATE, "clip", "deep", stdin=b'{"a": ' * 64 + b"1" + b"}" * 64).done
+    assert generous(*CREATE, "clip", "deep", stdin=b'{"a": ' * 100 + b"1" + b"}" * 100).done
 
 
 @pytest.mark.parametrize(

@@ -321,3 +321,14 @@ def test_a_record_that_became_none_is_counted_as_deleted(reference: Reference) -
     after = reference.counters(CLIP)
     assert (after.total_deletes, after.total_models) == (before.total_deletes + 1, before.total_models - 1)
     assert after.error_count == before.error_count
+
+
+@pytest.mark.parametrize("depth", [90, 300, 5_000])
+def test_a_record_can_be_deleted_however_deep_it_is(reference: Reference, depth: int) -> None:
+    deep = b'"deep": {"n": ' + b"[" * depth + b"]" * depth + b"}"
+    reference.clone.commit({"clip.json": b'{"alpha": {"n": 1}, ' + deep + b', "beta": {"n": 1}}\n'})
+    ids = [reference.submit("deep", None, AuditOperation.DELETE), reference.submit("beta", {"n": 2})]
+    reference.approve(*ids)
+    assert reference.sync().clean
+    assert reference.statuses(ids) == [APPLIED, APPLIED]
+    assert reference.clone.read("clip.json") == b'{"alpha": {"n": 1}, "beta": {"n": 2}}\n'

@@ -89,7 +89,11 @@ def test_a_fault_of_syntax_is_named_before_a_duplicate_key() -> None:
 
 def test_a_document_nested_too_deeply_is_refused() -> None:
     deep = b'{"a": {"n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
-    assert refusal(deep) == ("nested too deeply to be read", None, None)
+    assert refusal(deep) == ('"a" is nested deeper than 100 levels', 1, 2)
+    with pytest.raises(DocumentError, match="line 1, column 2"):
+        read_records(deep)
+    with pytest.raises(DocumentError, match="deeper than 100"):
+        read_records(b"[" * 100_000)
 
 
 def test_large_integers_survive_and_absurd_ones_are_refused() -> None:

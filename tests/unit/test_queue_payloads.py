@@ -92,7 +92,7 @@ def test_a_line_over_its_limit_is_refused() -> None:
         ({"a": "\ud800"}, "lone surrogate"),
         ({"a": "x" * MAX_PAYLOAD_BYTES}, "at most 1048576"),
         ({"a": 10**5000}, "limit"),
-        (nested(65), "deeper than 64"),
+        (nested(101), "deeper than 100"),
     ],
 )
 def test_a_payload_that_no_category_file_can_hold_is_refused(payload: object, said: str) -> None:
@@ -103,12 +103,12 @@ def test_a_payload_that_no_category_file_can_hold_is_refused(payload: object, sa
 def test_a_payload_that_contains_itself_is_refused() -> None:
     payload: dict[str, Any] = {}
     payload["self"] = payload
-    with pytest.raises(PayloadError, match="deeper than 64"):
+    with pytest.raises(PayloadError, match="deeper than 100"):
         check_payload(payload)
 
 
 def test_the_largest_and_the_deepest_payload_are_taken() -> None:
-    assert check_payload(nested(64)) == nested(64)
+    assert check_payload(nested(100)) == nested(100)
     largest = {"a": "x" * (MAX_PAYLOAD_BYTES - len('{"a": ""}'))}
     assert check_payload(largest) == largest
 
@@ -133,7 +133,7 @@ def test_a_payload_comes_back_equal_and_as_a_copy(payload: dict[str, Any]) -> No
         (b"\xff", "not UTF-8 at byte 0"),
         (b"", "line 1, column 1"),
         (b"[]", "expected a JSON object, got a list"),
-        (b"[" * 100_000, "deeper than 64"),
+        (b"[" * 100_000, "deeper than 100"),
         (b'{"a": ' + b"1" * 5000 + b"}", "limit"),
         (b" " * (17 * MAX_PAYLOAD_BYTES), "larger than"),
         ('{"a": "\\ud800"}', "lone surrogate"),

@@ -115,7 +115,7 @@ def test_disagreements_are_listed_by_model_and_field() -> None:
         '"a/one" is missing in db.json; line 2 of models.csv makes it',
         '"b/two": nsfw: by models.csv false, in db.json absent',
         '"aphrodite/b/two": style: by models.csv "generalist", in db.json "chat"',
-        '"aphrodite/b/two": metadata differs',
+        '"aphrodite/b/two": metadata: by models.csv absent, in db.json {}',
         '"extra" is in db.json, but no row of models.csv makes it',
     ]
 

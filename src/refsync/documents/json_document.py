@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_text import Item, every_container, scan_document, shadowing
 from refsync.documents.model_places import Place
+from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
 from refsync.documents.numbers import exact_float, spelt_float, spelt_int
 from refsync.documents.values import is_record
 from refsync.errors import DocumentError
@@ -30,20 +31,25 @@ class Document:
         records: the models, in the file's order; of a key that is there twice the last value.
         others: the members that are no models, see ``is_record``.
         doubles: the members that are there twice, or have a key twice within.
+        deep: the members that are nested too deeply to be read; what ``records`` has of them only stands for them.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
     doubles: Mapping[str, DocumentError] = field(default_factory=dict)
+    deep: Mapping[str, DocumentError] = field(default_factory=dict)
     _text: str = "{}"
+    _cut: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_doubles(self) -> bool:
         """Whether any object of the file has a key twice."""
         return bool(self.doubles)
 
-    def fault_of(self, model: str) -> DocumentError | None:
-        """Why a model can't be changed safely, be it there or not; ``None`` where it can."""
+    def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
+        """Why a model can't be changed safely, or ``removed``, be it there or not; ``None`` where it can."""
+        if model in self.deep:
+            return None if removed else self.deep[model]
         if model not in self.others:
             return self.doubles.get(model)
         at = next(item.value_start for item in scan_document(self._text).items if item.key == model)
@@ -76,7 +82,10 @@ def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
     """
     _, text = decode(data)
     with _faults_explained():
-        return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else _READER))[0]
+        try:
+            return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else _READER))[0]
+        except _TooDeepError:
+            raise _too_deep(text) from None
 
 
 def read_json(data: bytes) -> Any:
@@ -88,9 +97,12 @@ def read_json(data: bytes) -> Any:
     _, text = decode(data)
     with _faults_explained():
         try:
-            return _READER.decode(text)
+            value = _READER.decode(text)
         except _NotFiniteError as error:
             raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
+    if is_too_deep([value]):
+        raise DocumentError(TOO_DEEP)
+    return value
 
 
 def check_editable(data: bytes, models: Collection[str] | None = None) -> None:
@@ -104,7 +116,7 @@ def check_editable(data: bytes, models: Collection[str] | None = None) -> None:
         DocumentError: with the line and column of the second of two keys.
     """
     document = read_document(data)
-    for name in document.records if models is None else models:
+    for name in (*document.deep, *document.records) if models is None else models:
         if fault := document.fault_of(name):
             raise fault
 
@@ -144,11 +156,24 @@ def edit_records(
     with _faults_explained():
         document = _document_of(text)
         for name in (*edits, *renames, *renames.values()):
-            if fault := document.fault_of(name):
+            if fault := document.fault_of(name, edits.get(name, {}) is None):
                 raise fault
         _check_renames(document.records, edits, renames)
         edits = {name: record for name, record in edits.items() if name not in renames}
-        return (mark + replace_members(text, document.records, edits, order, places or {}, renames)).encode()
+        return (mark + _edited(document, edits, order, places or {}, renames)).encode()
+
+
+def _edited(
+    document: Document,
+    edits: Mapping[str, Record | None],
+    order: Sequence[str],
+    places: Mapping[str, Place],
+    renames: Mapping[str, str],
+) -> str:
+    text = replace_members(document._text, document.records, edits, order, places, renames)
+    for stand_in, value in document._cut.items():
+        text = text.replace(stand_in, value)
+    return text
 
 
 def _check_renames(
@@ -168,6 +193,10 @@ def new_document(records: Mapping[str, Record]) -> bytes:
 
 class _NotFiniteError(Exception):
     """A number that JSON does not have, or that no float can hold."""
+
+
+class _TooDeepError(Exception):
+    """An object or list is nested beyond the limit, or beyond what can be decoded at all."""
 
 
 class _DuplicateKeyError(Exception):
@@ -201,14 +230,44 @@ _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_
 
 def _document_of(text: str) -> Document:
     try:
-        return Document(*_parted(_members_of(text, _STRICT_READER)), {}, text)
+        return Document(*_parted(_members_of(text, _STRICT_READER)), _text=text)
     except _DuplicateKeyError:
-        return Document(*_parted(_members_of(text, _READER)), _doubles(text), text)
+        return Document(*_parted(_members_of(text, _READER)), _doubles(text), _text=text)
+    except _TooDeepError:
+        return _deep_document(text)
+
+
+def _deep_document(text: str) -> Document:
+    """A document with stand-ins for the values that are too deep to be read, so that all else can be edited."""
+    cut: dict[str, str] = {}
+    deep: dict[str, DocumentError] = {}
+    shallow = text
+    for each in reversed([each for each in outlines(text) if each.depth > MAX_DEPTH]):
+        value = text[text.index(":", each.key_end) + 1 : each.end].strip(" \t\r\n")
+        stand_in = f"refsync-{len(cut)}-{len(text)}"
+        stand_in = f'{{"{stand_in}": 0}}' if value[0] == "{" else f'["{stand_in}"]'
+        at = text.index(value, each.key_end)
+        shallow = shallow[:at] + stand_in + shallow[at + len(value) :]
+        cut[stand_in] = value
+        deep[json.loads(text[each.start : each.key_end])] = _too_deep(text, each)
+    if not cut or any(stand_in in text for stand_in in cut):
+        raise _too_deep(text)
+    return replace(_document_of(shallow), deep=deep, _cut=cut)
+
+
+def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
+    """The error for a member, the first that is too deep by default."""
+    found = member or next((each for each in outlines(text) if each.depth > MAX_DEPTH), None)
+    if found is None:
+        return DocumentError(TOO_DEEP)
+    return _fault(text, found.start, f"{_cut(text[found.start : found.key_end])} is {TOO_DEEP}")
 
 
 def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
     try:
         members = reader.decode(text)
+    except RecursionError:
+        raise _TooDeepError from None
     except _NotFiniteError as error:
         json.loads(text)  # a fault of syntax comes first, and its place can be found
         raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
@@ -217,6 +276,8 @@ def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
         raise
     if not isinstance(members, dict):
         raise _fault(text, _first(text), "not an object of models")
+    if is_too_deep(members.values()):
+        raise _TooDeepError
     return members
 
 
@@ -234,7 +295,7 @@ def _faults_explained() -> Iterator[None]:
     except json.JSONDecodeError as error:
         raise DocumentError(f"invalid JSON: {error.msg}", line=error.lineno, column=error.colno) from None
     except RecursionError:
-        raise DocumentError("nested too deeply to be read") from None
+        raise DocumentError(TOO_DEEP) from None
     except ValueError as error:
         if "integer string conversion" not in str(error):
             raise

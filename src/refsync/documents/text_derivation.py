@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from refsync.documents.csv_document import Row
 from refsync.documents.json_document import new_document
+from refsync.documents.nesting import TOO_DEEP, is_too_deep
 from refsync.errors import DocumentError
 
 Record = dict[str, Any]
@@ -114,6 +115,8 @@ def _settings(row: Row, generation_params: Collection[str] | None) -> Record:
         _refuse(row, "settings is no valid JSON")
     if not isinstance(settings, dict):
         _refuse(row, "settings is no JSON object")
+    if is_too_deep([settings]):
+        _refuse(row, f"settings is {TOO_DEEP}")
     for key in settings:
         if generation_params is not None and key not in generation_params:
             _refuse(row, f"settings has {json.dumps(key)}, which is not in generation_params.json")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 from refsync.documents.dumping import dump, load
+from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP
 from refsync.documents.numbers import spelt_float, spelt_int
 from refsync.errors import ModelNameError, PayloadError, RequestError
 
@@ -15,7 +16,6 @@ MAX_NAME_LENGTH = 255
 MAX_LINE_LENGTH = 1000
 MAX_TEXT_LENGTH = 65_536
 MAX_PAYLOAD_BYTES = 1024 * 1024
-MAX_DEPTH = 64
 
 # Control characters, line and paragraph separators, lone surrogates: what can end a line or cannot be written.
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
@@ -129,7 +129,7 @@ def check_payload(payload: object, *, what: str = "payload") -> dict[str, Any]:
 
     Raises:
         PayloadError: it is no object, holds something JSON has not (``NaN``, other types, keys that are no
-            strings, lone surrogates), is larger than 1 MiB or nested deeper than 64.
+            strings, lone surrogates), is larger than 1 MiB or nested deeper than ``MAX_DEPTH``.
     """
     if not isinstance(payload, dict):
         raise PayloadError(f"{what}: expected a JSON object, got {_json_name(payload)}")
@@ -172,7 +172,7 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
     except PayloadError:  # from the two hooks, and a ValueError itself
         raise
     except RecursionError:
-        raise PayloadError(f"{what}: nested deeper than {MAX_DEPTH} levels") from None
+        raise PayloadError(f"{what}: {TOO_DEEP}") from None
     except ValueError as error:  # an integer longer than Python will read
         raise PayloadError(f"{what}: {error}") from None
 
@@ -203,7 +203,7 @@ def _problems(payload: dict[Any, Any]) -> Iterator[str]:
         value, depth = waiting.pop()
         if isinstance(value, dict | list | tuple):
             if depth > MAX_DEPTH:
-                yield f"nested deeper than {MAX_DEPTH} levels"
+                yield TOO_DEEP
                 return
             if isinstance(value, dict):
                 yield from (f"the key {key!r} is no string" for key in value if not isinstance(key, str))

@@ -8,7 +8,7 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
-from refsync.documents.json_document import Document, edit_records, new_document, read_document, read_records
+from refsync.documents.json_document import Document, edit_records, new_document, read_document
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
@@ -129,7 +129,7 @@ def _edited_document(before: bytes | None, edits: Mapping[str, Record | None]) -
 
 def _check_edit(path: str, edits: Mapping[str, Record | None], after: bytes) -> None:
     """Read back what is about to be committed: a fault of ours must not reach a reference that thousands read."""
-    records = read_records(after)
+    records = read_document(after).records
     for model, record in edits.items():
         if not same_value(records.get(model), record):
             raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")

@@ -41,7 +41,8 @@ class Observed:
             model; ``None`` for none) that they cannot.
         derived: the categories whose document is made from a table, so that the variants of a model follow there.
         stamps: what is written into records by itself, and so is not compared.
-        faults: path to what gives, for a model of the document, why it cannot be changed safely though others can.
+        faults: path to what gives, for a model of the document, why it cannot be changed safely, or removed (``True``),
+            though others can.
     """
 
     files: Mapping[MODEL_REFERENCE_CATEGORY, str]
@@ -51,7 +52,7 @@ class Observed:
     checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
     derived: Collection[MODEL_REFERENCE_CATEGORY] = ()
     stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
-    faults: Mapping[str, Callable[[str], DocumentError | None]] = field(default_factory=dict)
+    faults: Mapping[str, Callable[[str, bool], DocumentError | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,7 @@ def _must_wait(change: PendingChangeRecord, observed: Observed) -> Hold | None:
     if path in observed.edited:
         told = f"{path} has local edits in the clone; commit or undo them"
         return Hold(kind=HoldKind.local_edits, reason=told, about=path)
-    fault_of = observed.faults.get(path, lambda model: None)
-    if fault := next(filter(None, map(fault_of, _written(change, observed))), None):
+    if fault := _fault(change, path, observed):
         return _unreadable(path, fault)
     awaited = observed.awaited.get((change.category, change.model_name))
     if awaited is None:
@@ -171,6 +171,14 @@ def _must_wait(change: PendingChangeRecord, observed: Observed) -> Hold | None:
 def _unreadable(path: str, fault: object) -> Hold:
     told = f"{path} cannot be edited safely: {fault}; mend and commit it"
     return Hold(kind=HoldKind.unreadable_file, reason=told, about=path)
+
+
+def _fault(change: PendingChangeRecord, path: str, observed: Observed) -> DocumentError | None:
+    """Why a record that the change may write cannot be changed safely, though others of its document can."""
+    if path not in observed.faults:
+        return None
+    removed = change.operation == AuditOperation.DELETE
+    return next(filter(None, (observed.faults[path](name, removed) for name in _written(change, observed))), None)
 
 
 def _decide(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:
