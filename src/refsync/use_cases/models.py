@@ -73,7 +73,7 @@ def model_history(application: Application, category: MODEL_REFERENCE_CATEGORY, 
         UnknownCategoryError: no repository holds the category.
         RequestError: no commit ever touched the model.
     """
-    commits = list(trace_model(application.tips().repository_of(category), category, model))
+    commits = trace_model(application.tips().repository_of(category), application.queue, category, model)
     if not commits:
         raise RequestError(f"no commit ever touched {category} {model!r}")
     return History([TouchingCommit(**vars(commit)) for commit in commits])
@@ -86,7 +86,7 @@ def model_blame(application: Application, category: MODEL_REFERENCE_CATEGORY, mo
         UnknownCategoryError: no repository holds the category.
         RequestError: the model is not in what has landed.
     """
-    fields = blame_model(application.tips().repository_of(category), category, model)
+    fields = blame_model(application.tips().repository_of(category), application.queue, category, model)
     if not fields:
         raise RequestError(f"{category} has no model {model!r} in what has landed")
     return Blame([FieldOrigin(field_path=each.field_path, value=each.value, **vars(each.commit)) for each in fields])
