@@ -191,9 +191,10 @@ def tell_of_holding(desk: Desk, say: Callable[..., Any]) -> None:
 
 def tell_of_reading(desk: Desk, say: Callable[..., Any]) -> None:
     """A clone with a name that is off already, and one that was put off by an edit of a critical field."""
-    off = {"a": {"name": "b"}, "c": {"name": "c"}, "d": {"name": "d", "nsfw": False}, "e": {"name": "e"}}
+    off: dict[str, Any] = {name: {"name": name} for name in "cdefghi"}
+    off |= {"$schema": "x", "a": {"name": "b"}, "d": {"name": "d", "nsfw": False}}
     clone = Clone.create(desk.folder / "reading", {"clip.json": off, "more": b"more"})
-    clone.write("clip.json", json.dumps({"e": off["e"]} | off | {"d": {"name": "x", "nsfw": True}}).encode())
+    clone.write("clip.json", json.dumps({"e": off["e"]} | off | {"d": {"name": "x", "nsfw": True}, "i": 1}).encode())
     clone.write("more", b"less")
     say("diff", "--directory", clone.path)
     verdict = say("check", "HEAD", "--directory", clone.path, code=1)

@@ -77,9 +77,13 @@ class Desk:
 
     def __call__(self, *arguments: str | int | Path, stdin: bytes = b"", **environment: str) -> Ended:
         """Run one command line as the program does, in this process."""
+        return self.bare("--config", self.config, *arguments, stdin=stdin, **environment)
+
+    def bare(self, *arguments: str | int | Path, stdin: bytes = b"", **environment: str) -> Ended:
+        """The same without naming a config."""
         logger.disable("refsync")  # a process of its own would start with a silent log
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-        words = ["--config", str(self.config), *map(str, arguments)]
+        words = [*map(str, arguments)]
         try:
             with (
                 mock.patch.dict(os.environ, clean_environment() | environment, clear=True),

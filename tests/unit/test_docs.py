@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from refsync.cli.main import app
+from refsync.review.finding import Rule
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -73,3 +74,8 @@ def test_every_linked_file_exists() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert "config/refsync.toml" in links
     assert [link for link in links if not link.startswith("http") and not (PROJECT / link).exists()] == []
+
+
+def test_every_rule_of_check_has_its_row() -> None:
+    rows = README.split("<!-- rules -->")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([a-z-]+)`", rows, re.MULTILINE)) == sorted(Rule)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from refsync.review.findings import faults_of_document, faults_of_dump
+from refsync.review.dump_findings import faults_of_dump
+from refsync.review.file_findings import faults_of_document, faults_of_members
 from tests.support.repositories import dump
 
 FINE = {"a": {"name": "a"}, "b": {"name": "b"}, "c": {"name": "c"}}
@@ -50,6 +51,45 @@ def test_a_name_has_to_be_its_key_where_its_neighbours_keep_to_that() -> None:
 def test_a_file_nested_too_deeply_is_a_finding() -> None:
     ((_, _, what),) = faults(b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
     assert what == '"a" is nested deeper than 100 levels'
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "words"),
+    [
+        (b'{"a": {"x": 1,\n},\n"b": {}}', 1, "a comma behind the last item"),
+        (b'{"a": {"x": [1,\n\n]}}', 1, "a comma behind the last item"),
+        (b'{"a": {"x": 1}\n\n"b": {}}', 1, "a comma is missing behind this"),
+        (b'{"a": {"x": 1},\n"b": {\n\n', 2, "the text ends too early"),
+        (b'{"a": {},\n<<<<<<< HEAD\n"b": {},\n=======\n"b": {"x": 1},\n>>>>>>> topic\n"c": {}}', 2, "conflict markers"),
+    ],
+)
+def test_traces_of_a_merge_and_of_an_editor_are_told_in_their_own_words(data: bytes, line: int, words: str) -> None:
+    ((found, _, what),) = faults(data)
+    assert found == line
+    assert words in what
+
+
+def test_whether_names_are_keys_is_asked_of_the_whole_file() -> None:
+    titles: dict[str, Any] = {f"m{number}": {"name": f"Model {number}"} for number in range(8)}
+    assert faults(dump(titles | {"m2": {"name": "m2"}, "m4": {"name": "m4"}})) == []
+    keeping: dict[str, Any] = {f"m{number}": {"name": f"m{number}"} for number in range(8)}
+    odd = {"m2": {"name": "x"}, "m3": {"name": "y"}}
+    assert [model for _, model, _ in faults(dump(keeping | odd))] == ["m2", "m3"]
+
+
+def test_names_that_look_alike_are_told_with_what_they_differ_in() -> None:
+    ((line, model, what),) = faults(dump({"Alpha": {}, "beta": {}, "alpha": {}}))
+    assert (line, model, what) == (4, "alpha", 'the name looks like "Alpha", and differs by case')
+
+
+def test_a_member_that_is_no_record_is_a_note_and_one_that_was_a_record_is_lost() -> None:
+    data = b'{"$schema": "x",\n"a": null}'
+    told = [(each.rule, each.line, each.model, each.what) for each in faults_of_members("c.json", data, b'{"a": {}}')]
+    assert told == [
+        ("no-record", 1, "$schema", "is a text, no record"),
+        ("lost-record", 2, "a", "was a record, and is null, no record"),
+    ]
+    assert [each.rule for each in faults_of_members("c.json", data, None)] == ["no-record", "no-record"]
 
 
 # The canonical dump

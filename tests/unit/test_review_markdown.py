@@ -53,7 +53,7 @@ def test_nothing_leaves_its_code_span(text: str) -> None:
 
 def test_a_comment_tells_models_fields_and_the_rest() -> None:
     text = comment({"a": {"nsfw": False}, "b": {}}, {"a": {"nsfw": True}, "c": {"x": 1}}, OtherFile("x.py", "added"))
-    assert "| clip | 1 | 1 | 1 | 1 | 1 |\n" in text
+    assert "| clip | 1 | 1 | 1 | 0 | 1 | 1 |\n" in text
     assert "- **updated** `a` **critical**\n  - **critical** changed `nsfw`: `false` → `true`\n" in text
     assert "- **created** `c`\n  - added `x`: `1`\n" in text
     assert "- **deleted** `b`\n" in text

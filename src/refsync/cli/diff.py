@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refsync.cli.conventions import conventions_of
 from refsync.cli.options import Json
 from refsync.cli.output import console, counted, json_text, print_json, shown_text
 from refsync.cli.revisions import Base, Directory, Head, snapshots_of
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from refsync.review.changes import Comparison, FileChanges, ModelChange
     from refsync.review.rewriting import Rewriting
 
-_OPERATION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
+_OPERATION_STYLES = {"create": "green", "update": "yellow", "delete": "red", "rename": "cyan"}
 _FIELD_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
-_HEADINGS = ("created", "updated", "deleted", "critical", "unexplained lines")
+_HEADINGS = ("created", "updated", "deleted", "renamed", "critical", "unexplained lines")
 _MOST_NAMES = 5
 
 
 def diff(
+    ctx: typer.Context,
     base: Base = None,
     head: Head = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
@@ -34,14 +36,17 @@ def diff(
     json: Json = False,
 ) -> None:
     """What happened to which models between two revisions, or since one (default: HEAD) in the work tree."""
+    from refsync.clone.revisions import find_clone
     from refsync.errors import RequestError
     from refsync.review.changes import compare
 
     if json and markdown:
         raise RequestError("--json and --markdown: give one of them")
-    old, new = snapshots_of(directory, base or "HEAD", head)
+    clone = find_clone(directory)
+    conventions = conventions_of(ctx, clone)
+    old, new = snapshots_of(clone, base or "HEAD", head, conventions.folders)
     assert old is not None  # a base is given
-    comparison = compare(old, new)
+    comparison = compare(old, new, conventions)
     if json:
         print_json(_document(comparison))
     elif markdown:
@@ -96,7 +101,10 @@ def _told(changes: FileChanges) -> Iterator[tuple[Text, int]]:
     for model in changes.models:
         yield _heading(model), 2
         if model.operation != "delete":
-            yield from ((_field(field, model), 4) for field in model.fields)
+            yield from ((_field(field, marked=model.touches_critical), 4) for field in model.fields)
+    if changes.members:
+        yield Text("what is no model", style="bold"), 2
+    yield from ((_field(field, marked=False), 4) for field in changes.members)
     if changes.unexplained:
         yield Text("what no model explains", style="magenta"), 2
     yield from ((Text(_rewriting(each), style="magenta"), 4) for each in changes.unexplained)
@@ -106,18 +114,20 @@ def _heading(model: ModelChange) -> Text:
     from rich.text import Text
 
     variants = f" and {counted(len(model.variants), 'variant')}" if model.variants else ""
-    line = Text(f"{model.operation}d {shown_text(model.model)}{variants}", style=_OPERATION_STYLES[model.operation])
-    return line.append("  critical", style="bold red") if model.critical and model.operation == "update" else line
+    before = "" if model.renamed_from is None else f"{shown_text(model.renamed_from)} to "
+    told = f"{model.operation}d {before}{shown_text(model.model)}{variants}"
+    line = Text(told, style=_OPERATION_STYLES[model.operation])
+    return line.append("  critical", style="bold red") if model.touches_critical else line
 
 
-def _field(field: dict[str, Any], model: ModelChange) -> Text:
+def _field(field: dict[str, Any], *, marked: bool) -> Text:
     from rich.text import Text
 
     mark, style = _FIELD_STYLES[field["change_type"]]
     old, new = (json_text(field[side]) for side in ("old_value", "new_value"))
     values = {"added": new, "removed": old}.get(field["change_type"], f"{old} -> {new}")
     line = Text(f"{mark} {shown_text(field['field_path'])}: {values}", style=style)
-    return line.append("  critical", style="bold red") if field["critical"] and model.operation == "update" else line
+    return line.append("  critical", style="bold red") if marked and field["critical"] else line
 
 
 def _rewriting(rewriting: Rewriting) -> str:

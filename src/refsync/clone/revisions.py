@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,9 @@ from refsync.errors import CloneError, RequestError
 
 WORK_TREE = "the work tree"
 _LINK, _NO_FILE = 0o120000, 0o040000
-_SUFFIXES = (".json", ".csv")
-_FOLDERS = ("", "legacy/")
+USUAL_FOLDERS = ("", "legacy/")
+"""Where category files are in both layouts: the root, and a folder."""
+
 _CHANGES = {"A": "added", "D": "deleted", "M": "modified", "T": "type changed", "U": "unmerged"}
 
 
@@ -33,7 +34,7 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The data files, at the root and in ``legacy``, of a revision or (``commit`` is ``None``) of the work tree."""
+    """The files in some folders, of a revision or (``commit`` is ``None``) of the work tree."""
 
     clone: Path
     name: str
@@ -60,34 +61,48 @@ class OtherFile(NamedTuple):
 
 
 def find_clone(folder: Path) -> Path:
-    """The root of the work tree that a folder lies in.
+    """The root of the work tree that a folder lies in, or the bare repository.
 
     Raises:
         CloneError: it lies in none.
     """
     if not folder.is_dir():
         raise CloneError(f"{folder}: there is no such folder")
-    found = run_git(folder, "rev-parse", "--show-toplevel", accept=(0, 128))
+    bare = run_git(folder, "rev-parse", "--is-bare-repository", accept=(0, 128)).output.strip() == b"true"
+    asked = ("rev-parse", "--absolute-git-dir" if bare else "--show-toplevel")
+    found = run_git(folder, *asked, accept=(0, 128))
     if found.code and "not a git repository" not in found.error and "must be run in a work tree" not in found.error:
-        run_git(folder, "rev-parse", "--show-toplevel")  # it says better why: git may distrust the owner
+        run_git(folder, *asked)  # it says better why: git may distrust the owner
     if found.code:
         raise CloneError(f"{folder}: is not in the work tree of a git repository; run this in a clone")
     return Path(os.fsdecode(found.output.rstrip(b"\n")))
 
 
-def at_revision(clone: Path, revision: str) -> Snapshot:
-    """The data files of a revision.
+def common_directory(clone: Path) -> Path:
+    """The folder with the refs of a clone: that of the clone that a linked work tree belongs to."""
+    found = run_git(clone, "rev-parse", "--git-common-dir").output.rstrip(b"\n")
+    return clone / os.fsdecode(found)
+
+
+def at_revision(clone: Path, revision: str, folders: Collection[str] = USUAL_FOLDERS) -> Snapshot:
+    """The files of a revision in some folders, each given with its final slash.
 
     Raises:
         RequestError: there is no such revision.
     """
     commit = _commit_of(clone, revision)
-    return Snapshot(clone, revision, commit, dict(_listed(clone, commit)))
+    return Snapshot(clone, revision, commit, dict(_listed(clone, commit, folders)))
 
 
-def at_work_tree(clone: Path) -> Snapshot:
-    """The data files as they lie in the work tree, committed or not."""
-    paths = (folder + name for folder in _FOLDERS for name in _names_in(clone / folder))
+def at_work_tree(clone: Path, folders: Collection[str] = USUAL_FOLDERS) -> Snapshot:
+    """The files of these folders as they lie in the work tree, committed or not.
+
+    Raises:
+        RequestError: the clone has no work tree.
+    """
+    if not (clone / ".git").exists():
+        raise RequestError(f"{clone}: is a bare repository, without a work tree; name two revisions: HEAD~1 HEAD")
+    paths = (folder + name for folder in folders for name in _names_in(clone / folder))
     return Snapshot(clone, WORK_TREE, None, {path: _lying(clone / path) for path in paths})
 
 
@@ -102,6 +117,27 @@ def merge_base(clone: Path, left: str, right: str) -> str:
     if found.code:
         raise RequestError(f"{clone}: {left!r} and {right!r} have no commit in common; is the clone shallow?")
     return found.output.decode().strip()
+
+
+class Merge(NamedTuple):
+    """A merge commit, its parents, and where those parted: nowhere, as far as the clone knows its history."""
+
+    commit: str
+    parents: tuple[str, ...]
+    bases: tuple[str, ...]
+
+
+def merges_between(clone: Path, base: str, head: str) -> Iterator[Merge]:
+    """The merge commits in the history of a commit that are not in another one's, newest first."""
+    listed = run_git(clone, "rev-list", "--min-parents=2", "--parents", head, f"^{base}").output.decode()
+    for line in listed.splitlines():
+        commit, *parents = line.split(" ")
+        found = run_git(clone, "merge-base", *_several(parents), *parents, accept=(0, 1)).output.decode().split()
+        yield Merge(commit, tuple(parents), tuple(found))
+
+
+def _several(parents: Collection[str]) -> tuple[str, ...]:
+    return ("--all",) if len(parents) == 2 else ("--all", "--octopus")
 
 
 def differing_files(old: Snapshot, new: Snapshot) -> list[OtherFile]:
@@ -123,20 +159,19 @@ def _commit_of(clone: Path, revision: str) -> str:
     return found.output.decode().split()[-1]
 
 
-def _listed(clone: Path, commit: str) -> Iterator[tuple[str, StoredFile]]:
-    for folder in _FOLDERS:  # a folder that is not there lists as nothing
+def _listed(clone: Path, commit: str, folders: Collection[str]) -> Iterator[tuple[str, StoredFile]]:
+    for folder in folders:  # a folder that is not there lists as nothing
         listed = run_git(clone, "ls-tree", "-z", "--full-tree", commit, *([folder] if folder else [])).output
         for line in listed.decode(errors="surrogateescape").split("\0")[:-1]:
             about, _, path = line.partition("\t")
             mode, _, blob = about.split(" ")
-            if path.endswith(_SUFFIXES):
-                yield path, StoredFile(int(mode, 8), blob)
+            yield path, StoredFile(int(mode, 8), blob)
 
 
 def _names_in(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
-    return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+    return sorted(os.listdir(folder))
 
 
 def _lying(path: Path) -> StoredFile:

@@ -26,6 +26,7 @@ from refsync.config.values import (
     BranchPrefix,
     Category,
     CategoryFile,
+    CheckRule,
     Command,
     CredentialName,
     File,
@@ -51,10 +52,11 @@ class Table(BaseModel):
 
 
 class CheckTable(Table):
-    """``[repository.check]``: what has to end well before a commit is published."""
+    """``[repository.check]``: what has to end well before a commit is published, and what ``check`` leaves out."""
 
     commands: tuple[Command, ...] = ()
     timeout_seconds: Annotated[PositiveSeconds, Strict()] = 300.0
+    switched_off: tuple[CheckRule, ...] = ()
 
 
 class CredentialsTable(Table):

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.config.crontab import check_cron_line
+from refsync.review.finding import Rule
 
 DEFAULT_SCHEDULE = "0 6 * * *"
 
@@ -120,6 +121,12 @@ def _category(name: object) -> object:
     return name
 
 
+def _check_rule(name: object) -> object:
+    if name not in set(Rule):
+        raise ValueError(f"is no rule of refsync check{nearest(str(name), list(Rule))}")
+    return name
+
+
 def _category_file(text: str) -> str:
     """Refuse what is no JSON file inside the clone; drop ``./``."""
     path = PurePosixPath(text)
@@ -181,6 +188,7 @@ CredentialName = Annotated[str, AfterValidator(_credential_name)]
 ForgeRepository = Annotated[str, AfterValidator(_forge_repository)]
 ForgeURL = Annotated[str, AfterValidator(_forge_url)]
 Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
+CheckRule = Annotated[Rule, BeforeValidator(_check_rule)]
 CategoryFile = Annotated[str, AfterValidator(_category_file)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
 Author = Annotated[str, AfterValidator(_author)]

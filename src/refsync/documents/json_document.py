@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from refsync.documents.dumping import dump
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
+from refsync.documents.json_faults import explain_syntax
 from refsync.documents.json_text import Item, every_container, scan_document, shadowing
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
@@ -293,7 +294,7 @@ def _faults_explained() -> Iterator[None]:
     try:
         yield
     except json.JSONDecodeError as error:
-        raise DocumentError(f"invalid JSON: {error.msg}", line=error.lineno, column=error.colno) from None
+        raise explain_syntax(error) from None
     except RecursionError:
         raise DocumentError(TOO_DEEP) from None
     except ValueError as error:

@@ -114,9 +114,9 @@ def diff_records(
     )
 
 
-def critical_fields(category: Category) -> tuple[str, ...]:
-    """The dotted paths in a category's records that a reviewer must not miss."""
-    return (*DESCRIPTORS[category].critical_fields, _ALWAYS_CRITICAL)
+def critical_fields(category: Category, instead: Collection[str] | None = None) -> tuple[str, ...]:
+    """The dotted paths in a category's records that a reviewer must not miss, or others ``instead`` of the usual."""
+    return (*(DESCRIPTORS[category].critical_fields if instead is None else instead), _ALWAYS_CRITICAL)
 
 
 def field_changes(

@@ -2,57 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, is_table
 from refsync.clone.revisions import OtherFile, Snapshot, differing_files
 from refsync.documents.category_document import read_category
-from refsync.documents.json_document import Record
-from refsync.documents.operations import OperationKind, operations_between
+from refsync.documents.json_document import Document, Record, read_document
+from refsync.documents.operations import operations_between
 from refsync.documents.text_derivation import variants
-from refsync.errors import DocumentError
+from refsync.errors import DocumentError, RequestError
 from refsync.pending_queue.diffs import critical_fields, field_changes
-from refsync.review.category_files import CategoryFile, category_files
+from refsync.review.category_files import CategoryFile, category_files, expected_files
+from refsync.review.conventions import USUAL, Conventions
+from refsync.review.renames import renames
 from refsync.review.rewriting import Rewriting, rewritings_between
+
+_MOST_NAMES = 5
+
+Deed = Literal["create", "update", "delete", "rename"]
+"""What people did to a model; a rename is a delete and a create of one record, with fields changed or not."""
 
 
 @dataclass(frozen=True)
 class ModelChange:
-    """One model created, updated or deleted, with its fields as a diff of the queue has them.
+    """One model created, updated, deleted or renamed, with its fields as a diff of the queue has them.
 
     ``variants`` are the text model's other records, to which the same happened.
     """
 
-    operation: OperationKind
+    operation: Deed
     model: str
     critical: bool
     fields: list[dict[str, Any]]
     variants: list[str] = field(default_factory=list)
+    renamed_from: str | None = None
+
+    @property
+    def touches_critical(self) -> bool:
+        """Whether a critical field of a record that is still there was changed."""
+        return self.critical and self.operation in ("update", "rename")
 
 
 @dataclass(frozen=True)
 class FileChanges:
-    """What happened in one category file; ``problems`` say which of its versions cannot be read, and why."""
+    """What happened in one category file.
+
+    ``members`` are the fields of what stands in the file and is no model; ``problems`` say which of the file's versions
+    cannot be read, and why; ``before`` is how many models there were.
+    """
 
     category: MODEL_REFERENCE_CATEGORY
     format: str
     file: str
     models: list[ModelChange] = field(default_factory=list)
     unexplained: list[Rewriting] = field(default_factory=list)
+    members: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    before: int = 0
 
-    def count(self, operation: OperationKind) -> int:
-        """How many records were created, updated or deleted; a text model has several."""
+    def count(self, operation: Deed) -> int:
+        """How many records were created, updated, deleted or renamed; a text model has several."""
         return sum(1 + len(each.variants) for each in self.models if each.operation == operation)
 
     @property
-    def counts(self) -> tuple[int, int, int, int, int]:
-        """Records created, updated and deleted, records updated in a critical field, lines that no model explains."""
-        critical = sum(1 + len(each.variants) for each in self.models if each.critical and each.operation == "update")
+    def counts(self) -> tuple[int, int, int, int, int, int]:
+        """Records created, updated, deleted and renamed, with critical fields changed, lines that no model explains."""
+        critical = sum(1 + len(each.variants) for each in self.models if each.touches_critical)
         lines = sum(each.lines for each in self.unexplained)
-        return self.count("create"), self.count("update"), self.count("delete"), critical, lines
+        deeds = self.count("create"), self.count("update"), self.count("delete"), self.count("rename")
+        return (*deeds, critical, lines)
 
 
 @dataclass(frozen=True)
@@ -65,42 +85,88 @@ class Comparison:
     other_files: list[OtherFile]
 
 
-def compare(base: Snapshot, head: Snapshot) -> Comparison:
-    """What people did between two snapshots of a clone; the first one is of a revision."""
-    files = category_files({*base.files, *head.files})
+def compare(base: Snapshot, head: Snapshot, conventions: Conventions = USUAL) -> Comparison:
+    """What people did between two snapshots of a clone; the first one is of a revision.
+
+    Raises:
+        RequestError: neither has a category file.
+    """
+    files = files_of_both(base, head, conventions)
     differing = {each.file: each for each in differing_files(base, head)}
     paths = {file.path for file in files}
-    found = (compare_file(base, head, file) for file in files if _differ(base, head, file.path))
+    found = (compare_file(base, head, file, conventions) for file in files if _differ(base, head, file.path))
     others = [each for path, each in differing.items() if path not in paths]
     return Comparison(base, head, [each for each in found if each is not None], others)
 
 
-def compare_file(base: Snapshot, head: Snapshot, file: CategoryFile) -> FileChanges | None:
+def files_of_both(base: Snapshot | None, head: Snapshot, conventions: Conventions) -> list[CategoryFile]:
+    """The category files of both snapshots.
+
+    Raises:
+        RequestError: there is none, so that nothing can be said.
+    """
+    files = category_files({*(base.files if base else ()), *head.files}, conventions)
+    if not files:
+        raise RequestError(f"{head.clone}: {_nothing_found(head, conventions)}")
+    return files
+
+
+def _nothing_found(head: Snapshot, conventions: Conventions) -> str:
+    names = [each.path for each in expected_files(head.files, conventions)]
+    looked_for = f"{', '.join(names[:_MOST_NAMES])}{' and others' if len(names) > _MOST_NAMES else ''}"
+    if conventions.source:
+        advice = f"correct [repository.categories] in {conventions.source}"
+    else:
+        advice = "list files of other names under [repository.categories] of a config, and name it: --config FILE"
+    return f"no category file in {head.name}, so there is nothing to look at: looked for {looked_for}; {advice}"
+
+
+def compare_file(
+    base: Snapshot, head: Snapshot, file: CategoryFile, conventions: Conventions = USUAL
+) -> FileChanges | None:
     """What happened in one category file; ``None`` if it is the same, byte for byte."""
     problems: list[str] = []
     old, new = (_content(each, file.path, problems) for each in (base, head))
     changes = FileChanges(file.category, file.format.value, file.path, problems=problems)
     if problems or (old is not None and old == new):
         return changes if problems else None
-    versions = [_records(file.path, content, each, problems) for content, each in ((old, base), (new, head))]
+    before, after = (_document(file.path, content, each, problems) for content, each in ((old, base), (new, head)))
     if problems:
         return changes
-    changes.models.extend(model_changes(file.category, versions[0], versions[1]))
+    changes = replace(changes, before=len(before.records))
+    critical = conventions.critical_fields(file.category)
+    changes.models.extend(model_changes(file.category, before.records, after.records, critical))
+    changes.members.extend(field_changes(before.others, after.others))
     if old is not None and new is not None and not is_table(file.path):
         changes.unexplained.extend(rewritings_between(old, new))
     return changes
 
 
 def model_changes(
-    category: MODEL_REFERENCE_CATEGORY, old: Mapping[str, Record], new: Mapping[str, Record]
+    category: MODEL_REFERENCE_CATEGORY,
+    old: Mapping[str, Record],
+    new: Mapping[str, Record],
+    critical: Collection[str] | None = None,
 ) -> list[ModelChange]:
-    """The models that came, changed and went between two versions of a category file, in the file's order."""
-    critical = critical_fields(category)
+    """The models that came, changed, went and were renamed between two versions of a file, in the file's order."""
+    critical = critical_fields(category) if critical is None else critical
+    operations = operations_between(old, new)
+    gone, come = (
+        {each.model: side[each.model] for each in operations if each.kind == kind}
+        for kind, side in (("delete", old), ("create", new))
+    )
+    renamed = renames(gone, come)
     changes: dict[str, ModelChange] = {}
-    for operation in operations_between(old, new):
-        fields = field_changes(old.get(operation.model), new.get(operation.model), critical=critical)
-        is_critical = any(each["critical"] for each in fields)
-        changes[operation.model] = ModelChange(operation.kind, operation.model, is_critical, fields)
+    for each in operations:
+        if each.model in renamed.values() and each.kind == "delete":
+            continue
+        before = renamed.get(each.model) if each.kind == "create" else None
+        fields = field_changes(
+            old.get(each.model if before is None else before), new.get(each.model), critical=critical
+        )
+        deed: Deed = each.kind if before is None else "rename"
+        is_critical = any(field["critical"] for field in fields)
+        changes[each.model] = ModelChange(deed, each.model, is_critical, fields, renamed_from=before)
     return _with_variants(changes) if category is MODEL_REFERENCE_CATEGORY.text_generation else list(changes.values())
 
 
@@ -115,7 +181,7 @@ def _with_variants(changes: dict[str, ModelChange]) -> list[ModelChange]:
     return list(changes.values())
 
 
-def _deeds(change: ModelChange) -> tuple[str, list[dict[str, Any]]]:
+def _deeds(change: ModelChange) -> tuple[Deed, list[dict[str, Any]]]:
     return change.operation, [each for each in change.fields if each["field_path"] != "name"]
 
 
@@ -134,9 +200,11 @@ def _content(snapshot: Snapshot, path: str, problems: list[str]) -> bytes | None
     return snapshot.read(path)
 
 
-def _records(path: str, content: bytes | None, snapshot: Snapshot, problems: list[str]) -> dict[str, Record]:
+def _document(path: str, content: bytes | None, snapshot: Snapshot, problems: list[str]) -> Document:
     try:
-        return {} if content is None else read_category(path, content)
+        if content is None:
+            return Document()
+        return Document(read_category(path, content)) if is_table(path) else read_document(content)
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
-        return {}
+        return Document()

@@ -15,7 +15,7 @@ MAX_LENGTH = 60_000
 """A forge takes some 65,000 characters."""
 
 _MAX_NAMES = 20
-_HEADINGS = ("category", "created", "updated", "deleted", "critical updates", "unexplained lines")
+_HEADINGS = ("category", "created", "updated", "deleted", "renamed", "critical updates", "unexplained lines")
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -43,6 +43,9 @@ def _blocks(comparison: Comparison) -> Iterator[list[str]]:
         yield ["", f"#### {changes.category} ({code(changes.file)})", ""]
         yield from ([f"- **cannot be compared**: {code(problem)}"] for problem in changes.problems)
         yield from (list(_model(model)) for model in changes.models)
+        if changes.members:
+            yield ["", "What is no model:", ""]
+        yield from ([f"- {field_change(each, marked=False)}"] for each in changes.members)
         if changes.unexplained:
             yield ["", "What no model explains:", ""]
         yield from ([_rewriting(each)] for each in changes.unexplained)
@@ -60,10 +63,11 @@ def _summary(categories: list[FileChanges]) -> Iterator[str]:
 
 def _model(change: ModelChange) -> Iterator[str]:
     variants = f" and {len(change.variants)} variants" if change.variants else ""
-    critical = " **critical**" if change.critical and change.operation == "update" else ""
-    yield f"- **{change.operation}d** {code(change.model)}{variants}{critical}"
+    critical = " **critical**" if change.touches_critical else ""
+    before = "" if change.renamed_from is None else f"{code(change.renamed_from)} to "
+    yield f"- **{change.operation}d** {before}{code(change.model)}{variants}{critical}"
     if change.operation != "delete":
-        yield from (f"  - {field_change(each, marked=change.operation == 'update')}" for each in change.fields)
+        yield from (f"  - {field_change(each, marked=change.touches_critical)}" for each in change.fields)
 
 
 def _rewriting(rewriting: Rewriting) -> str:

@@ -4,88 +4,107 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
+from refsync.categories import document_of
 from refsync.clone.revisions import Snapshot
 from refsync.documents.csv_document import read_rows
+from refsync.documents.encoding import decode
 from refsync.documents.json_document import check_editable
+from refsync.documents.json_faults import find_conflict
 from refsync.documents.text_derivation import derive_document, derive_text
 from refsync.documents.text_reference import Disagreement, disagreements
 from refsync.errors import DocumentError
-from refsync.review.category_files import DERIVED, ROWS
-from refsync.review.finding import Finding
+from refsync.review.category_files import tables
+from refsync.review.conventions import USUAL, Conventions
+from refsync.review.finding import Finding, Rule
+from refsync.review.name_findings import faults_of_look_alikes
 
 DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
-_FOLDERS = ("", "legacy/")
-"""Where the two layouts have their table."""
 
 
-def text_faults(snapshot: Snapshot) -> Iterator[Finding]:
-    """Rows that nothing can be made of, and where ``db.json`` is not what ``models.csv`` makes."""
-    for folder in _FOLDERS:
-        if snapshot.has_file(folder + ROWS):
-            yield from _faults_of_table(snapshot, folder)
+def text_faults(snapshot: Snapshot, conventions: Conventions = USUAL) -> Iterator[Finding]:
+    """Rows that nothing can be made of or whose name is taken, and where a document is not what its table makes."""
+    for table in tables(snapshot.files, conventions):
+        if snapshot.has_file(table):
+            yield from _faults_of_table(snapshot, table)
 
 
-def _faults_of_table(snapshot: Snapshot, folder: str) -> Iterator[Finding]:
+def _faults_of_table(snapshot: Snapshot, table: str) -> Iterator[Finding]:
     try:
-        found = list(_disagreements(snapshot, folder))
+        if conflict := find_conflict(decode(snapshot.read(table))[1]):
+            raise conflict
+        rows = read_rows(snapshot.read(table))
+        found = list(_disagreements(snapshot, table))
     except DocumentError as error:
-        yield Finding(folder + ROWS, error.line, None, error.reason, "mend the row")
+        yield Finding(Rule.row, table, error.line, None, error.reason, "mend the row")
         return
+    yield from faults_of_look_alikes(table, (row.name for row in rows), {row.name: row.line for row in rows})
+    document = document_of(table)
     for each in found:
-        file = folder + (ROWS if each.line else DERIVED)
-        yield Finding(file, each.line, each.model, _disagreement(each), "make db.json anew from models.csv")
+        file = table if each.line else document
+        what, mend = _disagreement(each, table, document), f"make {name_of(document)} anew from {name_of(table)}"
+        yield Finding(Rule.derived, file, each.line, each.model, what, mend)
 
 
-def _disagreements(snapshot: Snapshot, folder: str) -> list[Disagreement]:
-    table = snapshot.read(folder + ROWS)
-    if not _has_derivation(snapshot, folder) or not snapshot.has_file(folder + DERIVED):
-        derive_document(read_rows(table), {}, None)
+def _disagreements(snapshot: Snapshot, table: str) -> list[Disagreement]:
+    content = snapshot.read(table)
+    if not _has_derivation(snapshot, table) or not snapshot.has_file(document_of(table)):
+        derive_document(read_rows(content), {}, None)
         return []
-    document = snapshot.read(folder + DERIVED)
+    document = snapshot.read(document_of(table))
     try:
         check_editable(document)
     except DocumentError:
         return []  # that is a finding already
-    return disagreements(table, document, *_derivation(snapshot, folder))
+    return disagreements(content, document, *_derivation(snapshot, table))
 
 
-def _disagreement(found: Disagreement) -> str:
+def _disagreement(found: Disagreement, table: str, document: str) -> str:
     """What disagrees, without the model and the line, which stand beside it."""
     if found.field is not None:
         return str(found).removeprefix(f"{json.dumps(found.model)}: ")
-    return "db.json does not have it" if found.line else "no row of models.csv makes it"
+    return f"{name_of(document)} does not have it" if found.line else f"no row of {name_of(table)} makes it"
 
 
-def documents_made_anew(snapshot: Snapshot) -> dict[str, bytes]:
-    """Each ``db.json`` as the ``models.csv`` beside it makes it, by path, where it is not that.
+def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) -> dict[str, tuple[str, bytes]]:
+    """Each document as the table beside it makes it, by the document's path, where it is not that; with the table.
 
     Raises:
         DocumentError: nothing can be made of a table.
     """
-    return {path: made for folder in _FOLDERS for path, made in _made_anew(snapshot, folder)}
+    found = {}
+    for table in tables(snapshot.files, conventions):
+        path = document_of(table)
+        if not snapshot.has_file(table) or not _has_derivation(snapshot, table):
+            continue
+        if "/" in table and table not in conventions.tables.values() and not snapshot.has_file(path):
+            continue  # there the table may stand alone
+        made = derive_text(read_rows(snapshot.read(table)), *_derivation(snapshot, table))
+        if not snapshot.has_file(path) or snapshot.read(path) != made:
+            found[path] = table, made
+    return found
 
 
-def _made_anew(snapshot: Snapshot, folder: str) -> Iterator[tuple[str, bytes]]:
-    path = folder + DERIVED
-    if not snapshot.has_file(folder + ROWS) or not _has_derivation(snapshot, folder):
-        return
-    if folder and not snapshot.has_file(path):
-        return  # there the table may stand alone
-    made = derive_text(read_rows(snapshot.read(folder + ROWS)), *_derivation(snapshot, folder))
-    if not snapshot.has_file(path) or snapshot.read(path) != made:
-        yield path, made
+def _has_derivation(snapshot: Snapshot, table: str) -> bool:
+    return all(snapshot.has_file(beside(table, name)) for name in (DEFAULTS, PARAMETERS))
 
 
-def _has_derivation(snapshot: Snapshot, folder: str) -> bool:
-    return all(snapshot.has_file(folder + name) for name in (DEFAULTS, PARAMETERS))
-
-
-def _derivation(snapshot: Snapshot, folder: str) -> tuple[Any, Any]:
-    """What ``db.json`` is made with."""
+def _derivation(snapshot: Snapshot, table: str) -> tuple[Any, Any]:
+    """What a table's document is made with."""
     try:
-        defaults, parameters = (json.loads(snapshot.read(folder + name)) for name in (DEFAULTS, PARAMETERS))
+        defaults, parameters = (json.loads(snapshot.read(beside(table, name))) for name in (DEFAULTS, PARAMETERS))
     except ValueError as error:
         raise DocumentError(f"{DEFAULTS} or {PARAMETERS} cannot be read: {error}") from None
     return defaults, parameters
+
+
+def beside(table: str, name: str) -> str:
+    """The path of a file in the folder of a table."""
+    return str(PurePosixPath(table).with_name(name))
+
+
+def name_of(path: str) -> str:
+    """The last part of a path."""
+    return PurePosixPath(path).name

@@ -1,0 +1,46 @@
+"""What holds in one clone: where its category files are, which fields are critical, which rules are switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.pending_queue.diffs import critical_fields
+from refsync.review.finding import Rule
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What a config says of a clone; without one, files have the layouts' usual names.
+
+    Attributes:
+        files: the files that records are read from; ``None`` where no config tells.
+        tables: the tables of those that are made from one, by category.
+        listed: the files that the config names itself; they have to be there.
+        critical: the critical fields of categories that have other ones than usual.
+        switched_off: the rules that a check leaves out.
+        source: the config, for people.
+    """
+
+    files: Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]] | None = None
+    tables: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
+    listed: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
+    critical: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
+    switched_off: frozenset[Rule] = frozenset()
+    source: str | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of a clone that have to be looked into, each with its final slash."""
+        files = [file for by_format in (self.files or {}).values() for file in by_format.values()]
+        named = (file.rpartition("/")[0] for file in (*files, *self.tables.values()))
+        return tuple(dict.fromkeys(("", "legacy/", *(f"{folder}/" for folder in named if folder))))
+
+    def critical_fields(self, category: MODEL_REFERENCE_CATEGORY) -> tuple[str, ...]:
+        """The dotted paths in a category's records that a reviewer must not miss."""
+        return critical_fields(category, self.critical.get(category))
+
+
+USUAL = Conventions()
+"""No config."""

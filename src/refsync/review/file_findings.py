@@ -1,0 +1,87 @@
+"""What is wrong with one category file by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from refsync.documents.encoding import decode
+from refsync.documents.json_document import read_document, read_records
+from refsync.documents.json_text import every_container, scan_document, shadowing
+from refsync.errors import DocumentError
+from refsync.review.finding import Finding, Rule
+from refsync.review.name_findings import faults_of_look_alikes, faults_of_names
+
+
+def faults_of_document(file: str, data: bytes) -> Iterator[Finding]:
+    """What is wrong with the text and the names of a category file."""
+    try:
+        document = read_document(data)
+    except DocumentError as error:
+        yield Finding(Rule.syntax, file, error.line, None, error.reason, "mend it by hand")
+        return
+    if document.has_doubles:
+        yield from _double_keys(file, decode(data)[1])
+    lines = Lines(data)
+    yield from faults_of_names(file, document.records, lines)
+    yield from faults_of_look_alikes(file, document.records, lines)
+
+
+def faults_of_members(file: str, data: bytes, before: bytes | None) -> Iterator[Finding]:
+    """What stands in a readable file and is no record: lost, if it was one before, or worth a note."""
+    others = read_document(data).others
+    lines, records = Lines(data), read_records(before) if others and before is not None and is_readable(before) else {}
+    for name, value in others.items():
+        what = f"is {_KINDS[type(value)]}, no record"
+        if name in records:
+            what, mend = f"was a record, and {what}", "put the record back, or delete it"
+            yield Finding(Rule.lost_record, file, lines.get(name), name, what, mend)
+        else:
+            yield Finding(Rule.no_record, file, lines.get(name), name, what, "refsync leaves it as it is")
+
+
+_KINDS = {str: "a text", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
+
+
+def is_readable(data: bytes) -> bool:
+    """Whether a category file's records can be read at all."""
+    try:
+        read_records(data)
+    except DocumentError:
+        return False
+    return True
+
+
+def _double_keys(file: str, text: str) -> Iterator[Finding]:
+    document = scan_document(text)
+    for path, container in every_container(text, document.start):
+        for item in shadowing(container):
+            what = f"the key {json.dumps(item.key, ensure_ascii=False)} is there twice"
+            model, mend = (
+                path[0] if path else item.key,
+                "readers take the last one: delete the other",
+            )
+            yield Finding(Rule.duplicate_key, file, line_at(text, item.start), model, what, mend)
+
+
+def line_at(text: str, position: int) -> int:
+    """The number of the line that a position is on."""
+    return text.count("\n", 0, position) + 1
+
+
+class Lines:
+    """The line on which each member of a document begins; looked up when first asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._lines: dict[str | None, int] = {}
+
+    def get(self, member: str) -> int | None:
+        """The line of a member; of one that is there twice that of the last."""
+        if not self._lines:
+            _, text = decode(self._data)
+            line, at = 1, 0
+            for item in scan_document(text).items:
+                line, at = line + text.count("\n", at, item.start), item.start
+                self._lines[item.key] = line
+        return self._lines.get(member)

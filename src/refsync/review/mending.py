@@ -1,0 +1,52 @@
+"""What a check can mend by itself, because there is one way to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from refsync.categories import is_table
+from refsync.clone.revisions import Snapshot
+from refsync.documents.json_shadows import without_shadowed
+from refsync.errors import DocumentError
+from refsync.review.category_files import category_files
+from refsync.review.conventions import Conventions
+from refsync.review.text_findings import documents_made_anew, name_of
+
+
+class Mended(NamedTuple):
+    """A file as it should be, what was done to it, and what belongs into one commit with it under which subject."""
+
+    path: str
+    content: bytes
+    what: str
+    commit_with: tuple[str, ...]
+    subject: str
+
+
+def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:
+    """Each category file in which a key stands twice, without those that nobody reads."""
+    for file in category_files(snapshot.files, conventions):
+        if is_table(file.path) or not snapshot.has_file(file.path):
+            continue
+        data = snapshot.read(file.path)
+        try:
+            content = without_shadowed(data)
+        except DocumentError:
+            continue  # that is a finding
+        if content != data:
+            what = f"{file.path} has each key once: of those that stood there twice the last"
+            yield Mended(
+                file.path, content, what, (file.path,), f"Drop the keys of {name_of(file.path)} that nobody reads"
+            )
+
+
+def mended_tables(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:
+    """Each document that is not what the table beside it makes, made anew.
+
+    Raises:
+        DocumentError: nothing can be made of a table.
+    """
+    for path, (table, content) in documents_made_anew(snapshot, conventions).items():
+        what, subject = f"{path} is made anew from {table}", f"Make {name_of(path)} anew"
+        yield Mended(path, content, what, (table, path), subject)
