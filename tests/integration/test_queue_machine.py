@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,7 @@ from refsync.errors import RequestError
 from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
+    AuditPayload,
     Batch,
     BatchState,
     ChangeEvent,
@@ -42,9 +44,21 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.store = PendingQueueStore(root_path=self.folder)
-        self.service = PendingQueueService(store=self.store)
+        self.audited: list[tuple[int, str]] = []
+        self.woken = 0
+        self.service = self.serve()
         self.given: list[int] = []
         self.batches_seen: dict[int, BatchState] = {}
+
+    def serve(self) -> PendingQueueService:
+        return PendingQueueService(store=self.store, audit_writer=self, on_change=self.wake)
+
+    def append_event(self, *, model_name: str, payload: AuditPayload, **_: Any) -> None:
+        assert payload.after is not None
+        self.audited.append((int(model_name), payload.after["action"]))
+
+    def wake(self) -> None:
+        self.woken += 1
 
     def teardown(self) -> None:
         self.store.close()
@@ -135,15 +149,17 @@ class QueueMachine(RuleBasedStateMachine):
     def crash_and_restart(self) -> None:
         self.store.close()
         self.store = PendingQueueStore(root_path=self.folder)
-        self.service = PendingQueueService(store=self.store)
+        self.service = self.serve()
         self.service.scan_stuck_applying()
 
     def attempt(self, action: Callable[[], object]) -> None:
-        before = self.snapshot()
+        before, woken = self.snapshot(), self.woken
         try:
             action()
         except RequestError:
             assert self.snapshot() == before
+        changed = self.snapshot() != before
+        assert woken + changed <= self.woken <= woken + 1  # once for each call that did something
 
     def snapshot(self) -> object:
         return self.service.list_changes(), self.service.list_batches()
@@ -165,6 +181,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert not (found[S.APPLIED] and found[S.APPROVED])
             assert not (ended and (found[S.APPROVED] or found[S.APPLYING]))
             assert batch.state is not BatchState.open or found[S.APPROVED] or found[S.APPLYING]
+            assert (batch.hold is not None) == (batch.state is BatchState.held)
             assert ended or (batch.job is None) == (batch.state is BatchState.open)
             before = self.batches_seen.get(batch.number)
             assert before not in (BatchState.landed, BatchState.abandoned) or batch.state is before
@@ -182,6 +199,23 @@ class QueueMachine(RuleBasedStateMachine):
             assert history[0].from_status is None
             assert all(later.from_status == earlier.to_status for earlier, later in pairwise(history))
             assert history[-1].to_status == stored.get(change_id)
+        moves = ((i, audited_as(event)) for i, history in histories.items() for event in history)
+        assert Counter(each for each in moves if each[1]) == Counter(
+            each for each in self.audited if each[1] != "batch_split"
+        )
+
+
+def audited_as(event: ChangeEvent) -> str | None:
+    """The action that the specification wants audited for a move."""
+    before, after = event.from_status, event.to_status
+    if before is None:
+        return "enqueue"
+    if before is S.PENDING and after is S.APPROVED:
+        return "approve"
+    if before is S.APPROVED and after is S.PENDING:
+        return "withdraw"
+    ends = {S.REJECTED: "reject", S.APPLIED: "apply", None: "purge"}
+    return ends.get(after) if before is not after else None
 
 
 TestQueueMachine = QueueMachine.TestCase

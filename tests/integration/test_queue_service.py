@@ -19,17 +19,19 @@ from refsync.errors import (
     UnknownCategoryError,
 )
 from refsync.pending_queue.models import (
+    REFSYNC,
     Actor,
     AuditOperation,
     AuditPayload,
     BatchState,
     PendingChangeStatus,
     PendingQueueFilter,
+    Proposal,
     Submission,
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, approved, review, submit
+from tests.support.queue import CLIP, LORA, WAITS, approved, in_image, review, submit
 
 S = PendingChangeStatus
 BOB = Actor("2", "Bob", "bob")
@@ -337,6 +339,34 @@ def test_each_action_is_audited_and_wakes_who_waits(store: PendingQueueStore) ->
         ("purge", "4", "2"),
     ]
     assert len(woken) == 7
+
+
+def test_moves_of_batches_wake_who_waits_and_notes_do_not(store: PendingQueueStore) -> None:
+    woken: list[int] = []
+    service = PendingQueueService(store=store, on_change=lambda: woken.append(1))
+
+    def wakes(action: Callable[[], object]) -> bool:
+        before = len(woken)
+        action()
+        assert len(woken) - before in (0, 1)
+        return len(woken) > before
+
+    submit(service)
+    review(service, [1])
+    proposal = Proposal(branch="refsync/batch-1-abc", head="0" * 40)
+    assert wakes(lambda: service.seal_open_batch(in_image))
+    assert wakes(lambda: service.reserve_batch(1))
+    assert not wakes(lambda: service.reserve_batch(1))
+    assert wakes(lambda: service.release_batch(1))
+    assert not wakes(lambda: service.release_batch(1))
+    assert wakes(lambda: service.propose_batch(1, proposal))
+    assert wakes(lambda: service.reseal_proposal(1))
+    assert wakes(lambda: service.hold_batch(1, WAITS))
+    assert wakes(lambda: service.resume_batch(1))
+    assert wakes(lambda: service.land_batch(1, commit="abc", applied_by=REFSYNC))
+    assert not wakes(lambda: service.land_batch(1, commit="abc", applied_by=REFSYNC))
+    assert not wakes(lambda: service.note_repository("image", last_pass_at=1.5))
+    assert not wakes(lambda: service.note_proposal(1, proposal))
 
 
 def test_a_failing_audit_or_wake_up_does_not_undo_the_action(store: PendingQueueStore) -> None:

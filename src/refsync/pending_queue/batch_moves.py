@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
 from refsync.pending_queue import change_moves
-from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
+from refsync.pending_queue.events import BatchMoved, BatchSplit
+from refsync.pending_queue.holds import Hold, tell_with_command
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -17,22 +18,18 @@ from refsync.pending_queue.models import (
     Batch,
     BatchSplitInfo,
     BatchState,
-    Category,
     PendingChangeRecord,
     PendingChangeStatus,
     Proposal,
     now_ts,
 )
+from refsync.pending_queue.routing import RepositoryOf, by_repository, unserved
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
 
-_KNOWN = frozenset(category.value for category in Category)
 _B = BatchState
 _S = PendingChangeStatus
-
-RepositoryOf = Callable[[Category], str | None]
-"""Name of the repository that holds a category; ``None`` where none does."""
 
 NOTHING_LEFT = "nothing left: every change was refused"
 
@@ -63,28 +60,12 @@ def open_until(queue: QueueTransaction, latest: float) -> Batch | None:
     return queue.save_batch(batch.model_copy(update={"last_approved_at": latest}))
 
 
-def in_turn(queue: QueueTransaction, states: Collection[BatchState]) -> list[Batch]:
-    """By number, for a clock may be set; what was split off follows the batch that it comes from."""
-    return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
-
-
-def _lineage(queue: QueueTransaction, batch: Batch) -> list[int]:
-    """The numbers of the batches that one was split from, the first one first, and its own."""
-    numbers = [batch.number]
-    while (
-        batch.split_from is not None and batch.split_from < batch.number and (origin := queue.batch(batch.split_from))
-    ):
-        batch = origin
-        numbers.append(batch.number)
-    return numbers[::-1]
-
-
-def seal_open(queue: QueueTransaction, repository_of: RepositoryOf) -> tuple[list[Batch], list[BatchSplitInfo]]:
+def seal_open(queue: QueueTransaction, repository_of: RepositoryOf, *, by: Actor) -> list[Batch]:
     """Fix the set of the open batch; none if it has no approved change. One batch a repository comes of it."""
     batch = queue.open_batch()
     if batch is None or not queue.categories_of_batch(batch.number):
-        return [], []
-    return route(queue, _seal(queue, batch), repository_of)
+        return []
+    return route(queue, _seal(queue, batch), repository_of, by=by)
 
 
 def sealed_for(
@@ -106,30 +87,26 @@ def sealed_for(
     return change_moves.approve(queue, change, batch, actor=by)
 
 
-def route(
-    queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf
-) -> tuple[list[Batch], list[BatchSplitInfo]]:
+def route(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf, *, by: Actor = REFSYNC) -> list[Batch]:
     """Give a sealed batch its repository; what belongs to another one is split off, what to none is held."""
-    parts = _by_repository(queue.categories_of_batch(batch.number), repository_of)
+    parts = by_repository(queue.categories_of_batch(batch.number), repository_of)
     routed: list[Batch] = []
-    splits: list[BatchSplitInfo] = []
     for repository, members in parts.items():
-        hold = _unserved(members) if repository is None else None
+        hold = unserved(members) if repository is None else None
         state = _B.sealed if hold is None else _B.held
         if not routed:
             routed.append(_move(queue, batch, state, hold=hold, repository=repository))
             continue
         changes = _readable(queue, batch.number, [change_id for change_id, _ in members])
         if changes:
-            split = split_off(queue, batch, changes, state=state, hold=hold, repository=repository)
-            splits.append(split)
+            split = split_off(queue, batch, changes, state=state, hold=hold, repository=repository, by=by)
             routed.append(stored_batch(queue, split.new_batch_id))
-    return routed, splits
+    return routed
 
 
 def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf) -> bool:
     """Whether routing can tell something new: the batch is to be tried, or a repository now holds part of it."""
-    return batch.state is _B.sealed or any(_by_repository(queue.categories_of_batch(batch.number), repository_of))
+    return batch.state is _B.sealed or any(by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
 def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
@@ -150,7 +127,7 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hol
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; leave it out")
     if len(wanted) == len(members):
         raise BatchStateError(f"batch {number} would have nothing left; hold it instead of splitting it")
-    leaving = [_unlocked(queue, change) for change in members if change.change_id in wanted]
+    leaving = [change_moves.unlocked(queue, change) for change in members if change.change_id in wanted]
     return split_off(queue, batch, leaving, state=_B.held, hold=hold, repository=batch.repository)
 
 
@@ -163,7 +140,7 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
     for change in queue.changes_of_batch(number, {_S.APPLYING}):
-        _unlocked(queue, change)
+        change_moves.unlocked(queue, change)
     return _move(queue, batch, _B.held, hold=hold)
 
 
@@ -205,7 +182,7 @@ def reseal_proposal(queue: QueueTransaction, number: int) -> Batch:
     return _move(queue, batch, _B.sealed)
 
 
-def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
+def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> Batch:
     """Give a held or proposed batch up; its changes are refused with the reason.
 
     Raises:
@@ -215,7 +192,7 @@ def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     return give_up(queue, number, reason, by=by)
 
 
-def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> tuple[Batch, list[PendingChangeRecord]]:
+def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> Batch:
     """Give a batch in work up, whether anybody has looked at it or not; its changes are refused with the reason.
 
     Raises:
@@ -223,11 +200,9 @@ def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "given up")
-    refused = [
-        change_moves.reject(queue, _unlocked(queue, change), reason, actor=by)
-        for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
-    ]
-    return _move(queue, batch, _B.abandoned, reason=reason), refused
+    for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
+        change_moves.reject(queue, change_moves.unlocked(queue, change), reason, actor=by)
+    return _move(queue, batch, _B.abandoned, reason=reason)
 
 
 def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
@@ -248,7 +223,7 @@ def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     """Unlock what the batch's own token holds."""
     batch = stored_batch(queue, number)
     held = [c for c in queue.changes_of_batch(number, {_S.APPLYING}) if change_moves.is_reserved(c, batch.job)]
-    return [_unlocked(queue, change) for change in held]
+    return [change_moves.unlocked(queue, change) for change in held]
 
 
 def land(
@@ -260,7 +235,7 @@ def land(
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
     unwritten: Collection[int] = (),
-) -> tuple[list[PendingChangeRecord], BatchSplitInfo | None]:
+) -> None:
     """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
 
     Raises:
@@ -269,36 +244,21 @@ def land(
     """
     batch = stored_batch(queue, number)
     if batch.state in (_B.landed, _B.abandoned):
-        return [], None
+        return
     check_batch_state(batch, IN_WORK_STATES, "landed")
     members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
     landing = _named(members, change_ids, queue, number)
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
-    applied = [
-        change_moves.apply(
-            queue,
-            change,
-            actor=by,
-            token=batch.job,
-            commit=commit,
-            why=_how(change.change_id, commit, edited, unwritten),
-        )
-        for change in landing
-    ]
+    for change in landing:
+        why = change_moves.how_it_landed(change.change_id, commit, edited, unwritten)
+        change_moves.apply(queue, change, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
     for change in members:
         if change.change_id not in done:
-            _unlocked(queue, change)
-    leftover = settle(queue, number)
+            change_moves.unlocked(queue, change)
+    settle(queue, number)
     _abandon_if_nothing_is_left(queue, number)
-    return applied, leftover
-
-
-def _how(change_id: int, commit: str | None, edited: Collection[int], unwritten: Collection[int]) -> str:
-    if commit is None or change_id in unwritten:
-        return "what it asks for was there already: nothing was written for it"
-    return f"landed in {commit}{', as edited in review' if change_id in edited else ''}"
 
 
 def split_off(
@@ -308,7 +268,8 @@ def split_off(
     *,
     state: BatchState,
     hold: Hold | None = None,
-    repository: str | None = None,
+    repository: str | None,
+    by: Actor = REFSYNC,
 ) -> BatchSplitInfo:
     """Give approved changes of a batch a new batch of their own, with the same title and times."""
     new = queue.add_batch(
@@ -331,11 +292,13 @@ def split_off(
         queue.save([moved])
         why = f"split off from batch {batch.number}" + (f": {hold.reason}" if hold else "")
         change_moves.note(queue, change, moved, actor=REFSYNC, why=why)
-    return BatchSplitInfo(
+    info = BatchSplitInfo(
         original_batch_id=batch.number,
         new_batch_id=new.number,
         reassigned_change_ids=[change.change_id for change in changes],
     )
+    queue.tell([BatchSplit(info, by.id)])
+    return info
 
 
 def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None:
@@ -370,31 +333,8 @@ def new_token() -> str:
     return uuid.uuid4().hex
 
 
-def _by_repository(
-    members: Sequence[tuple[int, str]], repository_of: RepositoryOf
-) -> dict[str | None, list[tuple[int, str]]]:
-    """The changes by repository, in the order of its first change; those of none come last."""
-    parts: dict[str | None, list[tuple[int, str]]] = {}
-    for change_id, name in members:
-        repository = repository_of(Category(name)) if name in _KNOWN else None
-        parts.setdefault(repository, []).append((change_id, name))
-    unserved = parts.pop(None, None)
-    return parts if unserved is None else {**parts, None: unserved}
-
-
-def _unserved(members: Sequence[tuple[int, str]]) -> Hold:
-    names = ", ".join(dict.fromkeys(name for _, name in members))
-    return Hold(kind=HoldKind.unserved, reason=f"no repository of the config holds {names}")
-
-
 def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
     return [change for change in queue.changes_of_batch(number, {_S.APPROVED}) if change.change_id in set(change_ids)]
-
-
-def _unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
-    if change.status is not _S.APPLYING:
-        return change
-    return change_moves.release(queue, change, why="the reservation is released")
 
 
 def _named(
@@ -454,4 +394,5 @@ def _move(
     """
     check_batch_move(batch, to)
     told = {"hold": hold, "reason": tell_with_command(hold, batch.number) if hold else reason}
+    queue.tell([BatchMoved(batch.number, batch.state, to)])
     return queue.save_batch(batch.model_copy(update={"state": to, **told, **values}))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import ChangeNotFoundError, ChangeStateError
+from refsync.pending_queue.events import ChangeMoved
 from refsync.pending_queue.lifecycle import OPEN_STATUSES, check_change_move, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -38,7 +39,7 @@ def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecor
 def submit(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
     """Store new changes; each names the other open proposals for its model."""
     added = queue.add(records)
-    queue.add_events((change.change_id, _submission(change)) for change in added)
+    queue.tell(ChangeMoved(change, _submission(change)) for change in added)
     return with_conflicts(queue, added)
 
 
@@ -96,7 +97,7 @@ def note(
         os_user=actor.os_user,
         batch_id=(after or before).batch_id,
     )
-    queue.add_events([(before.change_id, event)])
+    queue.tell([ChangeMoved(after or before, event)])
 
 
 def approve(queue: QueueTransaction, change: PendingChangeRecord, batch: Batch, *, actor: Actor) -> PendingChangeRecord:
@@ -172,6 +173,20 @@ def reserve(queue: QueueTransaction, change: PendingChangeRecord, token: str | N
 def release(queue: QueueTransaction, change: PendingChangeRecord, *, why: str) -> PendingChangeRecord:
     """Unlock a change without having applied it."""
     return move(queue, change, _S.APPROVED, actor=REFSYNC, why=why, applied_job_id=None)
+
+
+def unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
+    """The change, whose lock is given up if it has one."""
+    if change.status is not _S.APPLYING:
+        return change
+    return release(queue, change, why="the reservation is released")
+
+
+def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], unwritten: Collection[int]) -> str:
+    """What the history of a change says of its landing."""
+    if commit is None or change_id in unwritten:
+        return "what it asks for was there already: nothing was written for it"
+    return f"landed in {commit}{', as edited in review' if change_id in edited else ''}"
 
 
 def apply(

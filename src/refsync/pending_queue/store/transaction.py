@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, inse
 
 from refsync.documents.dumping import dump, load
 from refsync.errors import RequestError, StoreError
+from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     Batch,
@@ -40,6 +41,8 @@ class QueueTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.events: list[Event] = []
+        """What was done, in order."""
 
     # changes
 
@@ -195,7 +198,13 @@ class QueueTransaction:
         """Remove a batch that no change names; its number stays taken."""
         self._connection.execute(delete(schema.batches).where(schema.batches.c.number == number))
 
-    # history
+    # history, and what this transaction did
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Append moves of changes to their histories, and keep every event for those who are told of it."""
+        new = list(events)
+        self.add_events((each.change.change_id, each.event) for each in new if isinstance(each, ChangeMoved))
+        self.events += new
 
     def add_events(self, events: Iterable[tuple[int, ChangeEvent]]) -> None:
         """Append moves of changes, each with the change's id."""

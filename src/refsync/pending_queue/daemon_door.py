@@ -1,0 +1,300 @@
+"""The queue as the daemon uses it: seal, hold, propose, reserve, land."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from refsync.pending_queue import batch_moves, change_moves, payloads
+from refsync.pending_queue.holds import Hold
+from refsync.pending_queue.lifecycle import IN_WORK_STATES, check_batch_state, check_change_status
+from refsync.pending_queue.models import (
+    REFSYNC,
+    Actor,
+    Batch,
+    BatchSplitInfo,
+    BatchState,
+    PendingChangeRecord,
+    PendingChangeStatus,
+    PendingQueueFilter,
+    Proposal,
+)
+from refsync.pending_queue.queue_door import QueueDoor
+from refsync.pending_queue.routing import RepositoryOf
+
+if TYPE_CHECKING:
+    pass
+
+_S = PendingChangeStatus
+
+
+class DaemonDoor(QueueDoor):
+    """What passes do with the queue; each call is checked as a whole and done in one transaction."""
+
+    def open_batch(self, *, approved_until: float) -> Batch | None:
+        """The open batch; an approval that lies behind a time (now), by a clock that was set back, is dated then."""
+        with self._writing() as queue:
+            return batch_moves.open_until(queue, approved_until)
+
+    def seal_open_batch(self, repository_of: RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
+        """Fix the set of the open batch, one batch a repository; ``[]`` if it has no approved change.
+
+        Args:
+            repository_of: name of the repository that holds a category. The first repository's part keeps the
+                number; changes that no repository holds wait in a held batch that says so.
+            actor: who seals; told in the audit of a split.
+        """
+        with self._writing() as queue:
+            return batch_moves.seal_open(queue, repository_of, by=actor)
+
+    def route_batches(self, repository_of: RepositoryOf) -> list[Batch]:
+        """Give every batch that has no repository yet its own, as sealing does.
+
+        These are batches that were held because no repository of the config held their categories; they stay so
+        until one does, or a person wants them tried again.
+        """
+        routed: list[Batch] = []
+        with self._writing() as queue:
+            for batch in queue.batches({BatchState.sealed, BatchState.held}):
+                if batch.repository is None and batch_moves.may_be_routed(queue, batch, repository_of):
+                    routed += batch_moves.route(queue, batch, repository_of)
+        return routed
+
+    def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
+        """Let some changes of a batch in work wait in a held batch of their own.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not in work, or nothing would be left in it.
+            ChangeStateError: a change is not an approved one of this batch.
+            RequestError: no change is named, or the reason is blank.
+        """
+        payloads.check_reason("reason", hold.reason)
+        with self._writing() as queue:
+            return batch_moves.split(queue, number, change_ids, hold)
+
+    def hold_batch(self, number: int, hold: Hold) -> Batch:
+        """Let a batch in work wait; reservations are given up.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not in work.
+        """
+        payloads.check_reason("reason", hold.reason)
+        with self._writing() as queue:
+            return batch_moves.let_wait(queue, number, hold)
+
+    def resume_batch(self, number: int) -> Batch:
+        """Let a held batch be worked on again, because what it waited for is gone.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not held.
+        """
+        with self._writing() as queue:
+            return batch_moves.reseal(queue, number, by=None)
+
+    def propose_batch(self, number: int, proposal: Proposal) -> Batch:
+        """Let a batch in work be reviewed on its proposal branch; reservations are given up.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not in work.
+        """
+        with self._writing() as queue:
+            return batch_moves.propose(queue, number, proposal)
+
+    def note_proposal(self, number: int, proposal: Proposal) -> Batch:
+        """Keep what is known of a batch's branch and pull request; its state stays.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._writing() as queue:
+            batch = batch_moves.stored_batch(queue, number)
+            return queue.save_batch(batch.model_copy(update={"proposal": proposal}))
+
+    def reseal_proposal(self, number: int) -> Batch:
+        """Take a proposed batch back into work, to be built anew; its branch and pull request stay.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not proposed.
+        """
+        with self._writing() as queue:
+            return batch_moves.reseal_proposal(queue, number)
+
+    def give_up_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
+        """Give up a batch in work at once, because who asked for it does not wait; as ``abandon_batch``.
+
+        Raises:
+            BatchStateError: it has landed or was abandoned.
+        """
+        why = payloads.check_reason("reason", reason)
+        with self._writing() as queue:
+            return batch_moves.give_up(queue, number, why, by=actor)
+
+    def reserve_batch(self, number: int) -> list[PendingChangeRecord]:
+        """Lock the batch's approved changes with its token, and return them by ascending id; again it does the same.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not sealed or proposed.
+            ChangeStateError: another job holds one of them; none is locked.
+        """
+        with self._writing() as queue:
+            return batch_moves.reserve(queue, number)
+
+    def release_batch(self, number: int) -> list[PendingChangeRecord]:
+        """Unlock what the batch's token holds, and return it.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._writing() as queue:
+            return batch_moves.release(queue, number)
+
+    def record_commit(self, number: int, *, base_commit: str, commit: str) -> Batch:
+        """Keep which commit was built for a batch, and on which, before it is published.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is not in work.
+        """
+        with self._writing() as queue:
+            batch = batch_moves.stored_batch(queue, number)
+            check_batch_state(batch, IN_WORK_STATES, "committed")
+            return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
+
+    def reject_by_refsync(self, change_id: int, reason: str) -> PendingChangeRecord:
+        """Refuse an accepted change that cannot be applied.
+
+        Raises:
+            ChangeNotFoundError: no change has this id.
+            ChangeStateError: it is not approved or being applied.
+            RequestError: the reason is blank.
+        """
+        why = payloads.check_reason("reason", reason)
+        with self._writing() as queue:
+            change = change_moves.stored_change(queue, change_id)
+            if change.status is _S.PENDING:  # a person decides on those
+                check_change_status(change, _S.APPROVED)
+            rejected = change_moves.reject(queue, change, why, actor=REFSYNC)
+            batch_moves.close_left(queue, [change])
+            return rejected
+
+    def land_batch(
+        self,
+        number: int,
+        *,
+        commit: str | None,
+        applied_by: Actor | None,
+        change_ids: Collection[int] | None = None,
+        edited: Collection[int] = (),
+        unwritten: Collection[int] = (),
+    ) -> list[PendingChangeRecord]:
+        """Mark a batch as landed: its accepted changes are applied, and returned by ascending id.
+
+        A batch of which every change was refused is abandoned. Done again, it changes nothing.
+
+        Args:
+            number: of the batch.
+            commit: that it landed in; ``None`` where everything was in place already.
+            applied_by: who landed it; ``None`` where nobody knows yet, see :meth:`credit_landing`.
+            change_ids: the changes that landed, if not all; the others get a sealed batch of their own.
+            edited: those of them whose records were edited in review.
+            unwritten: those of them that asked for what was there already.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+            BatchStateError: it is open.
+            ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
+        """
+        with self._writing() as queue:
+            batch_moves.land(
+                queue,
+                number,
+                commit=commit,
+                by=applied_by,
+                change_ids=change_ids,
+                edited=edited,
+                unwritten=unwritten,
+            )
+            return queue.changes_of_batch(number, {_S.APPLIED})
+
+    def landed_without_merger(self, repository: str) -> list[Batch]:
+        """The landed batches of a repository of which the forge has yet to say who merged them."""
+        with self._store.reading() as queue:
+            return queue.batches_without_merger(repository)
+
+    def credit_landing(self, number: int, by: Actor) -> None:
+        """Say who landed a batch that was marked as landed without that.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._writing() as queue:
+            batch_moves.stored_batch(queue, number)
+            for change in queue.changes_of_batch(number, {_S.APPLIED}):
+                if change.applied_by is None:
+                    change_moves.credit(queue, change, by)
+
+    def batches_landed_in(self, commits: Collection[str]) -> dict[str, int]:
+        """For each of the commits by which a batch landed, the batch's number."""
+        with self._store.reading() as queue:
+            return queue.batches_landed_in(commits)
+
+    def scan_stuck_applying(self, is_alive: Callable[[str], bool] | None = None) -> list[PendingChangeRecord]:
+        """Return reservations whose job has died to approved; for start-up.
+
+        Args:
+            is_alive: whether the job with this token still runs; without it none does.
+        """
+        with self._writing() as queue:
+            locked = queue.changes(PendingQueueFilter(statuses={_S.APPLYING}))
+            stuck = [change for change in locked if is_alive is None or not is_alive(change.applied_job_id or "")]
+            freed = [change_moves.release(queue, change, why="its job died") for change in stuck]
+            for number in sorted({change.batch_id for change in stuck if change.batch_id}):
+                batch_moves.settle(queue, number)
+        for change in stuck:
+            logger.warning(
+                "change {} was left behind by job {}; approved again", change.change_id, change.applied_job_id
+            )
+        return freed
+
+    def note_repository(
+        self,
+        name: str,
+        *,
+        last_landed_commit: str | None = None,
+        last_landed_at: float | None = None,
+        last_error: str | None = None,
+        last_error_at: float | None = None,
+        clear_error: bool = False,
+        last_pass_at: float | None = None,
+    ) -> None:
+        """Keep for ``status`` what is given of a repository; the rest of its note stays.
+
+        Args:
+            name: of the repository.
+            last_landed_commit: the newest commit that landed.
+            last_landed_at: when, in Unix seconds.
+            last_error: what went wrong; its time is now unless given.
+            last_error_at: when, in Unix seconds.
+            clear_error: forget the last error.
+            last_pass_at: when a pass last looked at it, in Unix seconds.
+        """
+        given = {
+            "last_landed_commit": last_landed_commit,
+            "last_landed_at": last_landed_at,
+            "last_error": last_error,
+            "last_error_at": last_error_at or (None if last_error is None else time.time()),
+            "last_pass_at": last_pass_at,
+        }
+        values = {field: value for field, value in given.items() if value is not None}
+        cleared: dict[str, Any] = {"last_error": None, "last_error_at": None} if clear_error else {}
+        with self._writing() as queue:
+            queue.note_repository(name, cleared | values)

@@ -1,0 +1,131 @@
+"""What a transaction did, as data, and who is told of it once it is done: the audit, and who waits for changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loguru import logger
+
+from refsync.pending_queue.models import (
+    AuditOperation,
+    AuditPayload,
+    BatchSplitInfo,
+    BatchState,
+    ChangeEvent,
+    PendingChangeRecord,
+    PendingChangeStatus,
+)
+
+_S = PendingChangeStatus
+_AUDIT_NAME = "pending_queue"
+
+
+@dataclass(frozen=True)
+class ChangeMoved:
+    """A move of a change, which stands in its history; the change as it is now, or was when it was purged."""
+
+    change: PendingChangeRecord
+    event: ChangeEvent
+
+
+@dataclass(frozen=True)
+class BatchMoved:
+    """A move of a batch from one state to another."""
+
+    number: int
+    before: BatchState
+    after: BatchState
+
+
+@dataclass(frozen=True)
+class BatchSplit:
+    """Changes that left a batch for another; ``by`` is the id of who did it."""
+
+    split: BatchSplitInfo
+    by: str
+
+
+Event = ChangeMoved | BatchMoved | BatchSplit
+
+
+class AuditWriter(Protocol):
+    """Where every successful action is told."""
+
+    def append_event(
+        self,
+        *,
+        domain: str,
+        category: str,
+        model_name: str,
+        operation: AuditOperation,
+        logical_user_id: str,
+        payload: AuditPayload,
+    ) -> Any:
+        """Keep one event."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told; one that fails is logged, and what was done stands."""
+
+    audit_writer: AuditWriter | None = None
+    on_change: Callable[[], None] | None = None
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Audit what the specification wants audited, and wake who waits if anything was done."""
+        happened = list(events)
+        for event in happened:
+            match event:
+                case ChangeMoved(change, moved) if action := _action_of(moved):
+                    self._audit(change.change_id, moved.by, {"action": action, **_told_of(change)})
+                case BatchSplit(split, by):
+                    self._audit(split.original_batch_id, by, {"action": "batch_split", **split.model_dump()})
+        if happened:
+            self.wake()
+
+    def wake(self) -> None:
+        """Wake who waits for the queue to change."""
+        if self.on_change is None:
+            return
+        try:
+            self.on_change()
+        except Exception as error:
+            logger.error("waking the daemon failed, the action stands: {!r}", error)
+
+    def _audit(self, number: int, user_id: str, after: dict[str, Any]) -> None:
+        if self.audit_writer is None:
+            return
+        try:
+            self.audit_writer.append_event(
+                domain=_AUDIT_NAME,
+                category=_AUDIT_NAME,
+                model_name=str(number),
+                operation=AuditOperation.UPDATE,
+                logical_user_id=user_id,
+                payload=AuditPayload(after=after),
+            )
+        except Exception as error:
+            logger.error("audit of {} {} failed, the action stands: {!r}", after["action"], number, error)
+
+
+_ACTIONS: Mapping[tuple[PendingChangeStatus | None, PendingChangeStatus | None], str] = {
+    (None, _S.PENDING): "enqueue",
+    (_S.PENDING, _S.APPROVED): "approve",
+    (_S.APPROVED, _S.PENDING): "withdraw",
+    **{(status, _S.REJECTED): "reject" for status in _S},
+    **{(status, _S.APPLIED): "apply" for status in _S},
+    **{(status, None): "purge" for status in _S},
+}
+"""The actions that are audited; a reservation is none."""
+
+
+def _action_of(event: ChangeEvent) -> str | None:
+    if event.from_status is event.to_status:  # it went to another batch, or was only noted
+        return None
+    return _ACTIONS.get((event.from_status, event.to_status))
+
+
+def _told_of(change: PendingChangeRecord) -> dict[str, Any]:
+    return change.model_dump(mode="json", exclude_none=True, exclude={"payload", "base", "conflicts_with"})

@@ -1,0 +1,148 @@
+"""What every door of the queue can do: read it, and write it so that who listens is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from refsync.pending_queue import batch_moves, change_moves, payloads
+from refsync.pending_queue.events import Listeners
+from refsync.pending_queue.models import (
+    Batch,
+    BatchState,
+    ChangeEvent,
+    PendingChangeRecord,
+    PendingQueueFilter,
+    PendingQueuePage,
+    RepositoryNote,
+)
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.store.transaction import QueueTransaction
+
+_PART = 1000
+
+
+class QueueDoor:
+    """The queue as it is read; each call is done in one transaction."""
+
+    def __init__(self, store: PendingQueueStore, listeners: Listeners) -> None:
+        """Open the door of a store, which the caller closes."""
+        self._store = store
+        self._listeners = listeners
+
+    @contextmanager
+    def _writing(self) -> Iterator[QueueTransaction]:
+        """A transaction that is the only writer; once it is done, who listens is told what was."""
+        with self._store.writing() as queue:
+            yield queue
+        self._listeners.tell(queue.events)
+
+    def get_change(self, change_id: int) -> PendingChangeRecord | None:
+        """One change, ``None`` if there is none."""
+        with self._store.reading() as queue:
+            change = queue.change(change_id)
+            return None if change is None else change_moves.with_conflicts(queue, [change])[0]
+
+    def show_change(self, change_id: int) -> PendingChangeRecord:
+        """One change whole, with its history.
+
+        Raises:
+            ChangeNotFoundError: no change has this id.
+        """
+        with self._store.reading() as queue:
+            change = change_moves.with_conflicts(queue, [change_moves.stored_change(queue, change_id)])[0]
+            return change.model_copy(update={"history": queue.history([change_id]).get(change_id, [])})
+
+    def list_changes(
+        self, *, queue_filter: PendingQueueFilter | None = None, offset: int = 0, limit: int | None = None
+    ) -> PendingQueuePage:
+        """A page of the hits by ascending id.
+
+        Raises:
+            RequestError: the offset or the limit is negative.
+        """
+        payloads.check_page(offset, limit)
+        with self._store.reading() as queue:
+            hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, offset=offset, limit=limit))
+            return PendingQueuePage(items=hits, total=queue.count(queue_filter), offset=offset, limit=limit)
+
+    def iterate_changes(self, queue_filter: PendingQueueFilter | None = None) -> Iterator[PendingChangeRecord]:
+        """Every hit by ascending id, read in parts as it is asked for."""
+        last = 0
+        while True:
+            with self._store.reading() as queue:
+                hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, after=last, limit=_PART))
+            yield from hits
+            if len(hits) < _PART:
+                return
+            last = hits[-1].change_id
+
+    def history_of(self, change_id: int) -> list[ChangeEvent]:
+        """Every move of a change, oldest first; also of one that was purged.
+
+        Raises:
+            ChangeNotFoundError: no change has or had this id.
+        """
+        with self._store.reading() as queue:
+            events = queue.history([change_id]).get(change_id)
+            if events is None:
+                change_moves.stored_change(queue, change_id)
+            return events or []
+
+    def list_batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
+        """The batches in these states, or all, by ascending number."""
+        with self._store.reading() as queue:
+            return queue.batches(states)
+
+    def batches_in_turn(self, states: Collection[BatchState]) -> list[Batch]:
+        """The batches in these states in the order of their turns: by number, what was split off behind its origin."""
+        with self._store.reading() as queue:
+            return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
+
+    def get_batch(self, number: int) -> Batch:
+        """One batch.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._store.reading() as queue:
+            return batch_moves.stored_batch(queue, number)
+
+    def changes_of_batch(self, number: int) -> list[PendingChangeRecord]:
+        """The changes of a batch, whatever their status, by ascending id.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        with self._store.reading() as queue:
+            batch_moves.stored_batch(queue, number)
+            return change_moves.with_conflicts(queue, queue.changes_of_batch(number))
+
+    def repository_notes(self) -> dict[str, RepositoryNote]:
+        """What is noted of each repository, by its name."""
+        with self._store.reading() as queue:
+            return {note.name: note for note in queue.repository_notes()}
+
+    def check_writable(self) -> None:
+        """See that the store takes writes, without one.
+
+        Raises:
+            StoreBusyError: another process holds it, or its disk is full.
+            StoreError: it cannot be written.
+        """
+        with self._store.writing():
+            pass
+
+
+def _lineage(queue: QueueTransaction, batch: Batch) -> list[int]:
+    """The numbers of the batches that one was split from, the first one first, and its own."""
+    numbers = [batch.number]
+    while (
+        batch.split_from is not None and batch.split_from < batch.number and (origin := queue.batch(batch.split_from))
+    ):
+        batch = origin
+        numbers.append(batch.number)
+    return numbers[::-1]
