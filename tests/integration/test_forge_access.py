@@ -280,10 +280,10 @@ def plain(forge: ForgeStandIn, path: str) -> Any:
 
 
 def test_an_answer_that_drips_ends(forge: ForgeStandIn) -> None:
-    github = open_github(forge.repository, base_url=forge.url, credential=None, timeout_seconds=0.1)
+    github = open_github(forge.repository, base_url=forge.url, credential=None, timeout_seconds=0.5)
     ended(forge, "open")
     forge.drip_next(0.05)
-    with pytest.raises(ForgeUnavailableError, match=r"does not answer to the end within 0\.4 seconds"):
+    with pytest.raises(ForgeUnavailableError, match=r"does not answer to the end within 2 seconds"):
         github.find()
 
 
@@ -330,3 +330,17 @@ def test_an_app_s_own_key_is_advised_about_the_installation(forge: ForgeStandIn)
     key = forge.install_app()
     with pytest.raises(ForgeRefusedError, match="check app_installation_id"):
         app_credential(app_id=7, installation_id=43, key_file=key, base_url=forge.url)()
+
+
+# Proxies
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:hidden@127.0.0.1:9", "ftp://me:hidden@x", "http://[", "me:hidden@x:1"])
+def test_a_proxy_that_cannot_be_used_is_one_line(
+    forge: ForgeStandIn, github: GitHubForge, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ForgeUnavailableError) as refused:
+        github.find()
+    assert "hidden" not in str(refused.value)
+    assert forge.requests == []

@@ -63,12 +63,16 @@ class Exchange:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        return httpx.Client(
-            verify=ssl.create_default_context(),
-            timeout=self._timeout,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            follow_redirects=False,
-        )
+        try:
+            return httpx.Client(
+                verify=ssl.create_default_context(),
+                timeout=self._timeout,
+                limits=httpx.Limits(max_keepalive_connections=0),
+                follow_redirects=False,
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):  # of the URL of a proxy, which may hold a password
+            problem = "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or NO_PROXY in the environment names no http(s) proxy"
+            raise Unanswered(f"{problem}; correct it, or unset it") from None
 
     def _answer(
         self, verb: str, url: str, headers: Mapping[str, str], content: bytes | None, extensions: Mapping[str, Any]

@@ -241,7 +241,7 @@ def moment(text: str) -> float | None:
     """The time of an HTTP date in Unix seconds, ``None`` where it is none."""
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -39,17 +39,16 @@ def follow_proposals(turn: Turn) -> None:
         if _follow(turn, batch, View(heads.get(proposal_of(batch).branch), look_at(turn, proposal_of(batch))), pulls):
             turn.await_models(batch)
     clear_away(turn, heads)
-    _credit_mergers(turn)
+    landed = _credit_mergers(turn)
     if settings_of(turn):
         drop_closed(turn, pulls)
-    forge_of(turn).forget_all_but(by_number(batches))
+    forge_of(turn).forget_all_but(by_number([*batches, *landed]))
 
 
-def _credit_mergers(turn: Turn) -> None:
-    """Of what landed while the forge was away."""
-    if settings_of(turn):
-        for batch in turn.queue.landed_without_merger(turn.reference.name):
-            credit_merger(turn, batch)
+def _credit_mergers(turn: Turn) -> list[Batch]:
+    """Of what landed while the forge was away; gives those of which it has yet to tell."""
+    landed = turn.queue.landed_without_merger(turn.reference.name) if settings_of(turn) else []
+    return [batch for batch in landed if not credit_merger(turn, batch)]
 
 
 def _proposes(turn: Turn) -> bool:

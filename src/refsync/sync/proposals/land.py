@@ -66,16 +66,17 @@ def _mark(turn: Turn, batch: Batch, merge: Merge, outcome: Outcome, view: View) 
     turn.note_landed(mark_landed(turn.queue, batch, merge.commit, by=merger, edited=outcome.edited))
 
 
-def credit_merger(turn: Turn, batch: Batch) -> None:
-    """Say who merged a batch that landed while only the forge knew, now that it may tell."""
+def credit_merger(turn: Turn, batch: Batch) -> bool:
+    """Say who merged a batch that landed while only the forge knew; whether the forge has told all that it will."""
     pull = look_at(turn, proposal_of(batch))
     if pull is None or pull.state == "open":
-        return
+        return False
     if pull.merged_by:
         by = actor_of(pull.merged_by)
         turn.queue.credit_landing(batch.number, by)
         logger.info("batch {}: was merged by {}", batch.number, by.username)
     turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update={"merger_is_due": False}))
+    return True
 
 
 def _merger(pull: PullRequest | None, merge: Merge) -> Actor | None:

@@ -142,7 +142,7 @@ def _with_extras(turn: Turn, batch: Batch, proposal: Proposal, refused: Sequence
         return proposal.model_copy(update={"refused_once": again})
     for each in refused:
         logger.warning("batch {}: pull request {}: {}", batch.number, proposal.number, each.reason)
-    warnings = [*proposal.warnings, *(each.reason for each in refused)]
+    warnings = list(dict.fromkeys([*proposal.warnings, *(each.reason for each in refused)]))
     return proposal.model_copy(update={"is_complete": True, "refused_once": None, "warnings": warnings})
 
 
