@@ -374,6 +374,22 @@ def test_of_very_many_findings_the_first_are_printed_and_the_others_counted(desk
     assert len(look(desk, "check", "--json").json["failures"]) == 299
 
 
+@pytest.mark.parametrize("depth", [150, 500, 980, 20_000])
+def test_what_is_nested_too_deeply_is_told_in_words_and_the_rest_is_looked_at(desk: Desk, depth: int) -> None:
+    deep = '{"k": ' * depth + "1" + "}" * depth
+    desk.clone.commit({"clip.json": f'{{"deep": {deep}, "a": {{"x": 1}}, "b": {{}},\n "b": {{}}}}'.encode()})
+    desk.clone.write("clip.json", f'{{"deep": {deep}, "a": {{"x": 2}}}}'.encode())
+    out = look(desk, "diff").done.out
+    assert 'cannot be compared: in HEAD: line 1, column 2: "deep" is nested deeper than 100 levels\n' in out
+    assert "  updated a\n    ~ x: 1 -> 2\n" in out
+    for words in ((), ("HEAD~1",), ("HEAD~1", "HEAD"), ("--fix",)):
+        checked = look(desk, "check", *words)
+        assert checked.code == 1
+        assert 'clip.json:1: "deep": "deep" is nested deeper than 100 levels; make it flatter [syntax]\n' in checked.out
+    desk.configure()
+    assert desk("model", "blame", "clip", "deep").code == 1
+
+
 # blame
 
 

@@ -142,9 +142,11 @@ def _show_summary(categories: list[FileChanges]) -> None:
     if not categories:
         typer.echo("no category file differs")
         return
-    typer.echo()
     columns = list(zip(*(each.counts for each in categories), strict=True))
     kept = [place for place, column in enumerate(columns) if any(column)]
+    if not kept:
+        return
+    typer.echo()
     print_table(
         ("category", *(_HEADINGS[place] for place in kept)),
         [(_label(each, categories), *(str(each.counts[place]) for place in kept)) for each in categories],

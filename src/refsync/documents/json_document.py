@@ -231,11 +231,16 @@ _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_
 
 def _document_of(text: str) -> Document:
     try:
+        return _shallow_document(text)
+    except _TooDeepError:
+        return _deep_document(text)
+
+
+def _shallow_document(text: str) -> Document:
+    try:
         return Document(*_parted(_members_of(text, _STRICT_READER)), _text=text)
     except _DuplicateKeyError:
         return Document(*_parted(_members_of(text, _READER)), _doubles(text), _text=text)
-    except _TooDeepError:
-        return _deep_document(text)
 
 
 def _deep_document(text: str) -> Document:

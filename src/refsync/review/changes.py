@@ -133,11 +133,18 @@ def compare_file(
     before, after = (_document(file.path, content, each, problems) for content, each in ((old, base), (new, head)))
     if problems:
         return changes
+    problems += [f"in {base.name}: {fault}" for fault in before.deep.values()]
+    problems += [f"in {head.name}: {fault}" for fault in after.deep.values()]
+    unknown = {*before.deep, *after.deep}
+    records, others = (
+        [{name: value for name, value in each.items() if name not in unknown} for each in sides]
+        for sides in ((before.records, after.records), (before.others, after.others))
+    )
     changes = replace(changes, before=len(before.records))
     critical = conventions.critical_fields(file.category)
-    changes.models.extend(model_changes(file.category, before.records, after.records, critical))
-    changes.members.extend(field_changes(before.others, after.others))
-    if old is not None and new is not None and not is_table(file.path):
+    changes.models.extend(model_changes(file.category, records[0], records[1], critical))
+    changes.members.extend(field_changes(others[0], others[1]))
+    if old is not None and new is not None and not is_table(file.path) and not unknown:
         changes.unexplained.extend(rewritings_between(old, new))
     return changes
 

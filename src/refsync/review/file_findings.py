@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import read_document, read_records
+from refsync.documents.json_document import Document, read_document, read_records
 from refsync.documents.json_text import every_container, scan_document, shadowing
 from refsync.errors import DocumentError
 from refsync.review.finding import Finding, Rule
@@ -20,11 +20,25 @@ def faults_of_document(file: str, data: bytes) -> Iterator[Finding]:
     except DocumentError as error:
         yield Finding(Rule.syntax, file, error.line, None, error.reason, "mend it by hand")
         return
+    if document.deep:
+        yield from _deep_members(file, document)
+        return
     if document.has_doubles:
         yield from _double_keys(file, decode(data)[1])
     lines = Lines(data)
     yield from faults_of_names(file, document.records, lines)
     yield from faults_of_look_alikes(file, document.records, lines)
+
+
+def _deep_members(file: str, document: Document) -> Iterator[Finding]:
+    """The members that are too deep to be read, and as much of the others as can be told without reading those."""
+    for name, fault in document.deep.items():
+        yield Finding(Rule.syntax, file, fault.line, name, fault.reason, "make it flatter")
+    for name, fault in document.doubles.items():
+        yield Finding(Rule.duplicate_key, file, None, name, fault.reason, _MEND_DOUBLE)
+    readable = {name: record for name, record in document.records.items() if name not in document.deep}
+    yield from faults_of_names(file, readable, {})
+    yield from faults_of_look_alikes(file, document.records, {})
 
 
 def faults_of_members(file: str, data: bytes, before: bytes | None) -> Iterator[Finding]:
@@ -40,6 +54,7 @@ def faults_of_members(file: str, data: bytes, before: bytes | None) -> Iterator[
             yield Finding(Rule.no_record, file, lines.get(name), name, what, "refsync leaves it as it is")
 
 
+_MEND_DOUBLE = "readers take the last one: delete the other"
 _KINDS = {str: "a text", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from refsync.categories import is_table
 from refsync.clone.revisions import Snapshot
+from refsync.documents.json_document import read_document
 from refsync.documents.json_shadows import without_shadowed
 from refsync.errors import DocumentError
 from refsync.review.category_files import category_files
@@ -31,7 +32,7 @@ def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[M
             continue
         data = snapshot.read(file.path)
         try:
-            content = without_shadowed(data)
+            content = data if read_document(data).deep else without_shadowed(data)
         except DocumentError:
             continue  # that is a finding
         if content != data:
