@@ -13,20 +13,13 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from loguru import logger
-from watchdog.events import (
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
 from watchdog.utils import UnsupportedLibcError
 
 from refsync.errors import WatchError
+from refsync.file_event_sources import Inotify, News, Polling, Source
 
 WatchMode = Literal["auto", "inotify", "polling"]
 
@@ -43,46 +36,49 @@ class FolderWatcher:
 
     What counts as a change: a file that was created, deleted, renamed from or to, or closed after writing.
     Opening, reading and closing without a write do not. A burst is told once, when it has calmed down for
-    ``settle_seconds`` (at the latest after 25 times that).
+    ``settle_seconds`` (at the latest after 25 times that); who cannot wait so long is told each path at once.
 
     Args:
         folders: the folders; one that is missing is watched as soon as it appears.
-        on_change: gets the changed paths, each ``folder / name`` with the folder as it was given.
+        on_change: gets the changed paths of a burst, each ``folder / name`` with the folder as it was given.
+        at_once: gets each path as soon as it is seen, and at the end of the burst again if it changed again meanwhile.
         on_rescan: gets the reason (one line) when events may have been lost, and every ``rescan_seconds``.
         mode: ``"auto"`` takes inotify, and polling where inotify is missing or its limits are full.
         rescan_seconds: how often to look for replaced folders and ask for a rescan.
         settle_seconds: how long it has to be quiet before a burst is told.
 
-    Both callbacks run in the watcher's own thread, one at a time; what they raise is logged. Use it as a
+    The callbacks run in the watcher's own thread, one at a time; what they raise is logged. Use it as a
     context manager, or call ``start`` and ``stop``.
     """
 
     def __init__(
         self,
         folders: Iterable[Path],
-        on_change: Callable[[frozenset[Path]], None],
+        on_change: Callable[[frozenset[Path]], None] | None = None,
         *,
         on_rescan: Callable[[str], None],
+        at_once: Callable[[frozenset[Path]], None] | None = None,
         mode: WatchMode = "auto",
         rescan_seconds: float = 300.0,
         settle_seconds: float = 0.02,
     ) -> None:
         self._folders = tuple(dict.fromkeys(folders))
         self._on_change = on_change
+        self._at_once = at_once
         self._on_rescan = on_rescan
         self._asked_mode = mode
         self._rescan_seconds = rescan_seconds
         self._settle_seconds = settle_seconds
-        self._news = _News()
+        self._news = News()
         self._watched: dict[Path, tuple[int, int]] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._source: _Source | None = None
+        self._source: Source | None = None
 
     @property
     def mode(self) -> Literal["inotify", "polling"]:
         """How changes are noticed at present."""
-        return "inotify" if isinstance(self._source, _Inotify) else "polling"
+        return "inotify" if isinstance(self._source, Inotify) else "polling"
 
     def start(self) -> Self:
         """Watch; every folder that exists is being watched when this returns.
@@ -120,17 +116,17 @@ class FolderWatcher:
 
     def _open_source(self) -> None:
         if self._asked_mode == "polling":
-            self._use(_Polling(self._news))
+            self._use(Polling(self._news, _POLL_SECONDS))
             return
         try:
-            self._use(_Inotify(self._news))
+            self._use(Inotify(self._news))
         except (OSError, ImportError, UnsupportedLibcError) as error:
             self._close_source()
             if self._asked_mode == "inotify":
                 raise WatchError(f"cannot watch with inotify: {_advice(error)}") from None
             self._fall_back(error)
 
-    def _use(self, source: _Source) -> None:
+    def _use(self, source: Source) -> None:
         self._source = source
         self._watched.clear()
         for folder in self._folders:
@@ -150,7 +146,7 @@ class FolderWatcher:
     def _fall_back(self, error: Exception) -> None:
         logger.warning("watching by polling every {} s instead of inotify: {}", _POLL_SECONDS, _advice(error))
         self._close_source()
-        self._use(_Polling(self._news))
+        self._use(Polling(self._news, _POLL_SECONDS))
 
     def _watch(self, folder: Path) -> None:
         """Watch one folder; a missing one is left for later, a full limit is raised."""
@@ -184,18 +180,23 @@ class FolderWatcher:
         return until_rescan if complete else min(until_rescan, _MISSING_FOLDER_SECONDS)
 
     def _let_settle(self) -> None:
-        for _ in range(_MOST_SETTLE_ROUNDS):
-            before = self._news.count
-            if self._stopped.wait(self._settle_seconds) or self._news.count == before:
+        """Wait for the end of a burst; meanwhile its paths are told to who wants them at once."""
+        ends = time.monotonic() + _MOST_SETTLE_ROUNDS * self._settle_seconds
+        while not self._stopped.is_set():
+            if first := self._news.take_first():
+                self._call(self._at_once, first)
+            if time.monotonic() >= ends or not self._news.arrived.wait(self._settle_seconds):
                 return
 
     def _deliver(self, due: bool) -> None:
-        changed, lost, reasons = self._news.take()
-        reasons += self._watch_again(lost, look_at_all=due)
+        burst = self._news.take()
+        reasons = [*burst.reasons, *self._watch_again(burst.lost, look_at_all=due)]
         if due:
             reasons.append(f"{self._rescan_seconds:g} s have passed")
-        if changed:
-            self._call(self._on_change, changed)
+        if burst.untold:
+            self._call(self._at_once, burst.untold)
+        if burst.changed:
+            self._call(self._on_change, burst.changed)
         for reason in reasons:
             self._call(self._on_rescan, reason)
 
@@ -220,164 +221,13 @@ class FolderWatcher:
         if self._watched.pop(folder, None) is not None:
             self._source.unwatch(folder)
 
-    def _call(self, callback: Callable[[_T], None], argument: _T) -> None:
-        if self._stopped.is_set():
+    def _call(self, callback: Callable[[_T], None] | None, argument: _T) -> None:
+        if callback is None or self._stopped.is_set():
             return
         try:
             callback(argument)
         except Exception as error:
             logger.opt(exception=error).error("a listener of file events failed: {!r}", error)
-
-
-class _News:
-    """What the sources saw since the last look."""
-
-    def __init__(self) -> None:
-        self.arrived = threading.Event()
-        self.count = 0
-        self._lock = threading.Lock()
-        self._changed: set[Path] = set()
-        self._lost: set[Path] = set()
-        self._reasons: set[str] = set()
-
-    def changed(self, path: Path) -> None:
-        self._add(self._changed, path)
-
-    def lost(self, folder: Path) -> None:
-        self._add(self._lost, folder)
-
-    def overflowed(self) -> None:
-        self._add(self._reasons, "the kernel's event queue overflowed")
-
-    def _add(self, kept: set[_T], item: _T) -> None:
-        with self._lock:
-            kept.add(item)
-            self.count += 1
-        self.arrived.set()
-
-    def take(self) -> tuple[frozenset[Path], frozenset[Path], list[str]]:
-        self.arrived.clear()
-        with self._lock:
-            taken = frozenset(self._changed), frozenset(self._lost), sorted(self._reasons)
-            for kept in (self._changed, self._lost, self._reasons):
-                kept.clear()
-        return taken
-
-
-class _Source(Protocol):
-    """A way to notice changes; reports to the news."""
-
-    def watch(self, folder: Path) -> None: ...
-    def unwatch(self, folder: Path) -> None: ...
-    def close(self) -> None: ...
-
-
-class _Inotify:
-    """inotify through watchdog's descriptor thread.
-
-    Its observers are not used: they tell handlers nothing of an overflow, hold back a rename for half a
-    second, and start one thread for each folder. The descriptor thread calls ``on_queue_overflow`` (since
-    watchdog 7) and takes our own mask, so that opens and reads are dropped by the kernel.
-    """
-
-    def __init__(self, news: _News) -> None:
-        from watchdog.observers import inotify_c  # not on every system
-
-        mask = inotify_c.InotifyConstants
-        self._mask = inotify_c.Mask(
-            mask.IN_CREATE | mask.IN_CLOSE_WRITE | mask.IN_MOVE | mask.IN_DELETE | mask.IN_DELETE_SELF
-            | mask.IN_MOVE_SELF | mask.IN_ONLYDIR
-        )  # fmt: skip
-        self._news = news
-        self._listeners: dict[Path, tuple[Any, _Listener]] = {}
-        self._descriptor = inotify_c.InotifyFD()
-        self._descriptor.start()
-
-    def watch(self, folder: Path) -> None:
-        from watchdog.observers.inotify_c import CallbackId
-
-        listener = _Listener(folder, self._news)
-        watch = self._descriptor.add_callback(os.fsencode(folder), self._mask, listener, CallbackId(id(listener)))
-        if watch == -1:  # watchdog keeps silent about a folder that may not be read
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-        self._listeners[folder] = watch, listener
-
-    def unwatch(self, folder: Path) -> None:
-        from watchdog.observers.inotify_c import CallbackId
-
-        watch, listener = self._listeners.pop(folder)
-        listener.closed = True
-        self._descriptor.remove_callbacks([(watch, CallbackId(id(listener)))])
-
-    def close(self) -> None:
-        for _, listener in self._listeners.values():
-            listener.closed = True
-        self._descriptor.stop()
-        self._descriptor.join()
-
-
-class _Listener:
-    """Hears one folder's inotify events."""
-
-    def __init__(self, folder: Path, news: _News) -> None:
-        self.closed = False
-        self._folder = folder
-        self._news = news
-
-    def on_event(self, event: Any) -> None:
-        if self.closed:
-            return
-        if event.is_delete_self or event.is_move_self:
-            self._news.lost(self._folder)
-        elif event.name:
-            self._news.changed(self._folder / os.fsdecode(event.name))
-
-    def on_watch_deleted(self, wd: Any) -> None:
-        """The kernel took the watch away, with the folder or its file system."""
-        if not self.closed:
-            self._news.lost(self._folder)
-
-    def on_queue_overflow(self) -> None:
-        self._news.overflowed()
-
-
-class _Polling:
-    """watchdog's polling: compares listings, for file systems without events and full watch limits."""
-
-    def __init__(self, news: _News) -> None:
-        from watchdog.observers.polling import PollingObserver
-
-        self._news = news
-        self._watches: dict[Path, Any] = {}
-        self._observer = PollingObserver(timeout=_POLL_SECONDS)
-        self._observer.start()
-
-    def watch(self, folder: Path) -> None:
-        self._watches[folder] = self._observer.schedule(_Handler(folder, self._news), str(folder), recursive=False)
-
-    def unwatch(self, folder: Path) -> None:
-        self._observer.unschedule(self._watches.pop(folder))
-
-    def close(self) -> None:
-        self._observer.stop()
-        self._observer.join()
-
-
-class _Handler(FileSystemEventHandler):
-    """Hears one folder's polling events."""
-
-    _CHANGES = (FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent)
-
-    def __init__(self, folder: Path, news: _News) -> None:
-        self._folder = folder
-        self._news = news
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type == "deleted" and event.src_path == str(self._folder):
-            self._news.lost(self._folder)
-        elif isinstance(event, self._CHANGES):
-            for path in filter(None, (event.src_path, event.dest_path)):
-                self._news.changed(self._folder / Path(str(path)).name)
 
 
 def _identity(folder: Path) -> tuple[int, int]:

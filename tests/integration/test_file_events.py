@@ -283,3 +283,37 @@ def test_asking_for_inotify_where_its_limit_is_full_is_refused_with_advice(tmp_p
         _, errors = process.communicate("")
         assert process.returncode == 1
     assert f"{WatchError.__name__}: cannot watch with inotify: the limit of inotify instances" in errors
+
+
+def test_each_path_of_a_burst_is_told_at_once_and_again_at_its_end_only_if_it_changed_again(tmp_path: Path) -> None:
+    told: queue.Queue[tuple[str, frozenset[Path]]] = queue.Queue()
+    once, often, elsewhere = tmp_path / "once", tmp_path / "often", tmp_path / "elsewhere"
+
+    def move_in(path: Path) -> None:
+        """One event, which a write is not."""
+        (elsewhere / "fresh").touch()
+        (elsewhere / "fresh").rename(path)
+
+    with FolderWatcher(
+        [tmp_path],
+        lambda paths: told.put(("burst", paths)),
+        at_once=lambda paths: told.put(("at once", paths)),
+        on_rescan=lambda _: None,
+        settle_seconds=0.5,
+    ):
+        elsewhere.mkdir()
+        assert told.get(timeout=10) == ("at once", frozenset({elsewhere}))
+        for path in (once, often):
+            move_in(path)
+            assert told.get(timeout=10) == ("at once", frozenset({path}))
+        move_in(often)
+        assert told.get(timeout=10) == ("at once", frozenset({often}))
+        assert told.get(timeout=10) == ("burst", frozenset({elsewhere, once, often}))
+    assert told.empty()
+
+
+def test_who_is_told_at_once_does_not_wait_for_the_end_of_a_burst(tmp_path: Path) -> None:
+    told = threading.Event()
+    with FolderWatcher([tmp_path], at_once=lambda _: told.set(), on_rescan=lambda _: None, settle_seconds=3600):
+        (tmp_path / "file").touch()
+        assert told.wait(10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,7 @@ class DictBackend(ReplicaBackendBase):
     async def fetch_category_async(
         self, category: Category, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
     ) -> Data:
-        async def fetch() -> Data:
-            return self.source(category)
-
-        return await self._fetch_with_cache_async(category, fetch, force_refresh=force_refresh)
+        return await asyncio.to_thread(self.fetch_category, category, force_refresh=force_refresh)
 
     async def fetch_all_categories_async(
         self, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -289,66 +288,6 @@ def test_older_data_does_not_cover_what_came_during_its_load(backend: Files, mon
 
     backend._fetch_with_cache(CLIP, overtaken, force_refresh=True)
     assert backend.staleness(CLIP) == Staleness(clock.now, "marked stale")
-
-
-def test_an_invalidation_during_an_async_load_is_not_lost(backend: Files) -> None:
-    async def invalidated_meanwhile() -> Data:
-        backend.mark_stale(CLIP)
-        return OLD
-
-    asyncio.run(backend._fetch_with_cache_async(CLIP, invalidated_meanwhile))
-    assert not backend.is_cache_valid(CLIP)
-
-
-# Async.
-
-
-def fetch_async(backend: Files, load: Load, *, force: bool = False) -> Data:
-    async def awaited() -> Data:
-        return load()
-
-    return asyncio.run(backend._fetch_with_cache_async(CLIP, awaited, force_refresh=force))
-
-
-def test_an_async_load_takes_the_state_from_before_it_read(backend: Files) -> None:
-    side = Side(backend, V2)
-    assert fetch_async(backend, lambda: OLD) == OLD
-    assert side.mtimes == {CLIP: own_mtime(side)}
-
-    def written_meanwhile() -> Data:
-        side.file.write_text("a new version")
-        return OLD
-
-    fetch_async(backend, written_meanwhile, force=True)
-    assert not side.valid(CLIP)
-
-
-def test_an_async_read_of_a_valid_entry_is_a_hit(backend: Files) -> None:
-    for _ in range(3):
-        assert fetch_async(backend, lambda: OLD) == OLD
-    counted = Side(backend, V2).statistics()
-    assert (counted["hits"], counted["misses"], counted["loads"]) == (2, 1, 1)
-
-
-def test_an_async_load_clears_good_data_only_without_the_own_file(backend: Files) -> None:
-    side = Side(backend, V2)
-    fetch_async(backend, lambda: OLD)
-    side.backend.file(LEGACY).unlink()
-    assert fetch_async(backend, lambda: None, force=True) is None
-    assert side.payloads == {CLIP: OLD}
-    side.file.unlink()
-    fetch_async(backend, lambda: None, force=True)
-    assert side.payloads == {}
-
-
-def test_an_async_reader_gets_the_last_good_data_and_a_forcing_one_the_failure(backend: Files) -> None:
-    fetch_async(backend, lambda: OLD)
-    backend.mark_stale(CLIP)
-    assert fetch_async(backend, fails("boom")) == OLD
-    assert fetch_async(backend, lambda: None) == OLD
-    assert fetch_async(backend, lambda: NEW, force=True) == NEW
-    with pytest.raises(OSError, match="boom"):
-        fetch_async(backend, fails("boom"), force=True)
 
 
 # Failures and absence.

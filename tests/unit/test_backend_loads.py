@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from refsync.backends.base import Category, Data
 from refsync.backends.single_flight import SingleFlight
-from tests.support.backends import CATEGORY, DictBackend
+from tests.support.backends import CATEGORY, DictBackend, FileBackend
 
 DATA: Data = {"Deliberate": {}}
 
@@ -16,7 +17,7 @@ DATA: Data = {"Deliberate": {}}
 class Gate:
     """A source that answers when it is opened."""
 
-    def __init__(self, *answers: Data | Exception) -> None:
+    def __init__(self, *answers: Data | BaseException) -> None:
         self.entered = threading.Semaphore(0)
         self.opened = threading.Semaphore(0)
         self.calls = 0
@@ -27,7 +28,7 @@ class Gate:
         answer = next(self._answers)
         self.entered.release()
         assert self.opened.acquire(timeout=10)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -122,11 +123,8 @@ def test_coroutines_of_several_loops_and_threads_share_one_load() -> None:
     gate = Gate(DATA)
     backend = DictBackend(gate)
 
-    async def source() -> Data:
-        return await asyncio.to_thread(gate, CATEGORY)
-
     async def read_twice() -> list[Data]:
-        return await asyncio.gather(*(backend._fetch_with_cache_async(CATEGORY, source) for _ in range(2)))
+        return await asyncio.gather(*(backend.fetch_category_async(CATEGORY) for _ in range(2)))
 
     with ThreadPoolExecutor(4) as pool:
         loops = [pool.submit(asyncio.run, read_twice()) for _ in range(2)]
@@ -137,89 +135,71 @@ def test_coroutines_of_several_loops_and_threads_share_one_load() -> None:
     assert gate.calls == 1
 
 
-def test_the_event_loop_is_free_while_a_category_loads() -> None:
+def test_a_cancelled_reader_leaves_the_load_to_the_others() -> None:
     gate = Gate(DATA)
     backend = DictBackend(gate)
 
-    async def source() -> Data:
-        return await asyncio.to_thread(gate, CATEGORY)
-
     async def main() -> Data:
-        read = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, source))
-        while not gate.calls:
-            await asyncio.sleep(0)
-        gate.opened.release()
-        return await read
-
-    assert asyncio.run(main()) == DATA
-
-
-def test_a_cancelled_load_is_done_again_by_one_who_waits() -> None:
-    backend = DictBackend(lambda _: DATA)
-
-    async def main() -> Data:
-        started = asyncio.Event()
-
-        async def never() -> Data:
-            started.set()
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        async def source() -> Data:
-            return DATA
-
-        first = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, never))
-        await started.wait()
-        waiting = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, source))
-        while backend._v2.counts["misses"] < 2:
-            await asyncio.sleep(0.001)
-        first.cancel()
-        result = await waiting
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        return result
-
-    assert asyncio.run(main()) == DATA
-
-
-def test_a_cancelled_waiter_leaves_the_load_to_the_others() -> None:
-    gate = Gate(DATA)
-    backend = DictBackend(gate)
-
-    async def source() -> Data:
-        return await asyncio.to_thread(gate, CATEGORY)
-
-    async def main() -> Data:
-        first = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, source))
-        waiting = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, source))
+        first, waiting = (asyncio.create_task(backend.fetch_category_async(CATEGORY)) for _ in range(2))
         while backend._v2.counts["misses"] < 2 or not gate.calls:
             await asyncio.sleep(0.001)
-        waiting.cancel()
+        first.cancel()
         gate.opened.release()
-        return await first
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return await waiting
 
     assert asyncio.run(main()) == DATA
     assert gate.calls == 1
 
 
-def test_a_sync_read_on_the_loop_does_not_wait_for_the_loops_own_load() -> None:
-    backend = DictBackend(lambda _: {"sync": {}})
+def test_an_interrupted_load_is_done_again_by_one_who_waits() -> None:
+    gate = Gate(KeyboardInterrupt(), DATA)
+    backend = DictBackend(gate)
+    with ThreadPoolExecutor(2) as pool:
+        interrupted = pool.submit(backend.fetch_category, CATEGORY)
+        assert gate.entered.acquire(timeout=10)
+        waiting = pool.submit(backend.fetch_category, CATEGORY)
+        while backend._v2.counts["misses"] < 2:
+            threading.Event().wait(0.001)
+        gate.opened.release(2)
+        assert waiting.result() == DATA
+        assert isinstance(interrupted.exception(), KeyboardInterrupt)
 
-    async def main() -> tuple[Data, Data]:
-        started, go_on = asyncio.Event(), asyncio.Event()
 
-        async def source() -> Data:
-            started.set()
-            await go_on.wait()
-            return DATA
+def number(data: Data) -> int:
+    assert data is not None
+    found: int = data["version"]["number"]
+    return found
 
-        load = asyncio.create_task(backend._fetch_with_cache_async(CATEGORY, source))
-        await started.wait()
-        read = backend.fetch_category(CATEGORY)
-        go_on.set()
-        return read, await load
 
-    assert asyncio.run(main()) == ({"sync": {}}, DATA)
+def test_no_reader_gets_data_older_than_what_another_one_had_got_before(tmp_path: Path) -> None:
+    file = tmp_path / "category.json"
+    file.write_text("0")
+    backend = FileBackend(file, lambda _: {"version": {"number": int(file.read_text())}})
+    seen = [0]
+    done = threading.Event()
+
+    def read() -> bool:
+        while not done.is_set():
+            before = seen[0]
+            if number(backend.fetch_category(CATEGORY)) < before:
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        for version in range(1, 60):
+            fresh = tmp_path / "fresh"
+            fresh.write_text(str(version) + " " * version)  # each of another size: the clock is too coarse
+            fresh.replace(file)
+            if version % 3 == 0:
+                backend.mark_stale(CATEGORY)
+            if number(backend.fetch_category(CATEGORY)) == version:
+                seen[0] = version
+        done.set()
+        assert all(reader.result() for reader in readers)
+    assert seen[0] > 0
 
 
 def test_async_reads_share_the_cache_with_sync_ones() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
+
+facts_of = attrgetter("st_size", "st_ino", "st_mtime_ns", "st_ctime_ns", "st_mtime")
+"""What a ``FileState`` has of a ``stat``, as a plain tuple that compares with it; for those who ask often."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """Size in bytes, inode, and the times of the last change; ``mtime`` in float seconds.
 
     A rewrite that keeps size and mtime still moves the inode (rename) or the ctime (in place).
@@ -24,7 +26,7 @@ class FileState:
     @classmethod
     def of(cls, stat: os.stat_result) -> Self:
         """The state that a ``stat`` or ``fstat`` saw."""
-        return cls(stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mtime)
+        return cls._make(facts_of(stat))
 
 
 Observed = FileState | OSError | None

@@ -1,17 +1,19 @@
 """What is cached of one format, and the rules by which an entry is still good.
 
-Everything here is told the time, and is called with the owner's lock held.
+Everything here is told the time, and is called with the owner's lock held where nothing else is said.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from refsync.backends.file_state import FileState, Observed, observe
+from refsync.backends.file_state import FileState, Observed, facts_of, observe
 from refsync.backends.single_flight import SingleFlight
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 
@@ -60,41 +62,64 @@ class Loaded:
 
 def has_data(row: Row) -> bool:
     """Whether any value of the row is there."""
-    return any(value is not None for value in row)
+    return row.count(None) < len(row)
 
 
 class FormatCache:
     """The entries of one format, in the columns handed in."""
 
-    def __init__(self, *columns: dict[Category, Any]) -> None:
+    def __init__(self, path_of: Callable[[Category], Path | None], *columns: dict[Category, Any]) -> None:
+        """Cache nothing yet; ``path_of`` gives the file whose change makes an entry outdated, if there is one."""
+        self.path_of = path_of
         self.columns = columns
+        self.nothing: Row = (None,) * len(columns)
+        """The row without data."""
         self.timestamps: dict[Category, float] = {}
         self.mtimes: dict[Category, float] = {}
         self.file_states: dict[Category, FileState] = {}
         self.stale: set[Category] = set()
         self.staleness: dict[Category, Staleness] = {}
         self.found_nothing_at: dict[Category, float] = {}
+        self.puts: dict[Category, int] = {}
         self.generations: Counter[Category] = Counter()
         self.logged_failures: dict[Category, object] = {}
         self.flights: SingleFlight[Category] = SingleFlight()
+        self.hits = 0  # counted without the lock: it would cost more than a count that is lost is worth
         self.counts: Counter[str] = Counter()
         self.invalidations: Counter[str] = Counter()
 
-    @property
-    def nothing(self) -> Row:
-        """The row without data."""
-        return (None,) * len(self.columns)
-
     def row(self, category: Category) -> Row:
         """The values, whether they are still good or not."""
-        return tuple(column.get(category) for column in self.columns)
+        row: Row = ()
+        for column in self.columns:
+            row += (column.get(category),)
+        return row
 
     def holds_data(self, category: Category) -> bool:
         """Whether there is anything to serve, still good or not."""
         return has_data(self.row(category))
 
-    def judge(self, category: Category, path: Path | None, ttl: int | None, now: float) -> Verdict:
-        """The checks in their order; ``path`` is the file to compare with, if any."""
+    def plain_row(self, category: Category, ttl: int | None, now: float) -> Row | None:
+        """The values if no check of ``judge`` finds a fault, asked without the lock; ``None`` says nothing.
+
+        That nothing was put meanwhile makes sure that the checks were of these values.
+        """
+        puts = self.puts.get(category)
+        loaded_at = self.timestamps.get(category)
+        if category in self.stale or loaded_at is None or (ttl is not None and not 0 <= now - loaded_at <= ttl):
+            return None
+        if (path := self.path_of(category)) is not None:
+            try:
+                present = facts_of(os.stat(path))
+            except OSError:
+                return None
+            if present != self.file_states.get(category) or present[-1] != self.mtimes.get(category):
+                return None
+        row = self.row(category)
+        return None if row == self.nothing or puts != self.puts.get(category) else row
+
+    def judge(self, category: Category, ttl: int | None, now: float) -> Verdict:
+        """The checks in their order."""
         if category in self.stale:
             return Verdict.MARKED
         loaded_at = self.timestamps.get(category)
@@ -103,6 +128,7 @@ class FormatCache:
         # A negative age means that the clock stepped back: nobody knows how old the entry is.
         if ttl is not None and not 0 <= now - loaded_at <= ttl:
             return Verdict.EXPIRED
+        path = self.path_of(category)
         return Verdict.VALID if path is None else self._compare(category, path)
 
     def _compare(self, category: Category, path: Path) -> Verdict:
@@ -130,20 +156,31 @@ class FormatCache:
 
     def put(self, category: Category, row: Row) -> None:
         """Keep the values; the rest is for ``refresh``."""
+        self.puts[category] = self.puts.get(category, 0) + 1
         for column, value in zip(self.columns, row, strict=True):
             column[category] = value
 
-    def refresh(self, category: Category, state: Observed, now: float) -> None:
-        """The entry is good as of now, and was read from a file in this state."""
+    def mark_overtaken(self, category: Category, now: float) -> None:
+        """What is about to be kept is outdated already."""
+        self.stale.add(category)
+        self.staleness.setdefault(category, Staleness(now, Verdict.MARKED))
+
+    def refresh(self, category: Category, state: Observed, now: float, *, overtaken: bool = False) -> None:
+        """The entry was read from a file in this state, and is good as of now, unless it was overtaken.
+
+        The mark goes last: who asks without the lock finds the entry outdated or complete.
+        """
         self.timestamps[category] = now
-        self.stale.discard(category)
-        for forgotten in (self.staleness, self.found_nothing_at, self.logged_failures, self.mtimes, self.file_states):
+        for forgotten in (self.found_nothing_at, self.logged_failures, self.mtimes, self.file_states):
             forgotten.pop(category, None)
         if isinstance(state, FileState):
             self.mtimes[category] = state.mtime
             self.file_states[category] = state
         elif state is not None:
             self.mtimes[category] = 0.0
+        if not overtaken:
+            self.staleness.pop(category, None)
+            self.stale.discard(category)
 
     def forget(self, category: Category) -> None:
         """As if it had never been loaded."""
@@ -155,7 +192,8 @@ class FormatCache:
         """Counters, and for each loaded category its age in seconds, its bytes, and why it is stale."""
         loaded = [category for category in Category if self.holds_data(category)]
         return {
-            **{name: self.counts[name] for name in ("hits", "misses", "loads", "failed_loads")},
+            "hits": self.hits,
+            **{name: self.counts[name] for name in ("misses", "loads", "failed_loads")},
             "invalidations": dict(self.invalidations),
             "bytes": sum(state.size for state in self.file_states.values()),
             "categories": {category.value: self._entry_statistics(category, now) for category in loaded},

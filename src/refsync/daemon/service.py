@@ -1,4 +1,4 @@
-"""The long-running shell: wake up, invalidate what changed, run a pass, go back to sleep."""
+"""The long-running shell: wake up, run a pass, go back to sleep."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ class Daemon:
         if seen.reload or self._config_was_edited(seen):
             self._reload()
         self._follow_clones(seen)
-        self._invalidate(seen)
+        if seen.rescan:
+            self._find_changed_files()
         if seen.housekeeping:
             self._tidy()
         self._passes += 1
@@ -198,12 +199,10 @@ class Daemon:
         before, self._watch = self._watch, watch
         before.stop()
 
-    def _invalidate(self, seen: Seen) -> None:
-        """Mark exactly the categories stale whose files changed; all that differ, where events may be lost."""
+    def _find_changed_files(self) -> None:
+        """Mark the categories stale whose files differ from what was seen: their events may have been lost."""
         for backend in self._application.backends.values():
-            backend.mark_touched(seen.paths)
-            if seen.rescan:
-                backend.mark_changed_categories()
+            backend.mark_changed_categories()
 
     def _tidy(self) -> None:
         """Let git pack what it wants to; a landing leaves loose objects."""

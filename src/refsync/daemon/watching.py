@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from loguru import logger
@@ -26,6 +25,9 @@ Ground = frozenset[tuple[Path, tuple[int, int]]]
 class Watch:
     """Turns file events of these paths into wake-ups, from the moment it is made until ``stop``.
 
+    Readers are told of a category file at once, and so is the loop of the wake file, whose every touch is an order of
+    its own; of all else a burst is one wake-up.
+
     Raises:
         WatchError: the folders cannot be watched in the way the config asks for.
     """
@@ -33,11 +35,14 @@ class Watch:
     def __init__(self, ground: Ground, application: Application, wakeups: Wakeups) -> None:
         self.ground = ground
         self._wakeups = wakeups
+        self._backends = tuple(application.backends.values())
+        self._wake_file = application.state.wake_file
         self._paths = frozenset(path for path, _ in ground)
         settings = application.config.watch
         self._watcher = FolderWatcher(
             sorted({path.parent for path in self._paths}),
             self._hear,
+            at_once=self._hear_at_once,
             on_rescan=self._rescan,
             mode=settings.mode,
             rescan_seconds=settings.rescan_seconds,
@@ -47,8 +52,14 @@ class Watch:
         """End it, with its threads."""
         self._watcher.stop()
 
-    def _hear(self, paths: Iterable[Path]) -> None:
-        if heard := self._paths.intersection(paths):
+    def _hear_at_once(self, paths: frozenset[Path]) -> None:
+        if self._wake_file in paths:
+            self._wakeups.wake()
+        for backend in self._backends:
+            backend.mark_touched(paths)
+
+    def _hear(self, paths: frozenset[Path]) -> None:
+        if heard := self._paths.intersection(paths) - {self._wake_file}:
             self._wakeups.changed(heard)
 
     def _rescan(self, reason: str) -> None:
