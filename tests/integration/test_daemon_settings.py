@@ -109,3 +109,25 @@ def test_the_log_level_and_form_are_live(site: Site) -> None:
         daemon.wait_until_idle()
         site.write_config(form="json", level="INFO")
         daemon.wait_until_logged('"message": "the changed config is in force')
+
+
+def test_a_config_behind_a_swapped_link_to_its_folder_is_taken_at_once(site: Site) -> None:
+    """As orchestrators mount it: refsync.toml -> ..data/refsync.toml, and ..data -> the newest version's folder."""
+    etc = site.config_file.parent
+    for version, more in (("..1", MANUAL), ("..2", ""), ("..3", MANUAL)):
+        (etc / version).mkdir()
+        (etc / version / "refsync.toml").write_text(site.config_text(more))
+    (etc / "..data").symlink_to("..1")
+    site.config_file.unlink()
+    site.config_file.symlink_to("..data/refsync.toml")
+    with site.daemon() as daemon:
+        daemon.wait_until_idle()
+        for times, version in enumerate(("..2", "..3"), 1):
+            (etc / "..data_tmp").symlink_to(version)
+            (etc / "..data_tmp").rename(etc / "..data")
+            daemon.wait_until_logged("the changed config is in force", times=times)
+
+
+def test_a_byte_order_mark_in_front_of_the_config_is_none_of_it(site: Site) -> None:
+    site.config_file.write_bytes(b"\xef\xbb\xbf" + site.config_text().encode())
+    assert ": good;" in site.run("config", "check").stdout

@@ -71,6 +71,7 @@ def options(
 
 def main() -> None:
     """The ``refsync`` program."""
+    _lead_closed_streams_nowhere()
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -94,6 +95,14 @@ def run_command(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _lead_closed_streams_nowhere() -> None:
+    """Of a stream that the caller closed, the next file that is opened would take the place: the store's, say."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
+            setattr(sys, name, os.fdopen(nowhere, mode, closefd=nowhere != descriptor))
 
 
 def _quiet_log(verbose: bool) -> None:

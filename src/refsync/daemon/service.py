@@ -19,7 +19,7 @@ from refsync.config import Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
-from refsync.daemon.watching import Watch, ground_of
+from refsync.daemon.watching import Watch, ground_of, places_of
 from refsync.errors import RefsyncError
 from refsync.state_directory import prepare
 from refsync.sync.reference import PassReport
@@ -216,8 +216,10 @@ class Daemon:
     # --- settings -------------------------------------------------------------------------------------------------
 
     def _config_was_edited(self, seen: Seen) -> bool:
-        paths = {self._config_file, self._config_file.resolve()}
-        return bool(seen.rescan or paths & seen.paths) and _text_of(self._config_file) != self._config_text
+        return (
+            bool(seen.rescan or places_of(self._config_file) & seen.paths)
+            and _text_of(self._config_file) != self._config_text
+        )
 
     def _reload(self) -> None:
         """Take a changed config file; a bad one leaves everything as it is."""

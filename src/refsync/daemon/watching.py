@@ -18,6 +18,8 @@ from refsync.sync.reference import ReferenceRepository
 _GIT_FILES = ("HEAD", "index", "packed-refs", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG")
 _GIT_FOLDERS = ("rebase-merge", "rebase-apply")
 
+_MOST_LINKS = 40  # as the kernel follows
+
 Ground = frozenset[tuple[Path, tuple[int, int]]]
 """Paths to listen to, each with the identity of the folder that it stands in."""
 
@@ -69,11 +71,24 @@ class Watch:
 
 def ground_of(application: Application, config_file: Path) -> Ground:
     """What has to be listened to now; differs once a clone has appeared, gone or been replaced."""
-    paths = {config_file, config_file.resolve(), application.state.wake_file}
+    paths = places_of(config_file) | {application.state.wake_file}
     for reference in application.repositories:
         paths |= _paths_of(reference)
     nearest = {_nearest(path) for path in paths}
     return frozenset((path, _identity(path.parent)) for path in nearest)
+
+
+def places_of(file: Path) -> set[Path]:
+    """A file, every link on the way to it, and where it lies: by any of them another file may come to its place."""
+    links = {file, file.resolve()}
+    path = Path(os.path.abspath(file))
+    for _ in range(_MOST_LINKS):
+        link = next((each for each in [*reversed(path.parents), path] if each.is_symlink()), None)
+        if link is None:
+            break
+        links.add(link)
+        path = Path(os.path.normpath(link.parent / os.readlink(link) / path.relative_to(link)))
+    return links
 
 
 def _paths_of(reference: ReferenceRepository) -> set[Path]:
