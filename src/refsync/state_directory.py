@@ -50,6 +50,8 @@ class StateDirectory:
     """A prepared state directory; see :func:`prepare`."""
 
     path: Path
+    is_locked: bool = False
+    """Whether this user may only read it."""
 
     @property
     def wake_file(self) -> Path:
@@ -62,7 +64,22 @@ class StateDirectory:
         Raises:
             StateDirectoryError: it cannot be created.
         """
-        return _made_folder(self.path / name)
+        return self.path / name if self.is_locked else _made_folder(self.path / name)
+
+    def check_writable(self) -> None:
+        """See that this user may write every file of it.
+
+        Raises:
+            StateDirectoryError: one may only be read.
+        """
+        for place in (self.path, *self._files()):
+            if not os.access(place, os.W_OK):
+                raise StateDirectoryError(f"{place}: {_may_not_write(place)}")
+
+    def _files(self) -> Iterator[Path]:
+        """What refsync keeps: its own files, those of each repository, and the folders that they lie in."""
+        for pattern in ("*", "wake/*", "*/meta", "*/meta/*", "*/meta/*/*"):
+            yield from self.path.glob(pattern)
 
     def wake(self) -> None:
         """Wake the daemon; harmless without one."""
@@ -71,7 +88,12 @@ class StateDirectory:
             handle.write(b"\n")
 
     def pass_lock(self) -> FileLock:
-        """The lock of one pass: blocking, ended with its process."""
+        """The lock of one pass: blocking, ended with its process.
+
+        Raises:
+            StateDirectoryError: this user may not write what a pass writes.
+        """
+        self.check_writable()
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
 
     @contextlib.contextmanager
@@ -120,18 +142,24 @@ class StateDirectory:
 
 
 def prepare(path: Path) -> StateDirectory:
-    """Create what is missing of a state directory.
+    """Create what is missing of a state directory; one that this user may only read is taken as it is.
 
     Raises:
-        StateDirectoryError: it cannot be created or written.
+        StateDirectoryError: it cannot be created or read.
     """
     _made_folder(path)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StateDirectoryError(
-            f"{path}: {_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
-        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise StateDirectoryError(f"{path}: {_may_not_write(path)}")
+    if not os.access(path, os.W_OK):
+        return StateDirectory(path, is_locked=True)
     _made_folder(path / "wake")
     return StateDirectory(path)
+
+
+def _may_not_write(path: Path) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "the state directory lies on a disk that is mounted to be read only; mount it for writing"
+    return f"{_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
 
 
 def _made_folder(path: Path) -> Path:

@@ -89,7 +89,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return EXIT_REFUSED
     except OSError as problem:
         _drop_output()
-        return _refuse(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+        return _refuse(_why(problem))
     except Exception as problem:
         return _end_badly(problem)
     except KeyboardInterrupt:
@@ -137,6 +137,14 @@ def _refuse(text: str) -> int:
 
     print(f"refsync: {shown_text(' '.join(text.splitlines()))}", file=sys.stderr)
     return EXIT_REFUSED
+
+
+def _why(problem: OSError) -> str:
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder is gone; go to one that is there: cd"
+    return f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
 
 
 def _end_badly(problem: Exception) -> int:

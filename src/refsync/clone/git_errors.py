@@ -58,10 +58,9 @@ _FAULTS = (
         "its own ref {0} is broken, as a power cut leaves it; see what it held by: {reflog}, and remove it: {remove}",
     ),
     _Fault(
-        r"unable to find alternate object database|does not exist; check \.git/objects/info/alternates",
+        r"Unable to read current working directory",
         CloneError,
-        "it borrows objects of a repository that is gone ({reason}); bring that back, or correct the path in "
-        "{alternates}",
+        "the current folder is gone; go to one that is there: cd",
     ),
 )
 
@@ -102,7 +101,6 @@ def _words(path: Path, error: str, groups: list[str]) -> dict[str, str]:
         "delete": git_command(path, "update-ref", "-d", ref),
         "reflog": git_command(path, "reflog", "show", ref),
         "remove": _remove(path, ref),
-        "alternates": str(path / ".git" / "objects" / "info" / "alternates"),
     }
 
 

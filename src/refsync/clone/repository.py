@@ -13,6 +13,7 @@ import git
 
 from refsync.clone.durability import durable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
+from refsync.clone.kinds import check_kind
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
 from refsync.commands import command, git_command
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
@@ -56,6 +57,7 @@ class Repository:
         self.branch = branch
         self.timeout_seconds = timeout_seconds
         self._repo = _open(path)
+        check_kind(path, self.common_directory)
         # The cat-file child must not be led astray by a GIT_DIR that we inherited from a hook.
         self._repo.git.update_environment(GIT_DIR=str(self._repo.git_dir), GIT_WORK_TREE=str(path))
         self._settings: dict[str, str] | None = None
@@ -155,7 +157,7 @@ class Repository:
         if head != self.ref:
             raise CloneError(
                 f"{self.path}: the clone is on branch {head.removeprefix('refs/heads/')!r}, not on the target "
-                f"branch {self.branch!r}; run: {self._checkout()}"
+                f"branch {self.branch!r}; set `branch` to that one, or run: {self._checkout()}"
             )
         for name, what in _IN_PROGRESS.items():
             if (self.git_directory / name).exists():

@@ -53,7 +53,9 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
             config_text = _text_of(config_file)  # before it is read, so that an edit in between is noticed
             config = load_config(config_file, environ)
             log.configure(config.log.level, config.log.format)
-            stack.enter_context(prepare(config.state_directory).serve())
+            state = prepare(config.state_directory)
+            state.check_writable()
+            stack.enter_context(state.serve())
             application = stack.enter_context(open_application(config, wakes_daemon=False))
             timers = stack.enter_context(Timers())
             daemon = Daemon(config_file, config_text, environ, application, wakeups, timers)

@@ -75,7 +75,7 @@ def show_counters(application: Application, only: MODEL_REFERENCE_CATEGORY | Non
 def verify_counters(application: Application, progress: ProgressOf = untold) -> Discrepancies:
     """Compare the counters with a fresh fold over the history."""
     found = []
-    for reference, clone in _between_passes(application):
+    for reference, clone in _between_passes(application, reads_only=True):
         with progress(reference.name) as told:
             differences = list(reference.recorder.verify(clone, clone.tip(), progress=told))
         found += [Discrepancy(repository=reference.name, **vars(each)) for each in differences]
@@ -92,11 +92,13 @@ def rebuild_counters(application: Application, progress: ProgressOf = untold) ->
     return RebuiltCounters(rebuilt)
 
 
-def _between_passes(application: Application) -> Iterator[tuple[ReferenceRepository, Repository]]:
-    """Each repository with its clone, while no pass is running."""
+def _between_passes(
+    application: Application, *, reads_only: bool = False
+) -> Iterator[tuple[ReferenceRepository, Repository]]:
+    """Each repository with its clone, while no pass is running; who may only read cannot hold passes up."""
     for reference in application.repositories:
         with (
-            application.state.pass_lock(),
+            nullcontext() if reads_only and application.state.is_locked else application.state.pass_lock(),
             Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone,
         ):
             yield reference, clone

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -37,6 +38,7 @@ class Database:
         """Open the database; make it if there is none, upgrade it if it is older."""
         self.name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
         self.file = _file_of(url)
+        self._is_locked = False
         with self._explained():
             if self.file is not None:
                 _make_folder(self.file.parent)
@@ -44,6 +46,8 @@ class Database:
                     _make_file(self.file)
                 elif self.file.stat().st_size == 0:  # SQLite would take it for a new one
                     raise self._no_store()
+                elif not (os.access(self.file, os.W_OK) and os.access(self.file.parent, os.W_OK)):
+                    self._is_locked, url = True, _reading_url(self.file)
             self._engine = _engine_of(url)
         try:
             self._upgrade()
@@ -59,7 +63,13 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is the only writer; rolled back if the block raises."""
+        """A transaction that is the only writer; rolled back if the block raises.
+
+        Raises:
+            StateDirectoryError: this user may only read the store.
+        """
+        if self._is_locked:
+            raise StateDirectoryError(f"{self.name}: this user may read it and not write it; check owner and mode")
         with self._explained(), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
@@ -143,6 +153,13 @@ def parse_url(text: str) -> URL:
 def file_url(file: Path) -> URL:
     """The URL of a SQLite file."""
     return URL.create("sqlite", database=str(file))
+
+
+def _reading_url(file: Path) -> URL:
+    """The URL by which a file is read that this user may not write: nothing beside it is made or locked."""
+    log = file.with_name(f"{file.name}-wal")
+    still = {} if log.exists() and log.stat().st_size else {"immutable": "1"}
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true", **still})
 
 
 def _file_of(url: URL) -> Path | None:
