@@ -58,7 +58,7 @@ def _read(path: Path, key: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LONGEST_SECRET)
-        return content.decode("utf-8-sig").rstrip("\r\n")
+        return content.decode().rstrip("\r\n")
     except OSError as problem:
         raise CredentialError(f"{key} {path}: cannot be read: {problem.strerror}; put the token there") from None
     except UnicodeDecodeError:

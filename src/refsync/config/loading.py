@@ -95,7 +95,7 @@ def restart_keys(old: Config, new: Config) -> list[str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")  # an editor may have put a byte-order mark in front
+        return path.read_bytes().decode().removeprefix("\ufeff")  # the mark that some editors put in front
     except UnicodeDecodeError as problem:
         raise ConfigError(f"{path}: byte {problem.start + 1} is not UTF-8; save the file as UTF-8") from None
     except OSError as problem:
