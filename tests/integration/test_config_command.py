@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from refsync.cli import config
 from refsync.cli.context import Context
 from refsync.errors import ConfigError
+from tests.support.repositories import Clone
 
 GOOD = '[[repository]]\nname = "image"\npath = "/srv/image"\n'
 
@@ -46,6 +47,19 @@ def test_check_tells_every_problem_on_a_line_of_its_own(tmp_path: Path) -> None:
         f"{path}: aply:",
         f"{path}: log.level:",
     ]
+
+
+def test_check_tells_a_listed_file_that_its_clone_has_not(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path / "clone", {"clip.json": {}, "other.json": {}})
+    listed = '[repository.categories]\nclip = "clip.json"\nblip = "blip.json"\n'
+    path = write(tmp_path, GOOD.replace("/srv/image", str(clone.path)) + listed)
+    done = call("check")
+    assert done.exit_code == 1
+    key = f"{path}: repository.image.categories.blip"
+    assert done.stderr == f"{key}: {clone.path} has no file 'blip.json'; correct the name, or add the file\n"
+    clone.commit({"blip.json": {}})
+    (clone.path / "blip.json").unlink()
+    assert call("check").exit_code == 0
 
 
 def test_check_as_json_tells_the_same(tmp_path: Path) -> None:

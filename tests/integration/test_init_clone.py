@@ -138,6 +138,19 @@ def test_an_existing_clone_lands_locally(place: Place) -> None:
     assert load_config(place.desk.config, {}).repositories[0].publish == "local"
 
 
+def test_a_file_of_another_name_is_fetched_and_shown(tmp_path: Path) -> None:
+    bare_remote(
+        Clone.create(tmp_path / "source", {"data/clip.json": {"a": {}}, "b.png": b"b"}).path, tmp_path / "models.git"
+    )
+    place = Place(tmp_path)
+    clone = place.init_locally("--category", "clip=data/clip.json")
+    assert clone.read("data/clip.json")
+    assert place.desk("config", "check").done
+    assert place.desk("check", "--directory", clone.path).done.out == (
+        "nothing wrong; 1 category file of the work tree checked\n"
+    )
+
+
 def test_a_server_that_cannot_leave_blobs_out_gives_them_all(place: Place) -> None:
     git(place.remote, "config", "uploadpack.allowFilter", "false")
     clone = place.init_locally()

@@ -265,3 +265,31 @@ def test_refusals_are_of_the_documented_kinds(tmp_path: Path) -> None:
     clone = Clone.create(tmp_path / "image", {"blip.json": RECORDS})
     assert isinstance(call(tmp_path / "gone").exception, CloneError)
     assert isinstance(call(clone.path, "--branch=..").exception, (CloneError, ConfigError))
+
+
+def test_a_file_of_another_name_is_listed_instead_of_the_usual_one(tmp_path: Path) -> None:
+    files = {"models/image.json": RECORDS, "clip.json": RECORDS, "new.json": RECORDS}
+    clone = Clone.create(tmp_path / "image", files)
+    words = ("--category", "image_generation=./models/image.json", "--category", "clip=new.json")
+    done = call(clone.path, "--state", tmp_path / "state", *words)
+    assert "clip.json: the file of clip is new.json" in done.stdout
+    (repository,) = load_config(Path("refsync.toml"), {}).repositories
+    assert repository.categories == {C.clip: "new.json", C.image_generation: "models/image.json"}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["clip"], "--category clip: write it as NAME=FILE, such as clip=models/clip.json"),
+        (["clips=clip.json"], "unknown category 'clips'"),
+        (["clip=../clip.json"], "is a path outside the clone"),
+        (["clip=a.json", "clip=clip.json"], "clip has the file a.json already"),
+        (["clip=gone.json"], "branch 'main' has no file 'gone.json', which --category names"),
+        (["clip=broken.json"], "broken.json: line 1, column 1: not an object of models; it cannot be the file of clip"),
+        (["lora=clip.json"], "has no legacy format"),
+    ],
+)
+def test_a_file_that_cannot_be_that_of_its_category_is_refused(tmp_path: Path, words: list[str], reason: str) -> None:
+    clone = Clone.create(tmp_path / "image", {"clip.json": RECORDS, "broken.json": b"[]"})
+    named = [word for each in words for word in ("--category", each)]
+    assert reason in refusal(clone.path, "--state", tmp_path / "state", *named)

@@ -14,23 +14,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from refsync.categories import (
-    DESCRIPTORS,
-    MODEL_REFERENCE_CATEGORY,
-    Layout,
-    canonical_format,
-    default_files,
-    document_of,
-    is_table,
-)
+from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout
 from refsync.cli.context import context_of
+from refsync.cli.init_survey import Survey, checked_out, data_paths, named_files, refuse_folder_inside, survey
 from refsync.cli.options import Json
 from refsync.cli.output import print_json, progress_bar
-from refsync.errors import CloneError, ConfigError, DocumentError, RequestError
+from refsync.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from refsync.clone.remotes import Remote
-    from refsync.clone.repository import Repository
     from refsync.config import Config
 
 _SYSTEM_STATE = Path("/var/lib/refsync")
@@ -79,15 +71,6 @@ class Publish(StrEnum):
     pull_request = "pull_request"
 
 
-class Survey(NamedTuple):
-    """What a clone holds: the file of each category, and why other files were left out."""
-
-    branch: str
-    layout: Layout
-    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
-    left_out: Mapping[str, str]
-
-
 class Wanted(NamedTuple):
     """What the command line asks for; ``None`` where it leaves the choice."""
 
@@ -97,6 +80,7 @@ class Wanted(NamedTuple):
     state: Path | None
     publish: Publish | None
     token_file: Path | None
+    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
 
 
 def init(
@@ -114,6 +98,10 @@ def init(
     token_file: Annotated[
         Path | None, typer.Option(help="A file with the token for the remote.", metavar="FILE")
     ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="The file of a category with another name than usual; repeatable.", metavar="NAME=FILE"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing config file.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -123,15 +111,15 @@ def init(
     url, clone = _places(source, path)
     target = Path(os.path.abspath(context_of(ctx).config_file or "refsync.toml"))
     _refuse_target(target, clone, force)
-    wanted = Wanted(name, layout, branch, state, publish, token_file)
-    with _surveyed(clone, wanted) if url is None else _cloned(url, clone, wanted, quiet=as_json) as survey:
-        text = _render(clone, url, wanted, survey)
+    wanted = Wanted(name, layout, branch, state, publish, token_file, named_files(category or ()))
+    with _surveyed(clone, wanted) if url is None else _cloned(url, clone, wanted, quiet=as_json) as found:
+        text = _render(clone, url, wanted, found)
         config = parse_config(text, target, {})
     _write(target, text)
     if as_json:
-        print_json(_report(target, config, survey))
+        print_json(_report(target, config, found))
     else:
-        typer.echo("\n".join(_told(target, config, survey)))
+        typer.echo("\n".join(_told(target, config, found)))
 
 
 def _places(source: str, path: Path | None) -> tuple[str | None, Path]:
@@ -164,8 +152,8 @@ def _cloned(url: str, target: Path, wanted: Wanted, *, quiet: bool) -> Iterator[
         progress_bar("Cloning", shown=not quiet),
         new_clone(url, target, remote, branch=wanted.branch) as clone,
     ):
-        check_out(clone, remote, _data_paths(clone, wanted.layout or _detect_layout(clone, clone.tip())))
-        yield _survey(clone, wanted.layout, url)
+        check_out(clone, remote, data_paths(clone, wanted.layout, wanted.files))
+        yield survey(clone, wanted.layout, wanted.files, url)
 
 
 def _remote(token_file: Path | None) -> Remote:
@@ -181,111 +169,17 @@ def _remote(token_file: Path | None) -> Remote:
     return Remote(credential=token_source(username=username, file=file, variable="", credential="", environ={}))
 
 
-def _data_paths(clone: Repository, layout: Layout) -> list[str]:
-    """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
-    from refsync.sync.text_files import files_beside
-
-    files = [file for category in MODEL_REFERENCE_CATEGORY for file in default_files(layout, category).values()]
-    for table in filter(is_table, tuple(files)):
-        if clone.file_at(clone.tip(), table) is None:
-            files.remove(table)
-        else:
-            files += [document_of(table), *files_beside(table)]
-    return list(dict.fromkeys(files))
-
-
 @contextmanager
 def _surveyed(path: Path, wanted: Wanted) -> Iterator[Survey]:
     """Survey an existing clone."""
     from refsync.clone.repository import Repository
 
     with Repository(path, wanted.branch or "") as clone:
-        _refuse_folder_inside(clone)
-        clone.branch = wanted.branch or _checked_out(clone)
+        refuse_folder_inside(clone)
+        clone.branch = wanted.branch or checked_out(clone)
         clone.check_depth()
-        survey = _survey(clone, wanted.layout, str(path))
-    yield survey
-
-
-# What is in the clone
-
-
-def _survey(clone: Repository, layout: Layout | None, named: str) -> Survey:
-    tip = clone.tip()
-    entries = clone.entries(tip, "")
-    found_layout = layout or _detect_layout(clone, tip)
-    files, left_out = _sort_files(clone, entries, found_layout)
-    if not files:
-        why = "; ".join(f"{file}: {reason}" for file, reason in left_out.items()) or "it holds no JSON file"
-        raise CloneError(
-            f"{named}: no category file of layout {found_layout.value!r} on branch {clone.branch!r} ({why})"
-        )
-    return Survey(clone.branch, found_layout, files, left_out)
-
-
-def _refuse_folder_inside(clone: Repository) -> None:
-    root = os.fsdecode(clone.run("rev-parse", "--show-toplevel").output.rstrip(b"\n"))
-    if not os.path.samefile(root, clone.path):
-        raise CloneError(f"{clone.path}: is a folder inside the clone {root}; name the clone itself")
-
-
-def _checked_out(clone: Repository) -> str:
-    found = clone.run("symbolic-ref", "-q", "--short", "HEAD", accept=(0, 1)).output
-    head = found.decode(errors="surrogateescape").strip()
-    if not head:
-        raise CloneError(f"{clone.path}: HEAD is detached; name the target branch with --branch")
-    return head
-
-
-def _detect_layout(clone: Repository, tip: str) -> Layout:
-    in_legacy_folder = set(clone.entries(tip, "legacy")) if "legacy" in clone.entries(tip, "") else set()
-    legacy_files = {descriptor.legacy_file for descriptor in DESCRIPTORS.values()}
-    return Layout.primary if in_legacy_folder & legacy_files else Layout.upstream
-
-
-def _sort_files(
-    clone: Repository, entries: Mapping[str, tuple[int, str]], layout: Layout
-) -> tuple[dict[MODEL_REFERENCE_CATEGORY, str], dict[str, str]]:
-    """Tell category files from the other data files at the root, where both layouts keep what is written."""
-    files, left_out = {}, {}
-    categories = {
-        default_files(layout, category).get(canonical_format(layout)): category for category in MODEL_REFERENCE_CATEGORY
-    }
-    for file, (mode, blob) in entries.items():
-        if not file.endswith((".json", ".csv")):
-            continue
-        if reason := _reason_by_name(file, set(entries)):
-            left_out[file] = reason
-        elif file not in categories:
-            left_out[file] = f"its category has no file in layout {layout.value!r}"
-        elif reason := _reason_by_content(clone, file, mode, blob):
-            left_out[file] = reason
-        else:
-            files[categories[file]] = file
-    return {category: files[category] for category in MODEL_REFERENCE_CATEGORY if category in files}, left_out
-
-
-def _reason_by_name(file: str, siblings: set[str]) -> str | None:
-    if file == "db.json" and "models.csv" in siblings:
-        return "is made from models.csv, and follows it"
-    if file not in {name for each in DESCRIPTORS.values() for name in (each.v2_file, each.legacy_file)}:
-        return "belongs to no category"
-    if is_table(file) and "db.json" not in siblings:
-        return "lacks the db.json that is made from it"
-    return None
-
-
-def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> str | None:
-    from refsync.documents.csv_document import read_rows
-    from refsync.documents.json_document import read_records
-
-    if mode >> 12 != 0o10:
-        return "is no regular file"
-    try:
-        (read_rows if is_table(file) else read_records)(clone.read_blob(blob))
-    except DocumentError as problem:
-        return str(problem)
-    return None
+        found = survey(clone, wanted.layout, wanted.files, str(path))
+    yield found
 
 
 # Where the answers go
@@ -324,17 +218,17 @@ def _write(target: Path, text: str) -> None:
 # What is said
 
 
-def _render(clone: Path, url: str | None, wanted: Wanted, survey: Survey) -> str:
+def _render(clone: Path, url: str | None, wanted: Wanted, found: Survey) -> str:
     token_file = wanted.token_file
     return _TEMPLATE.format(
         state=_quoted(str(_absolute(wanted.state or _default_state()))),
         name=_quoted(wanted.name or _name_of(clone)),
         path=_quoted(str(clone)),
-        branch=_quoted(survey.branch),
-        layout=_quoted(survey.layout.value),
+        branch=_quoted(found.branch),
+        layout=_quoted(found.layout.value),
         publish=_quoted(wanted.publish or _publish_to(url)),
         credentials=_CREDENTIALS.format(token_file=_quoted(str(_absolute(token_file)))) if token_file else "",
-        categories="\n".join(f"{category.value} = {_quoted(file)}" for category, file in survey.files.items()),
+        categories="\n".join(f"{category.value} = {_quoted(file)}" for category, file in found.files.items()),
     )
 
 
@@ -355,9 +249,9 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _next_commands(target: Path, survey: Survey) -> list[str]:
+def _next_commands(target: Path, found: Survey) -> list[str]:
     refsync = _refsync_for(target)
-    category = next(iter(survey.files)).value
+    category = next(iter(found.files)).value
     return [
         f"{refsync} run",
         f"{refsync} queue add update {category} MODEL --payload FILE",
@@ -376,29 +270,29 @@ def _refsync_for(target: Path) -> str:
     return "refsync" if found else f"refsync --config {shlex.quote(str(target))}"
 
 
-def _report(target: Path, config: Config, survey: Survey) -> dict[str, object]:
+def _report(target: Path, config: Config, found: Survey) -> dict[str, object]:
     return {
         "file": str(target),
         "state_directory": str(config.state_directory),
         "repository": config.repositories[0].model_dump(
             mode="json", include={"name", "path", "branch", "layout", "publish"}
         ),
-        "categories": {category.value: file for category, file in survey.files.items()},
-        "left_out": dict(survey.left_out),
-        "next": _next_commands(target, survey),
+        "categories": {category.value: file for category, file in found.files.items()},
+        "left_out": dict(found.left_out),
+        "next": _next_commands(target, found),
     }
 
 
-def _told(target: Path, config: Config, survey: Survey) -> Iterator[str]:
+def _told(target: Path, config: Config, found: Survey) -> Iterator[str]:
     (repository,) = config.repositories
     yield f"Wrote {target}"
     yield f"  repository {repository.name}: {repository.path}, branch {repository.branch}, layout {repository.layout}"
     yield f"  publish {repository.publish}; state in {config.state_directory}"
     yield "Category files:"
-    width = max(map(len, survey.files))
-    yield from (f"  {category:<{width}}  {file}" for category, file in survey.files.items())
-    if survey.left_out:
+    width = max(map(len, found.files))
+    yield from (f"  {category:<{width}}  {file}" for category, file in found.files.items())
+    if found.left_out:
         yield "Left out:"
-        yield from (f"  {file}: {reason}" for file, reason in survey.left_out.items())
+        yield from (f"  {file}: {reason}" for file, reason in found.left_out.items())
     yield "Next:"
-    yield from (f"  {command}" for command in _next_commands(target, survey))
+    yield from (f"  {command}" for command in _next_commands(target, found))

@@ -127,7 +127,7 @@ def _check_rule(name: object) -> object:
     return name
 
 
-def _category_file(text: str) -> str:
+def category_file(text: str) -> str:
     """Refuse what is no JSON file inside the clone; drop ``./``."""
     path = PurePosixPath(text)
     if not path.parts or text.endswith("/") or not text.isprintable():
@@ -189,7 +189,7 @@ ForgeRepository = Annotated[str, AfterValidator(_forge_repository)]
 ForgeURL = Annotated[str, AfterValidator(_forge_url)]
 Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
 CheckRule = Annotated[Rule, BeforeValidator(_check_rule)]
-CategoryFile = Annotated[str, AfterValidator(_category_file)]
+CategoryFile = Annotated[str, AfterValidator(category_file)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
 Author = Annotated[str, AfterValidator(_author)]
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -1,0 +1,175 @@
+"""What `refsync init` finds in a clone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from refsync.categories import (
+    DESCRIPTORS,
+    MODEL_REFERENCE_CATEGORY,
+    Layout,
+    canonical_format,
+    default_files,
+    document_of,
+    is_table,
+    parse_category,
+)
+from refsync.errors import CloneError, DocumentError, RequestError
+
+if TYPE_CHECKING:
+    from refsync.clone.repository import Repository
+
+Named = Mapping[MODEL_REFERENCE_CATEGORY, str]
+"""The files of categories that have other names than usual."""
+
+
+class Survey(NamedTuple):
+    """What a clone holds: the file of each category, and why other files were left out."""
+
+    branch: str
+    layout: Layout
+    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
+    left_out: Mapping[str, str]
+
+
+def named_files(words: Iterable[str]) -> Named:
+    """The files that the command line names, each as ``CATEGORY=FILE``.
+
+    Raises:
+        RequestError: a word is not that, or a category has two files.
+        UnknownCategoryError: there is no such category.
+    """
+    from refsync.config.values import category_file
+
+    named: dict[MODEL_REFERENCE_CATEGORY, str] = {}
+    for word in words:
+        name, separator, file = word.partition("=")
+        if not separator:
+            raise RequestError(f"--category {word}: write it as NAME=FILE, such as clip=models/clip.json")
+        category = parse_category(name)
+        if category in named:
+            raise RequestError(f"--category {word}: {category} has the file {named[category]} already")
+        try:
+            named[category] = category_file(file)
+        except ValueError as problem:
+            raise RequestError(f"--category {word}: {problem}") from None
+    return named
+
+
+def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
+    """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
+    from refsync.sync.text_files import files_beside
+
+    layout = wanted or _detect_layout(clone, clone.tip())
+    usual = [file for category in MODEL_REFERENCE_CATEGORY for file in default_files(layout, category).values()]
+    files = [*usual, *named.values()]
+    for table in filter(is_table, tuple(files)):
+        if clone.file_at(clone.tip(), table) is None:
+            files.remove(table)
+        else:
+            files += [document_of(table), *files_beside(table)]
+    return list(dict.fromkeys(files))
+
+
+def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -> Survey:
+    """Look at what the target branch holds.
+
+    Raises:
+        CloneError: there is no category file, or a file that is named is none.
+    """
+    tip = clone.tip()
+    entries = clone.entries(tip, "")
+    found_layout = layout or _detect_layout(clone, tip)
+    files, left_out = _sort_files(clone, entries, found_layout, named)
+    files = {**files, **{category: _checked(clone, tip, category, file) for category, file in named.items()}}
+    if not files:
+        why = "; ".join(f"{file}: {reason}" for file, reason in left_out.items()) or "it holds no JSON file"
+        raise CloneError(
+            f"{where}: no category file of layout {found_layout.value!r} on branch {clone.branch!r} ({why})"
+        )
+    ordered = {category: files[category] for category in MODEL_REFERENCE_CATEGORY if category in files}
+    return Survey(clone.branch, found_layout, ordered, left_out)
+
+
+def refuse_folder_inside(clone: Repository) -> None:
+    """See that a clone is named by its own folder."""
+    root = os.fsdecode(clone.run("rev-parse", "--show-toplevel").output.rstrip(b"\n"))
+    if not os.path.samefile(root, clone.path):
+        raise CloneError(f"{clone.path}: is a folder inside the clone {root}; name the clone itself")
+
+
+def checked_out(clone: Repository) -> str:
+    """The branch that is checked out."""
+    found = clone.run("symbolic-ref", "-q", "--short", "HEAD", accept=(0, 1)).output
+    head = found.decode(errors="surrogateescape").strip()
+    if not head:
+        raise CloneError(f"{clone.path}: HEAD is detached; name the target branch with --branch")
+    return head
+
+
+def _detect_layout(clone: Repository, tip: str) -> Layout:
+    in_legacy_folder = set(clone.entries(tip, "legacy")) if "legacy" in clone.entries(tip, "") else set()
+    legacy_files = {descriptor.legacy_file for descriptor in DESCRIPTORS.values()}
+    return Layout.primary if in_legacy_folder & legacy_files else Layout.upstream
+
+
+def _sort_files(
+    clone: Repository, entries: Mapping[str, tuple[int, str]], layout: Layout, named: Named
+) -> tuple[dict[MODEL_REFERENCE_CATEGORY, str], dict[str, str]]:
+    """Tell category files from the other data files at the root, where both layouts keep what is written."""
+    files, left_out = {}, {}
+    categories = {
+        default_files(layout, category).get(canonical_format(layout)): category for category in MODEL_REFERENCE_CATEGORY
+    }
+    for file, (mode, blob) in entries.items():
+        if not file.endswith((".json", ".csv")):
+            continue
+        if file in named.values():
+            continue
+        if reason := _reason_by_name(file, set(entries)):
+            left_out[file] = reason
+        elif categories.get(file) in named:
+            left_out[file] = f"the file of {categories[file]} is {named[categories[file]]}"
+        elif file not in categories:
+            left_out[file] = f"its category has no file in layout {layout.value!r}"
+        elif reason := _reason_by_content(clone, file, mode, blob):
+            left_out[file] = reason
+        else:
+            files[categories[file]] = file
+    return files, left_out
+
+
+def _reason_by_name(file: str, siblings: set[str]) -> str | None:
+    if file == "db.json" and "models.csv" in siblings:
+        return "is made from models.csv, and follows it"
+    if file not in {name for each in DESCRIPTORS.values() for name in (each.v2_file, each.legacy_file)}:
+        return "belongs to no category"
+    if is_table(file) and "db.json" not in siblings:
+        return "lacks the db.json that is made from it"
+    return None
+
+
+def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> str | None:
+    from refsync.documents.csv_document import read_rows
+    from refsync.documents.json_document import read_records
+
+    if mode >> 12 != 0o10:
+        return "is no regular file"
+    try:
+        (read_rows if is_table(file) else read_records)(clone.read_blob(blob))
+    except DocumentError as problem:
+        return str(problem)
+    return None
+
+
+def _checked(clone: Repository, tip: str, category: MODEL_REFERENCE_CATEGORY, file: str) -> str:
+    found = clone.file_at(tip, file)
+    if found is None:
+        raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {file!r}, which --category names")
+    if is_table(file) and clone.file_at(tip, document_of(file)) is None:
+        raise CloneError(f"{clone.path}: {file}: lacks the {document_of(file)} that is made from it")
+    if reason := _reason_by_content(clone, file, found.mode, found.blob):
+        raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category}")
+    return file
