@@ -165,6 +165,8 @@ def tell_of_review(desk: Desk, say: Callable[..., Any]) -> None:
     say("queue", "withdraw", number)
     say("queue", "reject", number, "--reason", "still used")
     say("queue", "list")
+    say("queue", "rename", "clip", "old", "older")
+    assert desk("queue", "reject", number + 1, "--reason", "only to show").done
     say("queue", "purge", "--status", "rejected")
 
 

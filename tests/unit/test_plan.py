@@ -13,7 +13,8 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.errors import DocumentError
 from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord
-from refsync.sync.plan import BatchPlan, Observed, Record, plan_batch
+from refsync.sync.plan import BatchPlan, Observed, plan_batch
+from refsync.sync.planned_models import Record
 from refsync.sync.reference import ApplySettings
 from refsync.sync.sealing import seconds_until_due
 
@@ -139,6 +140,27 @@ def test_a_stamp_that_fails_refuses_its_change_only() -> None:
     found = plan_batch([change(1, CREATE, "a", payload=A), change(2, CREATE, "b", payload=A)], observed, stamp)
     assert found.edits == {"clip.json": {"b": {"version": "1", "metadata": {"by": "Ada"}}}}
     assert reason(found) == "clip 'a': the metadata handler failed: ValueError('no')"
+
+
+def test_what_cannot_be_stamped_is_refused() -> None:
+    observed = Observed(files=FILES, documents={"clip.json": {}}, stamps={"metadata": ["at"]})
+    found = plan_batch([change(1, CREATE, payload={"metadata": 1})], observed)
+    assert reason(found) == "clip 'm': metadata has to be an object, for refsync writes stamps into it"
+
+
+def test_half_a_rename_is_refused_and_a_chain_of_renames_is_one() -> None:
+    def half(number: int, operation: AuditOperation, model: str, partner: int) -> PendingChangeRecord:
+        payload = None if operation is DELETE else A
+        return change(number, operation, model, payload=payload, lands_with=partner)
+
+    chain = [half(1, DELETE, "m", 2), half(2, CREATE, "n", 1), half(3, DELETE, "n", 4), half(4, CREATE, "o", 3)]
+    found = plan(chain, {"m": A})
+    assert (found.written, found.edits, found.renames) == (
+        [1, 2, 3, 4],
+        {"clip.json": {"m": None, "o": A}},
+        {"clip.json": {"m": "o"}},
+    )
+    assert "the other half of the rename, change 2, is gone" in reason(plan(chain[:1], {"m": A}))
 
 
 RECORDS = st.dictionaries(st.sampled_from("ab"), st.integers(0, 2), max_size=2)

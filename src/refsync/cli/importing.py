@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from refsync.categories import parse_category
 from refsync.errors import PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
-from refsync.pending_queue.payloads import check_model_name, parse_json
+from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json
 
 Submit = Callable[[Iterable[Submission], Callable[[int], None]], list[PendingChangeRecord]]
 
 _NEEDED = ("operation", "category", "model_name")
-_KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models"}
+_KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models", "after", "before"}
 
 
 def is_export(content: bytes) -> bool:
@@ -69,7 +69,7 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
     try:
         return Submission(
             category=parse_category(str(given["category"])),
-            model_name=check_model_name(given["model_name"]),
+            model_name=_name(given),
             operation=operation_named(given["operation"]),
             payload=given.get("payload"),
             requestor_id=actor.id,
@@ -78,6 +78,8 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
             request_metadata=given.get("request_metadata"),
             related_models=given.get("related_models"),
             os_user=actor.os_user,
+            after=given.get("after"),
+            before=given.get("before"),
         )
     except ValueError as problem:
         raise RequestError(f"line {number}: {problem}") from None
@@ -93,6 +95,11 @@ def operation_named(name: Any) -> AuditOperation:
         return AuditOperation(name)
     except ValueError:
         raise RequestError(f"unknown operation {name!r}; it is one of {', '.join(AuditOperation)}") from None
+
+
+def _name(given: dict[str, Any]) -> str:
+    deletes = given["operation"] == AuditOperation.DELETE
+    return check_old_name(given["model_name"]) if deletes else check_model_name(given["model_name"])
 
 
 def _check_keys(number: int, given: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def _show_commits(commits: Sequence[TouchingCommit]) -> None:
             (
                 shown_time(commit.committed_at),
                 commit.commit[:12],
-                commit.operation,
+                commit.operation if commit.renamed_from is None else f"rename from {shown_text(commit.renamed_from)}",
                 str(commit.batch or "-"),
                 shown_text(", ".join(commit.requested_by) or commit.author),
                 shown_text(", ".join(commit.approved_by) or "-"),

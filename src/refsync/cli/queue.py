@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
 
+_REMARKS_SHOWN = 20
+
+Notes = Annotated[str | None, typer.Option("--notes", metavar="T", help="A word to the reviewer.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Change ids.")]
 MaybeIds = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Change ids.")]
 Statuses = Annotated[list[str] | None, typer.Option("--status", metavar="S", help="With this status; repeatable.")]
@@ -45,7 +48,13 @@ def add(
     payload: Annotated[
         str | None, typer.Option("--payload", metavar="FILE|-", help="The full record as JSON; - reads stdin.")
     ] = None,
-    notes: Annotated[str | None, typer.Option("--notes", metavar="T", help="A word to the reviewer.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="MODEL", help="Let a new model stand right behind this one.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="MODEL", help="Let a new model stand right ahead of this one.")
+    ] = None,
+    notes: Notes = None,
     by: By = None,
     username: Username = None,
     json: Json = False,
@@ -68,12 +77,37 @@ def add(
         requestor_username=actor.username,
         notes=notes,
         os_user=actor.os_user,
+        after=after,
+        before=before,
     )
     with context_of(ctx).application() as application:
         change = application.queue.enqueue_many([submission])[0]
         _say_if_unserved(application)
     _tell_conflicts(change)
     print_json(change) if json else typer.echo(change.change_id)
+
+
+@app.command()
+def rename(
+    ctx: typer.Context,
+    category: Annotated[str, typer.Argument(help="The category, such as image_generation.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The model's name.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The name that it is to get.")],
+    notes: Notes = None,
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
+    """Submit a model's new name; prints the ids of the two changes, which land together or not at all."""
+    from refsync.categories import parse_category
+    from refsync.use_cases.renaming import rename_model
+
+    with context_of(ctx).application() as application:
+        changes = rename_model(application, parse_category(category), old, new, actor=acting(by, username), notes=notes)
+        _say_if_unserved(application)
+    for change in changes.root:
+        _tell_conflicts(change)
+    print_json(changes) if json else typer.echo(_ranges(change.change_id for change in changes.root))
 
 
 @app.command(name="import")
@@ -92,7 +126,8 @@ def import_(
 ) -> None:
     """Submit many changes, all or none, one JSON object a line.
 
-    Each line has operation, category, model_name and, but for a delete, payload; notes may be given.
+    Each line has operation, category, model_name and, but for a delete, payload; notes may be given, and after or
+    before: the model that a new one is to stand next to.
     """
     from dataclasses import asdict
 
@@ -306,6 +341,11 @@ def _import_lines(application: Application, content: bytes, actor: Actor, json: 
             lambda done: progress(done, len(lines)) if progress else None,
         )
     _say_if_unserved(application)
+    remarks = [f"note: change {change.change_id}: {remark}" for change in changes for remark in change.remarks or ()]
+    for line in remarks[:_REMARKS_SHOWN]:
+        note(line)
+    if len(remarks) > _REMARKS_SHOWN:
+        note(f"note: and {len(remarks) - _REMARKS_SHOWN} more; each stands in: refsync queue show ID")
     if json:
         print_json(changes)
     else:
@@ -319,6 +359,8 @@ def _say_if_unserved(application: Application) -> None:
 
 
 def _tell_conflicts(change: PendingChangeRecord) -> None:
+    for remark in change.remarks or ():
+        note(f"note: {remark}")
     if change.conflicts_with:
         others = ", ".join(map(str, change.conflicts_with))
         note(f"note: other open proposals for {change.model_name!r}: {others}")

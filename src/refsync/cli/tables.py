@@ -163,6 +163,14 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
         yield "rejected", shown_text(change.reject_reason)
     if change.conflicts_with:
         yield "rivals", ", ".join(map(str, change.conflicts_with))
+    if change.after is not None:
+        yield "place", f"right behind {shown_text(change.after)}"
+    if change.before is not None:
+        yield "place", f"right ahead of {shown_text(change.before)}"
+    if change.lands_with:
+        yield "lands with", f"change {change.lands_with}, the other half of the rename"
+    for remark in change.remarks or ():
+        yield "noticed", shown_text(remark)
     if change.reverts:
         yield "reverts", f"batch {change.reverts}"
     if change.notes:

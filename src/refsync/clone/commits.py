@@ -14,6 +14,7 @@ from refsync.ranges import parse_ranges, render_ranges
 MAX_CHANGE_LINES = 50
 _NEW_FILE = 0o100644
 _FOLDER = 0o040000
+_RENAMED = ", renamed from "
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
 
 
@@ -34,6 +35,7 @@ class ChangeLine:
     category: str
     model: str
     related: tuple[str, ...] = ()
+    renamed_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,15 @@ def render_message(batch: BatchCommit) -> str:
 
 
 def _render_change(line: ChangeLine) -> str:
+    before = "" if line.renamed_from is None else f"{_RENAMED}{quote(line.renamed_from)}"
     related = f" with {', '.join(map(quote, line.related))}" if line.related else ""
-    return f"- {line.operation} {line.category} {quote(line.model)}{related}"
+    return f"- {line.operation} {line.category} {quote(line.model)}{before}{related}"
+
+
+def tells_rename(message: str, category: str, old: str, new: str) -> bool:
+    """Whether a commit message says, as :func:`render_message` does, that a model got a new name."""
+    told = f"{category} {quote(new)}{_RENAMED}{quote(old)}"
+    return any(line.strip().removeprefix("- create ").startswith(told) for line in message.split("\n"))
 
 
 def _request_ids(batch: BatchCommit) -> list[str]:

@@ -91,6 +91,27 @@ def edit_rows(data: bytes, edits: Mapping[str, Row | None]) -> bytes:
     return (mark + "".join(_texts(edited, header.end or "\r\n", unended))).encode()
 
 
+def rename_rows(data: bytes, renames: Mapping[str, str]) -> bytes:
+    """The file with other names in some of its rows, and every other byte as it was.
+
+    Raises:
+        DocumentError: the file cannot be edited safely, see ``read_rows``.
+    """
+    mark, text = decode(data)
+    header, *lines = _scan(text)
+    place = _columns(header).index("name")
+    named = [_named_anew(line, place, renames) for line in lines]
+    return (mark + "".join(",".join(line.cells) + line.end for line in (header, *named))).encode()
+
+
+def _named_anew(line: _Line, place: int, renames: Mapping[str, str]) -> _Line:
+    if line.blank or place >= len(line.cells) or (name := renames.get(_value(line.cells[place]))) is None:
+        return line
+    cells = list(line.cells)
+    cells[place] = _written(name, cells[place])
+    return replace(line, cells=tuple(cells))
+
+
 @dataclass(frozen=True)
 class _Line:
     """A row as it stands in the text: its cells with their quotes, and its line end."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from refsync.documents.csv_document import Row, edit_rows, read_rows
+from refsync.documents.csv_document import Row, edit_rows, read_rows, rename_rows
 from refsync.documents.json_document import edit_records, new_document, read_records
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.text_derivation import derive_document, variants
@@ -72,6 +72,7 @@ def edit_text_reference(
     defaults: Mapping[str, Any],
     generation_params: Collection[str],
     edits: Mapping[str, Record | None],
+    renames: Mapping[str, str] | None = None,
 ) -> tuple[bytes, bytes]:
     """Both files with some of the models written or removed, and every other byte as it was.
 
@@ -85,6 +86,7 @@ def edit_text_reference(
         generation_params: what a model may set (``generation_params.json``).
         edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
             variants.
+        renames: base name to another one, under which ``edits`` has the record; its row keeps its place.
 
     Raises:
         DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
@@ -94,12 +96,25 @@ def edit_text_reference(
     rows, found = read_rows(csv), read_records(db)
     before = derive_document(rows, defaults, generation_params)
     _check_agreement(_disagreements(rows, before, found), edits)
+    if renames:
+        csv = rename_rows(csv, renames)
+        rows, edits = read_rows(csv), {name: record for name, record in edits.items() if name not in renames}
     edited_csv = edit_rows(csv, _row_edits(rows, defaults, generation_params, edits))
     after = derive_document(read_rows(edited_csv), defaults, generation_params)
     if db == new_document(before):
         return edited_csv, new_document(after)
     changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
-    return edited_csv, edit_records(db, changed, order=list(after))
+    follow = {old: new for pair in (renames or {}).items() for old, new in _renamed_records(*pair, found, after)}
+    return edited_csv, edit_records(db, changed, order=list(after), renames=follow)
+
+
+def _renamed_records(
+    old: str, new: str, found: Mapping[str, Record], after: Mapping[str, Record]
+) -> Iterator[tuple[str, str]]:
+    """A row's records that go, with the names under which they come."""
+    for before, behind in zip((old, *variants(old)), (new, *variants(new)), strict=True):
+        if before in found and before not in after and behind in after and behind not in found:
+            yield before, behind
 
 
 def _disagreements(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:

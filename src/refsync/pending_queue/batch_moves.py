@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
@@ -123,6 +123,7 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hol
     if not wanted:
         raise RequestError(f"batch {number}: name the changes to split off")
     members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    wanted |= {change.lands_with for change in members if change.change_id in wanted and change.lands_with}
     for change_id in sorted(wanted - {change.change_id for change in members}):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; leave it out")
     if len(wanted) == len(members):
@@ -234,7 +235,7 @@ def land(
     by: Actor | None,
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
-    unwritten: Collection[int] = (),
+    notes: Mapping[int, str] | None = None,
 ) -> None:
     """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
 
@@ -251,7 +252,7 @@ def land(
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
     for change in landing:
-        why = change_moves.how_it_landed(change.change_id, commit, edited, unwritten)
+        why = change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
         change_moves.apply(queue, change, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
     for change in members:
@@ -345,7 +346,8 @@ def _named(
     landed = {change.change_id for change in queue.changes_of_batch(number, {_S.APPLIED})}
     for change_id in sorted(set(change_ids) - landed - {change.change_id for change in members}):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; it cannot land with it")
-    return [change for change in members if change.change_id in set(change_ids)]
+    named = set(change_ids)
+    return [change for change in members if change.change_id in named or change.lands_with in named]
 
 
 def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import ChangeNotFoundError, ChangeStateError
@@ -182,11 +182,10 @@ def unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingCha
     return release(queue, change, why="the reservation is released")
 
 
-def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], unwritten: Collection[int]) -> str:
-    """What the history of a change says of its landing."""
-    if commit is None or change_id in unwritten:
-        return "what it asks for was there already: nothing was written for it"
-    return f"landed in {commit}{', as edited in review' if change_id in edited else ''}"
+def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], notes: Mapping[int, str]) -> str | None:
+    """What the history of a change says of its landing; ``notes`` say what else is to be known, by the change's id."""
+    landed = f"landed in {commit}{', as edited in review' if change_id in edited else ''}" if commit else None
+    return "; ".join(filter(None, (landed, notes.get(change_id)))) or None
 
 
 def apply(

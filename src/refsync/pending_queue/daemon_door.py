@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from refsync.pending_queue import batch_moves, change_moves, payloads
+from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lifecycle import IN_WORK_STATES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
@@ -182,9 +182,11 @@ class DaemonDoor(QueueDoor):
             change = change_moves.stored_change(queue, change_id)
             if change.status is _S.PENDING:  # a person decides on those
                 check_change_status(change, _S.APPROVED)
-            rejected = change_moves.reject(queue, change, why, actor=REFSYNC)
+            for each in renames.together(queue, [change]):
+                if each.status is not _S.REJECTED or each.lands_with is None:  # the other half took this one with it
+                    change_moves.reject(queue, each, why, actor=REFSYNC)
             batch_moves.close_left(queue, [change])
-            return rejected
+            return change_moves.stored_change(queue, change_id)
 
     def land_batch(
         self,
@@ -194,7 +196,7 @@ class DaemonDoor(QueueDoor):
         applied_by: Actor | None,
         change_ids: Collection[int] | None = None,
         edited: Collection[int] = (),
-        unwritten: Collection[int] = (),
+        notes: Mapping[int, str] | None = None,
     ) -> list[PendingChangeRecord]:
         """Mark a batch as landed: its accepted changes are applied, and returned by ascending id.
 
@@ -206,7 +208,7 @@ class DaemonDoor(QueueDoor):
             applied_by: who landed it; ``None`` where nobody knows yet, see :meth:`credit_landing`.
             change_ids: the changes that landed, if not all; the others get a sealed batch of their own.
             edited: those of them whose records were edited in review.
-            unwritten: those of them that asked for what was there already.
+            notes: what else is to be known of a change, by its id; its history says so.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -221,7 +223,7 @@ class DaemonDoor(QueueDoor):
                 by=applied_by,
                 change_ids=change_ids,
                 edited=edited,
-                unwritten=unwritten,
+                notes=notes,
             )
             return queue.changes_of_batch(number, {_S.APPLIED})
 

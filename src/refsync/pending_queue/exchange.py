@@ -14,6 +14,7 @@ from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
 from refsync.pending_queue.models import (
     REFSYNC,
+    AuditOperation,
     Batch,
     BatchState,
     Category,
@@ -238,7 +239,8 @@ def _check(record: PendingChangeRecord) -> None:
     for what, number in (("change", record.change_id), ("batch", record.batch_id), ("reverted batch", record.reverts)):
         if number is not None and not 0 < number < 2**62:
             raise PayloadError(f"{what} id {number}: expected a positive number")
-    payloads.check_model_name(record.model_name)
+    check_name = payloads.check_old_name if record.operation is AuditOperation.DELETE else payloads.check_model_name
+    check_name(record.model_name)
     payloads.check_payload(record.model_dump(mode="python", exclude={"payload", "base"}), what="record")
     for name, value in (("payload", record.payload), ("base", record.base)):
         if value is not None:

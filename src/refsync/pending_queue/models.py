@@ -175,6 +175,14 @@ class PendingChangeRecord(BaseModel):
     """The person of the operating system who submitted it."""
     reverts: int | None = None
     """The number of the batch that it is to undo a part of."""
+    after: str | None = None
+    """The model right behind which a new one is to stand."""
+    before: str | None = None
+    """The model right ahead of which a new one is to stand."""
+    lands_with: int | None = None
+    """The other half of a rename: the change that lands together with it, or not at all."""
+    remarks: list[str] | None = None
+    """What was noticed when it was submitted, a line each."""
     conflicts_with: list[int] | None = None
     """Other open proposals for the same model; computed when the change is read."""
     history: list[ChangeEvent] | None = None
@@ -314,6 +322,9 @@ class Submission:
     base_known: bool = False
     os_user: str | None = None
     reverts: int | None = None
+    after: str | None = None
+    before: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class PendingQueueFilter(BaseModel):

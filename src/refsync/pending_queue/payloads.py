@@ -33,6 +33,19 @@ def check_model_name(name: object) -> str:
         raise ModelNameError(str(error)) from None
 
 
+def check_old_name(name: object) -> str:
+    """The name of a model that is to go: any that a file can have.
+
+    Raises:
+        ModelNameError: it is no text, or none that UTF-8 can hold.
+    """
+    if not isinstance(name, str):
+        raise ModelNameError(f"model name: expected text, got {type(name).__name__}")
+    if any(unicodedata.category(character) == "Cs" for character in name):
+        raise ModelNameError("model name has a lone surrogate, which no file in UTF-8 holds")
+    return name
+
+
 def check_line(what: str, text: object, *, limit: int = MAX_LINE_LENGTH) -> str:
     """The text, if it is one line that says something.
 

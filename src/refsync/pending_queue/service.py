@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchStateError, RequestError
-from refsync.pending_queue import batch_moves, change_moves, exchange, payloads
+from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.events import AuditWriter, Listeners
 from refsync.pending_queue.lifecycle import check_change_status
@@ -163,11 +163,12 @@ class PendingQueueService(DaemonDoor):
             records.append(checked(submission))
             if progress is not None:
                 progress(len(records))
+        halves = list(renames.find_halves(records))
         with self._writing() as queue:
             if self._one_proposal_per_model:
                 refuse_second_proposals(queue, records)
             refuse_second_reverts(queue, records)
-            return change_moves.submit(queue, records)
+            return renames.link(queue, change_moves.submit(queue, records), halves)
 
     def submit_sealed(
         self, submission: Submission, *, title: str, repository: str, actor: Actor
@@ -178,6 +179,7 @@ class PendingQueueService(DaemonDoor):
             RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
         """
         [record] = map(checked, self._complete([submission]))
+        list(renames.find_halves([record]))  # which refuses one without the other
         line = payloads.check_line("batch title", title)
         with self._writing() as queue:
             if self._one_proposal_per_model:
@@ -220,7 +222,8 @@ class PendingQueueService(DaemonDoor):
         title = payloads.check_line("batch title", batch_title) if approved else ""
         reason = payloads.check_reason("reject reason", reject_reason) if rejected else ""
         with self._writing() as queue:
-            to_approve, to_reject = ([_pending(queue, change_id) for change_id in ids] for ids in (approved, rejected))
+            to_approve, to_reject = (_pending(queue, ids) for ids in (approved, rejected))
+            _refuse_both({change.change_id for change in to_approve} & {change.change_id for change in to_reject})
             self._check_two_persons(to_approve, actor)
             batch = batch_moves.accepting(queue, title) if approved else None
             return PendingBatchResult(
@@ -245,7 +248,8 @@ class PendingQueueService(DaemonDoor):
         if not ids:
             raise RequestError("name the changes whose approval is withdrawn")
         with self._writing() as queue:
-            changes = [_withdrawable(queue, change_id) for change_id in ids]
+            named = [change_moves.stored_change(queue, change_id) for change_id in ids]
+            changes = [_withdrawable(queue, change) for change in renames.together(queue, named)]
             withdrawn = [change_moves.withdraw(queue, change, actor=actor) for change in changes]
             batch_moves.close_left(queue, changes)
         return withdrawn
@@ -261,7 +265,8 @@ class PendingQueueService(DaemonDoor):
         """Remove and return the hits, all without a filter; never a change that is being applied."""
         actor = _actor(purged_by, purged_username, os_user)
         with self._writing() as queue:
-            purged = [change for change in queue.changes(queue_filter) if change.status is not _S.APPLYING]
+            hits = renames.together(queue, queue.changes(queue_filter))
+            purged = [change for change in hits if change.status is not _S.APPLYING]
             change_moves.purge(queue, purged, actor=actor)
             batch_moves.close_left(queue, purged)
         return purged
@@ -275,7 +280,7 @@ class PendingQueueService(DaemonDoor):
         """
         token = payloads.check_line("reservation id", reservation_id)
         with self._writing() as queue:
-            return change_moves.reserve(queue, change_moves.stored_change(queue, change_id), token)
+            return change_moves.reserve(queue, renames.check_alone(change_moves.stored_change(queue, change_id)), token)
 
     def clear_apply_reservation(self, *, change_id: int, reservation_id: str) -> None:
         """Give the lock up; no effect for an unknown id or another token."""
@@ -296,7 +301,7 @@ class PendingQueueService(DaemonDoor):
         """
         actor = _actor(applied_by, applied_username, None)
         with self._writing() as queue:
-            change = change_moves.stored_change(queue, change_id)
+            change = renames.check_alone(change_moves.stored_change(queue, change_id))
             applied = change_moves.apply(queue, change, actor=actor, token=job_id)
             return MarkAppliedResult(record=applied, batch_split=batch_moves.settle(queue, change.batch_id))
 
@@ -370,24 +375,30 @@ def _review_ids(approved: Collection[int] | None, rejected: Collection[int] | No
     rejecting = [] if rejected is None else payloads.check_ids("rejected ids", rejected)
     if not approving and not rejecting:
         raise RequestError("name the changes to approve or reject")
-    for change_id in sorted(set(approving) & set(rejecting)):
-        raise RequestError(f"change {change_id} is both approved and rejected; decide for one")
+    _refuse_both(set(approving) & set(rejecting))
     return approving, rejecting
 
 
-def _pending(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
-    change = change_moves.stored_change(queue, change_id)
-    check_change_status(change, _S.PENDING)
-    return change
+def _refuse_both(change_ids: Collection[int]) -> None:
+    for change_id in sorted(change_ids):
+        raise RequestError(f"change {change_id} is both approved and rejected; decide for one")
 
 
-def _withdrawable(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
-    change = change_moves.stored_change(queue, change_id)
+def _pending(queue: QueueTransaction, change_ids: Iterable[int]) -> list[PendingChangeRecord]:
+    """The pending changes with these ids, with what lands together with them."""
+    named = [change_moves.stored_change(queue, change_id) for change_id in change_ids]
+    changes = renames.together(queue, named)
+    for change in changes:
+        check_change_status(change, _S.PENDING)
+    return changes
+
+
+def _withdrawable(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
     check_change_status(change, _S.APPROVED)
     batch = None if change.batch_id is None else queue.batch(change.batch_id)
     if batch is not None and batch.state is not BatchState.open:
         raise BatchStateError(
-            f"change {change_id} is in batch {batch.number}, which is {batch.state}; "
+            f"change {change.change_id} is in batch {batch.number}, which is {batch.state}; "
             "an approval can be withdrawn while the batch is open"
         )
     return change

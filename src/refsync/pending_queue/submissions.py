@@ -34,7 +34,7 @@ def checked(submission: Submission) -> PendingChangeRecord:
     return PendingChangeRecord(
         change_id=0,
         category=parse_category(submission.category),
-        model_name=payloads.check_model_name(submission.model_name),
+        model_name=_name(operation, submission.model_name),
         operation=operation,
         payload=payload,
         requested_by=payloads.check_line("requestor id", submission.requestor_id),
@@ -46,7 +46,17 @@ def checked(submission: Submission) -> PendingChangeRecord:
         base_known=submission.base_known or submission.base is not None,
         os_user=payloads.check_text("operating system user", submission.os_user),
         reverts=submission.reverts,
+        after=None if submission.after is None else payloads.check_old_name(submission.after),
+        before=None if submission.before is None else payloads.check_old_name(submission.before),
+        remarks=list(submission.remarks) or None,
     )
+
+
+def _name(operation: AuditOperation, name: object) -> str:
+    """What is there may be deleted, whatever it is called."""
+    if operation is AuditOperation.DELETE:
+        return payloads.check_old_name(name)
+    return payloads.check_model_name(name)
 
 
 def refuse_second_proposals(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> None:

@@ -121,7 +121,7 @@ def _land(
     except BaseException:
         turn.note_landed(settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
         raise
-    turn.note_landed(mark_landed(queue, batch, commit, unwritten=plan.done))
+    turn.note_landed(mark_landed(queue, batch, commit, notes=plan.notes))
     return None
 
 

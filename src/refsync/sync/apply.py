@@ -9,11 +9,14 @@ from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit,
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import local_edits
 from refsync.documents.json_document import Document, edit_records, new_document, read_document
+from refsync.documents.model_places import Place
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.sync.plan import BatchPlan, Model, Observed, Record, Stamp
+from refsync.pending_queue.renames import RENAMED_FROM
+from refsync.sync.plan import BatchPlan, Model, Observed
+from refsync.sync.planned_models import Record, Stamp
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.text_files import TextReference
 
@@ -113,18 +116,23 @@ def edited_files(reference: ReferenceRepository, read: Read, plan: BatchPlan) ->
     edited: dict[str, bytes] = {}
     for path, edits in plan.edits.items():
         if path in tables:
-            files = TextReference.read(read, tables[path]).edited(edits)
+            files = TextReference.read(read, tables[path]).edited(edits, plan.renames.get(path))
         else:
-            files = {path: _edited_document(read(path), edits)}
+            files = {path: _edited_document(read(path), edits, plan.places.get(path), plan.renames.get(path))}
         _check_edit(path, edits, files[path])
         edited.update({name: after for name, after in files.items() if after != read(name)})
     return edited
 
 
-def _edited_document(before: bytes | None, edits: Mapping[str, Record | None]) -> bytes:
+def _edited_document(
+    before: bytes | None,
+    edits: Mapping[str, Record | None],
+    places: Mapping[str, Place] | None,
+    renames: Mapping[str, str] | None,
+) -> bytes:
     if before is None:
         return new_document({model: record for model, record in edits.items() if record is not None})
-    return edit_records(before, edits)
+    return edit_records(before, edits, places=places, renames=renames)
 
 
 def _check_edit(path: str, edits: Mapping[str, Record | None], after: bytes) -> None:
@@ -171,7 +179,10 @@ def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
 
 def _change_line(change: PendingChangeRecord) -> ChangeLine:
     related = tuple(change.related_models or ())
-    return ChangeLine(change.change_id, str(change.operation), change.category.value, change.model_name, related)
+    before = (change.request_metadata or {}).get(RENAMED_FROM) if change.lands_with else None
+    return ChangeLine(
+        change.change_id, str(change.operation), change.category.value, change.model_name, related, renamed_from=before
+    )
 
 
 def _request_id(change: PendingChangeRecord) -> str | None:

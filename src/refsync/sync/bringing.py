@@ -33,12 +33,11 @@ def batches_behind(
     queue: PendingQueueService,
     commits: Collection[LandedCommit],
     category: MODEL_REFERENCE_CATEGORY,
-    model: str,
-) -> Callable[[LandedCommit], Brought | None]:
+) -> Callable[[LandedCommit, str], Brought | None]:
     """What tells of each of the commits which batch it brought to a model; ``None`` for a commit that is a person's."""
     landed = queue.batches_landed_in([commit.sha for commit in commits])
 
-    def brought(commit: LandedCommit) -> Brought | None:
+    def brought(commit: LandedCommit, model: str) -> Brought | None:
         told = _told(clone, commit)
         number = landed.get(commit.sha)
         if number is None:

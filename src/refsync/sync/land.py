@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from loguru import logger
 
@@ -64,14 +64,14 @@ def mark_landed(
     *,
     by: Actor | None = REFSYNC,
     edited: Collection[int] = (),
-    unwritten: Collection[int] = (),
+    notes: Mapping[int, str] | None = None,
 ) -> LandedBatch | None:
     """Turn the batch's changes into applied ones; ``None`` if none was left, which ends the batch too.
 
-    ``by`` is who landed it, ``None`` where that is not known yet. Of those in ``unwritten`` their history says that
-    what they asked for was there already.
+    ``by`` is who landed it, ``None`` where that is not known yet. ``notes`` say what else is to be known of a
+    change, by its id; its history says so.
     """
-    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, unwritten=unwritten)
+    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, notes=notes)
     ids = [change.change_id for change in applied]
     if not ids:
         return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.documents.merge import (
@@ -16,15 +15,27 @@ from refsync.documents.merge import (
     merge_record,
     same_record,
 )
+from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
+from refsync.sync.planned_models import (
+    ConflictError,
+    File,
+    Record,
+    Stamp,
+    check_variants,
+    follow,
+    models_of,
+    name_of,
+    renamed,
+    stamped,
+    variant_of,
+)
 
-Record = dict[str, Any]
 Model = tuple[MODEL_REFERENCE_CATEGORY, str]
-Stamp = Callable[[PendingChangeRecord, Record, Record | None], Record]
-"""Gives the record of a change (change, record to write, record there now) with its stamps."""
+ALREADY_THERE = "what it asks for was there already: nothing was written for it"
 
 
 @dataclass(frozen=True)
@@ -77,69 +88,168 @@ class BatchPlan:
 
     Attributes:
         edits: path to model to the record to write, or ``None`` to remove it; only what differs.
+        places: path to new model to where it is to stand, where somebody asked for a place that can be had.
+        renames: path to model to its new name, under which ``edits`` has its record.
         written: ids of the changes that the commit carries.
         done: ids of the changes that ask for what is there already.
+        notes: what else is to be known of a change that lands, by its id.
         conflicts: the changes to reject.
         waiting: the changes that have to wait for a person or for an earlier batch.
     """
 
     edits: dict[str, dict[str, Record | None]] = field(default_factory=dict)
+    places: dict[str, dict[str, Place]] = field(default_factory=dict)
+    renames: dict[str, dict[str, str]] = field(default_factory=dict)
     written: list[int] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
+    notes: dict[int, str] = field(default_factory=dict)
     conflicts: list[Refusal] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
 
 
-class _ConflictError(Exception):
-    """The change cannot be applied to what is there; carries the reason."""
+@dataclass(frozen=True)
+class _Step:
+    """What one change, or the two halves of a rename, do to a file."""
+
+    edits: Mapping[str, Record | None] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    written: Sequence[int] = ()
+    done: Sequence[int] = ()
 
 
 def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp: Stamp | None = None) -> BatchPlan:
-    """Decide each change in order, later ones on top of what earlier ones leave.
+    """Decide each change in order, later ones on top of what earlier ones leave; a rename as a whole.
 
     Args:
         changes: the batch's approved changes, ascending by id.
         observed: the world at the tip of the target branch.
         stamp: writes provenance into records, where the repository wants it.
     """
-    plan = BatchPlan()
-    now: dict[str, dict[str, Record | None]] = {}
-    for change in changes:
-        if hold := _must_wait(change, observed):
-            plan.waiting.append(Waiting(change.change_id, hold))
+    plan, files, changes = BatchPlan(), dict[str, File](), list(changes)
+    for group in _landing_together(changes):
+        ids = [change.change_id for change in group]
+        if hold := next(filter(None, (_must_wait(change, observed) for change in group)), None):
+            plan.waiting += [Waiting(change_id, hold) for change_id in ids]
             continue
-        path = observed.files[change.category]
-        before = _records(observed, path)
-        touched = now.setdefault(path, {})
-        there = {name: (touched if name in touched else before).get(name) for name in _models(change, observed)}
-        current = there[change.model_name]
+        path = observed.files[group[0].category]
+        file = files.setdefault(path, File(_records(observed, path)))
         try:
-            wanted = _decide(change, current, observed.stamps)
-            if wanted is current:
-                plan.done.append(change.change_id)
-                continue
-            _check_stampable(change, wanted, observed.stamps)
-            record = _stamped(stamp, change, wanted, current)
-            _check_record(observed, change, record)
-            touched |= {change.model_name: record} | _follow(stamp, change, wanted, there, observed.stamps)
-            plan.written.append(change.change_id)
-        except _ConflictError as conflict:
-            plan.conflicts.append(Refusal(change.change_id, str(conflict)))
-    plan.edits = _net_edits(now, observed)
+            step = _step_of(group, file, observed, stamp)
+        except ConflictError as conflict:
+            plan.conflicts += [Refusal(change_id, str(conflict)) for change_id in ids]
+            continue
+        file.touched.update(step.edits)
+        file.renames = _chained(file.renames, step.renames)
+        plan.written += step.written
+        plan.done += step.done
+    plan.notes = dict.fromkeys(plan.done, ALREADY_THERE)
+    for path, file in files.items():
+        _add_net(plan, path, file)
+    for change in changes:
+        if change.change_id in plan.written and (change.after or change.before) is not None:
+            path = observed.files[change.category]
+            _add_place(plan, path, files[path], change)
     return plan
 
 
-def _net_edits(
-    now: Mapping[str, Mapping[str, Record | None]], observed: Observed
-) -> dict[str, dict[str, Record | None]]:
+def _landing_together(changes: Iterable[PendingChangeRecord]) -> list[list[PendingChangeRecord]]:
+    """Each change by itself, the halves of a rename together where the first of them stands."""
+    groups: dict[int, list[PendingChangeRecord]] = {}
+    for change in changes:
+        groups.setdefault(min(change.change_id, change.lands_with or change.change_id), []).append(change)
+    return list(groups.values())
+
+
+def _chained(renames: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """What was renamed once goes on to its last name."""
+    followed = {old: more.get(new, new) for old, new in renames.items()}
+    return followed | {old: new for old, new in more.items() if old not in renames.values()}
+
+
+def _step_of(group: Sequence[PendingChangeRecord], file: File, observed: Observed, stamp: Stamp | None) -> _Step:
+    if len(group) == 1 and group[0].lands_with is None:
+        return _step(group[0], file, observed, stamp)
+    halves = {change.operation: change for change in group}
+    if set(halves) != {AuditOperation.DELETE, AuditOperation.CREATE}:
+        raise ConflictError(f"{name_of(group[0])}: the other half of the rename, change {group[0].lands_with}, is gone")
+    return _rename(halves[AuditOperation.DELETE], halves[AuditOperation.CREATE], file, observed, stamp)
+
+
+def _step(change: PendingChangeRecord, file: File, observed: Observed, stamp: Stamp | None) -> _Step:
+    there = {name: file.at(name) for name in models_of(change, derived=change.category in observed.derived)}
+    current = there[change.model_name]
+    wanted = _decide(change, current, observed.stamps)
+    if wanted is current:
+        return _Step(done=[change.change_id])
+    if current is None:
+        check_variants(change, change.model_name, file, derived=change.category in observed.derived)
+    _check_stampable(change, wanted, observed.stamps)
+    record = stamped(stamp, change, wanted, current)
+    _check_record(observed, change, record)
+    variants = follow(stamp, change, wanted, there, observed.stamps)
+    return _Step({change.model_name: record} | variants, written=[change.change_id])
+
+
+def _rename(
+    delete: PendingChangeRecord,
+    create: PendingChangeRecord,
+    file: File,
+    observed: Observed,
+    stamp: Stamp | None,
+) -> _Step:
+    """The record goes to its new name with all that others did to it meanwhile."""
+    derived = create.category in observed.derived
+    old, new, payload = delete.model_name, create.model_name, create.payload or {}
+    ids = [delete.change_id, create.change_id]
+    current, present = file.at(old), file.at(new)
+    if current is None:
+        if present is not None and same_record(present, payload, stamps=observed.stamps):
+            return _Step(done=ids)
+        raise ConflictError(f"{name_of(delete)} does not exist (any more), so it cannot be renamed")
+    wanted = _merged(delete, payload, current, observed.stamps)
+    if present is not None and not same_record(present, wanted, stamps=observed.stamps):
+        differing = describe_difference(present, wanted, words=("is", "wanted"), stamps=observed.stamps)
+        raise ConflictError(f"{name_of(create)} exists already with another record: {differing}")
+    if present is not None:
+        gone = [name for name in models_of(delete, derived=derived) if name not in variants(new)]
+        return _Step(dict.fromkeys(gone), written=[delete.change_id], done=[create.change_id])
+    check_variants(create, old, file, derived=derived)
+    _check_stampable(create, wanted, observed.stamps)
+    moved = create.model_copy(update={"operation": AuditOperation.UPDATE})  # it is no new record
+    record = stamped(stamp, moved, wanted, current)
+    _check_record(observed, delete, None)
+    _check_record(observed, create, record)
+    edits: dict[str, Record | None] = {old: None, new: record}
+    renames = {old: new}
+    for before, after in zip(variants(old), variants(new), strict=True):
+        variant = file.at(before) if before in models_of(delete, derived=derived) else None
+        if variant is not None:
+            follows = renamed(variant_of(moved, before, current, wanted, variant, observed.stamps), after)
+            edits |= {before: None} | {after: stamped(stamp, moved, follows, variant)}
+            renames |= {before: after} if before != after else {}
+    return _Step(edits, renames, written=ids)
+
+
+def _add_net(plan: BatchPlan, path: str, file: File) -> None:
     """What is left to write when changes of one batch cancelled each other."""
-    edits: dict[str, dict[str, Record | None]] = {}
-    for path, touched in now.items():
-        before = _records(observed, path)
-        for model, record in touched.items():
-            if record is not before.get(model):
-                edits.setdefault(path, {})[model] = record
-    return edits
+    edits = {model: record for model, record in file.touched.items() if record is not file.before.get(model)}
+    if not edits:
+        return
+    plan.edits[path] = edits
+    gone = {model for model in edits if edits[model] is None}
+    made = {model for model in edits if model not in file.before}
+    if renames := {old: new for old, new in file.renames.items() if old in gone and new in made}:
+        plan.renames[path] = renames
+
+
+def _add_place(plan: BatchPlan, path: str, file: File, change: PendingChangeRecord) -> None:
+    asked = Place("after", change.after) if change.after is not None else Place("before", change.before or "")
+    beside = file.renames.get(asked.model, asked.model)
+    if file.at(beside) is None:
+        where = "behind" if asked.side == "after" else "ahead of"
+        plan.notes[change.change_id] = f"{asked.model!r}, right {where} which it was to stand, is gone"
+    elif change.model_name not in file.before:
+        plan.places.setdefault(path, {})[change.model_name] = Place(asked.side, beside)
 
 
 def _records(observed: Observed, path: str) -> Mapping[str, Record]:
@@ -177,7 +287,7 @@ def _fault(change: PendingChangeRecord, path: str, observed: Observed) -> Docume
     """Why a record that the change may write cannot be changed safely, though others of its document can."""
     if path not in observed.faults:
         return None
-    removed = change.operation == AuditOperation.DELETE
+    removed = change.operation == AuditOperation.DELETE and change.lands_with is None
     return next(filter(None, (observed.faults[path](name, removed) for name in _written(change, observed))), None)
 
 
@@ -199,105 +309,46 @@ def _create(change: PendingChangeRecord, current: Record | None, stamps: Stamps)
     if same_record(current, payload, stamps=stamps):
         return current
     differing = describe_difference(current, payload, words=("is", "wanted"), stamps=stamps)
-    raise _ConflictError(f"{_name(change)} exists already with another record: {differing}")
+    raise ConflictError(f"{name_of(change)} exists already with another record: {differing}")
 
 
 def _update(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record:
     payload = change.payload or {}
     if current is None:
-        raise _ConflictError(f"{_name(change)} does not exist (any more), so it cannot be updated")
+        raise ConflictError(f"{name_of(change)} does not exist (any more), so it cannot be updated")
     if same_record(current, payload, stamps=stamps):
         return current
+    merged = _merged(change, payload, current, stamps)
+    return current if same_record(current, merged, stamps=stamps) else merged
+
+
+def _merged(change: PendingChangeRecord, payload: Record, current: Record, stamps: Stamps) -> Record:
+    """The record now with what the payload changes in the one that the change was made from."""
     base = change.base or {} if change.base_known else current
     merged = merge_record(base, current, payload, stamps=stamps)
     if isinstance(merged, MergeConflict):
-        raise _ConflictError(f"{_name(change)} has changed meanwhile: {describe_conflict(merged)}")
-    return current if same_record(current, merged, stamps=stamps) else merged
+        raise ConflictError(f"{name_of(change)} has changed meanwhile: {describe_conflict(merged)}")
+    return merged
 
 
 def _delete(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:
     base = change.base or {}
     if current is not None and change.base_known and not same_record(base, current, stamps=stamps):
         differing = describe_difference(base, current, stamps=stamps)
-        raise _ConflictError(f"{_name(change)} has changed meanwhile: {differing}")
+        raise ConflictError(f"{name_of(change)} has changed meanwhile: {differing}")
     return None
-
-
-def _models(change: PendingChangeRecord, observed: Observed) -> list[str]:
-    """The model, and the variants that have records of their own to be edited with it."""
-    follow = change.category is MODEL_REFERENCE_CATEGORY.text_generation and change.category not in observed.derived
-    known = variants(change.model_name) if follow else ()
-    return [change.model_name, *(name for name in change.related_models or () if name in known)]
 
 
 def _written(change: PendingChangeRecord, observed: Observed) -> list[str]:
     """Every record of the document that the change may write."""
     derived = change.category in observed.derived
-    return [change.model_name, *variants(change.model_name)] if derived else _models(change, observed)
-
-
-def _follow(
-    stamp: Stamp | None,
-    change: PendingChangeRecord,
-    wanted: Record | None,
-    there: Mapping[str, Record | None],
-    stamps: Stamps,
-) -> dict[str, Record | None]:
-    """What becomes of the variants: the same as of the model, and the fields that are their own stay."""
-    model, *names = there
-    edits: dict[str, Record | None] = {}
-    for name in names:
-        variant = there[name]
-        if variant is None and (wanted is None or there[model] is not None):
-            continue  # it is gone meanwhile
-        record = None if wanted is None else _variant(change, name, there[model], wanted, variant, stamps)
-        edits[name] = record if record is variant else _stamped(stamp, change, record, variant)
-    return edits
-
-
-def _variant(
-    change: PendingChangeRecord,
-    name: str,
-    current: Record | None,
-    wanted: Record,
-    variant: Record | None,
-    stamps: Stamps,
-) -> Record:
-    renamed = _renamed(wanted, name)
-    if variant is None:
-        return renamed
-    if current is None:
-        if same_record(variant, renamed, stamps=stamps):
-            return variant
-        differing = describe_difference(variant, renamed, words=("is", "wanted"), stamps=stamps)
-        raise _ConflictError(f"its variant {name!r} exists already with another record: {differing}")
-    merged = merge_record(_renamed(current, name), variant, renamed, stamps=stamps)
-    if isinstance(merged, MergeConflict):
-        raise _ConflictError(f"its variant {name!r} differs from {_name(change)}: {describe_conflict(merged)}")
-    return variant if same_record(variant, merged, stamps=stamps) else merged
-
-
-def _renamed(record: Record, name: str) -> Record:
-    return record | {"name": name} if "name" in record else record
-
-
-def _name(change: PendingChangeRecord) -> str:
-    return f"{change.category} {change.model_name!r}"
+    return [change.model_name, *variants(change.model_name)] if derived else models_of(change, derived=derived)
 
 
 def _check_stampable(change: PendingChangeRecord, wanted: Record | None, stamps: Stamps) -> None:
     for key in stamps:
         if wanted is not None and not isinstance(wanted.get(key, {}), dict):
-            raise _ConflictError(f"{_name(change)}: {key} has to be an object, for refsync writes stamps into it")
-
-
-def _stamped(stamp: Stamp | None, change: PendingChangeRecord, wanted: Record | None, current: Record | None) -> Any:
-    if stamp is None or wanted is None:
-        return wanted
-    try:
-        return stamp(change, wanted, current)
-    except Exception as problem:  # a handler of the operator's own: its error refuses this change only
-        raise _ConflictError(f"{_name(change)}: the metadata handler failed: {problem!r}") from problem
+            raise ConflictError(f"{name_of(change)}: {key} has to be an object, for refsync writes stamps into it")
 
 
 def _check_record(observed: Observed, change: PendingChangeRecord, record: Record | None) -> None:
@@ -307,4 +358,4 @@ def _check_record(observed: Observed, change: PendingChangeRecord, record: Recor
     try:
         check(change.model_name, record)
     except PayloadError as problem:
-        raise _ConflictError(f"{_name(change)}: {problem}") from None
+        raise ConflictError(f"{name_of(change)}: {problem}") from None

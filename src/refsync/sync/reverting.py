@@ -32,8 +32,10 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import content_at
-from refsync.sync.plan import Model, Record
+from refsync.sync.plan import Model
+from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
+from refsync.sync.renaming import linked
 from refsync.sync.submitting import ReferenceTips
 
 
@@ -74,9 +76,10 @@ def plan_reversal(queue: PendingQueueService, tips: ReferenceTips, number: int, 
     batch = queue.get_batch(number)
     if batch.state is not BatchState.landed:
         raise BatchStateError(f"batch {number} is {batch.state}; only one that has landed can be reverted")
-    reversal = Reversal()
-    for model, deeds in _deeds(tips, batch, queue.changes_of_batch(number)).items():
+    reversal, changes = Reversal(), queue.changes_of_batch(number)
+    for model, deeds in _deeds(tips, batch, changes).items():
         _plan_model(reversal, tips, batch, model, deeds, actor)
+    _link_renames(reversal, changes)
     if not reversal.submissions and not reversal.conflicts:
         raise RequestError(f"nothing of batch {number} is left to revert: {'; '.join(reversal.remarks[:8])}")
     return reversal
@@ -103,6 +106,20 @@ def _plan_model(
     if current is None and wanted is not None and not tips.is_derived(category):
         reversal.remarks.extend(_remarks_on_variants(category, wanted, deeds, stamps))
     reversal.submissions.append(_submission(batch, model, current, wanted, actor))
+
+
+def _link_renames(reversal: Reversal, changes: Iterable[PendingChangeRecord]) -> None:
+    """Let what was renamed be renamed back, in one."""
+    names = {change.change_id: (change.category, change.model_name) for change in changes}
+    places = {(each.category, each.model_name, each.operation): n for n, each in enumerate(reversal.submissions)}
+    for change in changes:
+        if change.lands_with not in names or change.operation != AuditOperation.CREATE:
+            continue
+        made = places.get((change.category, change.model_name, AuditOperation.DELETE))
+        gone = places.get((*names[change.lands_with], AuditOperation.CREATE))
+        if made is not None and gone is not None:
+            halves = linked(reversal.submissions[made], reversal.submissions[gone])
+            reversal.submissions[made], reversal.submissions[gone] = halves
 
 
 def _check_variants(tips: ReferenceTips, category: Category, deeds: Iterable[_Deed]) -> None:

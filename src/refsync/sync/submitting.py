@@ -8,8 +8,10 @@ from dataclasses import replace
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
+from refsync.documents.names import folded
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names, base_of, is_orphan, related_names
+from refsync.documents.values import same_value
 from refsync.errors import DocumentError, PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import (
     AuditOperation,
@@ -17,11 +19,13 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
     Submission,
 )
-from refsync.pending_queue.payloads import check_model_name, check_payload
+from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
+from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import content_at, reader
-from refsync.sync.plan import Record
+from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
+from refsync.sync.submitted_names import check_place, check_variants_free, remark_on_name, remark_on_stamps
 from refsync.sync.text_files import TextReference
 
 _OPEN = {PendingChangeStatus.PENDING, PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING}
@@ -35,6 +39,7 @@ class ReferenceTips:
         self._texts: dict[MODEL_REFERENCE_CATEGORY, TextReference | None] = {}
         self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
         self._bases: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
+        self._looks: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
 
     def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> ReferenceRepository:
         """The repository that holds a category.
@@ -72,6 +77,12 @@ class ReferenceTips:
             self._bases[category] = base_names(self.records(category))
         return self._bases[category]
 
+    def looks(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, str]:
+        """What look-alikes have in common -> the model's name; raises as :meth:`records` does."""
+        if category not in self._looks:
+            self._looks[category] = {folded(name): name for name in self.records(category)}
+        return self._looks[category]
+
     def is_derived(self, category: MODEL_REFERENCE_CATEGORY) -> bool:
         """Whether the category's file is made from a table."""
         return category in self.repository_of(category).tables
@@ -106,13 +117,14 @@ class ReferenceTips:
 def submissions_with_base(
     queue: PendingQueueService, tips: ReferenceTips, submissions: Iterable[Submission]
 ) -> Iterator[Submission]:
-    """Give each submission the record that it is made from, refusing at once what cannot work.
+    """Give each submission the record that it is made from, refusing at once what cannot work, and what is noticed.
 
     Unless it names one itself, that record is the one at the tip; for a model that is not there yet, what the newest
     open change, or an earlier one of these submissions, makes of it.
 
     Raises:
-        RequestError: an update or delete of a model that neither exists nor is about to.
+        RequestError: an update or delete of a model that neither exists nor is about to; a place that cannot be had; a
+            name that would take another model's variant.
         UnknownCategoryError: no repository holds the category.
     """
     announced: dict[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None] = {}
@@ -120,7 +132,51 @@ def submissions_with_base(
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
         is_given = each.base_known or each.base is not None
-        yield each if is_given else replace(each, base=base, base_known=known)
+        found = each if is_given else _with_kept_base(each, base, known)
+        yield replace(found, remarks=(*found.remarks, *_noticed(queue, tips, found, base, announced)))
+
+
+def _with_kept_base(submission: Submission, base: Record | None, known: bool) -> Submission:
+    """With its base; without one that the queue cannot keep, so that a record can be deleted whatever it holds."""
+    try:
+        kept = base if base is None else check_payload(base, what="base")
+    except PayloadError as problem:
+        if submission.operation != AuditOperation.DELETE:
+            raise
+        remark = f"what others change in the record meanwhile cannot be told, for it cannot be kept ({problem})"
+        return replace(submission, remarks=(*submission.remarks, remark))
+    return replace(submission, base=kept, base_known=known)
+
+
+def _noticed(
+    queue: PendingQueueService,
+    tips: ReferenceTips,
+    submission: Submission,
+    base: Record | None,
+    announced: Mapping[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None],
+) -> list[str]:
+    """See that its place can be had; what is worth a remark of its name and its stamps."""
+    category, name = submission.category, submission.model_name
+    try:
+        names, looks = tips.records(category), tips.looks(category)
+    except DocumentError:
+        return []  # the change waits for the file to be mended
+
+    def is_coming(model: str) -> bool:
+        if (category, model) in announced:
+            return announced[category, model] is not None
+        return model in names or _coming(queue, category, model) is not None
+
+    check_place(submission, tips.is_derived(category), is_coming, names)
+    if submission.operation == AuditOperation.DELETE:
+        return []
+    remarks = list(remark_on_stamps(submission.payload, base, tips.repository_of(category).stamps))
+    if submission.operation == AuditOperation.CREATE:
+        coming = {folded(model): model for about, model in announced if about is category and model != name}
+        remarks += remark_on_name(name, {**coming, **looks})
+    elif base is not None and submission.payload is not None and same_value(base, submission.payload):
+        remarks.append("the record is so already, so that nothing would be written; the order of keys takes no part")
+    return remarks
 
 
 def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
@@ -139,7 +195,9 @@ def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
 
 def _with_derived_variants(text: TextReference, submission: Submission) -> Submission:
     """A model of a table: its record complete."""
-    name = text.base_of(check_model_name(submission.model_name))
+    name = text.base_of(_asked_name(submission))
+    if submission.operation == AuditOperation.CREATE and name not in text.row_of:
+        text.check_variants(name, (submission.request_metadata or {}).get(RENAMED_FROM))
     payload = submission.payload
     if payload is not None and submission.operation != AuditOperation.DELETE:
         payload = text.complete(name, check_payload(payload))
@@ -148,7 +206,7 @@ def _with_derived_variants(text: TextReference, submission: Submission) -> Submi
 
 def _with_variants_beside(tips: ReferenceTips, submission: Submission) -> Submission:
     """A model of a plain document: the variants that are records of their own there."""
-    category, asked = submission.category, check_model_name(submission.model_name)
+    category, asked = submission.category, _asked_name(submission)
     try:
         names, bases = tips.records(category), tips.bases(category)
     except DocumentError:
@@ -156,11 +214,19 @@ def _with_variants_beside(tips: ReferenceTips, submission: Submission) -> Submis
     name = base_of(asked, names, bases)
     if is_orphan(name, names) and submission.operation == AuditOperation.CREATE:
         raise PayloadError(f"name: {name!r} is that of a variant; change its base model, and it follows")
+    if submission.operation == AuditOperation.CREATE and name not in names:
+        check_variants_free(name, names, bases, (submission.request_metadata or {}).get(RENAMED_FROM))
     payload = submission.payload
     if payload is not None and check_payload(payload).get("name") in variants(name):
         payload = payload | {"name": name}
     related = related_names(name, names, bases)
     return replace(submission, model_name=name, payload=payload, related_models=related or None)
+
+
+def _asked_name(submission: Submission) -> str:
+    if submission.operation == AuditOperation.DELETE:
+        return check_old_name(submission.model_name)
+    return check_model_name(submission.model_name)
 
 
 def _base(

@@ -7,7 +7,7 @@ follow. Beside the table stand ``defaults.json`` and ``generation_params.json``,
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,7 +17,9 @@ from refsync.documents.json_document import read_json
 from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
 from refsync.documents.text_payload import complete_record, record_to_row
 from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
+from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError, PayloadError
+from refsync.sync.submitted_names import check_variants_free
 
 Record = dict[str, Any]
 Read = Callable[[str], bytes | None]
@@ -78,9 +80,11 @@ class TextReference:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DocumentError(f"it is not what {self.table_path} makes: {found[0]}{more}")
 
-    def edited(self, edits: Mapping[str, Record | None]) -> dict[str, bytes]:
-        """Both files by path, with these models written or removed."""
-        table, document = edit_text_reference(self.table, self.document, self.defaults, self.generation_params, edits)
+    def edited(self, edits: Mapping[str, Record | None], renames: Mapping[str, str] | None = None) -> dict[str, bytes]:
+        """Both files by path, with these models written, removed or renamed."""
+        table, document = edit_text_reference(
+            self.table, self.document, self.defaults, self.generation_params, edits, renames
+        )
         return {self.table_path: table, document_of(self.table_path): document}
 
     @property
@@ -91,6 +95,15 @@ class TextReference:
     def base_of(self, name: str) -> str:
         """The base name of a model or of one of its variants, that of a model which is not there yet, too."""
         return base_name(name, self.rows) or name.removeprefix(_APHRODITE)
+
+    def check_variants(self, name: str, replaced: str | None) -> None:
+        """See that a new model would take no variant from another one, but for the one that it replaces.
+
+        Raises:
+            PayloadError: it would; the text names the variant and whose it is.
+        """
+        owners = base_names(self.row_of)
+        check_variants_free(name, owners, owners, replaced)
 
     def complete(self, name: str, payload: Record) -> Record:
         """The record that a row can hold, with what the derivation gives to each filled in.
@@ -105,6 +118,15 @@ class TextReference:
         record = complete_record(self._without_stale_tags(name, payload) | {"name": name}, self.defaults)
         self.check(name, record)
         return record
+
+    def under(self, old: str, new: str) -> Record:
+        """The record that a row makes once it says another name.
+
+        Raises:
+            PayloadError: the row makes none.
+        """
+        row = self.row_of[old]
+        return self._made(replace(row, cells={**row.cells, "name": new}))
 
     def _without_stale_tags(self, name: str, payload: Record) -> Record:
         """Where tags were left as they are, drop those that came of a size or style which now is another."""

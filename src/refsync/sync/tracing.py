@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.clone.commits import tells_rename
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
@@ -13,8 +16,9 @@ from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.pending_queue.service import PendingQueueService
 from refsync.review.blame import Origin, origins
+from refsync.review.renames import renames
 from refsync.sync.bringing import Brought, batches_behind
-from refsync.sync.plan import Record
+from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
 
 
@@ -25,6 +29,8 @@ class ModelCommit:
     commit: str
     committed_at: int
     operation: str
+    """``create``, ``update`` or ``delete``; of a record that came from another name ``rename``."""
+    renamed_from: str | None
     subject: str
     author: str
     batch: int | None
@@ -32,10 +38,23 @@ class ModelCommit:
     approved_by: list[str]
 
 
+class _Touch(NamedTuple):
+    """What a commit did to the model, under the name that it had then."""
+
+    commit: LandedCommit
+    model: str
+    operation: str
+    renamed_from: str | None
+    record: Record | None
+
+
+_BEGINNING: tuple[None, Mapping[str, Record]] = (None, {})
+
+
 def trace_model(
     reference: ReferenceRepository, queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str
 ) -> list[ModelCommit]:
-    """The commits that created, updated or deleted a model, oldest first, by the first-parent history."""
+    """The commits that created, updated, renamed or deleted a model, oldest first, by the first-parent history."""
     return [commit for commit, _ in _touches(reference, queue, category, model)]
 
 
@@ -49,21 +68,36 @@ def blame_model(
 def _touches(
     reference: ReferenceRepository, queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str
 ) -> list[tuple[ModelCommit, Record | None]]:
-    """The commits that did something to the model, with its record after each."""
-    path, found = reference.written_file(category), list[tuple[LandedCommit, str, Record | None]]()
-    before: Record | None = None
+    """The commits that did something to the model, by whatever name, with its record after each."""
+    path, found = reference.written_file(category), list[_Touch]()
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        for commit, after in _versions(clone, path, model):
+        for (commit, after), (_, before) in pairwise(chain(_versions(clone, path), [_BEGINNING])):
+            assert commit is not None  # for only what lies behind the last one has none
             for operation in operations_between(_only(model, before), _only(model, after)):
-                found.append((commit, operation.kind, after))
-            before = after
-        brought = batches_behind(clone, queue, [commit for commit, *_ in found], category, model)
-        return [(_told(commit, kind, brought(commit)), after) for commit, kind, after in found]
+                old = _old_name(commit, category, model, before, after) if operation.kind == "create" else None
+                found.append(_Touch(commit, model, operation.kind if old is None else "rename", old, after.get(model)))
+                model = model if old is None else old
+        brought = batches_behind(clone, queue, [each.commit for each in found], category)
+        return [(_told(each, brought(each.commit, each.model)), each.record) for each in reversed(found)]
 
 
-def _versions(clone: Repository, path: str | None, model: str) -> Iterator[tuple[LandedCommit, Record | None]]:
-    """Every commit that brought a valid version of the category's file, with the model's record in it."""
-    for commit in clone.first_parent_history(None, clone.tip()):
+def _old_name(
+    commit: LandedCommit,
+    category: MODEL_REFERENCE_CATEGORY,
+    model: str,
+    before: Mapping[str, Record],
+    after: Mapping[str, Record],
+) -> str | None:
+    """The name that a model which came in a commit had ahead of it, where its record came from another name."""
+    gone = {name: record for name, record in before.items() if name not in after}
+    told = next((name for name in gone if tells_rename(commit.message, category.value, name, model)), None)
+    come = {name: record for name, record in after.items() if name not in before}
+    return told if told is not None else renames(gone, come).get(model)
+
+
+def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
+    """Every commit that brought a valid version of the category's file, with the records in it; newest first."""
+    for commit in reversed(clone.first_parent_history(None, clone.tip())):
         change = next((file for file in commit.files if file.path == path), None)
         if change is None:
             continue
@@ -71,18 +105,20 @@ def _versions(clone: Repository, path: str | None, model: str) -> Iterator[tuple
             records = read_records(clone.read_blob(change.new_blob)) if change.new_blob else {}
         except DocumentError:
             continue  # the next valid version is compared with the last valid one
-        yield commit, records.get(model)
+        yield commit, records
 
 
-def _only(model: str, record: Record | None) -> Mapping[str, Record]:
-    return {} if record is None else {model: record}
+def _only(model: str, records: Mapping[str, Record]) -> Mapping[str, Record]:
+    return {model: records[model]} if model in records else {}
 
 
-def _told(commit: LandedCommit, operation: str, brought: Brought | None) -> ModelCommit:
+def _told(touch: _Touch, brought: Brought | None) -> ModelCommit:
+    commit = touch.commit
     return ModelCommit(
         commit=commit.sha,
         committed_at=commit.committed_at,
-        operation=operation,
+        operation=touch.operation,
+        renamed_from=touch.renamed_from,
         subject=commit.message.split("\n", 1)[0],
         author=commit.author,
         batch=brought.batch if brought else None,

@@ -25,6 +25,7 @@ class TouchingCommit(Answer):
     commit: str
     committed_at: int
     operation: str
+    renamed_from: str | None
     subject: str
     author: str
     batch: int | None

@@ -12,7 +12,7 @@ from loguru import logger
 from sqlalchemy import select
 
 from refsync.errors import ChangeStateError, RequestError, StoreError
-from refsync.pending_queue import batch_moves, change_moves, payloads
+from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.models import (
     REFSYNC,
     Batch,
@@ -106,7 +106,8 @@ class PendingQueueStore:
     def purge_changes(self, *, queue_filter: PendingQueueFilter | None = None) -> list[PendingChangeRecord]:
         """Remove and return the hits, all without a filter; never a change that is being applied."""
         with self.writing() as queue:
-            purged = [c for c in queue.changes(queue_filter) if c.status is not PendingChangeStatus.APPLYING]
+            hits = renames.together(queue, queue.changes(queue_filter))
+            purged = [change for change in hits if change.status is not PendingChangeStatus.APPLYING]
             change_moves.purge(queue, purged, actor=REFSYNC)
             batch_moves.close_left(queue, purged)
             return purged

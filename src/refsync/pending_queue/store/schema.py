@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0005"
+VERSION = "0006"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -107,6 +107,10 @@ changes = Table(
     Column("commit", String(64)),
     Column("os_user", Text),
     Column("reverts", BigInteger),
+    Column("after", Text),
+    Column("before", Text),
+    Column("lands_with", BigInteger),
+    Column("remarks", _JSON),
     Column("unknown_fields", _JSON),  # what an import brought and this refsync has no field for
 )
 Index("changes_by_status", changes.c.status)

@@ -209,6 +209,11 @@ def judge(
         (outcome.dropped if is_dropped else outcome.landed).append(change.change_id)
         if not as_wanted and not as_before:
             outcome.edited.append(change.change_id)
+    for change in changes:
+        if change.change_id in outcome.dropped and change.lands_with in outcome.landed:  # half of a rename is one
+            outcome.dropped.remove(change.change_id)
+            outcome.landed.append(change.change_id)
+            outcome.edited.append(change.change_id)
     return replace(outcome, touched=touched, is_partial=is_partial)
 
 

@@ -1,0 +1,89 @@
+"""A model's new name as what is submitted for it: a delete and a create that land together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.documents.text_derivation import model_name
+from refsync.errors import RequestError
+from refsync.pending_queue.models import Actor, AuditOperation, Submission
+from refsync.pending_queue.payloads import check_model_name, check_old_name
+from refsync.pending_queue.renames import RENAMED_FROM, RENAMED_TO
+from refsync.sync.planned_models import Record, renamed
+from refsync.sync.submitting import ReferenceTips
+
+
+def rename_submissions(
+    tips: ReferenceTips,
+    category: MODEL_REFERENCE_CATEGORY,
+    old: str,
+    new: str,
+    *,
+    actor: Actor,
+    notes: str | None = None,
+) -> list[Submission]:
+    """The two changes that give a model another name: its record goes on as it is, but for what says the name in it.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        DocumentError: its file cannot be read.
+        RequestError: there is no such model, there is one with the new name, or the name cannot be used.
+    """
+    records = tips.records(category)
+    old, new = _base_name(tips, category, check_old_name(old)), _base_name(tips, category, check_model_name(new))
+    if old not in records:
+        raise RequestError(f"{category} has no model {old!r} in what has landed, so there is nothing to rename")
+    if new == old:
+        raise RequestError(f"{old!r} is its name already; give it another one")
+    if new in records:
+        raise RequestError(f"{category} {new!r} exists already; delete or rename that first")
+    return linked(
+        _half(category, old, AuditOperation.DELETE, None, actor, notes),
+        _half(category, new, AuditOperation.CREATE, _under(tips, category, old, new), actor, notes),
+    )
+
+
+def linked(delete: Submission, create: Submission) -> list[Submission]:
+    """The two as halves of a rename."""
+    return [
+        replace(delete, request_metadata={**(delete.request_metadata or {}), RENAMED_TO: create.model_name}),
+        replace(create, request_metadata={**(create.request_metadata or {}), RENAMED_FROM: delete.model_name}),
+    ]
+
+
+def _half(
+    category: MODEL_REFERENCE_CATEGORY,
+    name: str,
+    operation: AuditOperation,
+    payload: Record | None,
+    actor: Actor,
+    notes: str | None,
+) -> Submission:
+    return Submission(
+        category=category,
+        model_name=name,
+        operation=operation,
+        payload=payload,
+        requestor_id=actor.id,
+        requestor_username=actor.username,
+        notes=notes,
+        os_user=actor.os_user,
+    )
+
+
+def _under(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, old: str, new: str) -> Record:
+    """The record as it is under its new name: for a text model with what follows from the name."""
+    record = tips.records(category)[old]
+    if category is not MODEL_REFERENCE_CATEGORY.text_generation:
+        return record | {"name": new} if record.get("name") == old else dict(record)
+    text = tips.text(category)
+    if text is not None and old in text.row_of:
+        return text.under(old, new)
+    follows = {"model_name": model_name(new)} if record.get("model_name") == model_name(old) else {}
+    return renamed(record, new) | follows
+
+
+def _base_name(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, name: str) -> str:
+    """Of a text model the base name, whichever of its names was asked for."""
+    return tips.bases(category).get(name, name) if category is MODEL_REFERENCE_CATEGORY.text_generation else name
