@@ -18,11 +18,12 @@
         ├── CloneError              the clone cannot be used as it is
         │   └── LocalEditsError     a person's uncommitted work is in the way
         ├── GitCommandError         git refused for a reason of its own
-        ├── RemoteRefusedError      the remote refuses: no access, no such repository
-        │   ├── BranchMissingError  it has no such branch
-        │   └── PushRefusedError    it refuses this very push: a hook, a protected branch
-        ├── ForgeRefusedError       the forge refuses: no access, no such repository, a rule of its own
-        ├── CredentialError         a credential that is configured cannot be read
+        ├── MendedUnseenError       and does so where nobody here sees it, so that it is tried again now and then
+        │   ├── RemoteRefusedError  the remote refuses: no access, no such repository
+        │   │   ├── BranchMissingError  it has no such branch
+        │   │   └── PushRefusedError    it refuses this very push: a hook, a protected branch
+        │   ├── ForgeRefusedError   the forge refuses: no access, no such repository, a rule of its own
+        │   └── CredentialError     a credential that is configured cannot be read
         ├── DocumentError           a category file that cannot be read or edited safely
         ├── StoreError              the store is damaged or of a newer version
         ├── WatchError              the folders cannot be watched in the way asked for
@@ -150,7 +151,15 @@ class GitCommandError(PermanentError):
     """Git refused for a reason of its own."""
 
 
-class RemoteRefusedError(PermanentError):
+class MendedUnseenError(PermanentError):
+    """A person has to change something first, where nobody here sees it: it is tried again now and then.
+
+    >>> issubclass(CredentialError, MendedUnseenError), issubclass(ConfigError, MendedUnseenError)
+    (True, False)
+    """
+
+
+class RemoteRefusedError(MendedUnseenError):
     """The remote refuses: no access, no such repository."""
 
 
@@ -162,11 +171,11 @@ class PushRefusedError(RemoteRefusedError):
     """The remote refuses this very push: a hook, a protected branch, somebody else's branch of that name."""
 
 
-class ForgeRefusedError(PermanentError):
+class ForgeRefusedError(MendedUnseenError):
     """The forge refuses: no access, no such repository, a rule of its own."""
 
 
-class CredentialError(PermanentError):
+class CredentialError(MendedUnseenError):
     """A credential that is configured cannot be read; the text never holds it."""
 
 

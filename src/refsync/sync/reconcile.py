@@ -9,7 +9,7 @@ from loguru import logger
 
 from refsync.clone.repository import Repository
 from refsync.clone.worktree import finish_interrupted_landing
-from refsync.errors import CredentialError, RefsyncError, RemoteRefusedError, TemporaryError
+from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
@@ -27,8 +27,8 @@ from refsync.sync.sealing import holder_of, seal_when_due
 from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
-_MENDED_UNSEEN = (TemporaryError, OSError, RemoteRefusedError, CredentialError)
-"""What may be over without a sign: it passes by itself, or is mended where nobody here sees it."""
+_OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
+"""What may be over without a sign."""
 
 
 def reconcile(work: Pass) -> PassReport:
@@ -53,7 +53,7 @@ def reconcile(work: Pass) -> PassReport:
             _reconcile_repository(work, reference, outcome)
         except (RefsyncError, OSError) as problem:
             outcome.problem = str(problem)
-            outcome.temporary = isinstance(problem, _MENDED_UNSEEN)
+            outcome.temporary = isinstance(problem, _OVER_UNSEEN)
         except Exception as bug:
             outcome.problem = f"a bug in refsync: {bug!r}"
             bugs.append(bug)
