@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.pending_queue.models import Submission
-    from refsync.sync.proposals.forge_memory import ForgeMemories
-    from refsync.sync.reference import ApplySettings, PassReport, Progress, PublishSettings, ReferenceRepository
+    from refsync.publishing.proposals.forge_memory import ForgeMemories
+    from refsync.publishing.proposals.settings import ProposalSettings
+    from refsync.publishing.upstream import Remotes, Upstream
+    from refsync.sync.publisher import Publisher
+    from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
-    from refsync.sync.upstream import Remotes
 
 OLDEST_PASS_IN_RESCANS = 3
 """After how many rescan periods without a pass a backend's health check says so."""
@@ -97,7 +99,11 @@ class Application:
             cache_ttl_seconds=ceil(self.config.cache.ttl_seconds) or None,
             metadata=reference.metadata,
             write_path=OneChangeBatches(
-                self.queue, reference, run_pass=self.run_pass, between_passes=self.state.pass_lock
+                self.queue,
+                reference,
+                self.publishers()[reference.name],
+                run_pass=self.run_pass,
+                between_passes=self.state.pass_lock,
             ),
             health_checks=health_checks(reference, self.queue, self.state, oldest_pass_seconds=oldest_pass),
         )
@@ -123,9 +129,37 @@ class Application:
     @cached_property
     def forges(self) -> ForgeMemories:
         """What the forges of the repositories said, for as long as this process lives."""
-        from refsync.sync.proposals.forge_memory import ForgeMemories
+        from refsync.forges.github_facts import GITHUB
+        from refsync.publishing.proposals.forge_memory import ForgeMemories
 
-        return ForgeMemories()
+        return ForgeMemories(GITHUB)
+
+    @cached_property
+    def upstreams(self) -> dict[str, Upstream]:
+        """The remotes that clones follow, by the repository's name; not of those that are published locally."""
+        return {each.name: _upstream(each) for each in self.config.repositories if each.publish != "local"}
+
+    def publishers(self, remotes: Remotes | None = None) -> dict[str, Publisher]:
+        """Each repository's way out, by its name; without ``remotes`` each asks its remote for news itself."""
+        from refsync.publishing.upstream import AskAtOnce
+
+        asking = remotes or AskAtOnce()
+        return {each.name: self._publisher(each, asking) for each in self.config.repositories}
+
+    def _publisher(self, settings: RepositorySettings, remotes: Remotes) -> Publisher:
+        from refsync.publishing.local import Local
+        from refsync.publishing.proposals.publisher import Proposals
+        from refsync.publishing.push import Push
+
+        memory = self.forges[settings.name]
+        match settings.publish:
+            case "local":
+                return Local(memory)
+            case "push":
+                return Push(self.upstreams[settings.name], remotes, memory)
+            case "branch" | "pull_request":
+                proposals = _proposals(self.config, settings)
+                return Proposals(self.upstreams[settings.name], remotes, memory, proposals)
 
     def run_pass(
         self,
@@ -143,7 +177,6 @@ class Application:
         """
         from refsync.sync.reconcile import reconcile
         from refsync.sync.turn import Pass
-        from refsync.sync.upstream import AskAtOnce
 
         with self.state.pass_turn(stopping) as has_turn:
             if not has_turn:
@@ -152,11 +185,10 @@ class Application:
                 Pass(
                     self.queue,
                     self.repositories,
+                    self.publishers(remotes),
                     self.apply_settings,
                     progress=progress,
                     stopping=stopping,
-                    remotes=remotes or AskAtOnce(),
-                    forges=self.forges,
                 )
             )
 
@@ -249,30 +281,34 @@ def _reference(
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
-        publish=None if settings.publish == "local" else _publishing(config, settings),
     )
 
 
-def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings:
+def _upstream(settings: RepositorySettings) -> Upstream:
     from refsync.clone.remotes import Remote
-    from refsync.forges.github_facts import GITHUB
-    from refsync.sync.reference import PublishSettings, PullRequestSettings
+    from refsync.publishing.upstream import Upstream
 
-    assert settings.publish != "local"
-    requests, credential = settings.pull_request, _credential(settings)
-    return PublishSettings(
-        mode=settings.publish,
+    return Upstream(
         remote=Remote(
             settings.remote,
-            credential,
+            _credential(settings),
             settings.credentials.ssh_key_file,
             settings.credentials.ssh_known_hosts_file,
         ),
         fetch_seconds=settings.fetch_seconds,
         attempts=settings.push.attempts,
+        proposals=None if settings.publish == "push" else settings.proposal.prefix,
+        has_forge=settings.publish == "pull_request",
+    )
+
+
+def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
+    from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
+
+    requests, credential = settings.pull_request, _credential(settings)
+    return ProposalSettings(
         prefix=settings.proposal.prefix,
         delete_branch=settings.proposal.delete_branch,
-        is_button=GITHUB.is_button,
         pull_requests=None
         if settings.publish != "pull_request"
         else PullRequestSettings(
@@ -282,7 +318,6 @@ def _publishing(config: Config, settings: RepositorySettings) -> PublishSettings
             reviewers=requests.reviewers,
             team_reviewers=requests.team_reviewers,
             on_close=requests.on_close,
-            longest_body=GITHUB.longest_body,
             critical_fields=config.critical_fields(),
         ),
     )

@@ -64,7 +64,7 @@ class Asker:
         fetching, reference, within = self._arguments
         with Repository(reference.clone.path, "main") as clone:
             try:
-                fetching.ask(reference.image, clone, within=within)
+                fetching.ask(reference.image, reference.application.upstreams["image"], clone, within=within)
             except RefsyncError as failure:
                 self.failure = failure
 
@@ -82,7 +82,7 @@ def woken() -> threading.Event:
 @pytest.fixture
 def asking(reference: PublishedReference, gate: Gate, woken: threading.Event) -> Iterator[Fetching]:
     """The gate is closed, and the first fetch waits at it."""
-    fetching = Fetching([reference.image], woken.set)
+    fetching = Fetching([reference.image], reference.application.upstreams, woken.set)
     wait_for("the first fetch", lambda: gate.asked)
     yield fetching
     fetching.stop()

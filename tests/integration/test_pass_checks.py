@@ -426,6 +426,7 @@ def test_a_pass_told_to_stop_gives_the_check_up_and_the_next_one_takes_it_up(che
             Pass(
                 application.queue,
                 application.repositories,
+                application.publishers(),
                 application.apply_settings,
                 stopping=lambda: bool(processes(pids)),
             )

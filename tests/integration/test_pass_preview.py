@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from refsync.pending_queue.models import AuditOperation
-from refsync.sync.preview import PlannedCommit, preview
+from refsync.sync.preview import PlannedCommit
+from refsync.use_cases.passes import plan_pass
 from tests.support.reference import BLIP, ESRGAN, Reference
 from tests.support.repositories import dump, git
 
@@ -17,7 +18,7 @@ CREATE, DELETE = AuditOperation.CREATE, AuditOperation.DELETE
 
 def previewed(reference: Reference) -> list[PlannedCommit]:
     application = reference.application
-    return preview(application.queue, application.repositories, application.apply_settings)
+    return plan_pass(application).root
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
-from refsync.sync import advance, turn
+from refsync.sync import turn
 from refsync.sync.apply import build
+from refsync.sync.publisher import Races
 from tests.support.reference import Reference
 from tests.support.repositories import PERSON, clean_environment, git
 
@@ -128,7 +129,7 @@ def test_a_race_lost_again_and_again_is_left_to_the_next_pass(
     reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = reference.create("new", {"version": "1"})
-    meddled_builds(reference, monkeypatch, advance.RACE_ATTEMPTS)
+    meddled_builds(reference, monkeypatch, Races().attempts)
     outcome = reference.sync_image()
     assert outcome.temporary
     assert reference.statuses([change]) == [PendingChangeStatus.APPROVED]

@@ -11,7 +11,7 @@ import pytest
 from refsync.errors import PayloadError, PermanentError, RequestError
 from refsync.pending_queue.models import AuditOperation, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.preview import preview
+from refsync.use_cases.passes import plan_pass
 from tests.support.command_line import Desk
 from tests.support.reference import Reference
 from tests.support.repositories import git
@@ -379,7 +379,7 @@ def test_the_counters_are_those_of_the_document(text: Reference) -> None:
 
 def test_a_preview_shows_the_diff_of_both_files(text: Reference) -> None:
     text.update(GAMMA, record(text, GAMMA, baseline="llama"), category=TEXT)
-    [planned] = preview(text.application.queue, text.application.repositories, text.application.apply_settings)
+    [planned] = plan_pass(text.application).root
     assert "+++ b/models.csv" in planned.diff
     assert "+++ b/db.json" in planned.diff
     assert "+Gamma_3B,2.7,,https://example.org/gamma,llama,,,,," in planned.diff

@@ -294,7 +294,7 @@ def test_with_delete_branch_off_the_branch_stays(tmp_path: Path) -> None:
 
 
 def test_a_crash_after_the_push_is_known_again(reference: PublishedReference, monkeypatch: pytest.MonkeyPatch) -> None:
-    from refsync.sync.proposals import propose as proposing
+    from refsync.publishing.proposals import propose as proposing
 
     class PowerCutError(BaseException):
         pass

@@ -21,30 +21,30 @@ SERVICE = "refsync.pending_queue.service:PendingQueueService"
 FORGE = "refsync.forges.github:GitHubForge"
 
 PUSHING = {
-    "after the push": "after:1:refsync.sync.publish:push",
-    "having noted the push": "after:1:refsync.sync.publish:note_pushed",
+    "after the push": "after:1:refsync.publishing.push:push",
+    "having noted the push": "after:1:refsync.publishing.push:note_pushed",
     "having counted": "after:2:refsync.sync.turn:record_landed",
     "before marking": f"before:1:{SERVICE}.land_batch",
     "after marking": f"after:1:{SERVICE}.land_batch",
 }
 PROPOSING = {
-    "after the push": "after:1:refsync.sync.proposals.propose:push",
-    "having noted the push": "after:1:refsync.sync.proposals.propose:note_pushed",
+    "after the push": "after:1:refsync.publishing.proposals.propose:push",
+    "having noted the push": "after:1:refsync.publishing.proposals.propose:note_pushed",
     "having noted the proposal": f"after:1:{SERVICE}.propose_batch",
     "after the request": f"after:1:{FORGE}.open",
     "having noted the request": f"after:2:{SERVICE}.note_proposal",
 }
 REBUILDING = {
     "taken back into work": f"after:1:{SERVICE}.reseal_proposal",
-    "pushed": "after:1:refsync.sync.proposals.propose:push",
+    "pushed": "after:1:refsync.publishing.proposals.propose:push",
     "noted the proposal": f"after:1:{SERVICE}.propose_batch",
 }
 LANDING = {
-    "after the clone followed": "after:1:refsync.sync.upstream:land",
+    "after the clone followed": "after:1:refsync.publishing.upstream:land",
     "having rejected what was dropped": f"after:1:{SERVICE}.reject_by_refsync",
     "after marking": f"after:1:{SERVICE}.land_batch",
-    "before clearing away": "before:1:refsync.sync.proposals.clear_away:close_request",
-    "having deleted the branch": "after:1:refsync.sync.proposals.clear_away:push",
+    "before clearing away": "before:1:refsync.publishing.proposals.clear_away:close_request",
+    "having deleted the branch": "after:1:refsync.publishing.proposals.clear_away:push",
 }
 
 

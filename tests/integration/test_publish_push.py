@@ -10,6 +10,7 @@ import pytest
 
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
+from refsync.publishing.upstream import Upstream
 from refsync.sync import turn
 from refsync.sync.apply import build
 from refsync.sync.reference import ReferenceRepository
@@ -126,7 +127,7 @@ class LateFetch:
     def __init__(self, old: str) -> None:
         self.old = old
 
-    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+    def ask(self, reference: ReferenceRepository, upstream: Upstream, clone: Repository, *, within: float) -> None:
         git(clone.path, "update-ref", "refs/remotes/origin/main", self.old)
 
     def answered(self, reference: ReferenceRepository) -> None:

@@ -272,7 +272,11 @@ def racing(written: Written, meanwhile: Callable[[], object]) -> OneChangeBatche
         return application.state.pass_lock()
 
     return OneChangeBatches(
-        application.queue, written.reference.image, run_pass=run_pass, between_passes=between_passes
+        application.queue,
+        written.reference.image,
+        application.publishers()["image"],
+        run_pass=run_pass,
+        between_passes=between_passes,
     )
 
 
@@ -308,6 +312,7 @@ def test_a_pass_told_to_stop_leaves_nothing(upstream: Written) -> None:
     path = OneChangeBatches(
         application.queue,
         upstream.reference.image,
+        application.publishers()["image"],
         run_pass=lambda: application.run_pass(stopping=lambda: True),
         between_passes=application.state.pass_lock,
     )
@@ -410,6 +415,7 @@ def test_where_people_review_in_git_nothing_is_written_at_once(tmp_path: Path, b
         path = OneChangeBatches(
             application.queue,
             published.image,
+            application.publishers()["image"],
             run_pass=application.run_pass,
             between_passes=application.state.pass_lock,
         )

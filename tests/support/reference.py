@@ -115,7 +115,9 @@ class Reference:
 
     def sync_with(self, apply: ApplySettings) -> PassReport:
         """One pass that seals by these settings."""
-        return reconcile(Pass(self.application.queue, self.application.repositories, apply))
+        return reconcile(
+            Pass(self.application.queue, self.application.repositories, self.application.publishers(), apply)
+        )
 
     # looking
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Account, Forge, PullRequest, RefusedExtra
-from refsync.sync.proposals.forge_memory import ForgeMemory
+from refsync.forges.base import Account, Forge, ForgeFacts, PullRequest, RefusedExtra
+from refsync.publishing.proposals.forge_memory import ForgeMemory
 
 HOUR, DAY = 3600.0, 24 * 3600.0
 REQUESTS_OF_A_CLOSE_LOOK = 4
@@ -103,7 +103,7 @@ def one_pass(memory: ForgeMemory, forge: CountedForge) -> dict[int, PullRequest]
 
 @pytest.mark.parametrize("pass_seconds", [1.0, 48.0, 60.0, 72.0])
 def test_over_a_day_ten_open_requests_cost_at_most_sixty_requests_an_hour(clock: Clock, pass_seconds: float) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 10)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 10)
     one_pass(memory, forge)
     forge.asked.clear()
     end = clock.now + (DAY if pass_seconds > 1 else 3 * HOUR)
@@ -114,7 +114,7 @@ def test_over_a_day_ten_open_requests_cost_at_most_sixty_requests_an_hour(clock:
 
 
 def test_each_open_request_is_looked_at_closely_in_its_turn(clock: Clock) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 5)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 5)
     one_pass(memory, forge)
     forge.looked_at.clear()
     for _ in range(60):
@@ -124,7 +124,7 @@ def test_each_open_request_is_looked_at_closely_in_its_turn(clock: Clock) -> Non
 
 
 def test_a_close_is_noticed_within_four_minutes(clock: Clock) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 10)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 10)
     one_pass(memory, forge)
     forge.close(7)
     began = clock.now
@@ -134,7 +134,7 @@ def test_a_close_is_noticed_within_four_minutes(clock: Clock) -> None:
 
 
 def test_a_forge_that_asks_to_wait_is_left_alone_as_long_as_it_asks(clock: Clock) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 1)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 1)
     forge.failures = [ForgeUnavailableError("wait", retry_seconds=3000.0)]
     for pause in (0.0, 2999.0):
         clock.now += pause
@@ -146,7 +146,7 @@ def test_a_forge_that_asks_to_wait_is_left_alone_as_long_as_it_asks(clock: Clock
 
 
 def test_a_forge_that_is_down_is_asked_less_and_less_often(clock: Clock) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 1)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 1)
     forge.failures = [ForgeUnavailableError("down") for _ in range(1000)]
     for _ in range(int(HOUR)):
         clock.now += 1.0
@@ -161,7 +161,7 @@ def label(memory: ForgeMemory, forge: CountedForge, about: str) -> list[RefusedE
 
 
 def test_what_is_refused_about_one_batch_holds_up_no_other(clock: Clock) -> None:
-    memory, forge = ForgeMemory(clock), CountedForge(clock, 1)
+    memory, forge = ForgeMemory(ForgeFacts(), clock), CountedForge(clock, 1)
     forge.failures = [ForgeRefusedError("no commits between main and it")]
     with pytest.raises(ForgeRefusedError):
         label(memory, forge, "one")

@@ -12,7 +12,8 @@ from refsync.cli.output import counted, print_json, shown_age, shown_text, shown
 from refsync.cli.proposals import proposal_lines
 
 if TYPE_CHECKING:
-    from refsync.use_cases.status import BatchStatus, RemoteStatus, RepositoryStatus, Status
+    from refsync.sync.publisher import Standing
+    from refsync.use_cases.status import BatchStatus, RepositoryStatus, Status
 
 _BATCHES_SHOWN = 20
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
@@ -76,11 +77,11 @@ def _shown_error_age(repository: RepositoryStatus) -> str:
     return shown_age(repository.last_error_at) + (", gone since" if is_over else "")
 
 
-def _remote_line(mode: str, remote: RemoteStatus) -> str:
+def _remote_line(mode: str, remote: Standing) -> str:
     return f"{remote.name}, {_MODES[mode]}; {_distance(remote)}"
 
 
-def _distance(remote: RemoteStatus) -> str:
+def _distance(remote: Standing) -> str:
     if remote.behind is None:
         return "not fetched yet"
     if not remote.behind and not remote.ahead:

@@ -13,7 +13,8 @@ from refsync.cli.output import counted, note, print_json, progress_bar, shown_te
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.sync.preview import PlannedCommit, PullRequestText
+    from refsync.sync.preview import PlannedCommit
+    from refsync.sync.publisher import PullRequestText
     from refsync.sync.reference import PassReport, RepositoryReport
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from loguru import logger
 
 from refsync.clone.process import end_command_of
 from refsync.clone.repository import Repository
 from refsync.errors import RefsyncError, RemoteUnavailableError
+from refsync.publishing.upstream import Upstream, fetch_news
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.upstream import fetch_news
 
 PATIENCE_SECONDS = 5.0
 """How long a pass waits for an answer before it goes on with other repositories."""
@@ -22,15 +22,22 @@ _END_SECONDS = 0.05
 
 
 class Fetching:
-    """Answers the passes' questions from what the threads know; see :class:`refsync.sync.upstream.Remotes`."""
+    """Answers the passes' questions from what the threads know; see :class:`refsync.publishing.upstream.Remotes`."""
 
-    def __init__(self, repositories: Iterable[ReferenceRepository], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        repositories: Iterable[ReferenceRepository],
+        upstreams: Mapping[str, Upstream],
+        wake: Callable[[], None],
+    ) -> None:
         """Begin; ``wake`` is called when a remote has news, goes away or comes back."""
-        self._fetchers = {each.name: _Fetcher(each, wake) for each in repositories if each.publish}
+        self._fetchers = {
+            each.name: _Fetcher(each, upstreams[each.name], wake) for each in repositories if each.name in upstreams
+        }
         for fetcher in self._fetchers.values():
             fetcher.start()
 
-    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+    def ask(self, reference: ReferenceRepository, upstream: Upstream, clone: Repository, *, within: float) -> None:
         """Wait until the remote was asked within so many seconds, or it is known to be away."""
         self._fetchers[reference.name].ask(within)
 
@@ -49,12 +56,10 @@ class Fetching:
 class _Fetcher(threading.Thread):
     """One remote's thread."""
 
-    def __init__(self, reference: ReferenceRepository, wake: Callable[[], None]) -> None:
+    def __init__(self, reference: ReferenceRepository, upstream: Upstream, wake: Callable[[], None]) -> None:
         super().__init__(name=f"fetch {reference.name}", daemon=True)
-        assert reference.publish is not None
         self._reference = reference
-        self._seconds = reference.publish.fetch_seconds
-        self._polls_forge = reference.publish.pull_requests is not None
+        self._upstream = upstream
         self._wake = wake
         self._changed = threading.Condition()
         self._wanted = True
@@ -125,7 +130,7 @@ class _Fetcher(threading.Thread):
         """Fetch when asked, and every now and then, until told to stop."""
         while True:
             with self._changed:
-                pause = self._seconds * random.uniform(1 - _JITTER, 1 + _JITTER)
+                pause = self._upstream.fetch_seconds * random.uniform(1 - _JITTER, 1 + _JITTER)
                 self._changed.wait_for(lambda: self._wanted or self._stopping, pause)
                 if self._stopping:
                     return
@@ -139,7 +144,7 @@ class _Fetcher(threading.Thread):
         try:
             with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
                 before = self._tracked(clone) if self._seen is None else self._seen
-                fetch_news(reference, clone)
+                fetch_news(reference, self._upstream, clone)
                 self._seen = self._tracked(clone)  # a person's push from this clone is news, too
                 return self._seen != before, None
         except RefsyncError as failure:
@@ -156,7 +161,7 @@ class _Fetcher(threading.Thread):
             self._failure, self._is_busy = failure, False
             if failure is None:  # it tells what was there when it was asked, at the least
                 self._answered_at = max(self._answered_at, self._begun_at)
-            worth_telling = news or moved or self._is_awaited or (by_itself and self._polls_forge)
+            worth_telling = news or moved or self._is_awaited or (by_itself and self._upstream.has_forge)
             self._is_awaited = False
             self._changed.notify_all()
         if worth_telling and not self._stopping:
@@ -167,5 +172,4 @@ class _Fetcher(threading.Thread):
 
     @property
     def _remote(self) -> str:
-        assert self._reference.publish is not None
-        return self._reference.publish.remote.name
+        return self._upstream.remote.name

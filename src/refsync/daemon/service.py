@@ -85,7 +85,7 @@ class Daemon:
         self._wakeups = wakeups
         self._timers = timers
         self._watch = Watch(ground_of(application, config_file), application, wakeups)
-        self._fetching = Fetching(application.repositories, wakeups.wake)
+        self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._settle_in()
         self._passes = 0
         self._failures = 0
@@ -246,7 +246,7 @@ class Daemon:
         self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups))
         self._application = application
         self._fetching.stop()
-        self._fetching = Fetching(application.repositories, self._wakeups.wake)
+        self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)
         self._problems.clear()
         self._settle_in()
         log.configure(config.log.level, config.log.format)

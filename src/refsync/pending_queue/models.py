@@ -212,6 +212,10 @@ class RefusedOnce(BaseModel):
     name: str
 
 
+CLOSED, GONE, LEFT = "closed", "branch deleted", "not followed"
+"""How a proposal can have ended without landing; ``LEFT``: the config no longer leads to it."""
+
+
 class Proposal(BaseModel):
     """A batch on its way through review in git: its branch, and its pull request where there is one.
 
@@ -292,6 +296,12 @@ class Batch(BaseModel):
         if self.hold:
             self.reason = tell_with_command(self.hold, self.number)
         return self
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Whether it is held for what happens to its proposal, and not for a pass to try it again."""
+        ended = self.proposal is not None and self.proposal.state in (CLOSED, GONE, LEFT)
+        return self.state is BatchState.held and ended
 
 
 class RepositoryNote(BaseModel):

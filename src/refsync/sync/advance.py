@@ -18,36 +18,29 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.land import mark_landed, settle_reserved
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
-from refsync.sync.proposals.propose import propose, why_not_proposed_yet
-from refsync.sync.publish import publish_locally, push_to_target
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange
 from refsync.sync.turn import Turn
-from refsync.sync.upstream import FRESH_SECONDS, check_newest
 
-RACE_ATTEMPTS = 5
-"""How often a batch is planned anew in one pass when somebody else was quicker in the clone."""
 _RACES = (BranchMovedError, LocalEditsError, BatchStateError)
-_JITTER_SECONDS = 0.2
 
 
 def advance(turn: Turn, batch: Batch) -> None:
     """Bring one batch as far as it can go; what it leaves unlanded is added to what is awaited."""
-    publish = turn.reference.publish
-    attempts = publish.attempts if publish else RACE_ATTEMPTS
+    races = turn.publisher.races
     held: HeldBatch | None = None
-    for attempt in range(attempts):
+    for attempt in range(races.attempts):
         try:
             # A person's git is locked out for the landing only; who lost a race holds the lock while building, too,
             # but never while checking, which may take minutes, or while a remote is asked.
-            locked = attempt and not turn.reference.check and publish is None
+            locked = attempt and not turn.reference.check and races.locks_clone
             with index_locked(turn.clone) if locked else nullcontext() as lock:
                 held = _try_batch(turn, turn.queue.get_batch(batch.number), lock)
             break
         except _RACES as lost:
-            if attempt == attempts - 1:
-                if publish is None or not isinstance(lost, BranchMovedError):
+            if attempt == races.attempts - 1:
+                if not races.holds or not isinstance(lost, BranchMovedError):
                     raise
-                told = f"somebody else was quicker {attempts} times: {lost}; it is tried again"
+                told = f"somebody else was quicker {races.attempts} times: {lost}; it is tried again"
                 held = turn.hold(batch, Hold(kind=HoldKind.lost_races, reason=told))
                 break
             logger.info("batch {}: {}; planning it anew", batch.number, lost)
@@ -58,9 +51,8 @@ def advance(turn: Turn, batch: Batch) -> None:
 
 
 def _prepare_another_attempt(turn: Turn, batch: Batch, attempt: int) -> None:
-    if turn.reference.publish:
-        time.sleep(random.uniform(0, _JITTER_SECONDS * 2 ** min(attempt, 4)))
-        turn.work.remotes.ask(turn.reference, turn.clone, within=0)
+    time.sleep(random.uniform(0, turn.publisher.races.jitter_seconds * 2 ** min(attempt, 4)))
+    turn.publisher.ask_news(turn, anew=True)
     turn.catch_up()
     turn.note_landed(settle_reserved(turn.clone, turn.queue, turn.queue.get_batch(batch.number), turn.tip))
 
@@ -69,8 +61,7 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     queue, number, outcome = turn.queue, batch.number, turn.outcome
     if batch.state not in (BatchState.sealed, BatchState.held):
         return None  # what the remote had new has ended it
-    if turn.reference.publish is None:
-        outcome.tip = turn.clone.tip()
+    turn.publisher.start(turn)
     changes = turn.open_changes(batch)
     observed = turn.observe(changes)
     plan = turn.plan(changes, observed)
@@ -87,7 +78,7 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
         _split(queue, batch, plan.waiting)
     if batch.state == BatchState.held:
         batch = queue.resume_batch(number)
-    if plan.written and (reason := why_not_proposed_yet(queue, turn.reference, batch)):
+    if plan.written and (reason := turn.publisher.why_not_yet(queue, turn.reference, batch)):
         outcome.queued.append(QueuedBatch(number, reason))
         return None
     return _land(turn, batch, plan, observed, changes, lock)
@@ -101,10 +92,8 @@ def _land(
     changes: Sequence[PendingChangeRecord],
     lock: IndexLock | None,
 ) -> HeldBatch | None:
-    clone, queue, publish = turn.clone, turn.queue, turn.reference.publish
-    if publish:
-        turn.work.remotes.ask(turn.reference, clone, within=FRESH_SECONDS)
-        check_newest(clone, turn.reference, turn.tip)
+    clone, queue, publisher = turn.clone, turn.queue, turn.publisher
+    publisher.make_sure(turn)
     try:
         _reserve(queue, batch, plan)
         commit = turn.build(batch, plan, changes)
@@ -112,10 +101,9 @@ def _land(
             queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
             if red := _red_check(turn, batch, commit, plan, observed, changes):
                 return turn.hold(batch, red)
-            if publish and publish.proposes:
-                propose(turn, queue.get_batch(batch.number), commit)
+            publisher.deliver(turn, queue.get_batch(batch.number), commit, lock)
+            if not publisher.lands:
                 return None
-            _bring_to_target(turn, batch, commit, lock)
     except PushRefusedError as refusal:
         return turn.hold(batch, Hold(kind=HoldKind.refused_push, reason=str(refusal), since_tip=turn.tip))
     except BaseException:
@@ -125,21 +113,9 @@ def _land(
     return None
 
 
-def _bring_to_target(turn: Turn, batch: Batch, commit: str, lock: IndexLock | None) -> None:
-    if turn.reference.publish:
-        push_to_target(turn.clone, turn.reference, tip=turn.tip, commit=commit)
-        turn.work.remotes.answered(turn.reference)
-        turn.catch_up()
-        return
-    with nullcontext(lock) if lock else index_locked(turn.clone) as held:
-        publish_locally(held, turn.reference, batch, tip=turn.tip, commit=commit)
-    turn.take_tip(commit)
-
-
 def _was_refused_here(turn: Turn, hold: Hold) -> bool:
     """Whether the remote has refused the batch on this very tip; a person or another tip changes that."""
-    refused_here = hold.kind is HoldKind.refused_push and hold.since_tip == turn.tip
-    return refused_here and turn.reference.publish is not None
+    return hold.kind is HoldKind.refused_push and hold.since_tip == turn.tip and turn.publisher.remote is not None
 
 
 def _is_known_red(turn: Turn, batch: Batch, plan: BatchPlan) -> bool:

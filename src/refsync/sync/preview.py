@@ -16,23 +16,12 @@ from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord,
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import Read, batch_message, edited_files, observe, reader, stamp_for
 from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
-from refsync.sync.proposals.propose import branch_of, why_not_proposed_yet
-from refsync.sync.proposals.proposed import waiting_for_people
-from refsync.sync.proposals.text import render, title_of
+from refsync.sync.publisher import Publisher, PullRequestText
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 from refsync.sync.sealing import seconds_until_due
-from refsync.sync.upstream import tracking_ref
 
 _NO_TOKEN_YET = "(given when the batch is sealed)"
 _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
-
-
-@dataclass(frozen=True)
-class PullRequestText:
-    """What people would read on the forge."""
-
-    title: str
-    body: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,10 @@ class _Ahead:
 
 
 def preview(
-    queue: PendingQueueService, repositories: Sequence[ReferenceRepository], apply: ApplySettings
+    queue: PendingQueueService,
+    repositories: Sequence[ReferenceRepository],
+    publishers: Mapping[str, Publisher],
+    apply: ApplySettings,
 ) -> list[PlannedCommit]:
     """The commits that a pass would make now, each on top of the one before where that lands at once.
 
@@ -85,30 +77,34 @@ def preview(
         for batch in queue.batches_in_turn(_UNLANDED)
         if batch.state != BatchState.open or seconds_until_due(batch, apply, time()) == 0
     ]
-    return [planned for reference in repositories for planned in _preview_repository(queue, reference, batches)]
+    return [
+        planned
+        for reference in repositories
+        for planned in _preview_repository(queue, reference, publishers[reference.name], batches)
+    ]
 
 
 def _preview_repository(
-    queue: PendingQueueService, reference: ReferenceRepository, batches: Sequence[Batch]
+    queue: PendingQueueService, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
 ) -> Iterator[PlannedCommit]:
     ahead = _Ahead()
     work = []
     for batch in batches:
         if changes := _changes(queue, reference, batch):
-            if batch.state == BatchState.proposed or waiting_for_people(batch):
+            if batch.state == BatchState.proposed or batch.waits_for_people:
                 ahead.await_models(batch, changes)
             else:
                 work.append((batch, changes))
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             clone.preflight()
-            at_tip = reader(clone, _newest(clone, reference))
+            at_tip = reader(clone, publisher.newest(clone, reference))
             for batch, changes in work:
-                queued = why_not_proposed_yet(queue, reference, batch, more=ahead.proposed)
-                yield _plan_commit(clone, reference, batch, changes, at_tip, ahead, queued)
+                queued = publisher.why_not_yet(queue, reference, batch, more=ahead.proposed)
+                yield _plan_commit(clone, reference, publisher, batch, changes, at_tip, ahead, queued)
     except RefsyncError as problem:
         if work:
-            yield _planned(reference, work[0][0], problem=str(problem))
+            yield _planned(reference, publisher, work[0][0], problem=str(problem))
 
 
 def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
@@ -123,18 +119,10 @@ def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: 
     ]
 
 
-def _newest(clone: Repository, reference: ReferenceRepository) -> str:
-    """Where the target branch is known to stand: a pass first follows what was fetched."""
-    tip = clone.tip()
-    if reference.publish is None:
-        return tip
-    there = clone.commit_of(tracking_ref(reference.publish, reference.branch))
-    return there if there and clone.contains(tip, there) else tip
-
-
 def _plan_commit(
     clone: Repository,
     reference: ReferenceRepository,
+    publisher: Publisher,
     batch: Batch,
     changes: Sequence[PendingChangeRecord],
     at_tip: Read,
@@ -142,7 +130,7 @@ def _plan_commit(
     queued: str | None,
 ) -> PlannedCommit:
     """Plan one batch on top of what the ones before leave behind; adds what it leaves."""
-    proposes = reference.publish is not None and reference.publish.proposes
+    proposes = not publisher.lands
 
     def before(path: str) -> bytes | None:
         return ahead.written[path] if path in ahead.written else at_tip(path)
@@ -151,17 +139,17 @@ def _plan_commit(
     files = edited_files(reference, before, plan)
     ahead.await_models(batch, _unlanded(changes, plan, proposes=proposes and bool(files)))
     if not files or (proposes and queued):
-        return _planned(reference, batch, plan, queued=queued if files else None)
-    request = None
-    if reference.publish and reference.publish.pull_requests:
-        kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
-        request = _request_text(reference, batch, kept, before, files)
+        return _planned(reference, publisher, batch, plan, queued=queued if files else None)
+    kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
+    request = publisher.request_text(reference, batch, kept, before, lambda path: files.get(path) or before(path))
     if proposes:
         ahead.proposed += 1
     diff = _diff({path: (before(path), after) for path, after in files.items()})
     if not proposes:
         ahead.written.update(files)
-    return _planned(reference, batch, plan, message=_message(batch, changes, plan), diff=diff, pull_request=request)
+    return _planned(
+        reference, publisher, batch, plan, message=_message(batch, changes, plan), diff=diff, pull_request=request
+    )
 
 
 def _unlanded(
@@ -177,6 +165,7 @@ def _unlanded(
 
 def _planned(
     reference: ReferenceRepository,
+    publisher: Publisher,
     batch: Batch,
     plan: BatchPlan | None = None,
     *,
@@ -186,7 +175,6 @@ def _planned(
     queued: str | None = None,
     pull_request: PullRequestText | None = None,
 ) -> PlannedCommit:
-    publish = reference.publish
     return PlannedCommit(
         repository=reference.name,
         branch=reference.branch,
@@ -197,39 +185,17 @@ def _planned(
         waiting=[Refusal(each.change_id, each.hold.reason) for each in plan.waiting] if plan else [],
         problem=problem,
         unchecked=[shlex.join(command) for command in reference.check.commands] if reference.check and diff else [],
-        publish=publish.mode if publish else "local",
-        remote=publish.remote.name if publish else None,
-        proposal=_proposal_branch(reference, batch),
+        publish=publisher.mode,
+        remote=publisher.remote,
+        proposal=publisher.branch_for(batch),
         pull_request=pull_request,
         queued=queued,
     )
 
 
-def _proposal_branch(reference: ReferenceRepository, batch: Batch) -> str | None:
-    if reference.publish is None or not reference.publish.proposes:
-        return None
-    return branch_of(reference.publish, batch if batch.job else batch.model_copy(update={"job": "TOKEN"}))
-
-
 def _message(batch: Batch, changes: Sequence[PendingChangeRecord], plan: BatchPlan) -> str:
     sealed = batch if batch.job else batch.model_copy(update={"job": _NO_TOKEN_YET})
     return batch_message(sealed, [each for each in changes if each.change_id in plan.written])
-
-
-def _request_text(
-    reference: ReferenceRepository,
-    batch: Batch,
-    changes: Sequence[PendingChangeRecord],
-    before: Read,
-    files: Mapping[str, bytes],
-) -> PullRequestText:
-    """Without the pull requests of others that touch the same models: the forge is not asked."""
-
-    def after(path: str) -> bytes | None:
-        return files[path] if path in files else before(path)
-
-    body = render(reference, changes, before, after, job=batch.job or _NO_TOKEN_YET, batch=batch.number)
-    return PullRequestText(title_of(batch), body)
 
 
 def _diff(files: Mapping[str, tuple[bytes | None, bytes]]) -> str:

@@ -15,8 +15,6 @@ from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.advance import advance
 from refsync.sync.land import settle_reserved
-from refsync.sync.proposals.follow import follow_proposals, tend_new_proposals
-from refsync.sync.proposals.proposed import waiting_for_people
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -99,26 +97,22 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
 def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
         turn = Turn(work, reference, clone, outcome)
-        unreachable = _ask_remote(turn)
+        unreachable = _ask_news(turn)
         clone.preflight()
         if finished := finish_interrupted_landing(clone):
             logger.warning("{}: finished the interrupted landing of {}", reference.name, finished[:12])
         turn.take_tip(clone.tip(), work.progress)
         if unreachable:
             raise unreachable
-        if reference.publish:
-            turn.catch_up(work.progress)
+        turn.catch_up(work.progress)
         _settle(turn)
         _bring_on(turn)
 
 
-def _ask_remote(turn: Turn) -> RefsyncError | None:
-    """Fetch; the failure, if it fails: what has landed already is recorded all the same."""
-    publish = turn.reference.publish
-    if publish is None:
-        return None
+def _ask_news(turn: Turn) -> RefsyncError | None:
+    """Why there is no news, if that fails: what has landed already is recorded all the same."""
     try:
-        turn.work.remotes.ask(turn.reference, turn.clone, within=2 * publish.fetch_seconds)
+        turn.publisher.ask_news(turn)
     except RefsyncError as failure:
         return failure
     return None
@@ -126,15 +120,13 @@ def _ask_remote(turn: Turn) -> RefsyncError | None:
 
 def _bring_on(turn: Turn) -> None:
     """Give every batch of the repository its turn."""
-    proposes = turn.reference.publish is not None and turn.reference.publish.proposes
-    follow_proposals(turn)
+    turn.publisher.follow(turn)
     for batch in _waiting_batches(turn.queue, turn.reference.name):
         if turn.work.stopping():
             return
-        if not waiting_for_people(batch):
+        if not batch.waits_for_people:
             advance(turn, batch)
-    if proposes:
-        tend_new_proposals(turn)
+    turn.publisher.tend(turn)
 
 
 def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Batch]:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table, stand_in_of
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
-from refsync.clone.remotes import Remote
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.sync.text_files import files_beside
 
 if TYPE_CHECKING:
-    from refsync.forges.base import Forge
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
     from refsync.pending_queue.models import Batch
@@ -25,46 +23,6 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class PullRequestSettings:
-    """How a batch's pull request is opened and followed.
-
-    ``open_forge`` gives the forge of a remote's URL; ``longest_body`` is what it takes, in UTF-16 units.
-    """
-
-    open_forge: Callable[[str], Forge]
-    limit: int = 10
-    labels: tuple[str, ...] = ()
-    reviewers: tuple[str, ...] = ()
-    team_reviewers: tuple[str, ...] = ()
-    on_close: Literal["hold", "abandon"] = "hold"
-    longest_body: int = 65_000
-    critical_fields: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PublishSettings:
-    """How batches reach the remote: straight to its target branch, or by branches that people review.
-
-    ``pull_requests`` is ``None`` where refsync opens none; ``prefix`` is that of proposal branches; ``is_button``
-    says of a committer, as ``Name <mail>``, whether it stands for whoever pressed a button of a forge.
-    """
-
-    mode: Literal["push", "branch", "pull_request"]
-    remote: Remote = field(default_factory=Remote)
-    fetch_seconds: float = 60.0
-    attempts: int = 5
-    prefix: str = "refsync/"
-    delete_branch: bool = True
-    pull_requests: PullRequestSettings | None = None
-    is_button: Callable[[str], bool] = lambda committer: False
-
-    @property
-    def proposes(self) -> bool:
-        """Whether people review a batch before it reaches the target branch."""
-        return self.mode != "push"
 
 
 @dataclass(frozen=True)
@@ -89,8 +47,6 @@ class ReferenceRepository:
     """For a category whose file is made from a table that people edit: the table."""
     check: CheckSettings | None = None
     """What is checked before a commit is published, where anything is."""
-    publish: PublishSettings | None = None
-    """How batches reach the remote; ``None`` where they land in this clone alone."""
 
     @property
     def stamps(self) -> Stamps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loguru import logger
@@ -15,7 +15,7 @@ from refsync.sync.apply import build, observe, reader, stamp_for
 from refsync.sync.checking import Verdicts
 from refsync.sync.land import record_landed
 from refsync.sync.plan import BatchPlan, Model, Observed, plan_batch
-from refsync.sync.proposals.forge_memory import ForgeMemories
+from refsync.sync.publisher import Publisher
 from refsync.sync.reference import (
     ApplySettings,
     HeldBatch,
@@ -24,7 +24,6 @@ from refsync.sync.reference import (
     ReferenceRepository,
     RepositoryReport,
 )
-from refsync.sync.upstream import AskAtOnce, Remotes, catch_up, fetch_versions
 
 _WAITING = (PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING)
 
@@ -34,18 +33,17 @@ class Pass:
     """What one pass works with.
 
     ``stopping`` is asked between batches, so that a daemon told to stop finishes the step in hand only, and while
-    a check runs, which is given up. ``verdicts`` are what the checks of this pass said. ``remotes`` asks the
-    remotes for news, and ``forges`` remembers what the forges said.
+    a check runs, which is given up. ``verdicts`` are what the checks of this pass said; ``publishers`` gives each
+    repository's way out by its name.
     """
 
     queue: PendingQueueService
     repositories: Sequence[ReferenceRepository]
+    publishers: Mapping[str, Publisher]
     apply: ApplySettings
     progress: Progress | None = None
     stopping: Callable[[], bool] = lambda: False
     verdicts: Verdicts = field(default_factory=dict)
-    remotes: Remotes = field(default_factory=AskAtOnce)
-    forges: ForgeMemories = field(default_factory=ForgeMemories)
 
 
 @dataclass(frozen=True)
@@ -64,21 +62,25 @@ class Turn:
         return self.work.queue
 
     @property
+    def publisher(self) -> Publisher:
+        """The repository's way out."""
+        return self.work.publishers[self.reference.name]
+
+    @property
     def tip(self) -> str:
         """The commit that the batch in hand is planned on."""
         assert self.outcome.tip is not None
         return self.outcome.tip
 
     def catch_up(self, progress: Progress | None = None) -> None:
-        """Bring the clone to what its remote has, where it has one, and record what landed."""
+        """Bring the clone to what the target branch is known to be, and record what landed."""
         self.clone.preflight()
-        tip = catch_up(self.clone, self.reference) if self.reference.publish else self.clone.tip()
-        self.take_tip(tip, progress)
+        self.take_tip(self.publisher.catch_up(self), progress)
 
     def take_tip(self, tip: str, progress: Progress | None = None) -> None:
         """The target branch stands at a commit now: record what landed, and go on from there."""
         self.outcome.tip = tip
-        fetch_versions(self.reference, self.clone, tip)
+        self.publisher.fetch_versions(self, tip)
         self.outcome.recorded += record_landed(self.clone, self.reference, tip, progress)
 
     def observe(self, changes: Sequence[PendingChangeRecord]) -> Observed:

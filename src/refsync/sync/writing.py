@@ -19,6 +19,7 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.service import PendingQueueService
+from refsync.sync.publisher import Publisher
 from refsync.sync.reference import PassReport, ReferenceRepository
 from refsync.sync.submitting import ReferenceTips
 
@@ -33,6 +34,7 @@ class OneChangeBatches:
         self,
         queue: PendingQueueService,
         reference: ReferenceRepository,
+        publisher: Publisher,
         *,
         run_pass: Callable[[], PassReport | None],
         between_passes: Callable[[], AbstractContextManager[object]],
@@ -42,18 +44,20 @@ class OneChangeBatches:
         Args:
             queue: keeps the changes.
             reference: the repository.
+            publisher: its way out.
             run_pass: waits for its turn and runs one pass.
             between_passes: a context in which no process runs a pass.
         """
         self._queue = queue
         self._reference = reference
+        self._publisher = publisher
         self._run_pass = run_pass
         self._between_passes = between_passes
 
     @property
     def lands_by_itself(self) -> bool:
         """False where people review every batch in git before it lands."""
-        return self._reference.publish is None or not self._reference.publish.proposes
+        return self._publisher.lands
 
     def update(
         self,
@@ -91,8 +95,7 @@ class OneChangeBatches:
 
     def _check_landing(self) -> None:
         if not self.lands_by_itself:
-            requests = self._reference.publish and self._reference.publish.pull_requests
-            how = "pull request" if requests else "proposal branch"
+            how = "pull request" if self._publisher.mode == "pull_request" else "proposal branch"
             raise RequestError(
                 f"repository {self._reference.name} publishes by {how}; submit a change to the queue instead"
             )
@@ -156,7 +159,7 @@ class OneChangeBatches:
     def _may_have_arrived(self, batch: int) -> bool:
         """Whether a commit of the batch may be on the remote, though nobody could say so."""
         built = self._queue.get_batch(batch)
-        return self._reference.publish is not None and built.commit is not None and built.state is BatchState.sealed
+        return self._publisher.remote is not None and built.commit is not None and built.state is BatchState.sealed
 
     def _why_waiting(self, batch: int | None, report: PassReport | None) -> str:
         for repository in report.repositories if report else ():

@@ -36,4 +36,6 @@ def run_pass(application: Application, progress: Progress | None = None) -> Pass
 
 def plan_pass(application: Application) -> PlannedCommits:
     """What a pass would commit now; nothing is changed, and nobody else asked."""
-    return PlannedCommits(preview(application.queue, application.repositories, application.apply_settings))
+    return PlannedCommits(
+        preview(application.queue, application.repositories, application.publishers(), application.apply_settings)
+    )

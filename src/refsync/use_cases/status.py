@@ -20,9 +20,8 @@ from refsync.pending_queue.models import (
     RepositoryNote,
 )
 from refsync.sync.apply import content_at
-from refsync.sync.proposals.propose import why_not_proposed_yet
+from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.upstream import tracking_ref
 from refsync.use_cases.answer import Answer
 
 _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
@@ -45,14 +44,6 @@ class BatchStatus(Answer):
     proposal: Proposal | None
 
 
-class RemoteStatus(Answer):
-    """The remote of a clone; how many commits the clone lacks of what was fetched last, and has beyond it."""
-
-    name: str
-    behind: int | None = None
-    ahead: int | None = None
-
-
 class RepositoryStatus(Answer):
     """One repository now."""
 
@@ -60,7 +51,7 @@ class RepositoryStatus(Answer):
     path: str
     branch: str
     publish: str
-    remote: RemoteStatus | None
+    remote: Standing | None
     tip: str | None
     problem: str | None
     local_edits: list[str]
@@ -95,7 +86,7 @@ class Status(Answer):
 class _CloneLook:
     """What is seen in a clone, as far as one gets."""
 
-    remote: RemoteStatus | None = None
+    remote: Standing | None = None
     tip: str | None = None
     problem: str | None = None
     local_edits: list[str] = field(default_factory=list)
@@ -122,13 +113,14 @@ def status(application: Application) -> Status:
 
 
 def _repository(application: Application, reference: ReferenceRepository, batches: Sequence[Batch]) -> RepositoryStatus:
+    publisher = application.publishers()[reference.name]
     note = application.queue.repository_notes().get(reference.name, RepositoryNote(name=reference.name))
     return RepositoryStatus(
         **note.model_dump(),
-        **vars(_look_at_clone(reference)),
+        **vars(_look_at_clone(reference, publisher)),
         path=str(reference.path),
         branch=reference.branch,
-        publish=reference.publish.mode if reference.publish else "local",
+        publish=publisher.mode,
         batches=[
             _batch(application, batch, reference)
             for batch in batches
@@ -137,31 +129,19 @@ def _repository(application: Application, reference: ReferenceRepository, batche
     )
 
 
-def _look_at_clone(reference: ReferenceRepository) -> _CloneLook:
-    look = _CloneLook(remote=RemoteStatus(name=reference.publish.remote.name) if reference.publish else None)
+def _look_at_clone(reference: ReferenceRepository, publisher: Publisher) -> _CloneLook:
+    look = _CloneLook(remote=Standing(publisher.remote) if publisher.remote else None)
     documents = sorted({file for formats in reference.files.values() for file in formats.values()})
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             look.tip = clone.tip()
-            look.remote = _compared_with_remote(clone, reference, look.tip)
+            look.remote = publisher.standing(clone, reference)
             clone.preflight()
             look.local_edits = local_edits(clone, sorted({*documents, *reference.tables.values()}))
             look.unreadable_files = _unreadable_files(clone, look.tip, documents)
     except RefsyncError as problem:
         look.problem = str(problem)
     return look
-
-
-def _compared_with_remote(clone: Repository, reference: ReferenceRepository, tip: str) -> RemoteStatus | None:
-    """With what git remembers of it: the remote itself is not asked."""
-    if reference.publish is None:
-        return None
-    name = reference.publish.remote.name
-    there = clone.commit_of(tracking_ref(reference.publish, reference.branch))
-    if there is None:
-        return RemoteStatus(name=name)
-    ahead, behind = map(int, clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split())
-    return RemoteStatus(name=name, behind=behind, ahead=ahead)
 
 
 def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict[str, str]:
@@ -193,7 +173,7 @@ def _why_queued(application: Application, batch: Batch, reference: ReferenceRepo
     """Why it waits for its place among the open pull requests, if it does."""
     if reference is None or batch.state is not BatchState.sealed:
         return None
-    return why_not_proposed_yet(application.queue, reference, batch)
+    return application.publishers()[reference.name].why_not_yet(application.queue, reference, batch)
 
 
 def _command(application: Application, batch: Batch) -> str | None:

@@ -7,30 +7,33 @@ from loguru import logger
 from refsync.clone.commits import parse_message
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, BatchState
-from refsync.sync.proposals.clear_away import clear_away
-from refsync.sync.proposals.end import end_proposal, is_back, why_left
-from refsync.sync.proposals.land import credit_merger, land_proposal
-from refsync.sync.proposals.overlaps import drop_closed, overlaps_of
-from refsync.sync.proposals.propose import is_ours
-from refsync.sync.proposals.proposed import View, by_number, heads_of, proposal_of, proposed_batches, waiting_for_people
-from refsync.sync.proposals.pull_request import (
+from refsync.publishing.proposals.clear_away import clear_away
+from refsync.publishing.proposals.end import end_proposal, is_back, why_left
+from refsync.publishing.proposals.land import credit_merger, land_proposal
+from refsync.publishing.proposals.overlaps import drop_closed, overlaps_of
+from refsync.publishing.proposals.propose import is_ours
+from refsync.publishing.proposals.proposed import (
+    ProposalTurn,
+    View,
+    by_number,
+    heads_of,
+    proposal_of,
+    proposed_batches,
+)
+from refsync.publishing.proposals.pull_request import (
     complete_request,
-    forge_of,
     list_open,
     look_at,
     open_request,
-    settings_of,
 )
-from refsync.sync.proposals.stale import check_git, merges_cleanly
-from refsync.sync.proposals.verdicts import checks_in_words, reviews_in_words
+from refsync.publishing.proposals.stale import check_git, merges_cleanly
+from refsync.publishing.proposals.verdicts import checks_in_words, reviews_in_words
 from refsync.sync.reference import HeldBatch
-from refsync.sync.turn import Turn
 
 
-def follow_proposals(turn: Turn) -> None:
+def follow_proposals(turn: ProposalTurn) -> None:
     """Look at every batch that was proposed; each that waits for people keeps its models for itself."""
-    if _proposes(turn):
-        check_git(turn.clone)
+    check_git(turn.clone)
     heads, batches = heads_of(turn), proposed_batches(turn)
     pulls = list_open(turn, heads) if batches or heads else {}
     for batch in batches:
@@ -40,28 +43,24 @@ def follow_proposals(turn: Turn) -> None:
             turn.await_models(batch)
     clear_away(turn, heads)
     landed = _credit_mergers(turn)
-    if settings_of(turn):
+    if turn.settings.pull_requests:
         drop_closed(turn, pulls)
-    forge_of(turn).forget_all_but(by_number([*batches, *landed]))
+    turn.memory.forget_all_but(by_number([*batches, *landed]))
 
 
-def _credit_mergers(turn: Turn) -> list[Batch]:
+def _credit_mergers(turn: ProposalTurn) -> list[Batch]:
     """Of what landed while the forge was away; gives those of which it has yet to tell."""
-    landed = turn.queue.landed_without_merger(turn.reference.name) if settings_of(turn) else []
+    landed = turn.queue.landed_without_merger(turn.reference.name) if turn.settings.pull_requests else []
     return [batch for batch in landed if not credit_merger(turn, batch)]
 
 
-def _proposes(turn: Turn) -> bool:
-    return turn.reference.publish is not None and turn.reference.publish.proposes
-
-
-def _follow(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> bool:
+def _follow(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> bool:
     """Whether the batch still waits for people, and not for a pass to build it anew."""
-    if land_proposal(turn, batch, view):
+    if land_proposal(turn, batch, view, turn.memory):
         return True
     if _is_tried_again(turn, batch, view):
         return False
-    if batch.hold and waiting_for_people(batch) and turn.open_changes(batch) and not is_back(batch, view):
+    if batch.hold and batch.waits_for_people and turn.open_changes(batch) and not is_back(batch, view):
         turn.outcome.held.append(HeldBatch.of(batch, batch.hold))
         return True
     if end_proposal(turn, batch, view):
@@ -78,15 +77,15 @@ def _follow(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest])
     return True
 
 
-def _is_tried_again(turn: Turn, batch: Batch, view: View) -> bool:
+def _is_tried_again(turn: ProposalTurn, batch: Batch, view: View) -> bool:
     """Whether a pass is about to build the batch anew, or would, if it were not held for a reason of its own."""
-    if batch.state is BatchState.held and not waiting_for_people(batch):
+    if batch.state is BatchState.held and not batch.waits_for_people:
         was_closed = proposal_of(batch).state == "open" and view.pull is not None and view.pull.state == "closed"
         return not was_closed and why_left(turn, batch) is None
     return batch.state is BatchState.sealed
 
 
-def tend_new_proposals(turn: Turn) -> None:
+def tend_new_proposals(turn: ProposalTurn) -> None:
     """Open the pull requests of the batches that this pass has proposed."""
     for proposed in list(turn.outcome.proposed):
         batch = turn.queue.get_batch(proposed.number)
@@ -95,14 +94,14 @@ def tend_new_proposals(turn: Turn) -> None:
             _tend(turn, batch, View(heads.get(proposed.branch), None), list_open(turn, heads))
 
 
-def _tend(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> None:
+def _tend(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> None:
     """Keep what is known of a proposal, and its pull request as it should be."""
     batch = _note(turn, batch, view, pulls)
-    if settings_of(turn):
+    if turn.settings.pull_requests:
         complete_request(turn, batch) if proposal_of(batch).number else open_request(turn, batch)
 
 
-def _note(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> Batch:
+def _note(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -> Batch:
     """Keep what ``status`` shows of the proposal."""
     proposal, pull = proposal_of(batch), view.pull
     theirs = _is_theirs(turn, batch, view)
@@ -123,7 +122,7 @@ def _note(turn: Turn, batch: Batch, view: View, pulls: dict[int, PullRequest]) -
     return batch if noted == proposal else turn.queue.note_proposal(batch.number, noted)
 
 
-def _waits_for(turn: Turn, batch: Batch, view: View, *, theirs: bool) -> str:
+def _waits_for(turn: ProposalTurn, batch: Batch, view: View, *, theirs: bool) -> str:
     pull, branch = view.pull, turn.reference.branch
     if pull and pull.state == "merged":
         where = "to be fetched" if pull.base == branch else f"to reach {branch}: it was merged into {pull.base}"
@@ -134,7 +133,7 @@ def _waits_for(turn: Turn, batch: Batch, view: View, *, theirs: bool) -> str:
         return f"whoever emptied its branch, which holds nothing that {branch} lacks"
     if theirs and view.head and not merges_cleanly(turn, batch, view.head):
         return f"whoever pushed to its branch to bring it up to date with {branch}"
-    if turn.outcome.forge_problem and pull is None and settings_of(turn):
+    if turn.outcome.forge_problem and pull is None and turn.settings.pull_requests:
         return f"the forge: {turn.outcome.forge_problem}"
     return _waits_for_people(pull) if pull else "review"
 
@@ -149,11 +148,11 @@ def _waits_for_people(pull: PullRequest) -> str:
     return "somebody to merge it" if pull.reviews.approved else "review"
 
 
-def _is_theirs(turn: Turn, batch: Batch, view: View) -> bool:
+def _is_theirs(turn: ProposalTurn, batch: Batch, view: View) -> bool:
     return view.head is not None and not is_ours(turn.clone, turn.reference, batch, view.head)
 
 
-def _why_rebuild(turn: Turn, batch: Batch, view: View) -> str | None:
+def _why_rebuild(turn: ProposalTurn, batch: Batch, view: View) -> str | None:
     """Why a branch that is still refsync's own has to be built anew; ``None`` where it is good as it is."""
     pull = view.pull
     if view.head is None or _is_theirs(turn, batch, view):
@@ -169,7 +168,7 @@ def _why_rebuild(turn: Turn, batch: Batch, view: View) -> str | None:
     return None if merges_cleanly(turn, batch, view.head) else "no longer merges cleanly"
 
 
-def _carries_more(turn: Turn, batch: Batch, head: str) -> bool:
+def _carries_more(turn: ProposalTurn, batch: Batch, head: str) -> bool:
     """Whether a change of the proposed commit has been purged since."""
     message = turn.clone.run("log", "-1", "--format=%B", "--encoding=UTF-8", head).output.decode(errors="replace")
     parsed = parse_message(message)

@@ -6,19 +6,20 @@ from loguru import logger
 
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Actor, Batch
+from refsync.publishing.proposals.forge_memory import ForgeMemory
+from refsync.publishing.proposals.merged import Merge, Outcome, Records, find_merges, judge
+from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
+from refsync.publishing.proposals.pull_request import look_at
 from refsync.sync.land import mark_landed
-from refsync.sync.proposals.merged import Merge, Outcome, Records, find_merges, judge
-from refsync.sync.proposals.proposed import View, actor_of, proposal_of
-from refsync.sync.proposals.pull_request import forge_of, look_at
 from refsync.sync.reference import RejectedChange
 from refsync.sync.turn import Turn
 
 
-def land_proposal(turn: Turn, batch: Batch, view: View) -> bool:
+def land_proposal(turn: Turn, batch: Batch, view: View, memory: ForgeMemory) -> bool:
     """Whether the batch has reached the target branch; what has not moved since the last look is not searched again."""
     pull = view.pull
     merge_commit = pull.merge_commit if pull and pull.state == "merged" and pull.base == turn.reference.branch else None
-    marks, mark = forge_of(turn).marks, (turn.tip, view.head, merge_commit)
+    marks, mark = memory.marks, (turn.tip, view.head, merge_commit)
     before = marks.get(batch.number)
     if before == mark:
         return False
@@ -26,7 +27,7 @@ def land_proposal(turn: Turn, batch: Batch, view: View) -> bool:
     paths = {path for change in changes if (path := turn.reference.written_file(change.category))}
     seen = before[0] if before and before[1:] == mark[1:] else None
     records = Records(turn.clone)
-    is_button = turn.reference.publish.is_button if turn.reference.publish else lambda committer: False
+    is_button = memory.facts.is_button
     for merge in find_merges(
         turn.clone, batch, paths, view.head, turn.tip, merge_commit=merge_commit, seen=seen, is_button=is_button
     ):
@@ -66,7 +67,7 @@ def _mark(turn: Turn, batch: Batch, merge: Merge, outcome: Outcome, view: View) 
     turn.note_landed(mark_landed(turn.queue, batch, merge.commit, by=merger, edited=outcome.edited))
 
 
-def credit_merger(turn: Turn, batch: Batch) -> bool:
+def credit_merger(turn: ProposalTurn, batch: Batch) -> bool:
     """Say who merged a batch that landed while only the forge knew; whether the forge has told all that it will."""
     pull = look_at(turn, proposal_of(batch))
     if pull is None or pull.state == "open":

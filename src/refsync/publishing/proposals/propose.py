@@ -11,25 +11,31 @@ from refsync.errors import PushRefusedError
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Batch, BatchState, Proposal
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.reference import ProposedBatch, PublishSettings, ReferenceRepository
-from refsync.sync.turn import Turn
-from refsync.sync.upstream import note_pushed, tracking_ref
+from refsync.publishing.proposals.proposed import ProposalTurn
+from refsync.publishing.proposals.settings import ProposalSettings
+from refsync.publishing.upstream import note_pushed
+from refsync.sync.reference import ProposedBatch, ReferenceRepository
 
 _TOKEN_LENGTH = 6
 
 
-def branch_of(publish: PublishSettings, batch: Batch) -> str:
+def branch_of(settings: ProposalSettings, batch: Batch) -> str:
     """The branch that a batch is proposed on; two installations on one remote never choose the same."""
-    if batch.proposal and batch.proposal.branch.startswith(publish.prefix):
+    if batch.proposal and batch.proposal.branch.startswith(settings.prefix):
         return batch.proposal.branch
-    return f"{publish.prefix}batch-{batch.number}-{(batch.job or '')[:_TOKEN_LENGTH]}"
+    return f"{settings.prefix}batch-{batch.number}-{(batch.job or '')[:_TOKEN_LENGTH]}"
 
 
 def why_not_proposed_yet(
-    queue: PendingQueueService, reference: ReferenceRepository, batch: Batch, *, more: int = 0
+    queue: PendingQueueService,
+    reference: ReferenceRepository,
+    settings: ProposalSettings,
+    batch: Batch,
+    *,
+    more: int = 0,
 ) -> str | None:
     """Why a sealed batch has to wait for others to end, ``more`` of them soon proposed; ``None`` where it need not."""
-    requests = reference.publish.pull_requests if reference.publish else None
+    requests = settings.pull_requests
     if requests is None or (batch.proposal and batch.proposal.state == "open"):
         return None
     in_work = queue.list_batches(IN_WORK_STATES)
@@ -46,7 +52,7 @@ def _has_place(batch: Batch) -> bool:
     return batch.proposal is not None and batch.proposal.state == "open"
 
 
-def propose(turn: Turn, batch: Batch, commit: str) -> None:
+def propose(turn: ProposalTurn, batch: Batch, commit: str) -> None:
     """Push the batch's commit to its branch; the pull request is opened when the branch is followed.
 
     Raises:
@@ -54,34 +60,33 @@ def propose(turn: Turn, batch: Batch, commit: str) -> None:
         BranchMovedError: somebody pushed to the branch just now.
         RemoteUnavailableError: it is unknown whether the commit arrived; the next pass finds out.
     """
-    publish = _publish(turn.reference)
-    branch = branch_of(publish, batch)
-    there = turn.clone.commit_of(tracking_ref(publish, branch))
+    branch, upstream = branch_of(turn.settings, batch), turn.upstream
+    there = turn.clone.commit_of(upstream.tracking_ref(branch))
     if there and not is_ours(turn.clone, turn.reference, batch, there):
         if batch.proposal and batch.proposal.branch == branch:
             _leave_to_others(turn, batch, there)
             return
         raise PushRefusedError(
-            f"{turn.clone.path}: the branch {branch} on {publish.remote.name} holds somebody else's commit "
+            f"{turn.clone.path}: the branch {branch} on {upstream.remote.name} holds somebody else's commit "
             f"{there[:12]}; delete or rename it"
         )
     if there and _is_same_work(turn.clone, there, commit):
         commit = there
         turn.queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
     else:
-        push(turn.clone, publish.remote, f"refs/heads/{branch}", commit, expected=there)
-        note_pushed(turn.clone, publish, branch, commit)
+        push(turn.clone, upstream.remote, f"refs/heads/{branch}", commit, expected=there)
+        note_pushed(turn.clone, upstream, branch, commit)
     _note_proposed(turn, batch, branch, commit, rebuilt=bool(batch.proposal and batch.proposal.head != commit))
 
 
-def _leave_to_others(turn: Turn, batch: Batch, there: str) -> None:
+def _leave_to_others(turn: ProposalTurn, batch: Batch, there: str) -> None:
     """Follow the branch as somebody else has made it, instead of forcing over their commits."""
     assert batch.proposal
     logger.info("batch {}: somebody else pushed {} to {}", batch.number, there[:12], batch.proposal.branch)
     _note_proposed(turn, batch, batch.proposal.branch, batch.proposal.head, rebuilt=False)
 
 
-def _note_proposed(turn: Turn, batch: Batch, branch: str, commit: str, *, rebuilt: bool) -> None:
+def _note_proposed(turn: ProposalTurn, batch: Batch, branch: str, commit: str, *, rebuilt: bool) -> None:
     former = batch.proposal if batch.proposal and batch.proposal.branch == branch else None
     before = former or Proposal(branch=branch, head=commit)
     goes_on = before.state == "open"
@@ -127,8 +132,3 @@ def _is_same_work(clone: Repository, one: str, other: str) -> bool:
     """Whether two commits have the same parents and files, so that pushing the other would only make noise."""
     shown = [clone.run("log", "-1", "--format=%T %P", each).output for each in (one, other)]
     return shown[0] == shown[1]
-
-
-def _publish(reference: ReferenceRepository) -> PublishSettings:
-    assert reference.publish is not None  # who lands locally proposes nothing
-    return reference.publish

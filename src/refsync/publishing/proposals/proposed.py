@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
-from refsync.pending_queue.models import Actor, Batch, BatchState, Proposal
+from refsync.pending_queue.models import Actor, Batch, Proposal
+from refsync.publishing.proposals.forge_memory import ForgeMemory
+from refsync.publishing.proposals.settings import ProposalSettings
+from refsync.publishing.upstream import Upstream
 from refsync.sync.turn import Turn
-from refsync.sync.upstream import tracking_ref
 
-CLOSED, GONE, LEFT = "closed", "branch deleted", "not followed"
-"""How a proposal can have ended without landing; ``LEFT``: the config no longer leads to it."""
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalTurn(Turn):
+    """A turn of a repository that proposes, with what that needs."""
+
+    upstream: Upstream
+    settings: ProposalSettings
+    memory: ForgeMemory
 
 
 @dataclass(frozen=True)
@@ -35,21 +43,10 @@ def proposal_of(batch: Batch) -> Proposal:
     return batch.proposal
 
 
-def waiting_for_people(batch: Batch) -> bool:
-    """Whether a held batch waits for what happens to its proposal, and not for a pass to try it again."""
-    ended = batch.proposal is not None and batch.proposal.state in (CLOSED, GONE, LEFT)
-    return batch.state is BatchState.held and ended
-
-
-def heads_of(turn: Turn) -> dict[str, str]:
+def heads_of(turn: ProposalTurn) -> dict[str, str]:
     """The proposal branches on the remote, as last seen, and their commits."""
-    publish = turn.reference.publish
-    if publish is None or not publish.proposes:
-        return {}
-    prefix = tracking_ref(publish, "")
-    listed = turn.clone.run(
-        "for-each-ref", "--format=%(refname) %(objectname)", tracking_ref(publish, publish.prefix) + "*"
-    )
+    prefix, proposals = (turn.upstream.tracking_ref(name) for name in ("", turn.settings.prefix))
+    listed = turn.clone.run("for-each-ref", "--format=%(refname) %(objectname)", f"{proposals}*")
     lines = listed.output.decode(errors="surrogateescape").splitlines()
     return {name.removeprefix(prefix): commit for name, commit in (line.split(" ") for line in lines)}
 

@@ -9,18 +9,15 @@ from loguru import logger
 from refsync.clone.remotes import push
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
-from refsync.sync.proposals.propose import is_ours
-from refsync.sync.proposals.proposed import proposal_of
-from refsync.sync.proposals.pull_request import close_request
-from refsync.sync.proposals.stale import adds_nothing
-from refsync.sync.reference import PublishSettings
-from refsync.sync.turn import Turn
-from refsync.sync.upstream import tracking_ref
+from refsync.publishing.proposals.propose import is_ours
+from refsync.publishing.proposals.proposed import ProposalTurn, proposal_of
+from refsync.publishing.proposals.pull_request import close_request
+from refsync.publishing.proposals.stale import adds_nothing
 
 _ENDED = frozenset({BatchState.landed, BatchState.abandoned})
 
 
-def clear_away(turn: Turn, heads: dict[str, str]) -> None:
+def clear_away(turn: ProposalTurn, heads: dict[str, str]) -> None:
     """Close the requests and delete the branches of batches that have ended; a failure is tried again."""
     for branch, head in heads.items():
         batch = _batch_of(turn, branch)
@@ -28,7 +25,7 @@ def clear_away(turn: Turn, heads: dict[str, str]) -> None:
             continue
         try:
             close_request(turn, batch)
-            if _publish(turn).delete_branch:
+            if turn.settings.delete_branch:
                 _delete_branch(turn, batch, head)
         except PushRefusedError as refusal:
             logger.warning("batch {}: {} cannot be deleted: {}", batch.number, branch, refusal)
@@ -40,9 +37,9 @@ def clear_away(turn: Turn, heads: dict[str, str]) -> None:
         turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update={"is_over": True}))
 
 
-def _batch_of(turn: Turn, branch: str) -> Batch | None:
+def _batch_of(turn: ProposalTurn, branch: str) -> Batch | None:
     """The batch that was proposed on a branch; the same number may be that of another installation's."""
-    numbered = re.match(r"batch-(\d+)-", branch.removeprefix(_publish(turn).prefix))
+    numbered = re.match(r"batch-(\d+)-", branch.removeprefix(turn.settings.prefix))
     if not numbered:
         return None
     try:
@@ -52,15 +49,10 @@ def _batch_of(turn: Turn, branch: str) -> Batch | None:
     return batch if batch.proposal and batch.proposal.branch == branch else None
 
 
-def _delete_branch(turn: Turn, batch: Batch, head: str) -> None:
+def _delete_branch(turn: ProposalTurn, batch: Batch, head: str) -> None:
     """Delete the branch, unless it holds work of somebody else that has not landed."""
-    publish, branch = _publish(turn), proposal_of(batch).branch
+    upstream, branch = turn.upstream, proposal_of(batch).branch
     if not is_ours(turn.clone, turn.reference, batch, head) and not adds_nothing(turn, head):
         raise PushRefusedError(f"it holds {head[:12]}, which somebody else pushed; delete it by hand")
-    push(turn.clone, publish.remote, f"refs/heads/{branch}", None, expected=head)
-    turn.clone.run("update-ref", "-d", tracking_ref(publish, branch))
-
-
-def _publish(turn: Turn) -> PublishSettings:
-    assert turn.reference.publish is not None
-    return turn.reference.publish
+    push(turn.clone, upstream.remote, f"refs/heads/{branch}", None, expected=head)
+    turn.clone.run("update-ref", "-d", upstream.tracking_ref(branch))

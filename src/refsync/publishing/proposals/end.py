@@ -6,33 +6,32 @@ from loguru import logger
 
 from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.holds import Hold, HoldKind
-from refsync.pending_queue.models import REFSYNC, Actor, Batch
-from refsync.sync.proposals.proposed import CLOSED, GONE, LEFT, View, actor_of, proposal_of
-from refsync.sync.proposals.pull_request import settings_of
+from refsync.pending_queue.models import CLOSED, GONE, LEFT, REFSYNC, Actor, Batch
+from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
 from refsync.sync.turn import Turn
 
 
-def end_proposal(turn: Turn, batch: Batch, view: View) -> bool:
+def end_proposal(turn: ProposalTurn, batch: Batch, view: View) -> bool:
     """Whether nothing more will come of the proposal by itself; people are told why, and what to do."""
     if not turn.open_changes(batch):
         turn.queue.give_up_batch(batch.number, reason="nothing left: every change was purged", actor=REFSYNC)
         return True
     branch = proposal_of(batch).branch
     if reason := why_left(turn, batch):
-        _hold(turn, batch, LEFT, Hold(kind=HoldKind.left_proposal, reason=reason, about=branch))
+        leave(turn, batch, reason)
         return True
     if view.pull and view.pull.state == "closed":
         _end_closed(turn, batch, view.pull)
         return True
     if view.head is None and not (view.pull and view.pull.state == "merged"):
-        told = f"its branch {branch} was deleted on {_remote(turn)}"
+        told = f"its branch {branch} was deleted on {turn.upstream.remote.name}"
         _hold(turn, batch, GONE, Hold(kind=HoldKind.deleted_branch, reason=told, about=branch))
         return True
     return False
 
 
-def _end_closed(turn: Turn, batch: Batch, pull: PullRequest) -> None:
-    requests = settings_of(turn)
+def _end_closed(turn: ProposalTurn, batch: Batch, pull: PullRequest) -> None:
+    requests = turn.settings.pull_requests
     reason = f"pull request {pull.number} was closed{_by(pull.closed_by)} without being merged"
     if requests and requests.on_close == "abandon":
         _note_state(turn, batch, CLOSED)
@@ -63,22 +62,20 @@ def _closer(pull: PullRequest) -> Actor:
     return REFSYNC
 
 
-def why_left(turn: Turn, batch: Batch) -> str | None:
+def why_left(turn: ProposalTurn, batch: Batch) -> str | None:
     """Why the config no longer leads to the proposal, which may be under review all the same."""
-    publish, branch = turn.reference.publish, proposal_of(batch).branch
-    if publish is None or not publish.proposes:
-        return f"it was proposed as {branch}, but `publish` is {publish.mode if publish else 'local'} now"
-    if not branch.startswith(publish.prefix):
-        return f"it was proposed as {branch}, but the prefix of proposal branches is {publish.prefix} now"
-    return None
+    branch, prefix = proposal_of(batch).branch, turn.settings.prefix
+    if branch.startswith(prefix):
+        return None
+    return f"it was proposed as {branch}, but the prefix of proposal branches is {prefix} now"
+
+
+def leave(turn: Turn, batch: Batch, reason: str) -> None:
+    """Hold a batch whose proposal the config no longer leads to."""
+    _hold(turn, batch, LEFT, Hold(kind=HoldKind.left_proposal, reason=reason, about=proposal_of(batch).branch))
 
 
 def is_back(batch: Batch, view: View) -> bool:
     """Whether what ended a proposal was taken back."""
     state = proposal_of(batch).state
     return state == LEFT or (view.head is not None if state == GONE else bool(view.pull and view.pull.state == "open"))
-
-
-def _remote(turn: Turn) -> str:
-    assert turn.reference.publish is not None
-    return turn.reference.publish.remote.name

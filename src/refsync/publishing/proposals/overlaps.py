@@ -12,15 +12,15 @@ from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
+from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.sync.apply import reader
-from refsync.sync.turn import Turn
 
 _KEPT = "refs/refsync/pull/"
 Models = frozenset[tuple[str, str]]
 """Path of the file and name of the model."""
 
 
-def overlaps_of(turn: Turn, batch: Batch, pulls: Mapping[int, PullRequest]) -> list[Overlap]:
+def overlaps_of(turn: ProposalTurn, batch: Batch, pulls: Mapping[int, PullRequest]) -> list[Overlap]:
     """The open pull requests of others into the target branch that touch models of the batch, by number."""
     wanted = {
         (path, change.model_name)
@@ -36,9 +36,9 @@ def overlaps_of(turn: Turn, batch: Batch, pulls: Mapping[int, PullRequest]) -> l
     return found
 
 
-def _touched(turn: Turn, pull: PullRequest) -> Models:
+def _touched(turn: ProposalTurn, pull: PullRequest) -> Models:
     """What a pull request does to which models; nothing where its commit cannot be had."""
-    known = turn.work.forges[turn.reference.name].touched
+    known = turn.memory.touched
     if pull.head_commit not in known:
         if not turn.clone.has(pull.head_commit) and not _fetch_head(turn, pull):
             return frozenset()
@@ -46,7 +46,7 @@ def _touched(turn: Turn, pull: PullRequest) -> Models:
     return known[pull.head_commit]
 
 
-def _compare(turn: Turn, pull: PullRequest) -> Models:
+def _compare(turn: ProposalTurn, pull: PullRequest) -> Models:
     clone = turn.clone
     base = clone.run("merge-base", turn.tip, pull.head_commit, accept=(0, 1, 128)).output.decode().strip()
     if not base:
@@ -63,12 +63,11 @@ def _compare(turn: Turn, pull: PullRequest) -> Models:
     return frozenset(touched)
 
 
-def _fetch_head(turn: Turn, pull: PullRequest) -> bool:
+def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:
     """Fetch a pull request, a courtesy to reviewers that must not stop the batch: whether the remote has answered."""
-    assert turn.reference.publish
     kept = f"+refs/pull/{pull.number}/head:{_KEPT}{pull.number}"
     try:
-        fetch(turn.clone, turn.reference.publish.remote, [kept], paths=turn.reference.data_paths())
+        fetch(turn.clone, turn.upstream.remote, [kept], paths=turn.reference.data_paths())
     except RemoteUnavailableError:
         return False
     except RefsyncError as failure:  # this forge calls it otherwise: nothing will be found in it
@@ -76,7 +75,7 @@ def _fetch_head(turn: Turn, pull: PullRequest) -> bool:
     return True
 
 
-def drop_closed(turn: Turn, pulls: Mapping[int, PullRequest]) -> None:
+def drop_closed(turn: ProposalTurn, pulls: Mapping[int, PullRequest]) -> None:
     """Let git tidy away what was fetched of pull requests that are no longer open."""
     kept = turn.clone.run("for-each-ref", "--format=%(refname)", _KEPT).output.decode().split()
     for ref in kept:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from refsync.clone.repository import Repository
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.review.proposal import MAX_LENGTH, Overlap, ProposedChange, render_body, render_title
+from refsync.publishing.proposals.proposed import ProposalTurn
+from refsync.publishing.proposals.settings import ProposalSettings
+from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
 from refsync.sync.apply import Read, reader
 from refsync.sync.reference import ReferenceRepository
 
 Record = dict[str, Any]
 Records = Mapping[str, Record]
+CriticalFields = Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]]
 
 
 def title_of(batch: Batch) -> str:
@@ -22,17 +25,29 @@ def title_of(batch: Batch) -> str:
     return render_title(batch.title, batch=batch.number)
 
 
-def body_of(
-    clone: Repository, reference: ReferenceRepository, batch: Batch, changes: Sequence[PendingChangeRecord]
-) -> str:
+def body_of(turn: ProposalTurn, batch: Batch) -> str:
     """The body of the batch's pull request, from the commit that was built for it and its parent."""
     assert batch.base_commit
     assert batch.commit
     assert batch.job
     near = batch.proposal.overlaps if batch.proposal else []
     overlaps = [Overlap(each.number, each.author, tuple(each.models)) for each in near]
-    before, after = reader(clone, batch.base_commit), reader(clone, batch.commit)
-    return render(reference, changes, before, after, job=batch.job, batch=batch.number, overlaps=overlaps)
+    return render(
+        turn.reference,
+        turn.open_changes(batch),
+        reader(turn.clone, batch.base_commit),
+        reader(turn.clone, batch.commit),
+        job=batch.job,
+        batch=batch.number,
+        critical=critical_fields(turn.settings),
+        longest=turn.memory.facts.longest_body,
+        overlaps=overlaps,
+    )
+
+
+def critical_fields(settings: ProposalSettings) -> CriticalFields:
+    """By category, the fields that a reviewer must not miss."""
+    return settings.pull_requests.critical_fields if settings.pull_requests else {}
 
 
 def render(
@@ -43,17 +58,18 @@ def render(
     *,
     job: str,
     batch: int,
+    critical: CriticalFields,
+    longest: int,
     overlaps: Sequence[Overlap] = (),
 ) -> str:
     """The body for changes that lead from one state of the files to another."""
-    requests = reference.publish.pull_requests if reference.publish else None
     records_before, records_after = _records(reference, before), _records(reference, after)
     return render_body(
-        [_proposed(reference, change, records_before, records_after) for change in changes],
+        [_proposed(reference, change, records_before, records_after, critical) for change in changes],
         job=job,
         batch=batch,
         others=overlaps,
-        max_length=requests.longest_body if requests else MAX_LENGTH,
+        max_length=longest,
     )
 
 
@@ -62,9 +78,9 @@ def _proposed(
     change: PendingChangeRecord,
     before: Callable[[str], Records],
     after: Callable[[str], Records],
+    critical: CriticalFields,
 ) -> ProposedChange:
     path = reference.written_file(change.category) or ""
-    requests = reference.publish.pull_requests if reference.publish else None
     return ProposedChange(
         change_id=change.change_id,
         operation=str(change.operation),
@@ -75,7 +91,7 @@ def _proposed(
         after=after(path).get(change.model_name),
         related=tuple(change.related_models or ()),
         notes=change.notes,
-        critical_fields=tuple(requests.critical_fields.get(change.category, ())) if requests else (),
+        critical_fields=tuple(critical.get(change.category, ())),
     )
 
 

@@ -10,48 +10,42 @@ from loguru import logger
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Extra, Forge, PullRequest, RefusedExtra
 from refsync.pending_queue.models import Batch, BatchState, Proposal, RefusedOnce
+from refsync.publishing.proposals.proposed import ProposalTurn, proposal_of
+from refsync.publishing.proposals.settings import PullRequestSettings
+from refsync.publishing.proposals.text import body_of, title_of
 from refsync.review.proposal import find_token
-from refsync.sync.proposals.forge_memory import ForgeMemory
-from refsync.sync.proposals.proposed import proposal_of
-from refsync.sync.proposals.text import body_of, title_of
-from refsync.sync.reference import ProposedBatch, PullRequestSettings
-from refsync.sync.turn import Turn
+from refsync.sync.reference import ProposedBatch
 
 _Answer = TypeVar("_Answer")
 
 
-def forge_of(turn: Turn) -> ForgeMemory:
-    """What is known of the repository's forge."""
-    return turn.work.forges[turn.reference.name]
-
-
-def list_open(turn: Turn, heads: dict[str, str]) -> dict[int, PullRequest]:
+def list_open(turn: ProposalTurn, heads: dict[str, str]) -> dict[int, PullRequest]:
     """The open pull requests by number; as they were, where the forge does not answer."""
-    if settings_of(turn) is None:
+    if turn.settings.pull_requests is None:
         return {}
     try:
-        return forge_of(turn).open_requests(_opener(turn), (turn.tip, frozenset(heads.items())))
+        return turn.memory.open_requests(_opener(turn), (turn.tip, frozenset(heads.items())))
     except (ForgeUnavailableError, ForgeRefusedError) as failure:
         turn.outcome.forge_problem = str(failure)
-        return forge_of(turn).open
+        return turn.memory.open
 
 
-def look_at(turn: Turn, proposal: Proposal) -> PullRequest | None:
+def look_at(turn: ProposalTurn, proposal: Proposal) -> PullRequest | None:
     """The proposal's pull request; ``None`` where there is none, or it cannot be had.
 
     One of another branch is not ours: the remote is another repository than before.
     """
-    if proposal.number is None or settings_of(turn) is None:
+    if proposal.number is None or turn.settings.pull_requests is None:
         return None
     try:
-        pull = forge_of(turn).look_closely(_opener(turn), proposal.number)
+        pull = turn.memory.look_closely(_opener(turn), proposal.number)
     except (ForgeUnavailableError, ForgeRefusedError) as failure:
         turn.outcome.forge_problem = str(failure)
         return None
     return pull if pull.head == proposal.branch else None
 
 
-def open_request(turn: Turn, batch: Batch) -> Batch:
+def open_request(turn: ProposalTurn, batch: Batch) -> Batch:
     """Open the batch's pull request, or adopt the one that there is; the forge's failure is told, and tried again."""
     proposal = proposal_of(batch)
     try:
@@ -69,7 +63,7 @@ def open_request(turn: Turn, batch: Batch) -> Batch:
     return complete_request(turn, turn.queue.note_proposal(batch.number, noted))
 
 
-def _find_or_open(turn: Turn, forge: Forge, batch: Batch) -> PullRequest:
+def _find_or_open(turn: ProposalTurn, forge: Forge, batch: Batch) -> PullRequest:
     proposal = proposal_of(batch)
     for pull in forge.find(proposal.branch):
         is_known = find_token(pull.body) == batch.job
@@ -85,16 +79,16 @@ def _find_or_open(turn: Turn, forge: Forge, batch: Batch) -> PullRequest:
         head=proposal.branch,
         base=turn.reference.branch,
         title=title_of(batch),
-        body=body_of(turn.clone, turn.reference, batch, turn.open_changes(batch)),
+        body=body_of(turn, batch),
     )
 
 
-def complete_request(turn: Turn, batch: Batch) -> Batch:
+def complete_request(turn: ProposalTurn, batch: Batch) -> Batch:
     """Ask for labels and reviews once, and bring the text up to date after a rebuild."""
-    proposal, requests = proposal_of(batch), settings_of(turn)
+    proposal, requests = proposal_of(batch), turn.settings.pull_requests
     if requests is None or proposal.number is None or (proposal.is_complete and not proposal.is_stale):
         return batch
-    rests = forge_of(turn).rests((batch.job, "extras"))
+    rests = turn.memory.rests((batch.job, "extras"))
     if rests and not proposal.is_stale:
         return batch
     number, extras = proposal.number, {} if rests else _missing_extras(proposal, requests)
@@ -104,9 +98,7 @@ def complete_request(turn: Turn, batch: Batch) -> Batch:
             batch,
             lambda forge: forge.update(
                 number,
-                body=body_of(turn.clone, turn.reference, batch, turn.open_changes(batch))
-                if proposal.is_stale
-                else None,
+                body=body_of(turn, batch) if proposal.is_stale else None,
                 comment=_rebuilt(turn, batch) if proposal.is_stale else None,
                 labels=extras.get(Extra.LABEL, ()),
                 reviewers=extras.get(Extra.REVIEWER, ()),
@@ -129,7 +121,7 @@ def _missing_extras(proposal: Proposal, requests: PullRequestSettings) -> dict[E
     return {kind: [each.name for each in refused if each.kind == kind] for kind in Extra}
 
 
-def _with_extras(turn: Turn, batch: Batch, proposal: Proposal, refused: Sequence[RefusedExtra]) -> Proposal:
+def _with_extras(turn: ProposalTurn, batch: Batch, proposal: Proposal, refused: Sequence[RefusedExtra]) -> Proposal:
     """A refusal is one when it repeats: just after a request was opened, not all of a forge may know of it."""
     again = [
         RefusedOnce(kind=each.kind.value, name=each.name)
@@ -137,7 +129,7 @@ def _with_extras(turn: Turn, batch: Batch, proposal: Proposal, refused: Sequence
         if each.kind is not Extra.COMMENT and not proposal.is_complete and proposal.refused_once is None
     ]
     if again:
-        forge_of(turn).leave_alone((batch.job, "extras"), "labels and reviews were refused just now")
+        turn.memory.leave_alone((batch.job, "extras"), "labels and reviews were refused just now")
         logger.debug("batch {}: is asked for again: {}", batch.number, [each.reason for each in refused])
         return proposal.model_copy(update={"refused_once": again})
     for each in refused:
@@ -146,7 +138,7 @@ def _with_extras(turn: Turn, batch: Batch, proposal: Proposal, refused: Sequence
     return proposal.model_copy(update={"is_complete": True, "refused_once": None, "warnings": warnings})
 
 
-def close_request(turn: Turn, batch: Batch) -> None:
+def close_request(turn: ProposalTurn, batch: Batch) -> None:
     """Close the pull request of a batch that has ended, if it is still open.
 
     Raises:
@@ -154,12 +146,12 @@ def close_request(turn: Turn, batch: Batch) -> None:
     """
     proposal = proposal_of(batch)
     number = proposal.number
-    if number is None or proposal.state != "open" or settings_of(turn) is None:
+    if number is None or proposal.state != "open" or turn.settings.pull_requests is None:
         return
     _ask(turn, batch, lambda forge: forge.close(number, comment=_why_closed(turn, batch)))
 
 
-def _why_closed(turn: Turn, batch: Batch) -> str:
+def _why_closed(turn: ProposalTurn, batch: Batch) -> str:
     if batch.state is BatchState.abandoned:
         return "The batch was given up."
     if batch.commit and turn.clone.contains(batch.commit, turn.tip):
@@ -167,38 +159,33 @@ def _why_closed(turn: Turn, batch: Batch) -> str:
     return f"`{turn.reference.branch}` has all of it already."
 
 
-def _rebuilt(turn: Turn, batch: Batch) -> str:
+def _rebuilt(turn: ProposalTurn, batch: Batch) -> str:
     """With both commits, so that no two rebuilds are told in the same words."""
     base, commit = (batch.base_commit or "")[:12], (batch.commit or "")[:12]
     return f"Rebuilt on `{base}`, the present state of `{turn.reference.branch}`, as `{commit}`."
 
 
-def settings_of(turn: Turn) -> PullRequestSettings | None:
-    """How pull requests are opened, ``None`` where none are."""
-    return turn.reference.publish.pull_requests if turn.reference.publish else None
-
-
-def _ask(turn: Turn, batch: Batch, do: Callable[[Forge], _Answer]) -> _Answer:
+def _ask(turn: ProposalTurn, batch: Batch, do: Callable[[Forge], _Answer]) -> _Answer:
     """Have something done about a batch, which the next list will show."""
-    memory = forge_of(turn)
+    memory = turn.memory
     memory.expect_news()
     return memory.call(_opener(turn), do, about=batch.job)
 
 
-def _opener(turn: Turn) -> Callable[[], Forge]:
+def _opener(turn: ProposalTurn) -> Callable[[], Forge]:
     """What opens the repository's forge, for the URL that its remote has now."""
-    requests, publish = settings_of(turn), turn.reference.publish
+    requests = turn.settings.pull_requests
     assert requests is not None
-    assert publish is not None
 
     def open_forge() -> Forge:
-        url = turn.clone.run("remote", "get-url", publish.remote.name).output.decode(errors="surrogateescape").strip()
+        name = turn.upstream.remote.name
+        url = turn.clone.run("remote", "get-url", name).output.decode(errors="surrogateescape").strip()
         return requests.open_forge(url)
 
     return open_forge
 
 
-def _note_failure(turn: Turn, batch: Batch, failure: ForgeUnavailableError | ForgeRefusedError) -> Batch:
+def _note_failure(turn: ProposalTurn, batch: Batch, failure: ForgeUnavailableError | ForgeRefusedError) -> Batch:
     turn.outcome.forge_problem = str(failure)
     noted = proposal_of(batch).model_copy(update={"waits_for": f"the forge: {failure}"})
     return batch if noted == batch.proposal else turn.queue.note_proposal(batch.number, noted)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -24,17 +25,38 @@ from refsync.errors import (
     RemoteRefusedError,
     RemoteUnavailableError,
 )
-from refsync.sync.reference import PublishSettings, ReferenceRepository
+from refsync.sync.publisher import Standing
+from refsync.sync.reference import ReferenceRepository
 
 FRESH_SECONDS = 2.0
 """How long ago the remote may have been asked when a commit is built."""
 _MAX_NAMED_COMMITS = 3
 
 
+@dataclass(frozen=True)
+class Upstream:
+    """The remote that a clone follows, and how often it is asked.
+
+    ``attempts``: how often a batch is planned anew in one pass when somebody else was quicker. ``proposals``: the
+    prefix of the branches that are fetched beside the target branch. ``has_forge``: whether there may be news that git
+    does not tell.
+    """
+
+    remote: Remote = field(default_factory=Remote)
+    fetch_seconds: float = 60.0
+    attempts: int = 5
+    proposals: str | None = None
+    has_forge: bool = False
+
+    def tracking_ref(self, branch: str) -> str:
+        """The ref by which the clone knows where a branch of the remote stood when it was asked last."""
+        return f"refs/remotes/{self.remote.name}/{branch}"
+
+
 class Remotes(Protocol):
     """Who asks the remotes: a pass by itself, or the daemon beside its passes."""
 
-    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+    def ask(self, reference: ReferenceRepository, upstream: Upstream, clone: Repository, *, within: float) -> None:
         """Fetch a repository's news, unless it was asked within so many seconds.
 
         Raises:
@@ -55,10 +77,10 @@ class AskAtOnce:
     def __init__(self) -> None:
         self._asked_at: dict[str, float] = {}
 
-    def ask(self, reference: ReferenceRepository, clone: Repository, *, within: float) -> None:
+    def ask(self, reference: ReferenceRepository, upstream: Upstream, clone: Repository, *, within: float) -> None:
         """Fetch; see :class:`Remotes`."""
         if time.monotonic() - self._asked_at.get(reference.name, float("-inf")) > within:
-            fetch_news(reference, clone)
+            fetch_news(reference, upstream, clone)
             self.answered(reference)
 
     def answered(self, reference: ReferenceRepository) -> None:
@@ -66,22 +88,21 @@ class AskAtOnce:
         self._asked_at[reference.name] = time.monotonic()
 
 
-def fetch_news(reference: ReferenceRepository, clone: Repository) -> None:
+def fetch_news(reference: ReferenceRepository, upstream: Upstream, clone: Repository) -> None:
     """Fetch the target branch, and the proposal branches where there are some; raises as ``Remotes.ask`` does."""
-    publish = _publish(reference)
-    refspecs = [f"+refs/heads/{reference.branch}:{tracking_ref(publish, reference.branch)}"]
-    if publish.proposes:
-        refspecs.append(f"+refs/heads/{publish.prefix}*:{tracking_ref(publish, publish.prefix)}*")
-    fetch(clone, publish.remote, refspecs, prune=publish.proposes, paths=reference.data_paths())
+    refspecs = [f"+refs/heads/{reference.branch}:{upstream.tracking_ref(reference.branch)}"]
+    prefix = upstream.proposals
+    if prefix is not None:
+        refspecs.append(f"+refs/heads/{prefix}*:{upstream.tracking_ref(prefix)}*")
+    fetch(clone, upstream.remote, refspecs, prune=prefix is not None, paths=reference.data_paths())
 
 
-def fetch_versions(reference: ReferenceRepository, clone: Repository, tip: str) -> None:
+def fetch_versions(reference: ReferenceRepository, remote: Remote, clone: Repository, tip: str) -> None:
     """Get, for a partial clone, what counting up to the tip will read: in one round trip and not one blob at a time.
 
     Where the remote does not answer, git asks it for each blob that is read, and counting tells what cannot be had.
     """
     recorded = reference.recorder.recorded_tip
-    remote = reference.publish.remote if reference.publish else Remote()
     if recorded == tip or not clone.is_partial:
         return
     after = recorded if recorded and clone.contains(recorded, tip) else None
@@ -89,12 +110,7 @@ def fetch_versions(reference: ReferenceRepository, clone: Repository, tip: str) 
         prefetch_blobs(clone, remote, after, tip, reference.data_paths())
 
 
-def tracking_ref(publish: PublishSettings, branch: str) -> str:
-    """The ref by which the clone knows where a branch of the remote stood when it was asked last."""
-    return f"refs/remotes/{publish.remote.name}/{branch}"
-
-
-def catch_up(clone: Repository, reference: ReferenceRepository) -> str:
+def catch_up(clone: Repository, reference: ReferenceRepository, upstream: Upstream) -> str:
     """Bring the target branch, files and index to what the remote was last seen to have; returns the tip.
 
     Raises:
@@ -103,21 +119,20 @@ def catch_up(clone: Repository, reference: ReferenceRepository) -> str:
         BranchMovedError: somebody moved the branch meanwhile.
         RemoteRefusedError: the remote has no such branch.
     """
-    publish = _publish(reference)
-    tip, there = clone.tip(), clone.commit_of(tracking_ref(publish, reference.branch))
+    tip, there = clone.tip(), clone.commit_of(upstream.tracking_ref(reference.branch))
     if there is None:
         raise BranchMissingError(
-            f"{clone.path}: remote {publish.remote.name!r}: it has no branch {reference.branch}; "
+            f"{clone.path}: remote {upstream.remote.name!r}: it has no branch {reference.branch}; "
             "push one there, or correct `branch`"
         )
-    followed = f"refs/refsync/followed/{publish.remote.name}/{reference.branch}"
+    followed = f"refs/refsync/followed/{upstream.remote.name}/{reference.branch}"
     if tip != there:
         if not clone.contains(tip, there):
-            _check_rewritten(clone, reference, tip, there, clone.commit_of(followed))
+            _check_rewritten(clone, reference, upstream, tip, there, clone.commit_of(followed))
         wanted = reference.data_paths()
         if missing := missing_contents(clone, old=tip, new=there, wanted=wanted):
-            prefetch_blobs(clone, publish.remote, tip, there, missing)
-        reason = f"refsync: follow {publish.remote.name}/{reference.branch}"
+            prefetch_blobs(clone, upstream.remote, tip, there, missing)
+        reason = f"refsync: follow {upstream.remote.name}/{reference.branch}"
         with index_locked(clone) as lock:
             land(lock, old=tip, new=there, reason=reason, wanted=wanted)
     if clone.commit_of(followed) != there:
@@ -125,49 +140,42 @@ def catch_up(clone: Repository, reference: ReferenceRepository) -> str:
     return there
 
 
-def note_pushed(clone: Repository, publish: PublishSettings, branch: str, commit: str) -> None:
+def note_pushed(clone: Repository, upstream: Upstream, branch: str, commit: str) -> None:
     """The remote has a commit on a branch: git notes it by itself only where the push reported success."""
-    tracking = tracking_ref(publish, branch)
+    tracking = upstream.tracking_ref(branch)
     before = clone.commit_of(tracking)
     if before is None or not clone.contains(commit, before):
         clone.set_ref(tracking, commit)
 
 
-def check_newest(clone: Repository, reference: ReferenceRepository, tip: str) -> None:
+def check_newest(clone: Repository, reference: ReferenceRepository, upstream: Upstream, tip: str) -> None:
     """See that the remote has nothing newer than the commit that a batch is about to be built on.
 
     Raises:
         BranchMovedError: it has.
     """
-    publish = _publish(reference)
-    if clone.commit_of(tracking_ref(publish, reference.branch)) != tip:
-        raise BranchMovedError(f"{publish.remote.name} has newer commits on {reference.branch}")
-
-
-def _publish(reference: ReferenceRepository) -> PublishSettings:
-    assert reference.publish is not None  # who lands locally never asks
-    return reference.publish
+    if clone.commit_of(upstream.tracking_ref(reference.branch)) != tip:
+        raise BranchMovedError(f"{upstream.remote.name} has newer commits on {reference.branch}")
 
 
 def _check_rewritten(
-    clone: Repository, reference: ReferenceRepository, tip: str, there: str, followed: str | None
+    clone: Repository, reference: ReferenceRepository, upstream: Upstream, tip: str, there: str, followed: str | None
 ) -> None:
     """Tell a remote whose owners rewrote its history, which is followed, from a person's own commits."""
-    publish = _publish(reference)
     if tip == followed:
-        _check_rewound(clone, reference, there)
+        _check_rewound(clone, reference, upstream, there)
         logger.warning(
             "{}: the history of {} on {} was rewritten; the clone follows from {} to {}",
             reference.name,
             reference.branch,
-            publish.remote.name,
+            upstream.remote.name,
             tip[:12],
             there[:12],
         )
         return
     own = clone.run("log", "--format=%h %an: %s", tip, f"^{there}", "--").output.decode(errors="replace").splitlines()
     named = "; ".join(own[:_MAX_NAMED_COMMITS]) + (f"; and {len(own) - 3} more" if len(own) > 3 else "")
-    remote, branch = publish.remote.name, reference.branch
+    remote, branch = upstream.remote.name, reference.branch
     git = partial(git_command, clone.path)
     raise CloneError(
         f"{clone.path}: {remote} lacks commits of {branch} that the clone has ({named}); push them with: "
@@ -176,10 +184,25 @@ def _check_rewritten(
     )
 
 
-def _check_rewound(clone: Repository, reference: ReferenceRepository, there: str) -> None:
+def _check_rewound(clone: Repository, reference: ReferenceRepository, upstream: Upstream, there: str) -> None:
     """Ask whether the remote went back indeed: a fetch that ends after our own push may have put the old tip back."""
-    publish, ref = _publish(reference), f"refs/heads/{reference.branch}"
-    now = read_refs(clone, publish.remote, ref).get(ref)
+    ref = f"refs/heads/{reference.branch}"
+    now = read_refs(clone, upstream.remote, ref).get(ref)
     if now and now != there and clone.has(now):
-        clone.set_ref(tracking_ref(publish, reference.branch), now)
-        raise BranchMovedError(f"{clone.path}: {reference.branch} on {publish.remote.name} moved while it was fetched")
+        clone.set_ref(upstream.tracking_ref(reference.branch), now)
+        raise BranchMovedError(f"{clone.path}: {reference.branch} on {upstream.remote.name} moved while it was fetched")
+
+
+def newest(clone: Repository, reference: ReferenceRepository, upstream: Upstream) -> str:
+    """Where the target branch is known to stand: what was fetched, unless the clone has commits of its own."""
+    tip, there = clone.tip(), clone.commit_of(upstream.tracking_ref(reference.branch))
+    return there if there and clone.contains(tip, there) else tip
+
+
+def standing(clone: Repository, reference: ReferenceRepository, upstream: Upstream) -> Standing:
+    """How far the clone is from what git remembers of the remote."""
+    tip, there = clone.tip(), clone.commit_of(upstream.tracking_ref(reference.branch))
+    if there is None:
+        return Standing(upstream.remote.name)
+    ahead, behind = map(int, clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split())
+    return Standing(upstream.remote.name, behind=behind, ahead=ahead)

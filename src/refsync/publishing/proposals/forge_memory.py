@@ -10,15 +10,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from refsync.errors import CredentialError, ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Forge, PullRequest
+from refsync.forges.base import Forge, ForgeFacts, PullRequest
 
 LIST_SECONDS = 150.0
 CLOSE_LOOK_SECONDS = 480.0
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 600.0
+Marks = dict[int, tuple[str, str | None, str | None]]
+"""For each batch the tip, head and merge commit that its landing was last looked for in, and not found."""
 _T = TypeVar("_T")
 _NEVER = float("-inf")
 
@@ -35,7 +38,8 @@ class _Pause:
 class ForgeMemory:
     """The forge of one repository, as this process knows it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, facts: ForgeFacts, clock: Callable[[], float] = time.monotonic) -> None:
+        self.facts = facts
         self._clock = clock
         self._forge: Forge | None = None
         self._pauses: dict[Hashable, _Pause] = {}
@@ -45,8 +49,7 @@ class ForgeMemory:
         self._listed_for: Hashable = None
         self._close_looks: dict[int, tuple[float, PullRequest | None, PullRequest]] = {}
         self._last_close_look = clock()
-        self.marks: dict[int, tuple[str, str | None, str | None]] = {}
-        """For each batch the tip, head and merge commit that its landing was last looked for in, and not found."""
+        self.marks: Marks = {}
         self.touched: dict[str, frozenset[tuple[str, str]]] = {}
         """For the head of each pull request of a person, the files and models that it touches."""
 
@@ -128,5 +131,5 @@ class ForgeMemory:
 class ForgeMemories(defaultdict[str, ForgeMemory]):
     """By the name of the repository."""
 
-    def __init__(self) -> None:
-        super().__init__(ForgeMemory)
+    def __init__(self, facts: ForgeFacts) -> None:
+        super().__init__(partial(ForgeMemory, facts))
