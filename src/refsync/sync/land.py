@@ -43,7 +43,7 @@ def _touched_files(clone: Repository, base: str, commit: str) -> set[str]:
 def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch, tip: str) -> LandedBatch | None:
     """Ask git what became of a batch that a dead process left reserved: applied if it landed, else released.
 
-    One that was proposed only is released here: what people made of it is for :mod:`refsync.sync.proposals.land`.
+    One that was proposed only is released here: what people made of it is for :mod:`refsync.publishing.proposals.land`.
     """
     if batch.proposal is None and (commit := find_landed_commit(clone, batch, tip)):
         return mark_landed(queue, batch, commit)
