@@ -191,9 +191,40 @@ def test_the_fields_of_a_new_record_have_the_common_order_at_every_depth() -> No
     assert list(after["config"]["files"][0]) == ["path", "md5", "sha"]
 
 
-def test_the_majority_decides_on_the_order() -> None:
-    data = new_document({"x": {"b": 1, "a": 1}, "y": {"a": 1, "b": 1}, "z": {"a": 1, "b": 1}, "w": {"b": 1}})
-    assert list(read_records(edit_records(data, {"w": {"b": 1, "a": 1}}))["w"]) == ["a", "b"]
+@pytest.mark.parametrize(("strays", "order"), [(1, "ab"), (2, "ba")])
+def test_a_file_of_one_mind_decides_on_the_order_but_for_one_in_twenty(strays: int, order: str) -> None:
+    alike = {f"m{number}": {"a": 1, "b": 1} for number in range(20)}
+    odd = {f"s{number}": {"b": 1, "a": 1} for number in range(strays)}
+    data = new_document({**alike, **odd, "w": {"b": 1}})
+    assert list(read_records(edit_records(data, {"w": {"b": 1, "a": 1}}))["w"]) == list(order)
+    assert list(read_records(edit_records(data, {"new": {"b": 1, "a": 1}}))["new"]) == list(order)
+
+
+def test_a_new_field_stands_where_its_payload_has_it() -> None:
+    data = new_document({name: dict.fromkeys(("name", "type", "desc", "av"), name) for name in "xyz"})
+    payload = {"first": 0, "name": "y", "type": "y", "inp": 1, "inp2": 2, "desc": "y", "av": "y", "last": 3}
+    after = read_records(edit_records(data, {"y": payload, "new": payload}))
+    assert list(after["y"]) == list(after["new"]) == list(payload)
+    shuffled = {"inp": 1, "av": "z", "last": 2, "name": "z"}
+    assert list(read_records(edit_records(data, {"z": shuffled}))["z"]) == ["name", "inp", "av", "last"]
+
+
+@pytest.mark.parametrize(("fields", "given", "order"), [("ACbd", "fdbECA", "ACEbdf"), ("AbDe", "FecDbA", "AbcDeF")])
+def test_a_new_field_stands_by_its_name_where_fields_are_sorted(fields: str, given: str, order: str) -> None:
+    data = new_document({name: dict.fromkeys(fields, 1) for name in "xyz"})
+    payload = dict.fromkeys(given, 1)
+    after = read_records(edit_records(data, {"y": payload, "new": payload}))
+    assert "".join(after["new"]) == "".join(after["y"]) == order
+
+
+def test_the_style_of_a_list_is_learnt_from_its_path_in_all_records() -> None:
+    spread = '"sources": [\n      "c"\n    ]'
+    records = [f'"r{number}": {{\n    "extensions": ["a", "b"],\n    {spread}\n  }}' for number in range(3)]
+    records += [f'"q{number}": {{\n    {spread}\n  }}' for number in range(3)]
+    text = "{\n  " + ",\n  ".join(records) + "\n}\n"
+    record = {"extensions": ["a", "b"], "sources": ["c"]}
+    assert edited(text, q9=record) == text.replace("  }\n}", "  },\n  " + records[0].replace("r0", "q9") + "\n}")
+    assert edited(text, q2=record) == text.replace(records[5], records[0].replace("r0", "q2"))
 
 
 def test_a_record_out_of_order_keeps_its_own() -> None:
@@ -233,7 +264,7 @@ def test_three_models_in_order_do_not_make_a_sorted_file() -> None:
 
 def test_lists_on_one_line_are_written_on_one_line() -> None:
     text = '{\n  "a": {\n    "tags": ["x", "y"],\n    "o": { "k": 1 }\n  }\n}\n'
-    assert edited(text, b={"tags": ["z", "w"], "more": [1], "o": {"k": 2}}) == text.replace(
+    assert edited(text, b={"tags": ["z", "w"], "o": {"k": 2}, "more": [1]}) == text.replace(
         "  }\n}\n", '  },\n  "b": {\n    "tags": ["z", "w"],\n    "o": { "k": 2 },\n    "more": [1]\n  }\n}\n'
     )
     assert edited(text, a={"tags": ["x", "y", "z"], "o": {"k": 1}}) == text.replace('"y"', '"y", "z"')

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from refsync.documents.json_text import Path
 
 Ranks = Mapping[str, int]
+Rank = Callable[[str], Any]
+"""What the keys of an object are ordered by; ``None`` for one that may stand anywhere."""
+
+_OF_ONE_MIND = 0.95  # of the neighbouring keys in the file's objects, so many are in an order that it keeps to
+_SORTED_FROM = 3  # with fewer keys an order by name may be chance
+_PAIRS_FROM = 4
 
 
 class FieldOrder:
@@ -19,25 +25,72 @@ class FieldOrder:
     def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
         self._records = list(records)
         self._ranks: dict[Path, Ranks] = {}
+        self._rank: dict[Path, Rank] = {}
 
     def sort(self, path: Path, keys: Iterable[str]) -> list[str]:
         """The keys as the file's objects at this path order them; unknown ones last, as given."""
         ranks = self._ranks_at(path)
         return sorted(keys, key=lambda key: ranks.get(key, len(ranks)))
 
-    def place(self, path: Path, present: Sequence[str], key: str) -> int:
-        """Where to insert a key among the present ones: next to the one it follows in the file's other objects."""
-        ranks = self._ranks_at(path)
-        if key not in ranks:
-            return len(present)
-        ahead = [other for other in present if ranks.get(other, len(ranks)) < ranks[key]]
-        return present.index(max(ahead, key=ranks.__getitem__)) + 1 if ahead else 0
+    def with_new(self, path: Path, present: Iterable[str], given: Sequence[str]) -> list[str]:
+        """The present keys of an object in their order, with those that are new among them.
+
+        A new key stands by its name where the file's objects at this path are sorted; next to the one it follows in
+        them, where they are of one mind; else where the given order has it.
+
+        Args:
+            path: where in a record the object stands.
+            present: the keys that it has already.
+            given: all keys that it shall have, in the order of who hands them in.
+        """
+        keys, rank = list(present), self._rank_of(path)
+        new = [key for key in given if key not in keys]
+        ranked = {key: place for key in (*keys, *new) if (place := rank(key)) is not None}
+        for key in sorted((key for key in new if key in ranked), key=ranked.__getitem__):
+            ahead = [other for other in keys if other in ranked and ranked[other] < ranked[key]]
+            keys.insert(keys.index(max(ahead, key=ranked.__getitem__)) + 1 if ahead else 0, key)
+        for key in new:
+            if key not in ranked:
+                keys.insert(_given_place(keys, given, key), key)
+        return keys
 
     def _ranks_at(self, path: Path) -> Ranks:
         if path not in self._ranks:
-            order = common_order(tuple(found) for found in _objects_at(self._records, path))
+            order = common_order(self._sequences(path))
             self._ranks[path] = {key: rank for rank, key in enumerate(order)}
         return self._ranks[path]
+
+    def _rank_of(self, path: Path) -> Rank:
+        if path not in self._rank:
+            self._rank[path] = _rank(Counter(self._sequences(path)), self._ranks_at(path))
+        return self._rank[path]
+
+    def _sequences(self, path: Path) -> Iterator[tuple[str, ...]]:
+        return (tuple(found) for found in _objects_at(self._records, path))
+
+
+def _rank(counted: Mapping[tuple[str, ...], int], ranks: Ranks) -> Rank:
+    pairs: Counter[tuple[str, str]] = Counter()
+    for keys, count in counted.items():
+        pairs.update(dict.fromkeys(pairwise(keys), count))
+    orders: list[Rank] = [ranks.get]
+    if len(ranks) >= _SORTED_FROM and pairs.total() >= _PAIRS_FROM:
+        orders = [str, str.casefold, *orders]
+    for order in orders:
+        kept = sum(count for (key, after), count in pairs.items() if order(key) < order(after))
+        if kept >= _OF_ONE_MIND * pairs.total():
+            return order
+    return lambda key: None
+
+
+def _given_place(keys: Sequence[str], given: Sequence[str], key: str) -> int:
+    """Where a key goes among others: last if it is given last, else behind the one given ahead of it."""
+    at = given.index(key)
+    behind = [other for other in given[at + 1 :] if other in keys]
+    ahead = [other for other in given[:at] if other in keys]
+    if not behind:
+        return len(keys)
+    return keys.index(ahead[-1]) + 1 if ahead else keys.index(behind[0])
 
 
 def common_order(sequences: Iterable[tuple[str, ...]]) -> list[str]:

@@ -141,10 +141,8 @@ class _Editor:
         return written if entry.key is None else self.style.member(entry.key, written)
 
     def _members(self, old: Record, new: Record, path: Path) -> list[_Entry]:
-        """The old fields in their order, the new ones where the file's other records have them."""
-        keys = [key for key in old if key in new]
-        for key in self.order.sort(path, (key for key in new if key not in old)):
-            keys.insert(self.order.place(path, keys, key), key)
+        """The old fields in their order, the new ones in their places."""
+        keys = self.order.with_new(path, [key for key in old if key in new], list(new))
         places = {key: place for place, key in enumerate(old)}
         return [_Entry(places.get(key), key, new[key]) for key in keys]
 

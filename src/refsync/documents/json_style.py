@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from refsync.documents.field_order import FieldOrder
-from refsync.documents.json_text import Container, Item, Path, Spacing, breaks, every_container, last_line, spacing
+from refsync.documents.json_text import (
+    Container,
+    Item,
+    Path,
+    Spacing,
+    breaks,
+    every_container,
+    last_line,
+    scan,
+    spacing,
+)
 from refsync.documents.numbers import Spelt, positional
 
 _ESCAPE = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
 _TEXT_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(\d[eE])')
 _LONGEST = 40  # characters of a number: a longer one is easier to read with an exponent
+_ENOUGH = 200  # records that have something at a path
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -31,13 +43,54 @@ class Exponents:
         return any(found[1] for found in _TEXT_OR_EXPONENT.finditer(self._text))
 
 
+class PathStyles:
+    """Whether a file's records have what stands at a path on one line; each path is looked for when first asked."""
+
+    def __init__(self, text: str, members: Sequence[Item]) -> None:
+        self._text = text
+        self._members = members
+        self._found: dict[Path, bool | None] = {}
+
+    def is_flat(self, path: Path) -> bool | None:
+        """Whether most have; ``None`` where none has anything there."""
+        if path not in self._found:
+            having = (item for item in self._members if path and any(_values_at(item.value, path)))
+            samples = [
+                _Sample.of(self._text, path, container).flat
+                for item in islice(having, _ENOUGH)
+                for container in _containers_at(self._text, item, path)
+            ]
+            self._found[path] = sum(samples) * 2 > len(samples) if samples else None
+        return self._found[path]
+
+
+def _values_at(value: Any, path: Path) -> list[Any]:
+    """The objects and lists at a path of a record that are not empty."""
+    found = [value]
+    for step in path:
+        if step is None:
+            found = [element for each in found if isinstance(each, list) for element in each]
+        else:
+            found = [each[step] for each in found if isinstance(each, dict) and step in each]
+    return [each for each in found if each and isinstance(each, dict | list)]
+
+
+def _containers_at(text: str, item: Item, path: Path) -> Iterator[Container]:
+    found = [item]
+    for step in path:
+        outer = [scan(text, each.value_start) for each in found if isinstance(each.value, dict | list)]
+        found = [each for container in outer for each in container.items if each.key == step]
+    return (scan(text, each.value_start) for each in found if each.value and isinstance(each.value, dict | list))
+
+
 @dataclass(frozen=True)
 class Style:
     """What is the file's own choice in writing a value.
 
     ``unit`` is one step of indentation, ``colon`` stands between key and value, ``gap`` between items on one line,
     ``pads`` inside the brackets on one line, by opening bracket. ``inline`` says for each known path whether it is
-    written on one line, ``lists_inline`` for lists elsewhere, ``exponents`` whether numbers may have one.
+    written on one line in the records nearby, ``elsewhere`` in all others, ``lists_inline`` for lists at paths that no
+    record has, ``exponents`` whether numbers may have one.
     """
 
     ascii: bool = True
@@ -47,6 +100,7 @@ class Style:
     pads: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[Path, bool] = field(default_factory=dict)
     lists_inline: bool = False
+    elsewhere: PathStyles = field(default_factory=lambda: PathStyles("", ()), compare=False)
     exponents: Exponents = field(default_factory=lambda: Exponents(""), compare=False)
 
     def quote(self, value: Any) -> str:
@@ -79,12 +133,13 @@ class Style:
         inner = None if line is None else line + self.unit
         if isinstance(value, list):
             return self._enclose("[", "]", [self.write(each, (*path, None), inner, order) for each in value], line)
-        keys = order.sort(path, value)
+        keys = order.with_new(path, (), list(value))
         members = [self.member(key, self.write(value[key], (*path, key), inner, order)) for key in keys]
         return self._enclose("{", "}", members, line)
 
     def _is_inline(self, value: Any, path: Path) -> bool:
-        return self.inline.get(path, isinstance(value, list) and self.lists_inline)
+        found = self.inline[path] if path in self.inline else self.elsewhere.is_flat(path)
+        return isinstance(value, list) and self.lists_inline if found is None else found
 
     def _enclose(self, opening: str, closing: str, parts: list[str], line: str | None) -> str:
         if line is None:
@@ -96,7 +151,7 @@ class Style:
 
 def style_of_document(text: str, document: Container) -> Style:
     """The style of a file as far as its members show it, without looking into them."""
-    style = Style(ascii=_prefers_ascii(text), exponents=Exponents(text))
+    style = Style(ascii=_prefers_ascii(text), elsewhere=PathStyles(text, document.items), exponents=Exponents(text))
     return _learn([_Sample.of(text, None, document)], text, style) if document.items else style
 
 
@@ -124,6 +179,7 @@ def _learn(samples: Sequence[_Sample], text: str, otherwise: Style) -> Style:
     gap = otherwise.gap if colon == otherwise.colon else colon.partition(":")[2]
     return Style(
         ascii=otherwise.ascii,
+        elsewhere=otherwise.elsewhere,
         exponents=otherwise.exponents,
         unit=next((unit for each in samples if (unit := _unit(each.spacing)) is not None), otherwise.unit),
         colon=colon,

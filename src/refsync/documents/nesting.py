@@ -28,11 +28,11 @@ class Outline(NamedTuple):
 
 
 def is_too_deep(values: Iterable[Any]) -> bool:
-    """Whether one of these values is nested deeper than the limit; a cycle is."""
-    level, depth = [each for each in values if isinstance(each, dict | list | tuple)], 0
+    """Whether one of these values, as JSON is read, is nested deeper than the limit; a cycle is."""
+    level, depth = [each for each in values if type(each) is dict or type(each) is list], 0
     while level and depth <= MAX_DEPTH:
-        inner = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [each for parts in inner for each in parts if isinstance(each, dict | list | tuple)]
+        inner = [each.values() if type(each) is dict else each for each in level]
+        level = [each for parts in inner for each in parts if type(each) is dict or type(each) is list]
         depth += 1
     return depth > MAX_DEPTH
 
