@@ -164,3 +164,32 @@ def test_without_what_is_shadowed_the_file_reads_the_same_and_has_no_key_twice(
     assert not read_document(after).has_doubles
     if not read_document(text.encode()).has_doubles:
         assert after == text.encode()
+
+
+# the place that a name asks for
+
+
+GROUPED = ["stable 2", "stable 1", "flux dev", "flux lite", "flux pro", "wan 2.1", "wan 2.2", "auraflow"]
+
+
+@pytest.mark.parametrize(
+    ("new", "ahead"),
+    [("flux max", "flux pro"), ("Stable 3", "stable 1"), ("kandinsky", "auraflow"), ("wan 2.3", "wan 2.2")],
+)
+def test_in_a_grouped_file_a_new_model_stands_behind_its_family(new: str, ahead: str) -> None:
+    after = names(edited(json.dumps({name: {"x": 1} for name in GROUPED}), **{new: {"x": 1}}))
+    assert after[after.index(new) - 1] == ahead
+
+
+def test_in_a_file_that_is_not_grouped_a_new_model_goes_to_the_end() -> None:
+    mixed = ["flux dev", "stable 1", "wan 2.1", "flux pro", "auraflow", "stable 2", "zeta", "wan 2.2"]
+    assert names(edited(json.dumps({name: {"x": 1} for name in mixed}), **{"flux max": {"x": 1}})) == [
+        *mixed,
+        "flux max",
+    ]
+
+
+def test_one_stray_in_fifty_leaves_a_file_sorted() -> None:
+    ordered = [f"m{number:03}" for number in range(0, 200, 2)]
+    stray = [*ordered[:-1], "b", ordered[-1]]
+    assert names(edited(json.dumps({name: {} for name in stray}), m051={"x": 1})).index("m051") == 26

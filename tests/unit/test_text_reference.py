@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from refsync.documents.csv_document import COLUMNS, read_rows
+from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derive_text
 from refsync.documents.text_payload import complete_record
 from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
@@ -129,3 +130,22 @@ def test_a_record_with_a_key_twice_is_not_edited_and_the_others_are() -> None:
     with pytest.raises(DocumentError, match="is there twice"):
         edited(CSV, db, a__one=None)
     assert db.count(b'"nsfw": false, "nsfw": false') == edited(CSV, db, b__two=None)[1].count(b'"nsfw": false, "nsfw"')
+
+
+def test_a_renamed_model_keeps_its_row_and_its_records_with_their_places() -> None:
+    record = json.loads(DB)["a/one"] | {"name": "c/three", "model_name": "three", "display_name": "three"}
+    edits = {"a/one": None, "c/three": record}
+    for db in (DB, DB.replace(b"    ", b"\t")):
+        csv, document = edit_text_reference(CSV, db, DEFAULTS, PARAMS, edits, renames={"a/one": "c/three"})
+        assert csv == CSV.replace(b"a/one,", b"c/three,")
+        assert document == db.replace(b"a/one", b"c/three").replace(b"one", b"three")
+
+
+def test_a_new_row_stands_where_it_is_asked_to() -> None:
+    record = json.loads(DB)["a/one"] | {"name": "a/new", "model_name": "new", "display_name": "new"}
+    csv, db = edit_text_reference(
+        CSV, DB, DEFAULTS, PARAMS, {"a/new": record}, places={"a/new": Place("before", "a/one")}
+    )
+    names = [row.name for row in read_rows(csv)]
+    assert names.index("a/new") + 1 == names.index("a/one")
+    assert list(json.loads(db)).index("a/new") + 3 == list(json.loads(db)).index("a/one")

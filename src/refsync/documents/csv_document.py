@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Any
 
 from refsync.documents.encoding import decode
+from refsync.documents.model_places import Place, Standing, with_new
 from refsync.errors import DocumentError
 
 COLUMNS = (
@@ -28,9 +26,6 @@ COLUMNS = (
 _CELL = re.compile(r'(?:(?P<quoted>"(?:[^"]++|"")*+)(?P<closing>"?))?(?P<plain>[^,\r\n]*)')
 _BREAK = re.compile(r"\r\n|\r|\n")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
-_SORTED_FROM = 4  # with fewer rows an order by name may be chance
-_STRAYS = 50  # one neighbour in so many may be out of order in a file that is kept sorted
-_PUNCTUATION = str.maketrans({mark: chr(1 + rank) for rank, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")})
 
 
 @dataclass(frozen=True)
@@ -63,18 +58,25 @@ def read_rows(data: bytes) -> list[Row]:
     return [_row(columns, line) for line in lines if not line.blank]
 
 
-def edit_rows(data: bytes, edits: Mapping[str, Row | None]) -> bytes:
+def edit_rows(
+    data: bytes,
+    edits: Mapping[str, Row | None],
+    *,
+    places: Mapping[str, Place] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> bytes:
     """The file with some of its rows written or removed, and every other byte as it was.
 
     In a row that is there only the cells that change are written, in quotes if they were or must be; a ragged row keeps
     its shape as far as its cells allow. Of a name that is there twice the last row counts and is written; removing the
-    model removes all of them. New rows go to the end, in the order given; to their sorted place if the file has at
-    least four rows and is kept sorted, be it with a few strays.
+    model removes all of them. New rows go to their place by name, see ``place_by_name``.
 
     Args:
         data: the whole file.
         edits: base name to the row to write, or to ``None`` to remove the model. Removing a model that is not there
             changes nothing.
+        places: new name to where it is asked to stand; a place next to a name that is not there counts as none.
+        renames: base name to the new one, under which ``edits`` may have a row; it keeps its place.
 
     Raises:
         DocumentError: the file cannot be edited safely, see ``read_rows``.
@@ -86,30 +88,9 @@ def edit_rows(data: bytes, edits: Mapping[str, Row | None]) -> bytes:
     for name, row in edits.items():
         if row is not None and row.name != name:
             raise ValueError(f"the row for {name!r} has the name {row.name!r}")
-    edited = [header, *_edited(columns, lines, edits)]
+    edited = [header, *_edited(columns, lines, edits, places or {}, renames or {})]
     unended = not [header, *lines][-1].end
     return (mark + "".join(_texts(edited, header.end or "\r\n", unended))).encode()
-
-
-def rename_rows(data: bytes, renames: Mapping[str, str]) -> bytes:
-    """The file with other names in some of its rows, and every other byte as it was.
-
-    Raises:
-        DocumentError: the file cannot be edited safely, see ``read_rows``.
-    """
-    mark, text = decode(data)
-    header, *lines = _scan(text)
-    place = _columns(header).index("name")
-    named = [_named_anew(line, place, renames) for line in lines]
-    return (mark + "".join(",".join(line.cells) + line.end for line in (header, *named))).encode()
-
-
-def _named_anew(line: _Line, place: int, renames: Mapping[str, str]) -> _Line:
-    if line.blank or place >= len(line.cells) or (name := renames.get(_value(line.cells[place]))) is None:
-        return line
-    cells = list(line.cells)
-    cells[place] = _written(name, cells[place])
-    return replace(line, cells=tuple(cells))
 
 
 @dataclass(frozen=True)
@@ -187,21 +168,37 @@ def _row(columns: Sequence[str], line: _Line) -> Row:
     return Row(dict(zip(columns, padded, strict=False)), tuple(values[len(columns) :]), line.number)
 
 
-def _edited(columns: Sequence[str], lines: Sequence[_Line], edits: Mapping[str, Row | None]) -> list[_Line]:
+def _edited(
+    columns: Sequence[str],
+    lines: Sequence[_Line],
+    edits: Mapping[str, Row | None],
+    places: Mapping[str, Place],
+    renames: Mapping[str, str],
+) -> list[_Line]:
     """The lines below the header after the edits."""
+    lines = [_named_anew(line, columns.index("name"), renames) for line in lines]
     names = [None if line.blank else _row(columns, line).name for line in lines]
     last = {name: place for place, name in enumerate(names)}
-    compare = _comparison([name for name in names if name is not None])
-    entries: list[tuple[str | None, _Line]] = []
-    for place, (name, line) in enumerate(zip(names, lines, strict=True)):
-        if name is None or name not in edits:
-            entries.append((name, line))
-        elif (row := edits[name]) is not None:
-            entries.append((name, _rewritten(columns, line, row) if place == last[name] else line))
-    for name, row in edits.items():
-        if row is not None and name not in last:
-            entries.insert(_place(entries, name, compare), (name, _new_line(columns, row)))
-    return [line for _, line in entries]
+    standing = [Standing(name or "", place, name is not None) for place, name in enumerate(names)]
+    new = [name for name, row in edits.items() if row is not None and name not in last]
+    edited: list[_Line] = []
+    for name, place, is_row in with_new(standing, new, (), places):
+        row = edits.get(name) if is_row else None
+        if place is None and row is not None:
+            edited.append(_new_line(columns, row))
+        elif place is not None and row is not None:
+            edited.append(_rewritten(columns, lines[place], row) if place == last[name] else lines[place])
+        elif place is not None and not (is_row and name in edits):
+            edited.append(lines[place])
+    return edited
+
+
+def _named_anew(line: _Line, place: int, renames: Mapping[str, str]) -> _Line:
+    if line.blank or place >= len(line.cells) or (name := renames.get(_value(line.cells[place]))) is None:
+        return line
+    cells = list(line.cells)
+    cells[place] = _written(name, cells[place])
+    return replace(line, cells=tuple(cells))
 
 
 def _rewritten(columns: Sequence[str], line: _Line, row: Row) -> _Line:
@@ -223,28 +220,6 @@ def _written(value: str, cell: str) -> str:
         return cell
     quoted = cell.startswith('"') or _NEEDS_QUOTES.search(value)
     return '"' + value.replace('"', '""') + '"' if quoted else value
-
-
-def _place(entries: Sequence[tuple[str | None, _Line]], name: str, compare: Callable[[str], Any] | None) -> int:
-    """Where a new row goes: behind the last row, not behind the empty lines that may follow it."""
-    taken = [(place, each) for place, (each, _) in enumerate(entries) if each is not None]
-    rank = len(taken) if compare is None else bisect(taken, compare(name), key=lambda entry: compare(entry[1]))
-    return taken[rank - 1][0] + 1 if rank else 0
-
-
-def _comparison(names: Sequence[str]) -> Callable[[str], Any] | None:
-    """What the rows are sorted by, or ``None`` if they are not."""
-    if len(names) >= _SORTED_FROM:
-        for compare in (str, str.casefold, _as_line):
-            strays = sum(compare(name) > compare(after) for name, after in pairwise(names))
-            if strays * _STRAYS <= len(names):
-                return compare
-    return None
-
-
-def _as_line(name: str) -> str:
-    """For comparing names as an editor sorts lines: punctuation, figures, letters; the comma is a part of the line."""
-    return f"{name},".casefold().translate(_PUNCTUATION)
 
 
 def _texts(lines: Sequence[_Line], newline: str, unended: bool) -> Iterator[str]:

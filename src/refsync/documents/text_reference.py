@@ -6,9 +6,10 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from refsync.documents.csv_document import Row, edit_rows, read_rows, rename_rows
+from refsync.documents.csv_document import Row, edit_rows, read_rows
 from refsync.documents.json_document import edit_records, new_document, read_records
 from refsync.documents.merge import MISSING, describe_difference
+from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derive_document, variants
 from refsync.documents.text_payload import record_to_row
 from refsync.documents.values import same_value
@@ -72,6 +73,8 @@ def edit_text_reference(
     defaults: Mapping[str, Any],
     generation_params: Collection[str],
     edits: Mapping[str, Record | None],
+    *,
+    places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
 ) -> tuple[bytes, bytes]:
     """Both files with some of the models written or removed, and every other byte as it was.
@@ -86,35 +89,37 @@ def edit_text_reference(
         generation_params: what a model may set (``generation_params.json``).
         edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
             variants.
-        renames: base name to another one, under which ``edits`` has the record; its row keeps its place.
+        places: new base name to where its row is asked to stand.
+        renames: base name to the new one, under which ``edits`` has its record. Row and records keep their places.
 
     Raises:
         DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
             can't be edited safely.
         PayloadError: no row makes a record, or a name is that of a variant.
     """
+    renames = renames or {}
+    edits = {name: record for name, record in edits.items() if name not in renames}
     rows, found = read_rows(csv), read_records(db)
     before = derive_document(rows, defaults, generation_params)
-    _check_agreement(_disagreements(rows, before, found), edits)
-    if renames:
-        csv = rename_rows(csv, renames)
-        rows, edits = read_rows(csv), {name: record for name, record in edits.items() if name not in renames}
-    edited_csv = edit_rows(csv, _row_edits(rows, defaults, generation_params, edits))
+    _check_agreement(_disagreements(rows, before, found), [*edits, *renames])
+    row_edits = _row_edits(rows, defaults, generation_params, edits, renames)
+    edited_csv = edit_rows(csv, row_edits, places=places, renames=renames)
     after = derive_document(read_rows(edited_csv), defaults, generation_params)
     if db == new_document(before):
         return edited_csv, new_document(after)
     changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
-    follow = {old: new for pair in (renames or {}).items() for old, new in _renamed_records(*pair, found, after)}
-    return edited_csv, edit_records(db, changed, order=list(after), renames=follow)
+    renamed = _renamed_records(renames, found, after)
+    return edited_csv, edit_records(db, changed, order=list(after), renames=renamed)
 
 
-def _renamed_records(
-    old: str, new: str, found: Mapping[str, Record], after: Mapping[str, Record]
-) -> Iterator[tuple[str, str]]:
-    """A row's records that go, with the names under which they come."""
-    for before, behind in zip((old, *variants(old)), (new, *variants(new)), strict=True):
-        if before in found and before not in after and behind in after and behind not in found:
-            yield before, behind
+def _renamed_records(renames: Mapping[str, str], found: Collection[str], after: Collection[str]) -> dict[str, str]:
+    """The records that go by another name: the model's and its variants', where no other model makes either."""
+    pairs = (pair for old, new in renames.items() for pair in zip(_records_of(old), _records_of(new), strict=True))
+    return {old: new for old, new in pairs if old in found and old not in after and new not in found}
+
+
+def _records_of(name: str) -> tuple[str, ...]:
+    return name, *variants(name)
 
 
 def _disagreements(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:
@@ -149,8 +154,9 @@ def _row_edits(
     defaults: Mapping[str, Any],
     generation_params: Collection[str],
     edits: Mapping[str, Record | None],
+    renames: Mapping[str, str],
 ) -> dict[str, Row | None]:
-    present = {row.name: row for row in rows}
+    present = {renames.get(row.name, row.name): row for row in rows}
     wanted: dict[str, Row | None] = {}
     for name, record in edits.items():
         _check_base(name, present)

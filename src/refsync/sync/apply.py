@@ -116,7 +116,9 @@ def edited_files(reference: ReferenceRepository, read: Read, plan: BatchPlan) ->
     edited: dict[str, bytes] = {}
     for path, edits in plan.edits.items():
         if path in tables:
-            files = TextReference.read(read, tables[path]).edited(edits, plan.renames.get(path))
+            files = TextReference.read(read, tables[path]).edited(
+                edits, places=plan.places.get(path), renames=plan.renames.get(path)
+            )
         else:
             files = {path: _edited_document(read(path), edits, plan.places.get(path), plan.renames.get(path))}
         _check_edit(path, edits, files[path])

@@ -14,6 +14,7 @@ from typing import Any
 from refsync.categories import document_of
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.json_document import read_json
+from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
 from refsync.documents.text_payload import complete_record, record_to_row
 from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
@@ -80,11 +81,16 @@ class TextReference:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DocumentError(f"it is not what {self.table_path} makes: {found[0]}{more}")
 
-    def edited(self, edits: Mapping[str, Record | None], renames: Mapping[str, str] | None = None) -> dict[str, bytes]:
-        """Both files by path, with these models written, removed or renamed."""
-        table, document = edit_text_reference(
-            self.table, self.document, self.defaults, self.generation_params, edits, renames
-        )
+    def edited(
+        self,
+        edits: Mapping[str, Record | None],
+        *,
+        places: Mapping[str, Place] | None = None,
+        renames: Mapping[str, str] | None = None,
+    ) -> dict[str, bytes]:
+        """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand."""
+        sources = self.table, self.document, self.defaults, self.generation_params
+        table, document = edit_text_reference(*sources, edits, places=places, renames=renames)
         return {self.table_path: table, document_of(self.table_path): document}
 
     @property
