@@ -147,7 +147,7 @@ def _cloned(url: str, target: Path, wanted: Wanted, *, quiet: bool) -> Iterator[
     """Clone, survey, and leave nothing behind if that or the block fails."""
     from refsync.clone.cloning import check_out, new_clone
 
-    remote = _remote(wanted.token_file)
+    remote = _remote(url, wanted.token_file)
     with (
         progress_bar("Cloning", shown=not quiet),
         new_clone(url, target, remote, branch=wanted.branch) as clone,
@@ -156,17 +156,18 @@ def _cloned(url: str, target: Path, wanted: Wanted, *, quiet: bool) -> Iterator[
         yield survey(clone, wanted.layout, wanted.files, url)
 
 
-def _remote(token_file: Path | None) -> Remote:
+def _remote(url: str, token_file: Path | None) -> Remote:
     """What lets us in while there is no config yet: the token, or what the machine's own settings say."""
     from refsync.clone.remotes import Remote
     from refsync.config.settings import CredentialsTable
     from refsync.credentials import token_source
 
     if token_file is None:
-        return Remote()
+        return Remote(cloned_from=url)
     username = CredentialsTable().username
     file = _absolute(token_file)
-    return Remote(credential=token_source(username=username, file=file, variable="", credential="", environ={}))
+    token = token_source(username=username, file=file, variable="", credential="", environ={})
+    return Remote(credential=token, cloned_from=url)
 
 
 @contextmanager

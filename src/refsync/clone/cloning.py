@@ -28,17 +28,6 @@ from refsync.errors import (
 
 PATIENCE_SECONDS = 3600.0
 """A person waits for a clone, and can interrupt it."""
-_INSTEAD = {
-    r"correct it: git -C .* remote set-url \S+ URL": "correct the URL",
-    r"; push one there, or correct `branch`": "; name another by --branch",
-    r"name a token in \[repository\.credentials\]": "name the file that holds one by --token-file",
-    r"the token of \[repository\.credentials\]": "the token of --token-file",
-    r"refsync asks again by itself": "try again later",
-    r"git -C .* config http\.sslCAInfo FILE": "git config --global http.sslCAInfo FILE",
-    r"; its main branch is (\S+): if it was renamed.*": r"; its main branch is \1",
-}
-"""What a daemon's failure advises, and what helps who clones."""
-_TOLD_OTHERWISE = (RemoteRefusedError, RemoteUnavailableError, GitUnwritableError, GitCommandError, GitTimeoutError)
 _READ_BY_GIT = (".gitattributes", ".gitignore", ".gitmodules")
 
 
@@ -89,7 +78,7 @@ def new_clone(url: str, target: Path, remote: Remote, *, branch: str | None = No
     Args:
         url: a URL without secrets, or an absolute path.
         target: where the clone shall be; nothing is there, or an empty folder.
-        remote: what lets us in.
+        remote: what lets us in; ``cloned_from`` is the URL.
         branch: the target branch; else the remote's main one.
 
     Raises:
@@ -168,7 +157,7 @@ def _branch_of(clone: Path, url: str) -> str:
 
 @contextlib.contextmanager
 def _told_for_cloning(url: str, unfinished: Path) -> Iterator[None]:
-    """What fails is told of the URL, for there is no clone yet, and with what to do at the command line."""
+    """What fails of the clone, which is gone when that is read, is told of the URL."""
     try:
         yield
     except (
@@ -178,11 +167,8 @@ def _told_for_cloning(url: str, unfinished: Path) -> Iterator[None]:
         GitCommandError,
         GitTimeoutError,
     ) as problem:
-        text = re.sub(rf"^{re.escape(str(unfinished))}/\w+(: remote '[^']*')?", lambda _: url, str(problem))
-        text = text.replace(f"{unfinished}/", "")  # which is gone when this is read
-        for told, instead in _INSTEAD.items():
-            text = re.sub(told, instead, text)
-        raise type(problem)(text) from None
+        text = re.sub(rf"^{re.escape(str(unfinished))}/\w+(?=: )", lambda _: url, str(problem))
+        raise type(problem)(text.replace(f"{unfinished}/", "")) from None
 
 
 def _read_by_git(paths: Collection[str]) -> Iterator[str]:

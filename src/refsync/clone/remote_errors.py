@@ -21,12 +21,28 @@ from refsync.errors import (
 )
 from refsync.one_line import shortened
 
-_CORRECT_URL = "correct it: {git} remote set-url {remote} URL"
-_ASKED_AGAIN = "refsync asks again by itself"
+_ADVICE = {
+    "correct_url": "correct it: {git} remote set-url {remote} URL",
+    "other_branch": "push one there, or correct `branch`",
+    "name_token": "name a token in [repository.credentials]",
+    "own_token": "the token of [repository.credentials]",
+    "trust_authority": "{git} config http.sslCAInfo FILE",
+    "again": "refsync asks again by itself",
+}
+"""What to do, as the texts below name it; with the words that they may name, too."""
+_ADVICE_FOR_CLONING = {
+    "correct_url": "correct the URL",
+    "other_branch": "name another by --branch",
+    "name_token": "name the file that holds one by --token-file",
+    "own_token": "the token of --token-file",
+    "trust_authority": "git config --global http.sslCAInfo FILE",
+    "again": "try again later",
+}
+"""The same for a person who clones, and has no config yet."""
 
 
 class _Case(NamedTuple):
-    """Words of git, and what they mean; ``{0}`` in the text is what the words' first group holds."""
+    """Words of git, and what they mean; ``{0}`` in the text is what the words' first group holds, a name is advice."""
 
     words: str
     error: type[RefsyncError]
@@ -42,7 +58,7 @@ _CASES = (
     _Case(
         r"(?:couldn't find remote ref (?:refs/heads/)?|Remote branch )(\S+)",
         BranchMissingError,
-        "it has no branch {0}; push one there, or correct `branch`",
+        "it has no branch {0}; {other_branch}",
     ),
     _Case(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -62,13 +78,12 @@ _CASES = (
     _Case(
         r"(SSL certificate problem: .*|server certificate verification failed.*|SSL: .*certificate.*)",
         RemoteRefusedError,
-        "its TLS certificate is not trusted ({0}); have it corrected, or name its authority: "
-        "{git} config http.sslCAInfo FILE",
+        "its TLS certificate is not trusted ({0}); have it corrected, or name its authority: {trust_authority}",
     ),
     _Case(
         r"unable to update url base from redirection",
         RemoteRefusedError,
-        f"it redirects to an address that is no git repository; {_CORRECT_URL}",
+        "it redirects to an address that is no git repository; {correct_url}",
     ),
     _Case(
         r"Authentication failed for|HTTP Basic: Access denied",
@@ -79,7 +94,7 @@ _CASES = (
     _Case(
         r"could not read (?:Username|Password) for|terminal prompts disabled",
         RemoteRefusedError,
-        "it asks for a user name and password; name a token in [repository.credentials]",
+        "it asks for a user name and password; {name_token}",
     ),
     _Case(
         r"returned error: 403|HTTP 403",
@@ -89,33 +104,33 @@ _CASES = (
     _Case(
         r"repository '[^']*' not found|returned error: 404|HTTP 404|Repository not found",
         RemoteRefusedError,
-        f"its URL names no repository that {{login}} may see; {_CORRECT_URL}",
+        "its URL names no repository that {login} may see; {correct_url}",
     ),
     _Case(
         r"does not appear to be a git repository|not exported|no such path|unable to find remote helper",
         RemoteRefusedError,
-        f"there is no git repository at its URL; {_CORRECT_URL}",
+        "there is no git repository at its URL; {correct_url}",
     ),
-    _Case(r"returned error: (429|5\d\d)|HTTP (?:429|5\d\d)", RemoteUnavailableError, "{line}; " + _ASKED_AGAIN),
-    _Case(r"returned error: 4\d\d|HTTP 4\d\d", RemoteRefusedError, f"{{line}}; {_CORRECT_URL}"),
+    _Case(r"returned error: (429|5\d\d)|HTTP (?:429|5\d\d)", RemoteUnavailableError, "{line}; {again}"),
+    _Case(r"returned error: 4\d\d|HTTP 4\d\d", RemoteRefusedError, "{line}; {correct_url}"),
     _Case(
         r"shallow update not allowed|support shallow|repository is shallow",
         RemoteRefusedError,
         "its history is cut off (shallow), so nothing can be counted; complete it there: git fetch --unshallow",
     ),
-    _Case(r"not our ref", RemoteUnavailableError, f"it has changed meanwhile; {_ASKED_AGAIN}"),
+    _Case(r"not our ref", RemoteUnavailableError, "it has changed meanwhile; {again}"),
     _Case(r"remote error: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
     _Case(r"(?m)^ERROR: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
     _Case(
         r"is this a git repository\?|invalid server response|protocol error|bad line length|bad pack|index-pack failed"
         r"|unpack-objects|expected \S+, got|expected flush|invalid .*advertisement|inflate",
         RemoteUnavailableError,
-        f"it answers what git cannot make sense of ({{line}}); {_ASKED_AGAIN}",
+        "it answers what git cannot make sense of ({line}); {again}",
     ),
     _Case(
         r"Could not resolve|name resolution|Name or service not known|nodename nor servname",
         RemoteUnavailableError,
-        f"its host name cannot be resolved; check the network and the URL; {_ASKED_AGAIN}",
+        "its host name cannot be resolved; check the network and the URL; {again}",
     ),
 )
 
@@ -136,14 +151,27 @@ class Place(NamedTuple):
     has_credential: bool = False
     key_file: Path | None = None
     known_hosts_file: Path | None = None
+    cloned_from: str = ""
+
+    @property
+    def named(self) -> str:
+        """How people know it."""
+        return self.cloned_from or f"{self.path}: remote {self.remote!r}"
+
+    @property
+    def advice(self) -> dict[str, str]:
+        """What to do, by the names of the texts."""
+        words = {"git": git_command(self.path), "remote": self.remote}
+        chosen = _ADVICE_FOR_CLONING if self.cloned_from else _ADVICE
+        return {name: text.format(**words) for name, text in chosen.items()}
 
     def refused(self, text: str) -> RemoteRefusedError:
         """The remote refuses."""
-        return RemoteRefusedError(f"{self.path}: remote {self.remote!r}: {text}")
+        return RemoteRefusedError(f"{self.named}: {text}")
 
     def unavailable(self, text: str) -> RemoteUnavailableError:
         """The remote does not answer, or answers nonsense."""
-        return RemoteUnavailableError(f"{self.path}: remote {self.remote!r}: {text}")
+        return RemoteUnavailableError(f"{self.named}: {text}")
 
 
 def explain_remote(place: Place, said: GitResult) -> RefsyncError:
@@ -152,19 +180,21 @@ def explain_remote(place: Place, said: GitResult) -> RefsyncError:
         return _explain_rejection(place, rejected[1], said.error)
     own = "\n".join(line for line in said.error.splitlines() if not line.startswith("remote:"))
     if origin := _redirected_to(own, place.origins):
-        return place.refused(
-            f"it redirects to {origin}, which is given no credentials; if it has moved there: "
-            f"{git_command(place.path, 'remote', 'set-url', place.remote, 'URL')}"
+        moved = (
+            "if it has moved there, clone from there"
+            if place.cloned_from
+            else f"if it has moved there: {git_command(place.path, 'remote', 'set-url', place.remote, 'URL')}"
         )
+        return place.refused(f"it redirects to {origin}, which is given no credentials; {moved}")
     if "dubious ownership" not in own and (local := explain_local(place.path, own)):  # that is of the remote here
         return local
     for case in _CASES:
         if found := re.search(case.words, own):
             groups = [shortened(group or "") for group in found.groups()]
             text = case.text.format(*groups, **_words(place, own, said.error, groups))
-            return case.error(f"{place.path}: remote {place.remote!r}: {text}")
+            return case.error(f"{place.named}: {text}")
     reason = reason_of(own) or f"git ended with exit code {said.code}"
-    return place.unavailable(f"{reason}{hint_of(own)}; {_ASKED_AGAIN}")
+    return place.unavailable(f"{reason}{hint_of(own)}; {place.advice['again']}")
 
 
 def _explain_rejection(place: Place, reason: str, error: str) -> RefsyncError:
@@ -172,28 +202,28 @@ def _explain_rejection(place: Place, reason: str, error: str) -> RefsyncError:
     if in_the_way := _IN_THE_WAY.search(told):
         other = f"its branch {in_the_way[1]}" if in_the_way[1] else "another branch"
         return PushRefusedError(
-            f"{place.path}: remote {place.remote!r}: {other} is in the way ({shortened(told)}): no branch's name can "
+            f"{place.named}: {other} is in the way ({shortened(told)}): no branch's name can "
             "begin with another's and a slash; delete or rename it there, or set another `prefix` in "
             "[repository.proposal]"
         )
     if _LOST_RACE.search(reason):
-        return BranchMovedError(f"{place.path}: remote {place.remote!r}: the branch moved meanwhile ({reason})")
+        return BranchMovedError(f"{place.named}: the branch moved meanwhile ({reason})")
     if _PASSING.search(reason):
-        return place.unavailable(f"it did not take the push ({told}); {_ASKED_AGAIN}")
+        return place.unavailable(f"it did not take the push ({told}); {place.advice['again']}")
     return PushRefusedError(
-        f"{place.path}: remote {place.remote!r}: it refuses the push ({shortened(reason)}{_remote_words(error)}); "
+        f"{place.named}: it refuses the push ({shortened(reason)}{_remote_words(error)}); "
         "do what it asks for, or have its rules changed"
     )
 
 
 def _words(place: Place, own: str, error: str, groups: Sequence[str]) -> dict[str, object]:
+    advice = place.advice
     return {
-        "git": git_command(place.path),
-        "remote": place.remote,
+        **advice,
         "line": reason_of(own),
         "trust": command("git", "config", "--global", "--add", "safe.directory", *groups),
         "said": _remote_words(error),
-        "login": "the token of [repository.credentials]" if place.has_credential else "this machine's own credentials",
+        "login": advice["own_token"] if place.has_credential else "this machine's own credentials",
         "key": f"the ssh key {place.key_file}" if place.key_file else "any ssh key of the user whom refsync runs as",
         "known_hosts": place.known_hosts_file or "~/.ssh/known_hosts of the user whom refsync runs as",
     }

@@ -46,13 +46,15 @@ class Remote:
     """Where a clone's branches come from and go to, and what lets us in.
 
     ``name`` is git's name of it. ``credential`` is asked at each use over ``http(s)``; without it git uses what
-    the machine's own settings say. The two files are for ``ssh``.
+    the machine's own settings say. The two files are for ``ssh``. ``cloned_from`` is its URL while somebody clones it:
+    what fails is told of that, for there is no clone yet, and with what helps at the command line.
     """
 
     name: str = "origin"
     credential: CredentialSource | None = None
     ssh_key_file: Path | None = None
     ssh_known_hosts_file: Path | None = None
+    cloned_from: str = ""
 
 
 def fetch(
@@ -133,7 +135,7 @@ def read_refs(clone: Repository, remote: Remote, *patterns: str) -> dict[str, st
     if not found and any(map(origin_of, _urls(clone, remote))):  # git takes many a web page for that
         raise _place(clone, remote).unavailable(
             "it lists no branch at all, so it is empty or answers what is no git; check its URL; "
-            "refsync asks again by itself"
+            f"{_place(clone, remote).advice['again']}"
         )
     return {
         name: commit
@@ -219,7 +221,7 @@ def _went_on(clone: Repository, remote: Remote, ref: str, commit: str | None, no
 
 
 def _unknown(clone: Repository, remote: Remote, ref: str, problem: RefsyncError) -> RefsyncError:
-    reason = str(problem).removeprefix(f"{clone.path}: remote {remote.name!r}: ")
+    reason = str(problem).removeprefix(f"{_place(clone, remote).named}: ")
     return _place(clone, remote).unavailable(
         f"{_short(ref)} was pushed, but it is unknown whether it arrived; the next pass asks again ({reason})"
     )
@@ -235,6 +237,8 @@ def _renamed(clone: Repository, remote: Remote) -> str:
     found = re.match(r"ref: refs/heads/(.+)\tHEAD\n", said.decode(errors="surrogateescape"))
     if not found:
         return ""
+    if remote.cloned_from:
+        return f"; its main branch is {found[1]}"
     commands = " && ".join(track_branch(clone.path, remote.name, found[1]))
     return f"; its main branch is {found[1]}: if it was renamed, set `branch` to that, and run: {commands}"
 
@@ -314,5 +318,11 @@ def _has_own_ssh(clone: Repository) -> bool:
 def _place(clone: Repository, remote: Remote, urls: Sequence[str] = (), credential: Credential | None = None) -> Place:
     origins = frozenset(filter(None, map(origin_of, urls)))
     return Place(
-        clone.path, remote.name, origins, credential is not None, remote.ssh_key_file, remote.ssh_known_hosts_file
+        clone.path,
+        remote.name,
+        origins,
+        credential is not None,
+        remote.ssh_key_file,
+        remote.ssh_known_hosts_file,
+        remote.cloned_from,
     )
