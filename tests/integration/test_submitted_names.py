@@ -204,3 +204,19 @@ def test_a_name_that_no_new_model_may_have_is_still_refused(desk: Desk) -> None:
     for name in ("two\nlines", " ", "n" * 300):
         assert "model name" in desk("queue", "add", "create", "clip", name, "--payload", "-", stdin=b"{}").refusal
     assert "does not exist" in desk("queue", "add", "delete", "clip", "two\nlines").refusal
+
+
+# What is written otherwise than it was asked for
+
+
+def test_a_variant_that_is_asked_for_is_told(table: Reference) -> None:
+    change = table.change(table.submit("aphrodite/acme/Beta", None, DELETE, category=TEXT))
+    assert change.remarks == [
+        "'aphrodite/acme/Beta' is a variant of 'acme/Beta', so that the change is one of that model"
+    ]
+
+
+def test_a_related_model_that_is_none_is_told(desk: Desk) -> None:
+    line = {"operation": "delete", "category": "clip", "model_name": "a", "related_models": ["b"]}
+    told = desk("queue", "import", "-", stdin=dumped(line)).done.err
+    assert "the related model 'b' is not written with it" in told

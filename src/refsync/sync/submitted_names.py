@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.documents.merge import Record, Stamps
 from refsync.documents.names import differing_traits, folded
 from refsync.documents.text_derivation import variants
@@ -58,6 +59,16 @@ def check_place(
         near = get_close_matches(model, names, n=1)
         nearest = f"; the nearest is {near[0]!r}" if near else ""
         raise RequestError(f"no place next to {model!r}: {submission.category} has no such other model{nearest}")
+
+
+def remark_on_models(given: Submission, found: Submission) -> Iterator[str]:
+    """What the submission names and is not written, or is written under another name."""
+    if given.model_name != found.model_name:
+        yield f"{given.model_name!r} is a variant of {found.model_name!r}, so that the change is one of that model"
+    follow = (found.related_models or ()) if found.category is MODEL_REFERENCE_CATEGORY.text_generation else ()
+    for name in given.related_models or ():
+        if name not in follow:
+            yield f"the related model {name!r} is not written with it: it is no variant of {found.model_name!r}"
 
 
 def remark_on_name(name: str, looks: Mapping[str, str]) -> Iterator[str]:

@@ -25,7 +25,13 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.apply import content_at, reader
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.submitted_names import check_place, check_variants_free, remark_on_name, remark_on_stamps
+from refsync.sync.submitted_names import (
+    check_place,
+    check_variants_free,
+    remark_on_models,
+    remark_on_name,
+    remark_on_stamps,
+)
 from refsync.sync.text_files import TextReference
 
 _OPEN = {PendingChangeStatus.PENDING, PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING}
@@ -128,12 +134,14 @@ def submissions_with_base(
         UnknownCategoryError: no repository holds the category.
     """
     announced: dict[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None] = {}
-    for each in (_with_variants(tips, given) for given in submissions):
+    for given in submissions:
+        each = _with_variants(tips, given)
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
         is_given = each.base_known or each.base is not None
         found = each if is_given else _with_kept_base(each, base, known)
-        yield replace(found, remarks=(*found.remarks, *_noticed(queue, tips, found, base, announced)))
+        noticed = [*remark_on_models(given, found), *_noticed(queue, tips, found, base, announced)]
+        yield replace(found, remarks=(*found.remarks, *noticed))
 
 
 def _with_kept_base(submission: Submission, base: Record | None, known: bool) -> Submission:
