@@ -67,14 +67,15 @@ class StateDirectory:
         return self.path / name if self.is_locked else _made_folder(self.path / name)
 
     def check_writable(self) -> None:
-        """See that this user may write every file of it.
+        """See that this user may write every file of it, and lock them.
 
         Raises:
-            StateDirectoryError: one may only be read.
+            StateDirectoryError: one may only be read, or the disk knows no locks.
         """
         for place in (self.path, *self._files()):
             if not os.access(place, os.W_OK):
                 raise StateDirectoryError(f"{place}: {_may_not_write(place)}")
+        _check_locks(self.path)
 
     def _files(self) -> Iterator[Path]:
         """What refsync keeps: its own files, those of each repository, and the folders that they lie in."""
@@ -172,6 +173,20 @@ def _made_folder(path: Path) -> Path:
             f"{path}: {problem.strerror}; create the state directory for this user or correct `state_directory`"
         ) from None
     return path
+
+
+def _check_locks(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except OSError as problem:
+        raise StateDirectoryError(
+            f"{folder}: its disk knows no file locks ({problem.strerror}); put `state_directory` on another one"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _sign(handle: BinaryIO, folder: Path) -> None:

@@ -136,6 +136,37 @@ def test_a_file_of_the_state_that_may_not_be_written_is_named_by_run_at_once(tmp
     assert str(site.state / file) in line
 
 
+# Disks that lack what others have
+
+
+LACKING = {
+    "hard links": "int link(const char *a, const char *b) { errno = EPERM; return -1; }"
+    "int linkat(int a, const char *b, int c, const char *d, int e) { errno = EPERM; return -1; }",
+    "file locks": "int flock(int a, int b) { errno = ENOLCK; return -1; }",
+}
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler to make such a disk with")
+@pytest.mark.parametrize("what", LACKING)
+@pytest.mark.parametrize("command", ["sync", "run"])
+def test_a_disk_that_lacks_something_is_named_with_what_it_lacks(desk: Desk, what: str, command: str) -> None:
+    """As some network mounts are; a library makes the process find it so."""
+    source, library = desk.folder / "lacking.c", desk.folder / "lacking.so"
+    source.write_text(f"#include <errno.h>\n{LACKING[what]}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "refsync.cli.main", "--config", str(desk.config), command],
+        env=clean_environment() | {"LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert f"{desk.state}: its disk knows no {what}" in line
+
+
 # Repositories that refsync does not read
 
 
@@ -162,7 +193,13 @@ def without_what_it_borrows(clone: Clone) -> str:
     return f"it borrows the objects of {source}/.git/objects, which is gone; bring that back, or correct the path in "
 
 
-@pytest.mark.parametrize("make", [with_sha256, with_reftable, without_what_it_borrows])
+def with_a_folder_as_config(clone: Clone) -> str:
+    (clone.path / ".git" / "config").unlink()
+    (clone.path / ".git" / "config").mkdir()
+    return ""
+
+
+@pytest.mark.parametrize("make", [with_sha256, with_reftable, without_what_it_borrows, with_a_folder_as_config])
 def test_a_repository_of_another_kind_is_refused_in_one_line(desk: Desk, make: Callable[[Clone], str]) -> None:
     words = make(desk.clone)
     line = desk("sync")
@@ -171,16 +208,6 @@ def test_a_repository_of_another_kind_is_refused_in_one_line(desk: Desk, make: C
     assert len(line.err.splitlines()) == 1
     assert words in desk("status").out
     assert words in Desk(desk.clone, desk.folder / "no")("init", desk.clone.path).refusal
-
-
-def test_conditional_includes_in_the_clones_config_are_no_news(desk: Desk) -> None:
-    (desk.clone.path / "more").write_text("[user]\n\tname = Eve\n")
-    for key in ("include.path", f"includeIf.gitdir:{desk.clone.path}/.path", "includeIf.onbranch:main.path"):
-        git(desk.clone.path, "config", "--add", key, "../more")
-    git(desk.clone.path, "config", "includeIf.hasconfig:remote.*.url:https://x/**.path", "../none")
-    assert desk("sync").done.err == ""
-    git(desk.clone.path, "checkout", "-q", "--detach")
-    assert len(desk("sync").err.splitlines()) == 1
 
 
 # A folder that is gone

@@ -21,9 +21,14 @@ def check_kind(path: Path, common_directory: Path) -> None:
 
     Raises:
         CloneError: it does otherwise.
-        OSError: its config cannot be read.
     """
-    for name, value in _EXTENSION.findall((common_directory / "config").read_bytes()):
+    try:
+        config = (common_directory / "config").read_bytes()
+    except FileNotFoundError:
+        config = b""
+    except OSError as problem:
+        raise CloneError(f"{problem.filename}: {problem.strerror}; refsync must be able to read the clone") from None
+    for name, value in _EXTENSION.findall(config):
         if value.lower() == _KNOWN[name.lower()]:
             continue
         if name.lower() == b"objectformat":

@@ -212,7 +212,7 @@ class Daemon:
             try:
                 with Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone:
                     clone.run("-c", "gc.autoDetach=false", "maintenance", "run", "--auto", "--quiet")
-            except RefsyncError as problem:
+            except (RefsyncError, OSError) as problem:
                 logger.warning("{}: housekeeping failed: {}", each.name, problem)
 
     # --- settings -------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def _paths_of(reference: ReferenceRepository) -> set[Path]:
         with Repository(reference.path, reference.branch) as clone:
             paths |= {clone.git_directory / name for name in _GIT_FILES + _GIT_FOLDERS}
             paths |= {clone.common_directory / "packed-refs", clone.common_directory / clone.ref}
-    except RefsyncError:
+    except (RefsyncError, OSError):
         paths.add(reference.path / ".git")  # what is wrong with the clone is the pass's to say
     return paths
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -253,11 +254,22 @@ def _make_file(file: Path) -> None:
         finally:
             engine.dispose()
         with suppress(FileExistsError):  # another process was faster
-            os.link(fresh, file)
+            _link(fresh, file)
     finally:
         for leftover in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm", "-journal"))):
             leftover.unlink(missing_ok=True)
     flush_folder(file.parent)
+
+
+def _link(fresh: Path, file: Path) -> None:
+    try:
+        os.link(fresh, file)
+    except OSError as problem:
+        if problem.errno not in _NO_HARD_LINKS:
+            raise
+        raise StateDirectoryError(
+            f"{file.parent}: its disk knows no hard links ({problem.strerror}); put `state_directory` on another one"
+        ) from None
 
 
 def _copy(file: Path, copy: Path) -> None:
@@ -272,6 +284,7 @@ def _copy(file: Path, copy: Path) -> None:
     flush_folder(copy.parent)
 
 
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NO_ACCESS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
