@@ -12,22 +12,24 @@ from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
 from refsync.config import Config, RepositorySettings, next_time
 from refsync.errors import ConfigError, RefsyncError
-from refsync.pending_queue.service import PendingQueueService
-from refsync.pending_queue.store import PendingQueueStore
-from refsync.state_directory import StateDirectory, prepare
 
 if TYPE_CHECKING:
+    from refsync.backends.clone_reader import CloneReader
     from refsync.backends.git_backend import GitBackend
     from refsync.credentials import CredentialSource
     from refsync.forges.base import Forge
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.pending_queue.models import Submission
+    from refsync.pending_queue.service import PendingQueueService
+    from refsync.pending_queue.store import PendingQueueStore
     from refsync.publishing.proposals.forge_memory import ForgeMemories
     from refsync.publishing.proposals.settings import ProposalSettings
     from refsync.publishing.upstream import Remotes, Upstream
+    from refsync.state_directory import StateDirectory
     from refsync.sync.publisher import Publisher
     from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
@@ -230,6 +232,9 @@ def open_application(
     """
     if not isinstance(config, Config):
         raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
+    from refsync.pending_queue.store import PendingQueueStore
+    from refsync.state_directory import prepare
+
     state = prepare(config.state_directory)
     store = PendingQueueStore(root_path=state.path, url=config.queue.url)
     application = assemble(config, state, store, wakes_daemon=wakes_daemon)
@@ -239,6 +244,7 @@ def open_application(
 
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
     """Put the parts together around a store that is open already, to keep it over a change of the settings."""
+    from refsync.pending_queue.service import PendingQueueService
 
     def complete(submissions: Iterable[Submission]) -> Iterable[Submission]:
         from refsync.sync.submitting import submissions_with_base
@@ -254,6 +260,21 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     )
     application = Application(config, state, store, queue)
     return application
+
+
+def open_reader(config: Config, category: MODEL_REFERENCE_CATEGORY) -> CloneReader:
+    """What readers of one category get, which needs neither state directory nor queue.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        ConfigError: a category file outside the clone.
+    """
+    from refsync.backends.clone_reader import CloneReader
+
+    for each in config.repositories:
+        if category in each.files:
+            return CloneReader(each.path, each.files)
+    raise not_held(category, (name for each in config.repositories for name in each.files))
 
 
 def _reference(

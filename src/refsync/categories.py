@@ -6,7 +6,7 @@ order of every listing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -178,6 +178,12 @@ def parse_category(name: str) -> MODEL_REFERENCE_CATEGORY:
     except ValueError:
         known = ", ".join(MODEL_REFERENCE_CATEGORY)
         raise UnknownCategoryError(f"unknown category {name!r}; known are {known}") from None
+
+
+def not_held(category: MODEL_REFERENCE_CATEGORY, held: Iterable[str]) -> UnknownCategoryError:
+    """The refusal of a category that is in none of the repositories, which hold these."""
+    names = ", ".join(sorted(held)) or "none"
+    return UnknownCategoryError(f"no repository of the config holds {category}; held are: {names}")
 
 
 def canonical_format(layout: Layout) -> CanonicalFormat:

@@ -158,3 +158,11 @@ def test_progress_is_shown_on_a_terminal_only(desk: Desk) -> None:
 def test_verbose_logs_to_stderr_and_leaves_stdout_alone(desk: Desk) -> None:
     told = desk.real("--verbose", "queue", "list", "--json").done
     assert told.json["total"] == 2
+
+
+def test_a_model_is_shown_from_its_file_without_the_queue(tmp_path: Path) -> None:
+    desk = Desk.at(tmp_path)
+    assert desk.real("model", "show", "clip", "old").json == {"name": "old"}
+    assert not desk.state.exists()
+    said = desk.real("model", "show", "lora", "old").refusal
+    assert said.startswith("no repository of the config holds lora; held are: ")

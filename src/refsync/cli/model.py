@@ -25,10 +25,9 @@ ModelName = Annotated[str, typer.Argument(help="The model's name; after -- where
 def show(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
     """The record as readers get it."""
     from refsync.categories import parse_category
-    from refsync.use_cases.models import show_model
+    from refsync.use_cases.record import show_model
 
-    with context_of(ctx).application() as application:
-        print_json(show_model(application, parse_category(category), model))
+    print_json(show_model(context_of(ctx).config(), parse_category(category), model))
 
 
 @app.command()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import read_records
 from refsync.documents.names import folded
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names, base_of, is_orphan, related_names
 from refsync.documents.values import same_value
-from refsync.errors import DocumentError, PayloadError, RequestError, UnknownCategoryError
+from refsync.errors import DocumentError, PayloadError, RequestError
 from refsync.pending_queue.models import (
     AuditOperation,
     PendingChangeStatus,
@@ -56,10 +56,7 @@ class ReferenceTips:
         for each in self._repositories:
             if each.written_file(category):
                 return each
-        held = sorted(name for each in self._repositories for name in each.files)
-        raise UnknownCategoryError(
-            f"no repository of the config holds {category}; held are: {', '.join(held) or 'none'}"
-        )
+        raise not_held(category, (name for each in self._repositories for name in each.files))
 
     def records(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
         """The category's records, empty where its file does not exist yet; read-only.

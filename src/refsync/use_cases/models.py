@@ -1,22 +1,16 @@
-"""One model, as readers get it and as history knows it."""
+"""One model, as history knows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import RootModel
 
 from refsync.application import Application
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.errors import CloneError, RequestError
+from refsync.errors import RequestError
 from refsync.sync.tracing import blame_model, trace_model
 from refsync.use_cases.answer import Answer
-
-
-class Record(RootModel[dict[str, Any]]):
-    """A model's record, its fields in the file's order."""
 
 
 class TouchingCommit(Answer):
@@ -48,25 +42,6 @@ class Blame(RootModel[list[FieldOrigin]]):
     """Each field of a model's present record."""
 
 
-def show_model(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record:
-    """The record as readers get it.
-
-    Raises:
-        UnknownCategoryError: no repository holds the category.
-        CloneError: its file is not there.
-        RequestError: there is no such model.
-    """
-    backend = application.backends[application.tips().repository_of(category).name]
-    records = backend.fetch_category(category, force_refresh=True)
-    if records is None:
-        raise CloneError(
-            f"{backend.get_category_file_path(category)}: there is no such file, so {category} has no models"
-        )
-    if model not in records:
-        raise RequestError(f"{category} has no model {model!r}{_nearest(model, records)}")
-    return Record(records[model])
-
-
 def model_history(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> History:
     """Which commits created, changed and deleted a model, by whom, in which batch.
 
@@ -91,9 +66,3 @@ def model_blame(application: Application, category: MODEL_REFERENCE_CATEGORY, mo
     if not fields:
         raise RequestError(f"{category} has no model {model!r} in what has landed")
     return Blame([FieldOrigin(field_path=each.field_path, value=each.value, **vars(each.commit)) for each in fields])
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    lowered = {each.lower(): each for each in known}
-    found = get_close_matches(name.lower(), lowered, n=1)
-    return f"; the nearest is {lowered[found[0]]!r}" if found else ""

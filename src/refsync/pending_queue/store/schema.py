@@ -64,12 +64,11 @@ batches = Table(
     Column("landed_at", Float(53)),
 )
 # The database itself refuses a second open batch.
-Index(
+_one_open_batch = Index(
     "one_open_batch",
     batches.c.state,
     unique=True,
     sqlite_where=batches.c.state == "open",
-    postgresql_where=batches.c.state == "open",
 )
 Index("batches_by_state", batches.c.state)
 
@@ -155,6 +154,8 @@ leftovers = Table(
 
 def create(connection: Connection) -> None:
     """Make the tables of a new store."""
+    if connection.dialect.name == "postgresql":  # set here, because it has SQLAlchemy import all of that dialect
+        _one_open_batch.dialect_kwargs["postgresql_where"] = batches.c.state == "open"
     metadata.create_all(connection)
     alembic_version.create(connection)
     connection.execute(insert(counters), [{"name": "change", "value": 0}, {"name": "batch", "value": 0}])
