@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from refsync.errors import PayloadError, RequestError, StoreError
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import REFSYNC, BatchState, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
@@ -220,3 +221,16 @@ def test_damaged_changes_are_an_error_and_no_empty_queue(
 def test_a_folder_without_changes_is_named(service: PendingQueueService, folder: Path) -> None:
     with pytest.raises(StoreError, match=r"changes\.json: No such file"):
         service.import_folder(folder)
+
+
+def test_a_held_batch_that_an_older_refsync_exported_waits_and_reads_as_before(service: PendingQueueService) -> None:
+    told = "origin refuses the push: a hook says no; then: refsync batch retry 1"
+    batch = {"number": 1, "title": "New", "state": "held", "reason": told, "job": "abc", "repository": "image"}
+    lines = [
+        {"refsync_queue": 1, "last_change_id": 1, "last_batch_id": 1},
+        {"change": entry(1, status="approved", batch_id=1), "history": [], "batch": batch},
+    ]
+    report = service.import_changes([json.dumps(line) for line in lines])
+    assert (report.changes, report.not_understood) == (1, [])
+    held = service.get_batch(1)
+    assert (held.reason, held.hold) == (told, Hold(kind=HoldKind.other, reason=told))

@@ -95,3 +95,8 @@ def test_plain_values_are_dumped_as_python_dumps_them(value: Any) -> None:
             {"v": value, "n": 1.0},
             **({"ensure_ascii": False} | options),
         ).replace("1E5", "1.0")
+
+
+def test_what_a_database_hands_over_as_bytes_is_read_as_its_text_is() -> None:
+    text = '{"a": [0.00000035, 2.50, "ü"]}'
+    assert dump(load(text.encode())) == dump(load(text)) == text

@@ -12,13 +12,13 @@ from refsync.documents.numbers import Spelt, spelt_float, spelt_int
 _READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
 
 
-def load(text: str) -> Any:
-    """What ``dump`` wrote, its numbers with their text.
+def load(text: str | bytes) -> Any:
+    """What ``dump`` wrote, its numbers with their text; some database drivers hand it over as bytes.
 
     Raises:
         ValueError: no JSON.
     """
-    return _READER.decode(text)
+    return _READER.decode(text if isinstance(text, str) else text.decode())
 
 
 def dump(
