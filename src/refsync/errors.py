@@ -7,6 +7,8 @@
     │   ├── GitBusyError            somebody else holds git's own lock
     │   ├── GitTimeoutError         a git command outlived its deadline
     │   ├── GitUnwritableError      the disk of the clone is full, or may not be written
+    │   ├── GitInterruptedError     a git command was killed from outside
+    │   ├── ObjectLostError         an object that was built is gone before it was published
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
@@ -16,7 +18,8 @@
         ├── StateDirectoryError     the state directory cannot be used
         │   └── AlreadyRunningError another daemon serves it
         ├── CloneError              the clone cannot be used as it is
-        │   └── LocalEditsError     a person's uncommitted work is in the way
+        │   ├── LocalEditsError     a person's uncommitted work is in the way
+        │   └── LandingRefusedError a file of the commit cannot be written there (also a MendedUnseenError)
         ├── GitCommandError         git refused for a reason of its own
         ├── MendedUnseenError       and does so where nobody here sees it, so that it is tried again now and then
         │   ├── RemoteRefusedError  the remote refuses: no access, no such repository
@@ -110,6 +113,14 @@ class GitUnwritableError(TemporaryError):
     """The disk of the clone is full, or a file of it may not be written."""
 
 
+class GitInterruptedError(TemporaryError):
+    """A git command was killed from outside before it had done or said what it was asked for."""
+
+
+class ObjectLostError(TemporaryError):
+    """A commit that was built is gone from the object database before it was published; it is built anew."""
+
+
 class BranchMovedError(TemporaryError):
     """The branch is not where it was when the work began."""
 
@@ -157,6 +168,10 @@ class MendedUnseenError(PermanentError):
     >>> issubclass(CredentialError, MendedUnseenError), issubclass(ConfigError, MendedUnseenError)
     (True, False)
     """
+
+
+class LandingRefusedError(CloneError, MendedUnseenError):
+    """A file of the commit cannot be written in the clone; nothing was moved."""
 
 
 class RemoteRefusedError(MendedUnseenError):

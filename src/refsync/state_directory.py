@@ -34,6 +34,8 @@ FILE_MODE = 0o660
 # `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
 _PATIENCE_SECONDS = 1.0
 _PASS_POLL_SECONDS = 0.5
+_INSIDE = "INSIDE_REFSYNC_PASS"
+"""The variable by which what a pass starts knows it: state directory and process."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,20 @@ class StateDirectory:
         with contextlib.suppress(OSError, StateDirectoryError), _open_shared(self.wake_file) as handle:
             handle.write(b"\n")
 
+    def is_inside_pass(self) -> bool:
+        """Whether a pass of this directory waits for this very process: it was started by a hook or a check of it."""
+        where, _, process = os.environ.get(_INSIDE, "").rpartition(":")
+        return where == str(self.path.resolve()) and process != str(os.getpid())
+
     def pass_lock(self) -> FileLock:
         """The lock of one pass: blocking, ended with its process.
 
         Raises:
-            StateDirectoryError: this user may not write what a pass writes.
+            StateDirectoryError: this user may not write what a pass writes, or whoever holds it waits for us.
         """
         self.check_writable()
+        if self.is_inside_pass():
+            raise StateDirectoryError(f"{self.path}: a pass waits for this command; run it when that has ended")
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
 
     @contextlib.contextmanager
@@ -106,9 +115,11 @@ class StateDirectory:
                 lock.acquire(timeout=_PASS_POLL_SECONDS)
             except Timeout:
                 continue
+            os.environ[_INSIDE] = f"{self.path.resolve()}:{os.getpid()}"
             try:
                 yield True
             finally:
+                del os.environ[_INSIDE]
                 lock.release()
             return
         yield False

@@ -19,6 +19,7 @@ def bare_git(monkeypatch: pytest.MonkeyPatch) -> None:
     """Git knows nothing of this machine's own settings."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("GIT_SSL_CAINFO", raising=False)
 
 
 @pytest.fixture

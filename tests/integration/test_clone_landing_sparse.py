@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from refsync.clone import worktree
 from refsync.clone.cloning import check_out, new_clone
+from refsync.clone.differences import missing_contents
+from refsync.clone.edits import local_edits
+from refsync.clone.landing import index_locked, land
 from refsync.clone.process import GitResult
+from refsync.clone.recovery import finish_interrupted_landing
 from refsync.clone.remotes import Remote, prefetch_blobs
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import finish_interrupted_landing, index_locked, land, local_edits, missing_contents
 from refsync.errors import CloneError, LocalEditsError
+from tests.support.dying import killed
 from tests.support.repositories import Clone, bare_remote, git, missing_blobs
 
 SHOWN = ("clip.json", "blip.json", "legacy/clip.json")
@@ -166,20 +169,14 @@ def test_content_that_is_not_there_refuses_the_landing_before_anything_moves(
     assert (clone.tip, clone.status) == (tip, "")
 
 
-@pytest.mark.parametrize("step", ["_stage_index", "replace_file", "_replace_index"])
+@pytest.mark.parametrize("step", ["before:1", "after:1"])
+@pytest.mark.parametrize("function", ["landing:place_files", "landing:place_index"])
 def test_an_interrupted_landing_is_finished_with_the_hidden_files_hidden(
-    upstream: Upstream, clone: Clone, opened: Repository, monkeypatch: pytest.MonkeyPatch, step: str
+    upstream: Upstream, clone: Clone, opened: Repository, step: str, function: str
 ) -> None:
     upstream.push({"clip.json": b'{"a": {}}\n', "extra/lora.json": b"{}\n", "pics/1.png": b"uno", "pics/2.png": b"2"})
     tip = fetched(opened, *SHOWN, "extra/lora.json")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(worktree, step, fail)
-        with pytest.raises(OSError, match="disk full"):
-            land_it(opened, tip, "extra/lora.json")
+    killed(lambda: land_it(opened, tip, "extra/lora.json"), f"{step}:refsync.clone.{function}")
     with upstream.gone():
         assert finish_interrupted_landing(opened) == tip
         assert clone.status == ""
@@ -309,25 +306,13 @@ def test_a_history_that_was_rewritten_is_followed(upstream: Upstream, whole: Clo
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_landing_backwards_that_was_cut_off_is_finished_only_if_the_branch_had_moved(
-    upstream: Upstream, whole: Clone, monkeypatch: pytest.MonkeyPatch, moved: bool
+    upstream: Upstream, whole: Clone, moved: bool
 ) -> None:
     first = whole.tip
     later = upstream.push({"clip.json": b'{"a": {}}\n'})
     follow(whole)
-    move = Repository.move_branch
-
-    def killed(self: Repository, *, old: str, new: str, reason: str) -> None:
-        if moved:
-            move(self, old=old, new=new, reason=reason)
-        (whole.path / ".git/index.lock").rename(whole.path / ".git/kept.lock")
-        (whole.path / ".git" / worktree.JOURNAL).rename(whole.path / ".git/kept")
-        raise KeyboardInterrupt
-
     with Repository(whole.path, "main") as opened:
-        monkeypatch.setattr(Repository, "move_branch", killed)
-        with pytest.raises(KeyboardInterrupt):
-            land_it(opened, first)
-        (whole.path / ".git/kept.lock").rename(whole.path / ".git/index.lock")  # as a killed process leaves them
-        (whole.path / ".git/kept").rename(whole.path / ".git" / worktree.JOURNAL)
+        when = "after" if moved else "before"
+        killed(lambda: land_it(opened, first), f"{when}:1:refsync.clone.repository:Repository.move_branch")
         assert finish_interrupted_landing(opened) == (first if moved else None)
     assert (whole.tip, whole.status) == (first if moved else later, "")

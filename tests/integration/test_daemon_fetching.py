@@ -15,21 +15,16 @@ from refsync.daemon.fetching import Fetching
 from refsync.errors import RefsyncError, RemoteUnavailableError
 from tests.support.daemon import wait_for
 from tests.support.published import PublishedReference
-from tests.support.repositories import git
+from tests.support.transports import part_of_git
 
 
 class Gate:
     """An upload-pack that waits until its gate is opened, and counts who came."""
 
-    def __init__(self, reference: PublishedReference, folder: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.open_file, self.asked_file = folder / "open", folder / "asked"
-        script = folder / "upload-pack"
-        script.write_text(
-            f"#!/bin/sh\necho x >> {self.asked_file}\nwhile ! test -e {self.open_file}; do sleep 0.02; done\n"
-            'exec git-upload-pack "$@"\n'
-        )
-        script.chmod(0o755)
-        git(reference.clone.path, "config", "remote.origin.uploadpack", str(script))
+        wait = f"echo x >> {self.asked_file}\nwhile ! test -e {self.open_file}; do sleep 0.02; done\n"
+        part_of_git(monkeypatch, folder, "git-upload-pack", wait + 'exec git upload-pack "$@"')
 
     @property
     def asked(self) -> int:
@@ -47,8 +42,8 @@ def reference(tmp_path: Path) -> Iterator[PublishedReference]:
 
 
 @pytest.fixture
-def gate(reference: PublishedReference, tmp_path: Path) -> Gate:
-    return Gate(reference, tmp_path)
+def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
+    return Gate(monkeypatch, tmp_path)
 
 
 class Asker:

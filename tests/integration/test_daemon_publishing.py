@@ -17,6 +17,7 @@ from tests.support.forge import ForgeStandIn
 from tests.support.published import PublishedSite
 from tests.support.queue import review, submit
 from tests.support.repositories import Clone, git
+from tests.support.transports import part_of_git
 
 
 @pytest.fixture
@@ -63,17 +64,14 @@ def test_a_persons_commit_in_the_clone_holds_it_until_it_is_pushed(site: Publish
         assert daemon.stop() == 0
 
 
-def test_a_remote_that_hangs_holds_up_no_other_repository(site: PublishedSite) -> None:
+def test_a_remote_that_hangs_holds_up_no_other_repository(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
     other = site.folder / "other"
     clone = Clone.create(other, {"blip.json": {"base": {"version": "1"}}})
-    hang = site.folder / "hang"
-    hang.write_text("#!/bin/sh\nsleep 1000 & wait\n")
-    hang.chmod(0o755)
-    git(site.clone.path, "config", "remote.origin.uploadpack", str(hang))
+    part_of_git(monkeypatch, site.folder, "git-upload-pack", "sleep 1000 & wait")
     held = ("blip", "codeformer", "controlnet", "esrgan", "gfpgan", "safety_checker", "miscellaneous")
     listed = "".join(f'{name} = "{name}.json"\n' for name in held)
     site.write_config(f'\n[[repository]]\nname = "other"\npath = "{other}"\n[repository.categories]\n{listed}')
-    with site.daemon() as daemon:
+    with site.daemon(GIT_EXEC_PATH=os.environ["GIT_EXEC_PATH"]) as daemon:
         with site.application() as application:
             change = submit(
                 application.queue,

@@ -10,27 +10,29 @@ from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import git
 
 SERVICE = "refsync.pending_queue.service:PendingQueueService"
-WORKTREE = "refsync.clone.worktree"
+LANDING = "refsync.clone.landing"
 REPOSITORY = "refsync.clone.repository:Repository"
+ADVANCE = "refsync.sync.advance"
 RECORDER = "refsync.metadata.recorder:Recorder"
 
 STEPS = {
     "reserved": f"after:1:{SERVICE}.reserve_batch",
     "built": f"before:1:{SERVICE}.record_commit",
     "noted which commit": f"after:1:{SERVICE}.record_commit",
-    "made the journal": f"before:1:{WORKTREE}:_link_lock",
-    "locked": f"after:1:{WORKTREE}:_link_lock",
-    "looked for local edits": f"before:1:{WORKTREE}:_note",
-    "written what it lands": f"after:1:{WORKTREE}:_note",
+    "kept the commit": f"after:1:{ADVANCE}:keep_built",
+    "made the journal": f"before:1:{LANDING}:link_lock",
+    "locked": f"after:1:{LANDING}:link_lock",
+    "looked for local edits": f"after:1:{LANDING}:_refuse_local_edits",
+    "written what it lands": f"after:1:{LANDING}:flush_note",
+    "staged the index": f"after:1:{LANDING}:stage_index",
+    "staged the files": f"after:1:{LANDING}:stage_files",
     "moved the branch": f"after:1:{REPOSITORY}.move_branch",
-    "staged the index": f"after:1:{WORKTREE}:_stage_index",
-    "staged the files": f"after:1:{WORKTREE}:stage_files",
-    "replaced a file": f"after:1:{WORKTREE}:replace_file",
-    "replaced the files": f"after:2:{WORKTREE}:replace_file",
-    "refreshed the index": f"before:1:{WORKTREE}:flush_file",
-    "replaced the index": f"after:1:{WORKTREE}:_replace_index",
-    "written that all has moved": f"after:2:{WORKTREE}:_note",
-    "unlocked": f"after:1:{WORKTREE}:_release",
+    "replaced a file": f"after:1:{LANDING}:_place",
+    "replaced the files": f"after:1:{LANDING}:place_files",
+    "told the index": f"after:1:{LANDING}:finish_index",
+    "replaced the index": f"after:1:{LANDING}:place_index",
+    "tidied up": f"after:1:{LANDING}:remove_staged",
+    "unlocked": f"after:1:{LANDING}:release",
     "recorded one category": f"after:1:{RECORDER}._add",
     "recorded both": f"before:2:{RECORDER}._keep_position",
     "noted the position": f"after:2:{RECORDER}._keep_position",
@@ -57,7 +59,8 @@ def test_a_pass_killed_after_it_has(reference: Reference, step: str) -> None:
     assert reference.clone.records("blip.json") == {}
     assert reference.clone.status == ""
     assert [path.name for path in (reference.clone.path / ".git").iterdir() if "lock" in path.name] == []
-    assert list((reference.clone.path / ".git").glob("refsync-*")) == []
+    assert [*reference.clone.path.rglob("*refsync-*")] == []
+    assert git(reference.clone.path, "for-each-ref", "refs/refsync/built") == ""
     assert (reference.counters(CLIP).total_updates, reference.counters(BLIP).total_deletes) == (1, 1)
     reference.assert_counted()
     assert reference.sync_image().landed == []

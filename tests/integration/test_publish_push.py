@@ -17,6 +17,7 @@ from refsync.sync.reference import ReferenceRepository
 from tests.support.published import PublishedReference
 from tests.support.reference import BLIP
 from tests.support.repositories import git
+from tests.support.transports import part_of_git
 
 APPLIED = PendingChangeStatus.APPLIED
 
@@ -161,19 +162,18 @@ def test_local_edits_in_the_way_hold_the_repository_and_lose_nothing(reference: 
     assert reference.in_step()
 
 
-def test_a_clone_that_a_person_made_without_blobs_is_counted_in_a_few_requests(tmp_path: Path) -> None:
+def test_a_clone_that_a_person_made_without_blobs_is_counted_in_a_few_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     published = PublishedReference(tmp_path, "push")
     for version in range(20):
         published.person.push({"clip.json": {"alpha": {"version": f"{version}"}}}, f"version {version}")
     for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
         git(published.remote.path, "config", key, "true")
     asked = tmp_path / "asked"
-    wrapper = tmp_path / "upload-pack"
-    wrapper.write_text(f'#!/bin/sh\necho x >> {asked}\nexec git-upload-pack "$@"\n')
-    wrapper.chmod(0o755)
+    part_of_git(monkeypatch, tmp_path, "git-upload-pack", f'echo x >> {asked}\nexec git upload-pack "$@"')
     shutil.rmtree(published.clone.path)
     git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{published.remote.path}", str(published.clone.path))
-    git(published.clone.path, "config", "remote.origin.uploadpack", str(wrapper))
     assert published.sync_image().problem is None
     assert published.counters().total_updates == 20
     assert len(asked.read_text().split()) <= 3

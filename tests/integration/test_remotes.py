@@ -21,6 +21,7 @@ from tests.support.transports import (
     HttpHandler,
     Transport,
     bare_repository,
+    part_of_git,
     script,
     serve_http,
     transport_to,
@@ -199,11 +200,13 @@ def test_a_branch_is_deleted_only_where_it_is_as_expected(reached: World) -> Non
 # What a push says is not believed
 
 
-def test_a_push_that_arrived_although_it_reported_failure_is_done(world: World) -> None:
+def test_a_push_that_arrived_although_it_reported_failure_is_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, commit = world.there(), world.commit()
-    world.configure("remote.origin.receivepack", script(world.folder / "cut", 'git-receive-pack "$@"; exit 1'))
+    part_of_git(monkeypatch, world.folder, "git-receive-pack", 'git receive-pack "$@"; exit 1')
     with pytest.raises(AssertionError, match="git push"):
-        git(world.ours.path, "push", "origin", f"main:{PROPOSAL}")
+        git(world.ours.path, "push", "origin", f"main:{PROPOSAL}", GIT_EXEC_PATH=os.environ["GIT_EXEC_PATH"])
     world.push(MAIN, commit, first)
     assert world.there() == commit
 
@@ -215,13 +218,14 @@ def test_a_push_that_reported_success_and_is_gone_is_told(world: World) -> None:
         world.push(MAIN, commit, first)
 
 
-def test_a_push_of_which_nobody_can_tell_whether_it_arrived_is_asked_about_again(world: World) -> None:
+def test_a_push_of_which_nobody_can_tell_whether_it_arrived_is_asked_about_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, commit = world.there(), world.commit()
     gone = world.folder / "gone"
     world.hook("post-receive", f"touch {gone}")
-    world.configure(
-        "remote.origin.uploadpack", script(world.folder / "up", f'test -e {gone} && exit 1; exec git-upload-pack "$@"')
-    )
+    answer = f'test -e {gone} && exit 1; exec git upload-pack "$@"'
+    part_of_git(monkeypatch, world.folder, "git-upload-pack", answer)
     with pytest.raises(RemoteUnavailableError, match="unknown whether it arrived; the next pass asks again"):
         world.push(MAIN, commit, first)
     gone.unlink()
@@ -231,10 +235,10 @@ def test_a_push_of_which_nobody_can_tell_whether_it_arrived_is_asked_about_again
 # Deadlines and hooks
 
 
-def test_a_hanging_remote_is_ended_with_its_children(world: World) -> None:
+def test_a_hanging_remote_is_ended_with_its_children(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pids = world.folder / "pids"
-    hang = script(world.folder / "hang", f"sleep 300 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait")
-    world.configure("remote.origin.uploadpack", hang)
+    hang = f"sleep 300 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
+    part_of_git(monkeypatch, world.folder, "git-upload-pack", hang)
     with world.open(1.0) as clone, pytest.raises(RemoteUnavailableError, match="'origin': no answer within 1 seconds"):
         fetch(clone, world.remote, TO_TRACKING)
     left = [int(pid) for pid in pids.read_text().split()]
@@ -284,15 +288,15 @@ def test_a_shallow_clone_of_a_shallow_remote_is_refused(world: World) -> None:
 
 
 @pytest.fixture
-def partial(world: World) -> World:
+def partial(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Our clone has no blob but those of its work tree; each visit to the remote is a line of a log."""
     for name in "abc":
         world.person.commit({FILE: {name: {"name": name}}, "picture.png": name.encode(), "[x].json": {name: {}}})
     git(world.person.path, "push", "-q", "origin", "main")
     git(world.folder, "clone", "-q", "--filter=blob:none", f"file://{world.bare}", "partial")
     world.ours = Clone(world.folder / "partial")
-    visit = script(world.folder / "visit", f'echo >> {world.folder}/visits; exec git-upload-pack "$@"')
-    world.configure("remote.origin.uploadpack", visit)
+    visit = f'echo >> {world.folder}/visits; exec git upload-pack "$@"'
+    part_of_git(monkeypatch, world.folder, "git-upload-pack", visit)
     return world
 
 

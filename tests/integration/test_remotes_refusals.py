@@ -28,6 +28,7 @@ from tests.support.transports import (
     SshServer,
     bare_repository,
     make_key,
+    part_of_git,
     script,
     self_signed,
     serve_http,
@@ -292,9 +293,11 @@ def test_a_branch_that_the_remote_does_not_have_is_refused(ours: Clone) -> None:
     assert "it has no branch trunk; push one there, or correct `branch`" in str(refused)
 
 
-def test_a_repository_of_another_user_is_refused(ours: Clone, bare: Path, tmp_path: Path) -> None:
-    distrust = script(tmp_path / "distrust", 'GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git-upload-pack "$@"')
-    git(ours.path, "config", "remote.origin.uploadpack", str(distrust))
+def test_a_repository_of_another_user_is_refused(
+    ours: Clone, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distrust = 'GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git upload-pack "$@"'
+    part_of_git(monkeypatch, tmp_path, "git-upload-pack", distrust)
     refused = fetch_refusal(ours)
     assert isinstance(refused, RemoteRefusedError)
     assert f"belongs to another user; let git trust it: git config --global --add safe.directory {bare}" in str(refused)
@@ -333,16 +336,20 @@ def test_a_remote_that_cannot_store_is_refused(ours: Clone, bare: Path) -> None:
     assert f"hook declined: {quota}" in str(refused)
 
 
-def test_a_remote_that_says_no_without_a_pack_is_told_in_its_words(ours: Clone, tmp_path: Path) -> None:
+def test_a_remote_that_says_no_without_a_pack_is_told_in_its_words(
+    ours: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = "ERROR: Permission to ada/reference.git denied to bot."
-    git(ours.path, "config", "remote.origin.uploadpack", str(script(tmp_path / "no", f"echo '{words}' >&2; exit 1")))
+    part_of_git(monkeypatch, tmp_path, "git-upload-pack", f"echo '{words}' >&2; exit 1")
     refused = fetch_refusal(ours)
     assert isinstance(refused, RemoteRefusedError)
     assert "it refuses: Permission to ada/reference.git denied to bot.; see to it there" in str(refused)
 
 
-def test_words_that_nobody_knows_are_told_and_tried_again(ours: Clone, tmp_path: Path) -> None:
-    git(ours.path, "config", "remote.origin.uploadpack", str(script(tmp_path / "no", "echo 'moon phase' >&2; exit 1")))
+def test_words_that_nobody_knows_are_told_and_tried_again(
+    ours: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part_of_git(monkeypatch, tmp_path, "git-upload-pack", "echo 'moon phase' >&2; exit 1")
     refused = fetch_refusal(ours)
     assert isinstance(refused, RemoteUnavailableError)
     assert "moon phase; refsync asks again by itself" in str(refused)

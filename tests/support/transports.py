@@ -68,6 +68,17 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def part_of_git(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, text: str) -> None:
+    """Have this script stand for a program of git's (``git-upload-pack``), for the git of this process."""
+    parts = folder / "git-core"
+    parts.mkdir()
+    for each in Path(git(folder, "--exec-path")).iterdir():
+        if each.name != name:
+            (parts / each.name).symlink_to(each)
+    script(parts / name, text)
+    monkeypatch.setenv("GIT_EXEC_PATH", str(parts))
+
+
 # http
 
 

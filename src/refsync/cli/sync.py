@@ -37,6 +37,10 @@ def sync(
 def _pass(application: Application, json: bool) -> bool:
     from refsync.use_cases.passes import run_pass
 
+    if application.state.is_inside_pass():
+        application.state.wake()
+        note("note: a pass started this command, and waits for it; the daemon looks again when that pass has ended")
+        return True
     _say_if_not_our_turn(application)
     with progress_bar("folding history", shown=not json) as progress:
         report = run_pass(application, progress)

@@ -1,45 +1,70 @@
 """What lets git into a remote: handed to the one git process by its environment, and meant for the remote's own host.
 
-A secret stands in no argument, URL, file or config; git's credential protocol takes it from variables of that
-process. Hooks are off meanwhile: they would inherit them.
+A secret stands in no argument, URL, file or config, but in variables of that process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlsplit
 
 from refsync.credentials import Credential
 from refsync.errors import CredentialError
 
-NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
-"""Options of git: a hook of the clone (``pre-push``, ``reference-transaction``) would see the secret."""
-
 _HELPER = (
     '!f() { if test "$1" = get; then printf "username=%s\\npassword=%s\\n" '
     '"$REFSYNC_REMOTE_USERNAME" "$REFSYNC_REMOTE_SECRET"; fi; }; f'
 )
+_HEADER = re.compile(r"http\.(.+\.)?extraheader", re.DOTALL)
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+(?:@[^/\s@]+)*@")
 
 
-def http_environment(urls: Iterable[str], credential: Credential, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables that give git the credential for the hosts of these URLs, and no helper of the machine a say.
+def http_settings(urls: Iterable[str], credential: bool, known: Iterable[str]) -> list[tuple[str, str]]:
+    """Settings by which git asks for the credential of :func:`http_environment` at the hosts of these URLs.
 
-    What the environment sets by ``GIT_CONFIG_COUNT`` stays in force.
+    No helper of the machine has a say then, and no header of its settings is sent.
+
+    Args:
+        urls: where git fetches from and pushes to.
+        credential: whether there is one; else the machine's own settings are in force.
+        known: the keys of all settings.
     """
-    settings = [("credential.helper", "")]
-    settings += [(f"credential.{origin}.helper", _HELPER) for origin in sorted(set(filter(None, map(origin_of, urls))))]
-    count = environ.get("GIT_CONFIG_COUNT", "")
-    first = int(count) if count.isdecimal() else 0
-    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
-    for position, (key, value) in enumerate(settings, start=first):
-        variables |= {f"GIT_CONFIG_KEY_{position}": key, f"GIT_CONFIG_VALUE_{position}": value}
-    return variables | {"REFSYNC_REMOTE_USERNAME": credential.username, "REFSYNC_REMOTE_SECRET": credential.secret}
+    if not credential:
+        return []
+    origins = sorted(set(filter(None, map(origin_of, urls))))
+    return [
+        ("credential.helper", ""),
+        *((f"credential.{origin}.helper", _HELPER) for origin in origins),
+        *((key, "") for key in known if _HEADER.fullmatch(key)),
+    ]
+
+
+@contextlib.contextmanager
+def http_environment(credential: Credential | None, home: Path) -> Iterator[dict[str, str]]:
+    """Variables of a git command that may use this credential, and must not find another one in ``~/.netrc``.
+
+    Curl, which looks there before git asks for a credential, cannot be told otherwise than by another home: one
+    that has everything else of the ``home``.
+    """
+    if credential is None:
+        yield {}
+        return
+    variables = {"REFSYNC_REMOTE_USERNAME": credential.username, "REFSYNC_REMOTE_SECRET": credential.secret}
+    if not os.path.exists(home / ".netrc"):  # where the home cannot be entered, curl cannot either
+        yield variables
+        return
+    with TemporaryDirectory(prefix="refsync-home-") as folder:
+        for each in home.iterdir():
+            if each.name != ".netrc":
+                Path(folder, each.name).symlink_to(each)
+        yield variables | {"HOME": folder}
 
 
 def ssh_environment(key_file: Path | None, known_hosts_file: Path | None) -> dict[str, str]:

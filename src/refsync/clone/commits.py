@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from refsync.clone.durability import durable
+from refsync.clone.objects import FOLDER, TreeEntry, render_tree
 from refsync.clone.repository import Repository
 from refsync.one_line import breaks, one_line
 from refsync.ranges import parse_ranges, render_ranges
 
 MAX_CHANGE_LINES = 50
 _NEW_FILE = 0o100644
-_FOLDER = 0o040000
 _RENAMED = ", renamed from "
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
 
@@ -223,18 +223,7 @@ def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping
         if rest:
             inner.setdefault(name, {})[rest] = blob
         else:
-            entries[name] = (entries[name][0] if name in entries else _NEW_FILE, blob)
+            entries[name] = TreeEntry(entries[name].mode if name in entries else _NEW_FILE, blob)
     for name, below in inner.items():
-        entries[name] = (_FOLDER, _write_tree(repository, parent, f"{folder}/{name}".lstrip("/"), below))
-    # Not by `git mktree`, which does not flush what it writes.
-    content = b"".join(
-        f"{mode:o} {name}\0".encode(errors="surrogateescape") + bytes.fromhex(identity)
-        for name, (mode, identity) in sorted(entries.items(), key=_place_in_tree)
-    )
-    return _write_object(repository, "tree", content)
-
-
-def _place_in_tree(entry: tuple[str, tuple[int, str]]) -> bytes:
-    """Git sorts by bytes, and folders as if their names ended with a slash."""
-    name, (mode, _) = entry
-    return name.encode(errors="surrogateescape") + (b"/" if mode == _FOLDER else b"")
+        entries[name] = TreeEntry(FOLDER, _write_tree(repository, parent, f"{folder}/{name}".lstrip("/"), below))
+    return _write_object(repository, "tree", render_tree(entries))  # not by `git mktree`, which does not flush

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from threading import get_ident
 from typing import NamedTuple
 
 from refsync.clone.git_errors import explain_failure
-from refsync.errors import GitCommandError, GitTimeoutError
+from refsync.clone.settings import Settings, git_environment
+from refsync.errors import GitCommandError, GitInterruptedError, GitTimeoutError, RefsyncError
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 ANY_CODE = range(-64, 256)
@@ -21,15 +22,6 @@ ANY_CODE = range(-64, 256)
 _ENDING_SECONDS = 5.0
 _running: dict[int, subprocess.Popen[bytes]] = {}
 """By thread, the command that it waits for."""
-
-_SETTINGS = {
-    "LC_ALL": "C",  # messages that we read must not be translated
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "",  # nor a window of the desktop, of git's or of ssh's
-    "SSH_ASKPASS_REQUIRE": "never",
-    "GIT_OPTIONAL_LOCKS": "0",  # a look must not write: it would wake the watcher, and lock a person out
-    "GIT_LITERAL_PATHSPECS": "1",
-}
 
 
 class GitResult(NamedTuple):
@@ -40,20 +32,15 @@ class GitResult(NamedTuple):
     error: str
 
 
-def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of refsync without what could point git elsewhere (such as ``GIT_DIR`` inside a hook)."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    safe = {key: value for key, value in os.environ.items() if key.startswith(("GIT_CONFIG_", "GIT_SSH"))}
-    return kept | safe | _SETTINGS | dict(extra or {})
-
-
 def run_git(
     folder: Path,
     *arguments: str,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
+    settings: Settings = (),
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     accept: Collection[int] = (0,),
+    keep_open: Collection[int] = (),
 ) -> GitResult:
     """Run one git command in a folder and wait for it.
 
@@ -61,33 +48,47 @@ def run_git(
         folder: where git starts looking for the repository.
         arguments: the command line behind ``git``.
         stdin: bytes for its standard input.
-        environment: variables to set beside the clean environment.
+        environment: variables to set beside those of :mod:`refsync.clone.settings`.
+        settings: what git is told beside the settings there, and stronger.
         timeout_seconds: after this long git and all its children are killed.
         accept: exit codes that are answers, not failures.
+        keep_open: descriptors that git and its children inherit.
 
     Raises:
         GitTimeoutError: the deadline passed.
+        GitInterruptedError: it was killed from outside.
         GitBusyError: another process holds a lock of git's.
         GitUnwritableError: the disk is full, or may not be written.
         CloneError: git distrusts the folder's owner.
         GitCommandError: any other exit code.
     """
-    process = _running[get_ident()] = _start(folder, arguments, environment)
-    try:
-        output, error = process.communicate(stdin, timeout=timeout_seconds)
-    except BaseException as failure:
-        _end_group(process)
-        if isinstance(failure, subprocess.TimeoutExpired):
-            raise GitTimeoutError(
-                f"{folder}: git {_verb(arguments)} did not end within {timeout_seconds:g} seconds"
-            ) from None
-        raise
-    finally:
-        del _running[get_ident()]
+    process = start_git(
+        folder, *arguments, environment=git_environment(os.environ, environment, settings), keep_open=keep_open
+    )
+    with waiting_for(process):
+        try:
+            output, error = process.communicate(stdin, timeout=timeout_seconds)
+        except BaseException as failure:
+            end_git(process)
+            if isinstance(failure, subprocess.TimeoutExpired):
+                raise GitTimeoutError(
+                    f"{folder}: git {verb_of(arguments)} did not end within {timeout_seconds:g} seconds"
+                ) from None
+            raise
     result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
     if result.code not in accept:
-        raise explain_failure(folder, _verb(arguments), result.code, result.error)
+        raise explain(folder, arguments, result)
     return result
+
+
+@contextlib.contextmanager
+def waiting_for(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Meanwhile :func:`end_command_of` ends this git, for the thread that waits for it."""
+    _running[get_ident()] = process
+    try:
+        yield
+    finally:
+        del _running[get_ident()]
 
 
 def end_command_of(thread: int) -> None:
@@ -97,16 +98,24 @@ def end_command_of(thread: int) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _start(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+def start_git(
+    folder: Path, *arguments: str, environment: Mapping[str, str], keep_open: Collection[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Start git with its three streams as pipes, in a process group of its own.
+
+    Raises:
+        GitCommandError: git is not installed.
+    """
     try:
         return subprocess.Popen(
             ["git", *arguments],
             cwd=folder,
-            env=git_environment(environment),
+            env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=tuple(keep_open),
         )
     except FileNotFoundError as problem:
         if problem.filename != "git":
@@ -114,7 +123,7 @@ def _start(folder: Path, arguments: tuple[str, ...], environment: Mapping[str, s
         raise GitCommandError("git is not installed, or not in PATH; install it") from None
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def end_git(process: subprocess.Popen[bytes]) -> None:
     """Kill git with its children: killing git alone leaves them running."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -126,9 +135,21 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _verb(arguments: tuple[str, ...]) -> str:
+def verb_of(arguments: tuple[str, ...]) -> str:
     """The git command's own name, behind the options of git itself."""
     position = 0
     while position < len(arguments) and arguments[position].startswith("-"):
         position += 2 if arguments[position] == "-c" else 1
     return arguments[position] if position < len(arguments) else ""
+
+
+def explain(folder: Path, arguments: tuple[str, ...], result: GitResult) -> RefsyncError:
+    """The failure that a git command, which ended so, is told as."""
+    if result.code < 0:
+        return interrupted(folder, verb_of(arguments))
+    return explain_failure(folder, verb_of(arguments), result.code, result.error)
+
+
+def interrupted(folder: Path, verb: str) -> GitInterruptedError:
+    """The failure of a git that somebody (the kernel, when memory is short) killed."""
+    return GitInterruptedError(f"{folder}: git {verb} was killed before it was done; refsync tries again by itself")

@@ -1,6 +1,6 @@
 """The remote of a clone: fetch, push, and asking it what it has.
 
-No hook of the clone runs meanwhile, and nothing prompts. What fails is told by :mod:`refsync.clone.remote_errors`.
+Nothing prompts meanwhile. What fails is told by :mod:`refsync.clone.remote_errors`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from refsync.clone.access import (
-    NO_HOOKS,
     has_own_ssh,
     http_environment,
+    http_settings,
     origin_of,
     scrubbed,
     secrets_of,
     ssh_environment,
 )
+from refsync.clone.addresses import push_addresses, reached_urls
 from refsync.clone.durability import durable
+from refsync.clone.git_locks import REFS_LOCKS, writing
 from refsync.clone.process import ANY_CODE, GitResult
 from refsync.clone.remote_errors import Place, explain_remote
 from refsync.clone.repository import Repository, track_branch
@@ -33,11 +35,14 @@ from refsync.errors import (
     CloneError,
     CredentialError,
     GitTimeoutError,
+    ObjectLostError,
     RefsyncError,
     RemoteRefusedError,
 )
 
-_FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--no-auto-maintenance")
+_SERVED_BY = "--upload-pack=git-upload-pack"
+"""The clone's config may name another command, which runs as the service where the remote is on this machine."""
+_FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--no-auto-maintenance", _SERVED_BY)
 _PUSH = ("push", "--porcelain", "--no-follow-tags", "--no-signed", "--recurse-submodules=no")
 
 
@@ -81,7 +86,8 @@ def fetch(
     depth = ["--unshallow"] if shallow else []
     pruning = "--prune" if prune else "--no-prune"
     try:
-        _ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
+        with writing(clone, REFS_LOCKS):
+            _ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
     except BranchMissingError as problem:
         read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
         raise BranchMissingError(f"{problem}{_renamed(clone, remote)}") from None
@@ -129,7 +135,7 @@ def read_refs(clone: Repository, remote: Remote, *patterns: str) -> dict[str, st
     """
     # Lets the server send branches alone: forges have a ref or two for each pull request.
     only = ["--heads"] if patterns and all(pattern.startswith("refs/heads/") for pattern in patterns) else []
-    listed = _ask(clone, remote, "ls-remote", "--refs", *only, "--", remote.name).output
+    listed = _ask(clone, remote, "ls-remote", "--refs", _SERVED_BY, *only, "--", remote.name).output
     refs = (line.split("\t") for line in listed.decode(errors="surrogateescape").splitlines())
     found = {name: commit for commit, name in refs}
     if not found and any(map(origin_of, _urls(clone, remote))):  # git takes many a web page for that
@@ -171,6 +177,7 @@ def push(clone: Repository, remote: Remote, ref: str, commit: str | None, *, exp
         expected: where from; ``None``: there must be no such ref yet.
 
     Raises:
+        ObjectLostError: the clone has no such commit any more.
         BranchMovedError: it was not at ``expected``, and what is there now does not contain ``commit``.
         RemoteRefusedError: no access.
         PushRefusedError: a hook or rule of the remote refuses, with its words.
@@ -201,13 +208,21 @@ def push(clone: Repository, remote: Remote, ref: str, commit: str | None, *, exp
 def _try_push(
     clone: Repository, remote: Remote, ref: str, commit: str | None, expected: str | None
 ) -> RefsyncError | None:
-    """Push once; what git said against it, which need not be true."""
+    """Push once; what git said against it, which need not be true.
+
+    By URL and not by name: the machine's own settings may say of such a name that it is a mirror, or elsewhere.
+    """
     lease = f"--force-with-lease={ref}:{expected or ''}"
     try:
-        _ask(clone, remote, *_PUSH, lease, "--", remote.name, f"{commit or ''}:{ref}")
+        for url in push_addresses(clone.settings(), remote.name) or [remote.name]:
+            _ask(clone, remote, *_PUSH, lease, "--", url, f"{commit or ''}:{ref}")
     except (CredentialError, CloneError):
         raise  # nothing was sent
     except RefsyncError as problem:
+        if commit and not clone.has(commit):
+            raise ObjectLostError(
+                f"{clone.path}: git has lost the commit {commit[:12]}, which was to be pushed; it is built anew"
+            ) from None
         return problem
     return None
 
@@ -274,9 +289,11 @@ def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"")
     urls = _urls(clone, remote)
     credential = remote.credential() if remote.credential and any(map(origin_of, urls)) else None
     place = _place(clone, remote, urls, credential)
-    environment = _environment(clone, remote, urls, credential)
+    settings = http_settings(urls, credential is not None, (setting.key for setting in clone.settings()))
     try:
-        result = clone.run(*NO_HOOKS, *arguments, stdin=stdin, environment=environment, accept=ANY_CODE)
+        with http_environment(credential, Path(os.path.expanduser("~"))) as variables:
+            environment = variables | _ssh_environment(clone, remote, urls)
+            result = clone.run(*arguments, stdin=stdin, environment=environment, settings=settings, accept=ANY_CODE)
     except GitTimeoutError:
         raise place.unavailable(
             f"no answer within {clone.timeout_seconds:g} seconds; check that it is up, "
@@ -291,7 +308,7 @@ def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"")
 
 def _urls(clone: Repository, remote: Remote) -> list[str]:
     """Where git fetches from and pushes to."""
-    urls = clone.remote_urls(remote.name)
+    urls = reached_urls(clone.settings(), remote.name)
     if not urls:
         raise CloneError(
             f"{clone.path}: there is no remote {remote.name!r}; "
@@ -300,15 +317,12 @@ def _urls(clone: Repository, remote: Remote) -> list[str]:
     return urls
 
 
-def _environment(
-    clone: Repository, remote: Remote, urls: Sequence[str], credential: Credential | None
-) -> dict[str, str]:
-    variables = http_environment(urls, credential, os.environ) if credential else {}
+def _ssh_environment(clone: Repository, remote: Remote, urls: Sequence[str]) -> dict[str, str]:
     if all(map(origin_of, urls)):
-        return variables
+        return {}
     if remote.ssh_key_file or remote.ssh_known_hosts_file or not _has_own_ssh(clone):
-        variables |= ssh_environment(remote.ssh_key_file, remote.ssh_known_hosts_file)
-    return variables
+        return ssh_environment(remote.ssh_key_file, remote.ssh_known_hosts_file)
+    return {}
 
 
 def _has_own_ssh(clone: Repository) -> bool:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-import git
-
+from refsync.clone.addresses import Setting
 from refsync.clone.durability import durable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.kinds import check_kind
-from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
+from refsync.clone.objects import FOLDER, ObjectReader, TreeEntry, parse_tree
+from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git, verb_of
+from refsync.clone.settings import Settings, neutralised_by_name
 from refsync.commands import command, git_command
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
+
+_COMPARING_OR_WRITING_FILES = frozenset({"checkout", "diff", "merge-tree", "read-tree", "status", "update-index"})
+"""The commands that a filter, driver or the like of the config could have a part in."""
 
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -43,8 +49,7 @@ class TreeFile(NamedTuple):
 class Repository:
     """One clone, opened for one pass; use it as a context manager.
 
-    GitPython keeps a ``git cat-file`` child for each open repository, so a long-running process must close
-    what it opens.
+    Once an object was read, a ``git cat-file`` child runs until it is closed.
     """
 
     def __init__(self, path: Path, branch: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -56,12 +61,12 @@ class Repository:
         self.path = path
         self.branch = branch
         self.timeout_seconds = timeout_seconds
-        self._repo = _open(path)
+        self.git_directory = _git_directory(path)
+        self.common_directory = _common_directory(self.git_directory)
         check_kind(path, self.common_directory)
-        # The cat-file child must not be led astray by a GIT_DIR that we inherited from a hook.
-        self._repo.git.update_environment(GIT_DIR=str(self._repo.git_dir), GIT_WORK_TREE=str(path))
-        self._settings: dict[str, str] | None = None
-        self._remote_urls: dict[str, list[str]] = {}
+        self._objects = ObjectReader(path, timeout_seconds)
+        self._settings: list[Setting] | None = None
+        self._inherited: tuple[int, ...] = ()
 
     def __enter__(self) -> Repository:
         return self
@@ -73,17 +78,7 @@ class Repository:
 
     def close(self) -> None:
         """End git's children and free the descriptors."""
-        self._repo.close()
-
-    @property
-    def git_directory(self) -> Path:
-        """The ``.git`` folder of this work tree."""
-        return Path(self._repo.git_dir)
-
-    @property
-    def common_directory(self) -> Path:
-        """The ``.git`` folder that holds the refs; another one than ``git_directory`` in a linked work tree."""
-        return Path(self._repo.common_dir)
+        self._objects.close()
 
     @property
     def ref(self) -> str:
@@ -95,25 +90,48 @@ class Repository:
         *arguments: str,
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
+        settings: Settings = (),
         accept: Collection[int] = (0,),
     ) -> GitResult:
         """Run a git command in the clone; see :func:`refsync.clone.process.run_git`."""
+        by_name = self._neutralised_by_name() if verb_of(arguments) in _COMPARING_OR_WRITING_FILES else []
         return run_git(
             self.path,
             *arguments,
             stdin=stdin,
             environment=environment,
+            settings=[*by_name, *settings],
             timeout_seconds=self.timeout_seconds,
             accept=accept,
+            keep_open=self._inherited,
         )
 
-    def setting(self, key: str) -> str | None:
-        """What git's settings, read once, say of a key (its section and name in lower case); ``None`` for nothing."""
+    @contextlib.contextmanager
+    def inherited(self, descriptor: int) -> Iterator[None]:
+        """Meanwhile each git started here inherits this descriptor, and what is locked by it."""
+        before = self._inherited
+        self._inherited = (*before, descriptor)
+        try:
+            yield
+        finally:
+            self._inherited = before
+
+    def settings(self) -> list[Setting]:
+        """What git's settings say, read once; later ones are stronger. Sections and names are in lower case."""
         if self._settings is None:
-            listed = self.run("config", "-z", "--list").output.decode(errors="surrogateescape")
-            pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
-            self._settings = {name: value if separator else "true" for name, separator, value in pairs}
-        return self._settings.get(key)
+            tokens = (
+                self.run("config", "-z", "--list", "--show-scope").output.decode(errors="surrogateescape").split("\0")
+            )
+            pairs = zip(tokens[0:-1:2], (entry.partition("\n") for entry in tokens[1::2]), strict=True)
+            self._settings = [Setting(scope, key, value if mark else "true") for scope, (key, mark, value) in pairs]
+        return self._settings
+
+    def setting(self, key: str) -> str | None:
+        """The value of a setting; ``None`` where there is none."""
+        return next((setting.value for setting in reversed(self.settings()) if setting.key == key), None)
+
+    def _neutralised_by_name(self) -> list[tuple[str, str]]:
+        return neutralised_by_name(setting.key for setting in self.settings())
 
     def is_set(self, key: str) -> bool:
         """Whether a setting is there and says yes."""
@@ -124,14 +142,6 @@ class Repository:
         self.run("config", key, value)
         self._settings = None
 
-    def remote_urls(self, remote: str) -> list[str]:
-        """Where git fetches a remote from and pushes to, looked up once; empty where there is no such remote."""
-        if remote not in self._remote_urls:
-            asked = (("remote", "get-url", "--all", *direction, "--", remote) for direction in ([], ["--push"]))
-            found = b"".join(self.run(*arguments, accept=(0, 2, 128)).output for arguments in asked)
-            self._remote_urls[remote] = list(dict.fromkeys(found.decode(errors="surrogateescape").splitlines()))
-        return self._remote_urls[remote]
-
     @property
     def is_shallow(self) -> bool:
         """Whether its history is cut off."""
@@ -140,8 +150,9 @@ class Repository:
     @property
     def is_partial(self) -> bool:
         """Whether it has left out objects that a remote promised to give."""
-        self.setting("extensions.partialclone")
-        return any(re.fullmatch(r"remote\..*\.(promisor|partialclonefilter)", key) for key in self._settings or ())
+        return any(
+            re.fullmatch(r"remote\..*\.(promisor|partialclonefilter)", setting.key) for setting in self.settings()
+        )
 
     def preflight(self) -> None:
         """See that the work tree shows the target branch and nobody is in the middle of something.
@@ -212,40 +223,44 @@ class Repository:
         found = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}", accept=(0, 1, 128))
         return found.output.decode().strip() or None
 
-    def set_ref(self, ref: str, commit: str) -> None:
-        """Let a ref of refsync's own, or a tracking one, stand at a commit."""
-        self.run(*durable(), "update-ref", ref, commit)
-
     def file_at(self, commit: str, path: str) -> TreeFile | None:
         """What a commit or tree holds at a path (``/`` between folders); ``None`` where it holds nothing.
 
         Raises:
             DocumentError: a part of the path that should be a folder is something else.
         """
-        tree = git.Tree(self._repo, self._repo.tree(commit).binsha, path="")  # GitPython gives no path to a bare tree
         *folders, name = path.split("/")
+        tree = self._tree(f"{commit}^{{tree}}")
         for folder in folders:
-            found = _entry(tree, folder)
+            found = tree.get(folder)
             if found is None:
                 return None
-            if not isinstance(found, git.Tree):
+            if found.mode != FOLDER:
                 raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
-            tree = found
-        entry = _entry(tree, name)
-        return TreeFile(entry.mode, entry.hexsha) if entry else None
+            tree = self._tree(found.id)
+        entry = tree.get(name)
+        return TreeFile(entry.mode, entry.id) if entry else None
+
+    def _tree(self, name: str) -> dict[str, TreeEntry]:
+        found = self._objects.read(name)
+        if found is None or found.kind != "tree":
+            raise self._unreadable(name)
+        return parse_tree(found.content)
+
+    def _unreadable(self, what: str) -> GitCommandError:
+        return GitCommandError(f"{self.path}: git cannot read {what}; run: {git_command(self.path, 'fsck')}")
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob, by its id.
 
         Raises:
             GitCommandError: the object is missing or damaged.
+            GitInterruptedError: git was killed before it had given all of it.
         """
-        try:
-            return self._repo.git.get_object_data(blob)[3]
-        except (ValueError, git.GitCommandError, BrokenPipeError) as problem:
-            raise GitCommandError(
-                f"{self.path}: git cannot read blob {blob}: {problem}; run: {git_command(self.path, 'fsck')}"
-            ) from None
+        found = self._objects.read(blob)
+        if found is None:
+            raise self._unreadable(f"blob {blob}: it is missing")
+        return found.content
 
     def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
         """The first-parent commits behind ``after`` (exclusive; ``None``: from the root) up to ``until``.
@@ -292,21 +307,20 @@ class Repository:
         """Whether a commit is the tip or an ancestor of it; ``False`` also for one that is not there at all."""
         return self.run("merge-base", "--is-ancestor", commit, tip, accept=(0, 1, 128)).code == 0
 
-    def entries(self, commit: str, folder: str) -> dict[str, tuple[int, str]]:
+    def entries(self, commit: str, folder: str) -> dict[str, TreeEntry]:
         """A folder's entries in a commit (``""``: the root): name to mode and object id; empty where it is not.
 
         Raises:
             DocumentError: something else than a folder is there.
         """
-        if folder and self.file_at(commit, folder) is None:
-            return {}
-        listed = self.run("ls-tree", "-z", f"{commit}:{folder}").output.decode(errors="surrogateescape")
-        entries: dict[str, tuple[int, str]] = {}
-        for line in filter(None, listed.split("\0")):
-            stat, _, name = line.partition("\t")
-            mode, _, identity = stat.split(" ")
-            entries[name] = (int(mode, 8), identity)
-        return entries
+        if folder:
+            found = self.file_at(commit, folder)
+            if found is None:
+                return {}
+            if found.mode != FOLDER:
+                raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
+            return self._tree(found.blob)
+        return self._tree(f"{commit}^{{tree}}")
 
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
         """Move the target branch from ``old`` to ``new`` by compare-and-swap.
@@ -321,13 +335,6 @@ class Repository:
         if (now := self.tip()) != old:
             raise BranchMovedError(f"{self.path}: {self.branch} moved from {old[:12]} to {now[:12]} meanwhile")
         self.run(*update)
-
-
-def _entry(tree: git.Tree, name: str) -> git.objects.base.IndexObject | None:
-    try:
-        return tree[name]
-    except KeyError:
-        return None
 
 
 def track_branch(clone: Path, remote: str, branch: str) -> tuple[str, ...]:
@@ -357,20 +364,36 @@ def _last_of_reflog(log: Path) -> str | None:
     return words[1].decode(errors="replace") if len(words) > 2 else None
 
 
-def _open(path: Path) -> git.Repo:
+def _git_directory(path: Path) -> Path:
+    """The ``.git`` folder of the clone whose work tree's root is at the path."""
     if not path.is_dir():
         raise CloneError(f"{path}: there is no such folder; clone the reference repository there, or correct `path`")
     try:
-        repo = git.Repo(path)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        if (path / ".git").exists():
-            run_git(path, "rev-parse", "--git-dir")  # git knows better why: it may distrust the owner
-        raise CloneError(
-            f"{path}: this is not a git repository; clone the reference there, or correct `path`"
-        ) from None
+        found = _pointed_at(path / ".git")
+        if _is_repository(found):
+            return found
+        if _is_repository(path):
+            raise CloneError(f"{path}: the repository is bare; refsync needs a clone with a work tree")
     except PermissionError as problem:
         raise CloneError(f"{path}: {problem.strerror}; refsync must be able to read and write the clone") from None
-    if repo.bare:
-        repo.close()
-        raise CloneError(f"{path}: the repository is bare; refsync needs a clone with a work tree")
-    return repo
+    if (path / ".git").exists():
+        run_git(path, "rev-parse", "--git-dir")  # git knows better why
+    raise CloneError(f"{path}: this is not a git repository; clone the reference there, or correct `path`")
+
+
+def _pointed_at(git: Path) -> Path:
+    """Where a ``.git`` file points, as a linked work tree or a submodule has one; else the folder itself."""
+    if not git.is_file():
+        return git
+    target = os.fsdecode(git.read_bytes()).removeprefix("gitdir:").strip()
+    return git.parent / target
+
+
+def _common_directory(git: Path) -> Path:
+    """Where objects and refs are; another folder in a linked work tree only."""
+    pointer = git / "commondir"
+    return (git / os.fsdecode(pointer.read_bytes()).strip()).resolve() if pointer.is_file() else git
+
+
+def _is_repository(git: Path) -> bool:
+    return (git / "HEAD").exists() and (_common_directory(git) / "objects").is_dir()

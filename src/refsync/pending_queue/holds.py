@@ -29,6 +29,8 @@ class HoldKind(StrEnum):
     """One of the operator's own checks, whose command it is about."""
     refused_push = "refused_push"
     """The remote refuses what refsync pushes."""
+    refused_landing = "refused_landing"
+    """A file of its commit cannot be written in the clone; it is tried again."""
     lost_races = "lost_races"
     """Somebody else was quicker each time; it is tried again."""
     closed_request = "closed_request"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from refsync.clone.journal import IndexLock
+from refsync.clone.landing import index_locked, land
 from refsync.clone.remotes import Remote
-from refsync.clone.worktree import IndexLock, index_locked, land
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.leave import leave_proposals
@@ -38,6 +39,7 @@ class Local(Publisher):
         Raises:
             BranchMovedError: somebody moved the branch since the commit was built.
             LocalEditsError: a person edited one of its files since.
+            LandingRefusedError: a file of it cannot be written; nothing was moved.
         """
         reason, wanted = f"refsync: batch {batch.number}", turn.reference.data_paths()
         with nullcontext(lock) if lock else index_locked(turn.clone) as held:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from refsync.clone.journal import IndexLock
 from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import IndexLock
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.leave import leave_proposals

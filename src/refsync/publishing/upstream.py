@@ -13,9 +13,11 @@ from typing import Protocol
 
 from loguru import logger
 
+from refsync.clone.differences import missing_contents
+from refsync.clone.landing import index_locked, land
+from refsync.clone.refs import follow, followed_to, set_ref
 from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import index_locked, land, missing_contents
 from refsync.commands import git_command
 from refsync.errors import (
     BranchMissingError,
@@ -125,18 +127,18 @@ def catch_up(clone: Repository, reference: ReferenceRepository, upstream: Upstre
             f"{clone.path}: remote {upstream.remote.name!r}: it has no branch {reference.branch}; "
             "push one there, or correct `branch`"
         )
-    followed = f"refs/refsync/followed/{upstream.remote.name}/{reference.branch}"
+    followed = followed_to(clone, upstream.remote.name, reference.branch)
     if tip != there:
         if not clone.contains(tip, there):
-            _check_rewritten(clone, reference, upstream, tip, there, clone.commit_of(followed))
+            _check_rewritten(clone, reference, upstream, tip, there, followed)
         wanted = reference.data_paths()
         if missing := missing_contents(clone, old=tip, new=there, wanted=wanted):
             prefetch_blobs(clone, upstream.remote, tip, there, missing)
         reason = f"refsync: follow {upstream.remote.name}/{reference.branch}"
         with index_locked(clone) as lock:
             land(lock, old=tip, new=there, reason=reason, wanted=wanted)
-    if clone.commit_of(followed) != there:
-        clone.set_ref(followed, there)
+    if followed != there:
+        follow(clone, upstream.remote.name, reference.branch, there)
     return there
 
 
@@ -145,7 +147,7 @@ def note_pushed(clone: Repository, upstream: Upstream, branch: str, commit: str)
     tracking = upstream.tracking_ref(branch)
     before = clone.commit_of(tracking)
     if before is None or not clone.contains(commit, before):
-        clone.set_ref(tracking, commit)
+        set_ref(clone, tracking, commit)
 
 
 def check_newest(clone: Repository, reference: ReferenceRepository, upstream: Upstream, tip: str) -> None:
@@ -189,7 +191,7 @@ def _check_rewound(clone: Repository, reference: ReferenceRepository, upstream: 
     ref = f"refs/heads/{reference.branch}"
     now = read_refs(clone, upstream.remote, ref).get(ref)
     if now and now != there and clone.has(now):
-        clone.set_ref(upstream.tracking_ref(reference.branch), now)
+        set_ref(clone, upstream.tracking_ref(reference.branch), now)
         raise BranchMovedError(f"{clone.path}: {reference.branch} on {upstream.remote.name} moved while it was fetched")
 
 

@@ -10,8 +10,17 @@ from contextlib import nullcontext
 from loguru import logger
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
-from refsync.clone.worktree import IndexLock, index_locked
-from refsync.errors import BatchStateError, BranchMovedError, LocalEditsError, PushRefusedError
+from refsync.clone.journal import IndexLock
+from refsync.clone.landing import index_locked
+from refsync.clone.refs import built_ref, delete_refs, keep_built
+from refsync.errors import (
+    BatchStateError,
+    BranchMovedError,
+    LandingRefusedError,
+    LocalEditsError,
+    ObjectLostError,
+    PushRefusedError,
+)
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
@@ -21,7 +30,7 @@ from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange
 from refsync.sync.turn import Turn
 
-_RACES = (BranchMovedError, LocalEditsError, BatchStateError)
+_RACES = (BranchMovedError, LocalEditsError, BatchStateError, ObjectLostError)
 
 
 def advance(turn: Turn, batch: Batch) -> None:
@@ -98,6 +107,7 @@ def _land(
         _reserve(queue, batch, plan)
         commit = turn.build(batch, plan, changes)
         if commit:
+            keep_built(clone, batch.job or "", commit)
             queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
             if red := _red_check(turn, batch, commit, plan, observed, changes):
                 return turn.hold(batch, red)
@@ -106,7 +116,11 @@ def _land(
                 return None
     except PushRefusedError as refusal:
         return turn.hold(batch, Hold(kind=HoldKind.refused_push, reason=str(refusal), since_tip=turn.tip))
-    except BaseException:
+    except BaseException as failure:
+        if isinstance(failure, LandingRefusedError) and publisher.remote is None:  # what a remote has cannot be held
+            return turn.hold(batch, Hold(kind=HoldKind.refused_landing, reason=str(failure)))
+        if isinstance(failure, ObjectLostError):
+            delete_refs(clone, [built_ref(batch.job or "")])  # it would be in git's own way
         turn.note_landed(settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
         raise
     turn.note_landed(mark_landed(queue, batch, commit, notes=plan.notes))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
+from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import local_edits
 from refsync.documents.json_document import Document, edit_records, new_document, read_document
 from refsync.documents.model_places import Place
 from refsync.documents.values import same_value

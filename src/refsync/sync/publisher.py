@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refsync.clone.journal import IndexLock
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import IndexLock
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.sync.apply import Read
 from refsync.sync.reference import ReferenceRepository

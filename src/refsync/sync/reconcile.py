@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from loguru import logger
 
+from refsync.clone.git_locks import clear_left_behind
+from refsync.clone.recovery import finish_interrupted_landing
+from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import finish_interrupted_landing
 from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState
@@ -25,6 +27,7 @@ from refsync.sync.sealing import holder_of, seal_when_due
 from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
+_OPEN = (*_WAITING, BatchState.proposed)
 _OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
 """What may be over without a sign."""
 
@@ -97,6 +100,7 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
 def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
         turn = Turn(work, reference, clone, outcome)
+        clear_left_behind(clone)
         unreachable = _ask_news(turn)
         clone.preflight()
         if finished := finish_interrupted_landing(clone):
@@ -107,6 +111,7 @@ def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: R
         turn.catch_up(work.progress)
         _settle(turn)
         _bring_on(turn)
+        forget_built(clone, (batch.job for batch in work.queue.list_batches(_OPEN) if batch.job))
 
 
 def _ask_news(turn: Turn) -> RefsyncError | None:

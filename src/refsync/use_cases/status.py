@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from refsync.application import Application
+from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
-from refsync.clone.worktree import local_edits
 from refsync.documents.category_document import read_category
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.holds import Hold

@@ -6,6 +6,7 @@ import re
 
 from loguru import logger
 
+from refsync.clone.refs import delete_refs
 from refsync.clone.remotes import push
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
@@ -55,4 +56,4 @@ def _delete_branch(turn: ProposalTurn, batch: Batch, head: str) -> None:
     if not is_ours(turn.clone, turn.reference, batch, head) and not adds_nothing(turn, head):
         raise PushRefusedError(f"it holds {head[:12]}, which somebody else pushed; delete it by hand")
     push(turn.clone, upstream.remote, f"refs/heads/{branch}", None, expected=head)
-    turn.clone.run("update-ref", "-d", upstream.tracking_ref(branch))
+    delete_refs(turn.clone, [upstream.tracking_ref(branch)])

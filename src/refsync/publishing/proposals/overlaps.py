@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from loguru import logger
 
+from refsync.clone.refs import delete_refs
 from refsync.clone.remotes import fetch
 from refsync.documents.json_document import read_records
 from refsync.documents.operations import operations_between
@@ -78,6 +79,4 @@ def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:
 def drop_closed(turn: ProposalTurn, pulls: Mapping[int, PullRequest]) -> None:
     """Let git tidy away what was fetched of pull requests that are no longer open."""
     kept = turn.clone.run("for-each-ref", "--format=%(refname)", _KEPT).output.decode().split()
-    for ref in kept:
-        if int(ref.removeprefix(_KEPT)) not in pulls:
-            turn.clone.run("update-ref", "-d", ref)
+    delete_refs(turn.clone, [ref for ref in kept if int(ref.removeprefix(_KEPT)) not in pulls])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refsync.clone.worktree import IndexLock
+from refsync.clone.journal import IndexLock
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.publishing.proposals.follow import follow_proposals, tend_new_proposals

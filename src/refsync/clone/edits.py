@@ -1,0 +1,64 @@
+"""What a person has changed in the work tree or the index and not committed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
+
+from refsync.clone.objects import blob_id
+from refsync.clone.repository import Repository
+
+_PATHS_AT_ONCE = 1000
+_REGULAR = "100"
+
+
+def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collection[str] = ()) -> list[str]:
+    """Those of the paths whose file or index entry is not what the checked-out commit has.
+
+    An untracked or ignored file at a path counts: a landing would overwrite it. So does one, or a symbolic
+    link, where a folder of the path should be: a landing would fail on it, or write behind the link. Those
+    ``leaving`` make way before. A file with exactly the bytes of the commit is not edited, whatever attributes
+    would make of it.
+    """
+    obstructed = [path for path in paths if _is_obstructed(repository, path, leaving)]
+    edited: list[str] = []
+    for start in range(0, len(paths), _PATHS_AT_ONCE):
+        status = repository.run(
+            "status",
+            "--porcelain=v2",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignored=matching",
+            "--ignore-submodules=all",
+            "--",
+            *paths[start : start + _PATHS_AT_ONCE],
+        )
+        entries = filter(None, status.output.decode(errors="surrogateescape").split("\0"))
+        edited += [path for entry in entries if (path := _edited_path(repository, entry))]
+    return list(dict.fromkeys([*obstructed, *edited]))
+
+
+def _edited_path(repository: Repository, entry: str) -> str | None:
+    """The path that an entry of git's status is about; ``None`` where git only thinks that it is edited."""
+    kind = entry[0]
+    if kind in "?!":
+        return entry[2:]
+    if kind == "u":
+        return entry.split(" ", 10)[10]
+    _, codes, _, _, mode, mode_there, _, blob, path = entry.split(" ", 8)
+    same_mode = mode == mode_there and mode.startswith(_REGULAR)
+    return None if codes == ".M" and same_mode and _blob_there(repository, path) == blob else path
+
+
+def _blob_there(repository: Repository, path: str) -> str | None:
+    try:
+        return blob_id((repository.path / path).read_bytes())
+    except OSError:
+        return None
+
+
+def _is_obstructed(repository: Repository, path: str, leaving: Collection[str]) -> bool:
+    parents = [str(folder) for folder in PurePosixPath(path).parents if folder.name and str(folder) not in leaving]
+    folders = [repository.path / folder for folder in parents]
+    return any(folder.is_symlink() or (folder.exists() and not folder.is_dir()) for folder in folders)

@@ -1,0 +1,235 @@
+"""What is being landed, on disk before anything moves, and git's index lock, which is a hard link to it.
+
+``.git/refsync-landing`` is locked by the living process, and by each git that it starts meanwhile: after a crash the
+next pass knows its own lock again, and whether something of the dead one is still at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from refsync.clone.processes import Process, this_process
+from refsync.clone.repository import Repository
+from refsync.durable import flush_folder
+from refsync.errors import CloneError, GitBusyError
+
+JOURNAL = "refsync-landing"
+_LOCK_PATIENCE_SECONDS = 1.0
+_LOCK_POLL_SECONDS = 0.02
+_MAX_BYTES = 1 << 28
+
+Identity = tuple[int, int, int, int]
+"""By which a file is known again: device, inode, size, time of its last change."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One path of a landing.
+
+    ``staged`` is where its new content is written, ``kept`` where the old file stays until all is over, both from
+    the root of the work tree; ``found`` is what stood there when it was planned. Each is ``None`` where there is none.
+    """
+
+    path: str
+    mode: str
+    blob: str
+    staged: str | None = None
+    kept: str | None = None
+    found: Identity | None = None
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What moves branch, files and index from one commit to another.
+
+    ``index`` is the name, in ``.git``, under which the new index is made, ``index_found`` the one that it is made of;
+    ``locks`` are those that git takes for the branch.
+    """
+
+    old: str
+    new: str
+    wanted: tuple[str, ...] = ()
+    files: tuple[PlannedFile, ...] = ()
+    index: str = ""
+    index_found: Identity | None = None
+    locks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a journal says: whose it is, and what is being landed, ``None`` where nothing moves."""
+
+    holder: Process | None = None
+    landing: Landing | None = None
+
+
+@dataclass(frozen=True)
+class IndexLock:
+    """The proof that this process holds ``.git/index.lock``; see :func:`refsync.clone.landing.index_locked`."""
+
+    repository: Repository
+    journal: BinaryIO
+
+
+def identity_of(path: Path) -> Identity | None:
+    """By which a file is known again; ``None`` where there is none.
+
+    Raises:
+        OSError: the path cannot be looked at, as one that is too long.
+    """
+    try:
+        stat = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+@contextlib.contextmanager
+def new_journal(repository: Repository) -> Iterator[BinaryIO]:
+    """The file that becomes ``index.lock``, locked itself until this process, and its gits, leave the block or die.
+
+    Raises:
+        GitBusyError: there is one already.
+    """
+    path = repository.git_directory / JOURNAL
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise GitBusyError(f"{repository.path}: an interrupted landing has to be finished first; sync again") from None
+    with os.fdopen(descriptor, "r+b") as journal:
+        os.fchmod(descriptor, made_mode(path.parent))
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        note(journal, None)
+        with repository.inherited(descriptor):
+            yield journal
+
+
+def made_mode(folder: Path, *, executable: bool = False) -> int:
+    """The permissions of a new file: who may read and write its folder; no matter under which umask."""
+    mode = 0o600 | (folder.stat().st_mode & 0o666)
+    return mode | ((mode & 0o444) >> 2 if executable else 0)
+
+
+def note(journal: BinaryIO, landing: Landing | None) -> None:
+    """Write down what is being landed, before anything moves; ``None``: nothing is, or all has moved."""
+    text = json.dumps({"holder": asdict(this_process()), "landing": asdict(landing) if landing else None})
+    journal.seek(0)
+    journal.truncate()
+    journal.write(text.encode())
+    journal.flush()
+
+
+def flush_note(journal: BinaryIO, repository: Repository) -> None:
+    """Force what was noted to disk, and that there is a journal."""
+    os.fsync(journal.fileno())
+    flush_folder(repository.git_directory)
+
+
+def read_note(journal: BinaryIO) -> Noted:
+    """What was written down; nothing where it cannot be understood."""
+    journal.seek(0)
+    try:
+        noted = json.loads(journal.read(_MAX_BYTES))
+        return Noted(Process(**noted["holder"]), _landing(noted["landing"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Noted()
+
+
+def _landing(noted: dict[str, Any] | None) -> Landing | None:
+    if noted is None:
+        return None
+    files = tuple(_file(each) for each in noted["files"])
+    found = noted["index_found"]
+    names = [noted["index"], *noted["wanted"], *noted["locks"]]
+    if not all(map(_lies_within, filter(None, names))):
+        raise ValueError("a path that leads elsewhere")
+    return Landing(
+        str(noted["old"]),
+        str(noted["new"]),
+        tuple(noted["wanted"]),
+        files,
+        noted["index"],
+        _identity(found),
+        tuple(noted["locks"]),
+    )
+
+
+def _file(noted: dict[str, Any]) -> PlannedFile:
+    file = PlannedFile(**(noted | {"found": _identity(noted["found"])}))
+    if not all(map(_lies_within, filter(None, (file.path, file.staged, file.kept)))):
+        raise ValueError("a path that leads elsewhere")
+    return file
+
+
+def _identity(noted: Sequence[int] | None) -> Identity | None:
+    if noted is None:
+        return None
+    device, inode, size, changed = map(int, noted)
+    return device, inode, size, changed
+
+
+def _lies_within(path: str) -> bool:
+    return not path.startswith("/") and ".." not in PurePosixPath(path).parts
+
+
+def link_lock(repository: Repository) -> None:
+    """Take ``index.lock`` as git does, waiting briefly for a person's git to let go of it.
+
+    Raises:
+        GitBusyError: it did not.
+        CloneError: the file system has no hard links.
+    """
+    lock = repository.git_directory / "index.lock"
+    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            os.link(repository.git_directory / JOURNAL, lock)
+            return
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                raise GitBusyError(
+                    f"{repository.path}: another git command holds {lock}; if none is running, remove that file"
+                ) from None
+            time.sleep(_LOCK_POLL_SECONDS)
+        except OSError as problem:
+            if problem.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            raise CloneError(
+                f"{repository.git_directory}: the file system has no hard links, which landing needs; "
+                "keep the clone on another one"
+            ) from None
+
+
+def is_ours(repository: Repository) -> bool:
+    """Whether ``index.lock`` is the journal's link, and not a person's git's."""
+    try:
+        return os.path.samefile(repository.git_directory / "index.lock", repository.git_directory / JOURNAL)
+    except FileNotFoundError:
+        return False
+
+
+def let_go(repository: Repository) -> None:
+    """Take ``index.lock`` away; the journal stays."""
+    if is_ours(repository):
+        (repository.git_directory / "index.lock").unlink()
+
+
+def release(repository: Repository) -> None:
+    """Let go; the journal last, so that a crash in between still knows the lock as ours."""
+    let_go(repository)
+    (repository.git_directory / JOURNAL).unlink(missing_ok=True)
+
+
+def new_name() -> str:
+    """A name for a file of ours that nobody can have foreseen."""
+    return f".refsync-{secrets.token_hex(8)}"

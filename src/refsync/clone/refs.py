@@ -1,0 +1,95 @@
+"""Refs that refsync writes: its own below ``refs/refsync/``, and those that tell where the remote's branches stand.
+
+A name that comes from a branch has its slashes escaped: else the ref for ``release`` would stand in the way of the one
+for ``release/2``, as a file where a folder has to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from refsync.clone.durability import durable
+from refsync.clone.git_locks import REFS_LOCKS, writing
+from refsync.clone.repository import Repository
+
+_BUILT = "refs/refsync/built/"
+_FOLLOWED = "refs/refsync/followed/"
+
+
+def followed_ref(remote: str, branch: str) -> str:
+    """The ref that keeps where a branch of the remote was when the clone followed it last."""
+    return f"{_FOLLOWED}{_escaped(remote)}/{_escaped(branch)}"
+
+
+def built_ref(job: str) -> str:
+    """The ref that keeps a batch's commit from the moment that it is built until it has landed or is given up."""
+    return _BUILT + _escaped(job)
+
+
+def set_ref(clone: Repository, ref: str, commit: str) -> None:
+    """Let a ref stand at a commit."""
+    with writing(clone, REFS_LOCKS):
+        clone.run(*durable(), "update-ref", ref, commit)
+
+
+def delete_refs(clone: Repository, refs: Collection[str]) -> None:
+    """Delete refs, all or none; those that are not there are no fault."""
+    if not refs:
+        return
+    commands = "".join(f"delete {ref}\0\0" for ref in refs).encode(errors="surrogateescape")
+    with writing(clone, REFS_LOCKS):
+        clone.run(*durable(), "update-ref", "-z", "--stdin", stdin=commands)
+
+
+def follow(clone: Repository, remote: str, branch: str, commit: str) -> None:
+    """Keep that the clone has followed a branch of the remote to a commit."""
+    ref = followed_ref(remote, branch)
+    delete_refs(clone, [old for old in refs_under(clone, _FOLLOWED) if _is_of_old(old)])
+    if clone.commit_of(ref) != commit:
+        set_ref(clone, ref, commit)
+
+
+def followed_to(clone: Repository, remote: str, branch: str) -> str | None:
+    """The commit to which the clone has followed a branch of the remote; ``None`` where it has not yet."""
+    return clone.commit_of(followed_ref(remote, branch)) or clone.commit_of(f"{_FOLLOWED}{remote}/{branch}")
+
+
+def keep_built(clone: Repository, job: str, commit: str) -> None:
+    """Keep a commit that was built from being pruned before it is published."""
+    set_ref(clone, built_ref(job), commit)
+
+
+def forget_built(clone: Repository, open_jobs: Iterable[str]) -> None:
+    """Let go of the commits of all batches but those that are still open."""
+    open_refs = {built_ref(job) for job in open_jobs}
+    delete_refs(clone, [ref for ref in refs_under(clone, _BUILT) if ref not in open_refs])
+
+
+def refs_under(clone: Repository, prefix: str) -> list[str]:
+    """The names of all refs below a prefix that ends with a slash; no git is started for it."""
+    return sorted({*_loose(clone, prefix), *_packed(clone, prefix)})
+
+
+def _loose(clone: Repository, prefix: str) -> Iterator[str]:
+    folder = clone.common_directory / prefix
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.endswith(".lock"):
+            yield str(path.relative_to(clone.common_directory))
+
+
+def _packed(clone: Repository, prefix: str) -> Iterator[str]:
+    try:
+        lines = (clone.common_directory / "packed-refs").read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    names = (line.partition(b" ")[2].decode(errors="surrogateescape") for line in lines)
+    yield from (name for name in names if name.startswith(prefix))
+
+
+def _is_of_old(ref: str) -> bool:
+    """Whether its name still has a branch's slashes in it."""
+    return ref.removeprefix(_FOLLOWED).count("/") > 1
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F")
