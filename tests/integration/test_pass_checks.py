@@ -15,6 +15,7 @@ import psutil
 import pytest
 from loguru import logger
 
+from refsync.clone.refs import built_ref
 from refsync.pending_queue.models import Actor, AuditOperation, BatchState, PendingChangeStatus, PendingQueueFilter
 from refsync.sync import reconcile, turn
 from refsync.sync.apply import build
@@ -265,10 +266,15 @@ def test_a_held_batch_goes_on_when_the_command_was_taken_out_of_the_config(check
     assert checked.sync().clean
 
 
-def test_a_held_batch_whose_commit_git_has_tidied_away_is_checked_again(checked: Checked) -> None:
+def test_a_held_batch_is_checked_again_only_if_its_commit_is_lost(checked: Checked) -> None:
     checked.create("bad", {"version": "1"})
     checked.held()
     count = checked.count
+    git(checked.clone.path, "gc", "-q", "--prune=now")
+    checked.held()
+    assert checked.count == count
+    (batch,) = checked.batches()
+    git(checked.clone.path, "update-ref", "-d", built_ref(batch.job or ""))
     git(checked.clone.path, "gc", "-q", "--prune=now")
     checked.held()
     assert checked.count > count
