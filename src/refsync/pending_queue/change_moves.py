@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from refsync.errors import ChangeNotFoundError, ChangeStateError
+from refsync.errors import BatchStateError, ChangeNotFoundError, ChangeStateError
 from refsync.pending_queue.events import ChangeMoved
 from refsync.pending_queue.lifecycle import OPEN_STATUSES, check_change_move, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
     Batch,
+    BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -33,6 +34,23 @@ def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecor
     change = queue.change(change_id)
     if change is None:
         raise ChangeNotFoundError(f"no change has the id {change_id}; list the queue to see which there are")
+    return change
+
+
+def withdrawable_change(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
+    """The change, whose approval can be withdrawn.
+
+    Raises:
+        ChangeStateError: it is not approved.
+        BatchStateError: its batch is not open any more.
+    """
+    check_change_status(change, _S.APPROVED)
+    batch = None if change.batch_id is None else queue.batch(change.batch_id)
+    if batch is not None and batch.state is not BatchState.open:
+        raise BatchStateError(
+            f"change {change.change_id} is in batch {batch.number}, which is {batch.state}; "
+            "an approval can be withdrawn while the batch is open"
+        )
     return change
 
 

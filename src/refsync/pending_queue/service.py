@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refsync.errors import BatchStateError, RequestError
+from refsync.errors import RequestError
 from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.events import AuditWriter, Listeners
@@ -18,7 +18,6 @@ from refsync.pending_queue.models import (
     Actor,
     AuditOperation,
     Batch,
-    BatchState,
     Category,
     MarkAppliedResult,
     PendingBatchResult,
@@ -249,7 +248,7 @@ class PendingQueueService(DaemonDoor):
             raise RequestError("name the changes whose approval is withdrawn")
         with self._writing() as queue:
             named = [change_moves.stored_change(queue, change_id) for change_id in ids]
-            changes = [_withdrawable(queue, change) for change in renames.together(queue, named)]
+            changes = [change_moves.withdrawable_change(queue, change) for change in renames.together(queue, named)]
             withdrawn = [change_moves.withdraw(queue, change, actor=actor) for change in changes]
             batch_moves.close_left(queue, changes)
         return withdrawn
@@ -391,14 +390,3 @@ def _pending(queue: QueueTransaction, change_ids: Iterable[int]) -> list[Pending
     for change in changes:
         check_change_status(change, _S.PENDING)
     return changes
-
-
-def _withdrawable(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
-    check_change_status(change, _S.APPROVED)
-    batch = None if change.batch_id is None else queue.batch(change.batch_id)
-    if batch is not None and batch.state is not BatchState.open:
-        raise BatchStateError(
-            f"change {change.change_id} is in batch {batch.number}, which is {batch.state}; "
-            "an approval can be withdrawn while the batch is open"
-        )
-    return change
