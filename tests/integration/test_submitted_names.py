@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from refsync.errors import PayloadError
-from refsync.pending_queue.models import AuditOperation, PendingChangeStatus
+from refsync.errors import PayloadError, RequestError
+from refsync.pending_queue.models import AuditOperation, PendingChangeStatus, Submission
 from tests.support.command_line import Desk
 from tests.support.reference import Reference
 from tests.support.repositories import dump
-from tests.support.text_files import DOCUMENT, TEXT, text_reference
+from tests.support.text_files import DOCUMENT, TABLE, TEXT, text_reference
 
 CREATE, DELETE = AuditOperation.CREATE, AuditOperation.DELETE
 REJECTED = PendingChangeStatus.REJECTED
@@ -134,6 +135,17 @@ def test_a_place_comes_with_the_lines_of_an_import_and_goes_to_another_machine(d
 
 def dumped(line: object) -> bytes:
     return json.dumps(line).encode()
+
+
+def test_a_new_row_of_a_table_stands_where_it_was_asked_to(table: Reference) -> None:
+    asked = Submission(TEXT, "acme/New", CREATE, {"parameters": 8_000_000_000}, "1", "Ada", before="acme/Beta")
+    [change] = table.application.queue.enqueue_many([asked])
+    table.approve(change.change_id)
+    table.sync()
+    rows = [line.split(",")[0] for line in table.clone.read(TABLE).decode().splitlines()[1:]]
+    assert rows == ["acme/Alpha-7B", "acme/New", "acme/Beta", "Gamma_3B"]
+    with pytest.raises(RequestError, match="no place next to 'koboldcpp/Beta'"):
+        table.application.queue.enqueue_many([replace(asked, model_name="acme/Newer", before="koboldcpp/Beta")])
 
 
 def test_a_place_next_to_what_is_gone_meanwhile_falls_back_and_says_so(desk: Desk) -> None:

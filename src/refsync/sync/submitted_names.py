@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
@@ -36,9 +36,7 @@ def check_variants_free(
             )
 
 
-def check_place(
-    submission: Submission, is_derived: bool, is_coming: Callable[[str], bool], names: Collection[str]
-) -> None:
+def check_place(submission: Submission, is_coming: Callable[[str], bool], names: Collection[str]) -> None:
     """See that a place is asked for where one can be had, next to a model that is there or about to be.
 
     Raises:
@@ -51,10 +49,6 @@ def check_place(
         raise RequestError("after and before are two places: give one or the other")
     if submission.operation != AuditOperation.CREATE:
         raise RequestError(f"only a new model is given a place; {submission.operation} leaves it where it stands")
-    if is_derived:
-        raise RequestError(
-            f"{submission.category} is made from a table, which gives each model its place; ask for none"
-        )
     if model == submission.model_name or not is_coming(model):
         near = get_close_matches(model, names, n=1)
         nearest = f"; the nearest is {near[0]!r}" if near else ""
@@ -71,9 +65,9 @@ def remark_on_models(given: Submission, found: Submission) -> Iterator[str]:
             yield f"the related model {name!r} is not written with it: it is no variant of {found.model_name!r}"
 
 
-def remark_on_name(name: str, looks: Mapping[str, str]) -> Iterator[str]:
-    """Whether a new model's name looks like another's; ``looks`` gives what is folded of each name -> the name."""
-    other = looks.get(folded(name))
+def remark_on_name(name: str, looks: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Whether a new model's name looks like another's; ``looks`` give what is folded of each name -> the name."""
+    other = next((each[folded(name)] for each in looks if folded(name) in each), None)
     if other is not None and other != name:
         traits = " and ".join(differing_traits(other, name))
         yield f"the name {name!r} looks like that of {other!r}, from which it differs by {traits}"

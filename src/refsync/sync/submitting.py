@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
@@ -131,13 +132,17 @@ def submissions_with_base(
         UnknownCategoryError: no repository holds the category.
     """
     announced: dict[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None] = {}
+    looks: dict[MODEL_REFERENCE_CATEGORY, dict[str, str]] = defaultdict(dict)
     for given in submissions:
         each = _with_variants(tips, given)
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
         is_given = each.base_known or each.base is not None
         found = each if is_given else _with_kept_base(each, base, known)
-        noticed = [*remark_on_models(given, found), *_noticed(queue, tips, found, base, announced)]
+        noticed = [
+            *remark_on_models(given, found),
+            *_noticed(queue, tips, found, base, announced, looks[each.category]),
+        ]
         yield replace(found, remarks=(*found.remarks, *noticed))
 
 
@@ -159,11 +164,16 @@ def _noticed(
     submission: Submission,
     base: Record | None,
     announced: Mapping[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None],
+    coming: dict[str, str],
 ) -> list[str]:
-    """See that its place can be had; what is worth a remark of its name and its stamps."""
+    """See that its place can be had; what is worth a remark of its name and its stamps.
+
+    ``coming`` has the looks of the new names so far, and is given this one's.
+    """
     category, name = submission.category, submission.model_name
     try:
-        names, looks = tips.records(category), tips.looks(category)
+        text, looks = tips.text(category), tips.looks(category)
+        names: Collection[str] = tips.records(category) if text is None else text.row_of
     except DocumentError:
         return []  # the change waits for the file to be mended
 
@@ -172,13 +182,13 @@ def _noticed(
             return announced[category, model] is not None
         return model in names or _coming(queue, category, model) is not None
 
-    check_place(submission, tips.is_derived(category), is_coming, names)
+    check_place(submission, is_coming, names)
     if submission.operation == AuditOperation.DELETE:
         return []
     remarks = list(remark_on_stamps(submission.payload, base, tips.repository_of(category).stamps))
     if submission.operation == AuditOperation.CREATE:
-        coming = {folded(model): model for about, model in announced if about is category and model != name}
-        remarks += remark_on_name(name, {**coming, **looks})
+        remarks += remark_on_name(name, (coming, looks))
+        coming.setdefault(folded(name), name)
     elif base is not None and submission.payload is not None and same_value(base, submission.payload):
         remarks.append("the record is so already, so that nothing would be written; the order of keys takes no part")
     return remarks

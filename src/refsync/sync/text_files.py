@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -93,7 +94,7 @@ class TextReference:
         table, document = edit_text_reference(*sources, edits, places=places, renames=renames)
         return {self.table_path: table, document_of(self.table_path): document}
 
-    @property
+    @cached_property
     def row_of(self) -> dict[str, Row]:
         """Base name to the row that counts."""
         return {row.name: row for row in self.rows}
@@ -108,8 +109,11 @@ class TextReference:
         Raises:
             PayloadError: it would; the text names the variant and whose it is.
         """
-        owners = base_names(self.row_of)
-        check_variants_free(name, owners, owners, replaced)
+        check_variants_free(name, self._owners, self._owners, replaced)
+
+    @cached_property
+    def _owners(self) -> Mapping[str, str]:
+        return base_names(self.row_of)
 
     def complete(self, name: str, payload: Record) -> Record:
         """The record that a row can hold, with what the derivation gives to each filled in.
