@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refsync.documents import json_edit
+from refsync.documents import alignment
 from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
 from refsync.documents.merge import MergeConflict, describe_conflict, describe_difference, merge_record
 from refsync.errors import DocumentError
@@ -109,7 +109,7 @@ def test_an_element_is_known_again_among_many_of_its_kind() -> None:
 
 @pytest.mark.parametrize("limit", [0, 8, 9, 100])
 def test_a_list_too_long_to_compare_is_changed_place_by_place(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(json_edit, "_LIST_LIMIT", limit)
+    monkeypatch.setattr(alignment, "_LIST_LIMIT", limit)
     kept = limit >= 9
     assert with_list("[1.0,  1e1, 3]", [0, 1.0, 10.0]) == ("[0,  1.0,  1e1]" if kept else "[0,  1.0, 10.0]")
     assert with_list("[1.0,  1e1, 3]", [1.0, 10.0, 4]) == "[1.0,  1e1, 4]"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from functools import partial
 from typing import Any, NamedTuple
 
+from refsync.documents.alignment import aligned
 from refsync.documents.field_order import FieldOrder
 from refsync.documents.json_style import Style, style_near, style_of_document
 from refsync.documents.json_text import (
@@ -30,7 +29,6 @@ Record = dict[str, Any]
 
 _NOWHERE: Mapping[str, Place] = {}
 _UNNAMED: Mapping[str, str] = {}
-_LIST_LIMIT = 250_000  # pairs of elements: beyond, looking for the least difference takes too long
 
 
 def replace_members(
@@ -194,19 +192,7 @@ def _spacing_of_empty(text: str, around: Spacing, style: Style) -> tuple[Spacing
 
 def _elements(old: Sequence[Any], new: Sequence[Any]) -> list[_Entry]:
     """The elements of a list: those that stay keep their text, the others are changed in pairs."""
-    entries: list[_Entry] = []
-    for _, old_start, old_end, new_start, new_end in _matching(old, new):
-        paired = range(old_start, min(old_end, old_start + new_end - new_start))
-        places = [*paired, *[None] * (new_end - new_start - len(paired))]
-        entries += (_Entry(place, None, value) for place, value in zip(places, new[new_start:new_end], strict=True))
-    return entries
-
-
-def _matching(old: Sequence[Any], new: Sequence[Any]) -> Sequence[tuple[str, int, int, int, int]]:
-    if len(old) * len(new) > _LIST_LIMIT:
-        return [("replace", 0, len(old), 0, len(new))]
-    a, b = ([json.dumps(element, sort_keys=True) for element in each] for each in (old, new))
-    return SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    return [_Entry(before, None, new[after]) for before, after in aligned(old, new) if after is not None]
 
 
 def _rebuild(
