@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Desk
+from tests.support.repositories import dump
 
 NUMBERS = '"lr": 0.00000035, "version": 2.50, "steps": 1E5, "exact": 123456789012345678.5'
 PAYLOAD = f'{{"name": "new", {NUMBERS}, "l": [1.0e-400]}}'.encode()
@@ -63,3 +64,11 @@ def test_a_revert_writes_a_number_back_as_it_was(desk: Desk) -> None:
     assert desk("queue", "approve", 2, "--title", "Back").done
     assert desk("sync").done
     assert desk.clone.read("clip.json") == before
+
+
+def test_a_new_field_lands_where_the_payload_has_it(desk: Desk) -> None:
+    before = dump({"new": {"name": "new", "type": "t", "desc": "d", "av": 1}})
+    desk.clone.commit({"clip.json": before})
+    payload = b'{"name": "new", "type": "t", "inp": 1E5, "desc": "d", "av": 1}'
+    assert desk(*("queue", "add", "update", "--payload", "-", "--", "clip", "new"), stdin=payload).done
+    assert landed(desk) == before.decode().replace('"t",\n', '"t",\n        "inp": 1E5,\n')

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refsync.documents.field_order import interleaved
 from refsync.documents.merge import (
     MISSING,
     FieldConflict,
@@ -37,12 +38,12 @@ def conflict(base: Record, current: Record, wanted: Record) -> MergeConflict:
     return found
 
 
-def test_edits_of_different_fields_are_merged_in_the_order_of_the_current_record() -> None:
+def test_edits_of_different_fields_are_merged_in_the_order_of_the_current_record_and_new_ones_as_wanted() -> None:
     base = {"name": "m", "version": "1", "nsfw": False}
     current = {"nsfw": False, "name": "m", "version": "2"}
     merged = merge_record(base, current, {"name": "m", "tags": ["t"], "version": "1", "nsfw": True})
     assert merged == {"nsfw": True, "name": "m", "version": "2", "tags": ["t"]}
-    assert list(merged) == ["nsfw", "name", "version", "tags"]
+    assert list(merged) == ["nsfw", "name", "tags", "version"]
 
 
 def test_objects_are_merged_field_by_field_at_every_depth() -> None:
@@ -178,3 +179,21 @@ def test_long_values_and_long_lists_of_fields_are_cut() -> None:
     assert line.endswith("; and 12 more")
     assert f'f7: was "{"x" * 58}…, is now 1, wanted 2' in line
     assert len(line) < 2_000
+
+
+def test_a_new_field_stands_in_the_merged_record_where_it_is_wanted() -> None:
+    base = {"name": 1, "type": 1, "o": {"a": 1, "c": 1}, "av": 1}
+    wanted = {"first": 0, "name": 1, "type": 1, "inp": 2, "o": {"a": 1, "b": 1, "c": 1}, "av": 1, "last": 3}
+    merged = merge_record(base, {**base, "theirs": 4}, wanted)
+    assert isinstance(merged, dict)
+    assert list(merged) == ["first", "name", "type", "inp", "o", "av", "theirs", "last"]
+    assert list(merged["o"]) == ["a", "b", "c"]
+
+
+@given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdefgh"), unique=True))
+def test_interleaving_keeps_the_order_of_what_is_there_and_has_all_once(present: list[str], given: list[str]) -> None:
+    keys = interleaved(present, given)
+    assert [key for key in keys if key in present] == present
+    assert sorted(keys) == sorted({*present, *given})
+    if [key for key in given if key in present] == [key for key in present if key in given] == present:
+        assert keys == given

@@ -44,15 +44,12 @@ class FieldOrder:
             given: all keys that it shall have, in the order of who hands them in.
         """
         keys, rank = list(present), self._rank_of(path)
-        new = [key for key in given if key not in keys]
-        ranked = {key: place for key in (*keys, *new) if (place := rank(key)) is not None}
-        for key in sorted((key for key in new if key in ranked), key=ranked.__getitem__):
-            ahead = [other for other in keys if other in ranked and ranked[other] < ranked[key]]
+        known = set(keys)
+        ranked = {key: place for key in (*keys, *given) if (place := rank(key)) is not None}
+        for key in sorted((key for key in ranked if key not in known), key=ranked.__getitem__):
+            ahead = [other for other in keys if other in ranked and ranked[other] < ranked[key]] if known else keys[-1:]
             keys.insert(keys.index(max(ahead, key=ranked.__getitem__)) + 1 if ahead else 0, key)
-        for key in new:
-            if key not in ranked:
-                keys.insert(_given_place(keys, given, key), key)
-        return keys
+        return interleaved(keys, given)
 
     def _ranks_at(self, path: Path) -> Ranks:
         if path not in self._ranks:
@@ -83,14 +80,28 @@ def _rank(counted: Mapping[tuple[str, ...], int], ranks: Ranks) -> Rank:
     return lambda key: None
 
 
-def _given_place(keys: Sequence[str], given: Sequence[str], key: str) -> int:
-    """Where a key goes among others: last if it is given last, else behind the one given ahead of it."""
-    at = given.index(key)
-    behind = [other for other in given[at + 1 :] if other in keys]
-    ahead = [other for other in given[:at] if other in keys]
-    if not behind:
-        return len(keys)
-    return keys.index(ahead[-1]) + 1 if ahead else keys.index(behind[0])
+def interleaved(present: Iterable[str], given: Sequence[str]) -> list[str]:
+    """Keys in their order, with the others that are given among them.
+
+    One that is given behind all that are present stands last, the others right behind the one given ahead of them.
+    """
+    keys = list(present)
+    known = set(keys)
+    last = max((at for at, key in enumerate(given) if key in known), default=-1)
+    for at, key in enumerate(given):
+        if key in known:
+            continue
+        if at > last:
+            keys.append(key)
+        else:
+            keys.insert(keys.index(given[at - 1]) + 1 if at else _first_index(keys, given), key)
+        known.add(key)
+    return keys
+
+
+def _first_index(keys: Sequence[str], given: Sequence[str]) -> int:
+    known = set(keys)
+    return keys.index(next(key for key in given if key in known))
 
 
 def common_order(sequences: Iterable[tuple[str, ...]]) -> list[str]:

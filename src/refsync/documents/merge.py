@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from refsync.documents.dumping import dump
+from refsync.documents.field_order import interleaved
 from refsync.documents.values import same_value
 
 Record = dict[str, Any]
@@ -68,7 +69,8 @@ def merge_record(
         stamps: what takes no part; the result has those of ``current``.
 
     Returns:
-        The merged record, its keys in the order of ``current`` and then of ``wanted``; or every field in conflict.
+        The merged record, its keys in the order of ``current``, new ones where ``wanted`` has them; or
+        every field in conflict.
     """
     conflicts: list[FieldConflict] = []
     base, wanted = (_stamped_as(current, record, stamps) for record in (base, wanted))
@@ -135,7 +137,7 @@ def _merge_objects(
     base: Record, current: Record, wanted: Record, path: FieldPath, conflicts: list[FieldConflict]
 ) -> Record:
     merged: Record = {}
-    for key in [*current, *(key for key in wanted if key not in current)]:
+    for key in interleaved(current, list(wanted)):
         field = FieldConflict((*path, key), base.get(key, MISSING), current.get(key, MISSING), wanted.get(key, MISSING))
         value = _merge_field(field, conflicts)
         if value is not MISSING:

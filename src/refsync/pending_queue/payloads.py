@@ -222,7 +222,7 @@ def _problems(payload: dict[Any, Any]) -> Iterator[str]:
                 yield from (f"the key {key!r} is no string" for key in value if not isinstance(key, str))
             waiting.extend((item, depth + 1) for item in (value.values() if isinstance(value, dict) else value))
         elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-            yield f"{value} is not JSON; give a number or null"
+            yield f"{getattr(value, 'text', value)} is not JSON; give a number or null"
         elif not (value is None or isinstance(value, str | int | float)):
             yield f"{type(value).__name__} is no JSON type"
 
