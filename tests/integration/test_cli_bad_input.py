@@ -239,7 +239,8 @@ def test_a_state_directory_that_is_a_file(desk: Desk) -> None:
 
 _AS_NOBODY = """
 import grp, os, sys
-import refsync.cli.tables, refsync.pending_queue.service, refsync.pending_queue.store, refsync.use_cases.changes
+import refsync.cli.tables, refsync.pending_queue.service, refsync.pending_queue.store, refsync.state_directory
+import refsync.use_cases.changes
 from refsync.cli.main import run_command
 if os.geteuid() == 0:
     os.setgroups([])
