@@ -1,0 +1,107 @@
+"""What work may cost at most, in what can be counted: lower a number where you have lowered the cost.
+
+Each is what it is today, so that it cannot creep up unseen; the fewer, the nearer to the floor of the benchmark.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from refsync.clone.process import run_git
+from refsync.documents.json_document import read_records
+from tests.support.costs import Costs, counted
+from tests.support.published import PublishedReference
+from tests.support.reference import Reference
+
+MODELS = {f"model {number}": {"version": "1", "nsfw": False} for number in range(100)}
+FILES = {"clip.json": MODELS}
+SIZE = 4_000
+"""Of the category file in characters, at least; nothing else that is decoded is so long."""
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Iterator[Reference]:
+    found = Reference(tmp_path / "reference", FILES)
+    found.sync()
+    found.sync()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[PublishedReference]:
+    found = PublishedReference(tmp_path / "published", "push", FILES)
+    found.sync()
+    found.sync()
+    yield found
+    found.close()
+
+
+def cost_of_pass(reference: Reference, folder: Path) -> Costs:
+    with counted(folder, document_size=SIZE) as costs:
+        reference.sync()
+    return costs
+
+
+def approve(reference: Reference, count: int) -> None:
+    ids = [reference.submit(name, {**MODELS[name], "version": "2"}) for name in list(MODELS)[:count]]
+    reference.approve(*ids)
+
+
+def test_a_landing(reference: Reference, tmp_path: Path) -> None:
+    approve(reference, 1)
+    costs = cost_of_pass(reference, tmp_path / "costs")
+
+    assert reference.clone.records("clip.json")["model 0"]["version"] == "2"
+    assert not costs.exceed(git=24, transactions=18, writing=5, statements=59, decodings=6, flushes=14)
+
+
+def test_a_landing_of_many_updates_costs_no_more_but_in_statements(reference: Reference, tmp_path: Path) -> None:
+    approve(reference, 50)
+    costs = cost_of_pass(reference, tmp_path / "costs")
+
+    assert reference.clone.records("clip.json")["model 49"]["version"] == "2"
+    assert not costs.exceed(git=24, transactions=18, writing=5, statements=255, decodings=6, flushes=14)
+
+
+def test_a_pass_with_nothing_to_do(reference: Reference, tmp_path: Path) -> None:
+    costs = cost_of_pass(reference, tmp_path / "costs")
+    assert not costs.exceed(git=4, transactions=7, writing=1, statements=15, decodings=0, flushes=0)
+
+
+def test_a_landing_by_push(published: PublishedReference, tmp_path: Path) -> None:
+    approve(published, 1)
+    costs = cost_of_pass(published, tmp_path / "costs")
+    assert published.in_step()
+    assert not costs.exceed(git=48, transactions=18, writing=5, statements=59, decodings=6, flushes=15)
+
+
+def test_a_pass_of_push_with_nothing_to_do(published: PublishedReference, tmp_path: Path) -> None:
+    costs = cost_of_pass(published, tmp_path / "costs")
+    assert not costs.exceed(git=12, transactions=7, writing=1, statements=15, decodings=0, flushes=0)
+
+
+def test_a_page(reference: Reference, tmp_path: Path) -> None:
+    for name in list(MODELS)[:60]:
+        reference.submit(name, {**MODELS[name], "version": "2"})
+    with counted(tmp_path / "costs") as costs:
+        assert len(reference.application.queue.list_changes(limit=50).items) == 50
+    assert not costs.exceed(git=0, transactions=1, writing=0, statements=4)
+
+
+def test_the_counts_see_what_is_done(reference: Reference, tmp_path: Path) -> None:
+    with counted(tmp_path / "costs", document_size=SIZE) as costs, (tmp_path / "file").open("w") as file:
+        os.fsync(file.fileno())
+        read_records(b"{}")
+        read_records(reference.clone.read("clip.json"))
+        run_git(reference.clone.path, "-c", "core.fsync=all", "hash-object", "-w", "--stdin", stdin=b"text")
+        reference.submit("model 0", {"version": "2"})
+
+    assert (costs.decodings, costs.writing) == (2, 1)  # the other decoding is the submission's look at the reference
+    assert costs.exceed(flushes=1, transactions=1)
+    assert costs.git.count("hash-object") == 1
+    assert costs.flushes == 2
