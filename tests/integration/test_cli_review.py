@@ -133,6 +133,19 @@ def test_looking_changes_nothing(desk: Desk) -> None:
     assert sorted((path, path.stat().st_mtime_ns) for path in desk.clone.path.rglob("*")) == before
 
 
+def test_of_very_many_models_the_first_are_printed_and_the_others_counted(desk: Desk) -> None:
+    desk.clone.write("clip.json", FINE | {f"m{number}": {} for number in range(600)})
+    out = look(desk, "diff").done.out
+    assert "  created m499\n  and 100 more models; --all shows them\n" in out
+    assert look(desk, "diff", "--all").done.out.count("  created m") == 600
+
+
+def test_a_list_that_got_an_element_in_front_shows_one_added_element(desk: Desk) -> None:
+    desk.clone.commit({"clip.json": {"a": {"tags": ["x", "y"], "l": [{"p": 1}, {"q": 2}]}}})
+    desk.clone.write("clip.json", {"a": {"tags": ["new", "x", "y"], "l": [{"n": 0}, {"p": 1}, {"q": 2, "r": 3}]}})
+    assert '    + tags.0: "new"\n    + l.0.n: 0\n    + l.2.r: 3\n' in look(desk, "diff").done.out
+
+
 # check
 
 

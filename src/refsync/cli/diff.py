@@ -25,6 +25,8 @@ _OPERATION_STYLES = {"create": "green", "update": "yellow", "delete": "red", "re
 _FIELD_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
 _HEADINGS = ("created", "updated", "deleted", "renamed", "critical", "unexplained lines")
 _MOST_NAMES = 5
+_MOST_MODELS = 500  # of a file; beyond, nobody reads them one by one
+_MOST_FILES = 100
 
 
 def diff(
@@ -33,6 +35,7 @@ def diff(
     head: Head = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
     directory: Directory = Path(),
+    everything: Annotated[bool, typer.Option("--all", help="Print all models, however many there are.")] = False,
     json: Json = False,
 ) -> None:
     """What happened to which models between two revisions, or since one (default: HEAD) in the work tree."""
@@ -54,7 +57,7 @@ def diff(
 
         typer.echo(render_comparison(comparison), nl=False)
     else:
-        _show(comparison)
+        _show(comparison, None if everything else _MOST_MODELS)
 
 
 def _document(comparison: Comparison) -> dict[str, Any]:
@@ -71,14 +74,16 @@ def revision(snapshot: Snapshot) -> dict[str, Any]:
     return {"name": snapshot.name, "commit": snapshot.commit}
 
 
-def _show(comparison: Comparison) -> None:
+def _show(comparison: Comparison, most: int | None) -> None:
     for changes in comparison.categories:
-        for line, indent in _told(changes):
+        for line, indent in _told(changes, most):
             _print(line, indent)
     _show_summary(comparison.categories)
     if comparison.other_files:
-        named = ", ".join(f"{shown_text(each.file)} ({each.change})" for each in comparison.other_files)
-        typer.echo(f"other files: {named}")
+        shown = comparison.other_files[: None if most is None else _MOST_FILES]
+        named = ", ".join(f"{shown_text(each.file)} ({each.change})" for each in shown)
+        more = len(comparison.other_files) - len(shown)
+        typer.echo(f"other files: {named}{f' and {more} more; --all shows them' if more else ''}")
 
 
 def _print(line: Text, indent: int) -> None:
@@ -91,17 +96,19 @@ def _print(line: Text, indent: int) -> None:
         out.print(" " * (indent + 2 * bool(number)), part, sep="")
 
 
-def _told(changes: FileChanges) -> Iterator[tuple[Text, int]]:
-    """Each line with its indentation."""
+def _told(changes: FileChanges, most: int | None) -> Iterator[tuple[Text, int]]:
+    """Each line with its indentation, of at most so many models."""
     from rich.text import Text
 
     yield Text(f"{changes.category}: {changes.file}", style="bold"), 0
     for problem in changes.problems:
         yield Text(f"cannot be compared: {shown_text(problem)}", style="red"), 2
-    for model in changes.models:
+    for model in changes.models[:most]:
         yield _heading(model), 2
         if model.operation != "delete":
             yield from ((_field(field, marked=model.touches_critical), 4) for field in model.fields)
+    if most is not None and len(changes.models) > most:
+        yield Text(f"and {counted(len(changes.models) - most, 'more model')}; --all shows them"), 2
     if changes.members:
         yield Text("what is no model", style="bold"), 2
     yield from ((_field(field, marked=False), 4) for field in changes.members)
