@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,18 @@ def test_a_cancelled_timer_does_not_fire(timers: Timers) -> None:
     timers.cancel("none of this name")
     timers.once("later", 0.6, lambda: fired.append("later"))
     wait_for("the later timer", lambda: fired == ["later"])
+
+
+def test_times_of_day_wake_one_after_another_until_there_is_none(timers: Timers) -> None:
+    fired: list[float] = []
+    times = [time.time() + 0.2, time.time() + 0.4]
+    timers.at(
+        "schedule",
+        lambda after: next((due for due in times if due > after), float("inf")),
+        lambda: fired.append(time.time()),
+    )
+    wait_for("both times", lambda: len(fired) == len(times))
+    assert all(at >= due for at, due in zip(fired, times, strict=True))
 
 
 def test_housekeeping_lets_git_pack_its_objects(tmp_path: Path, wakeups: Wakeups, timers: Timers) -> None:

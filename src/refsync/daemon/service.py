@@ -260,6 +260,11 @@ class Daemon:
         """Set listeners and timers as the settings say."""
         for name, backend in self._application.backends.items():
             backend.register_invalidation_callback(partial(_log_invalidation, name))
+        apply = self._application.apply_settings
+        if apply.when == "schedule":
+            self._timers.at("schedule", apply.next_time, self._wakeups.wake)
+        else:
+            self._timers.cancel("schedule")
         self._timers.every("housekeeping", HOUSEKEEPING_SECONDS, self._wakeups.ask_housekeeping)
 
 

@@ -13,9 +13,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
+
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 PATIENCE_SECONDS = 2.0
 """How long the step in hand may take to its end once the daemon is told to stop."""
@@ -146,46 +152,71 @@ def _interrupt() -> None:
 
 
 class Timers:
-    """Timers that only wake, by the clock that nobody sets; a context manager that ends them."""
+    """Timers that only wake: times of day by the clock on the wall, delays by the clock that nobody sets."""
 
     def __init__(self) -> None:
-        self._timers: dict[str, threading.Timer] = {}
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._delays: dict[str, threading.Timer] = {}
         self._lock = threading.RLock()
         self._closed = False
 
     def __enter__(self) -> Timers:
+        self._scheduler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._closed = True
-            timers = list(self._timers.values())
-            for timer in timers:
-                timer.cancel()
-        for timer in timers:
-            timer.join()
+            delays = list(self._delays.values())
+            for delay in delays:
+                delay.cancel()
+        for delay in delays:
+            delay.join()
+        self._scheduler.shutdown(wait=True)
+
+    def every(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        """Repeat an action; a timer of the same name is replaced."""
+        self._schedule(name, IntervalTrigger(seconds=int(seconds), timezone=UTC), action)
+
+    def at(self, name: str, next_time: Callable[[float], float], action: Callable[[], None]) -> None:
+        """Act at times of day; a timer of the same name is replaced.
+
+        Args:
+            name: of the timer.
+            next_time: gives the first time behind another one, both in Unix seconds; infinity for none.
+            action: what to do.
+        """
+        self._schedule(name, _TimesOfDay(next_time), action)
+
+    def _schedule(self, name: str, trigger: BaseTrigger, action: Callable[[], None]) -> None:
+        self._scheduler.add_job(action, trigger, id=name, replace_existing=True, coalesce=True, misfire_grace_time=None)
 
     def once(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        """Act after this many seconds; a timer of the same name is replaced."""
+        """Act after this many seconds; a delay of the same name is replaced."""
         with self._lock:
             self.cancel(name)
             if self._closed:
                 return
-            timer = self._timers[name] = threading.Timer(min(seconds, threading.TIMEOUT_MAX), action)
-            timer.name, timer.daemon = f"timer {name}", True
-            timer.start()
-
-    def every(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        """Repeat an action; a timer of the same name is replaced."""
-
-        def act() -> None:
-            action()
-            self.every(name, seconds, action)
-
-        self.once(name, seconds, act)
+            delay = self._delays[name] = threading.Timer(min(seconds, threading.TIMEOUT_MAX), action)
+            delay.name, delay.daemon = f"timer {name}", True
+            delay.start()
 
     def cancel(self, name: str) -> None:
-        """Take a timer away; harmless where there is none."""
+        """Take a timer or a delay away; harmless where there is none."""
         with self._lock:
-            if timer := self._timers.pop(name, None):
-                timer.cancel()
+            if delay := self._delays.pop(name, None):
+                delay.cancel()
+        with contextlib.suppress(JobLookupError):
+            self._scheduler.remove_job(name)
+
+
+class _TimesOfDay(BaseTrigger):  # type: ignore[misc]
+    """APScheduler's trigger for whatever tells the next time; its own cron lines mean something else than cron's."""
+
+    def __init__(self, next_time: Callable[[float], float]) -> None:
+        self._next_time = next_time
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """The first time behind the last one, or behind now."""
+        due = self._next_time((previous or now).timestamp())
+        return None if due == float("inf") else datetime.fromtimestamp(due, UTC)
