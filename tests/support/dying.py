@@ -58,6 +58,22 @@ def killed_at_durable_step(work: Callable[[], object], number: int) -> bool:
     return code != 0
 
 
+def failing_at_durable_step(work: Callable[[], object], number: int, error: int) -> bool:
+    """The work, in a process whose durable step of this number fails by this ``errno``; whether it came so far."""
+    with TemporaryFile("w+") as came:
+
+        def fail() -> None:
+            os.write(came.fileno(), b"x")
+            raise OSError(error, os.strerror(error), "the durable step")
+
+        def failing() -> None:
+            with _before_durable_step(number, fail, processes=False):
+                work()
+
+        assert ended_by(failing) == 0
+        return bool(os.fstat(came.fileno()).st_size)
+
+
 def ended_by(work: Callable[[], object]) -> int:
     """How a process ends that does the work: 0, or the signal by which it was killed, below 0.
 
@@ -88,9 +104,13 @@ def _work_and_end(work: Callable[[], object], errors: int) -> None:
         os._exit(code)
 
 
+def _die_now() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @contextlib.contextmanager
-def _before_durable_step(number: int) -> Iterator[None]:
-    """Die before this call of those that change the disk, or start a process."""
+def _before_durable_step(number: int, then: Callable[[], None] = _die_now, *, processes: bool = True) -> Iterator[None]:
+    """Do this, die by default, before this call of those that change the disk, or start a process."""
     left = number
     real = {name: getattr(os, name) for name in DURABLE}
     start = subprocess.Popen.__init__
@@ -99,7 +119,7 @@ def _before_durable_step(number: int) -> Iterator[None]:
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            then()
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -110,7 +130,8 @@ def _before_durable_step(number: int) -> Iterator[None]:
 
     for name, function in real.items():
         setattr(os, name, counted(function))
-    subprocess.Popen.__init__ = counted(start)  # type: ignore[method-assign]
+    if processes:
+        subprocess.Popen.__init__ = counted(start)  # type: ignore[method-assign]
     yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
@@ -61,4 +62,4 @@ def _blob_there(repository: Repository, path: str) -> str | None:
 def _is_obstructed(repository: Repository, path: str, leaving: Collection[str]) -> bool:
     parents = [str(folder) for folder in PurePosixPath(path).parents if folder.name and str(folder) not in leaving]
     folders = [repository.path / folder for folder in parents]
-    return any(folder.is_symlink() or (folder.exists() and not folder.is_dir()) for folder in folders)
+    return any(os.path.islink(folder) or (os.path.exists(folder) and not os.path.isdir(folder)) for folder in folders)

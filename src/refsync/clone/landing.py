@@ -166,6 +166,7 @@ def bring_to_an_end(repository: Repository, landing: Landing) -> None:
     Raises:
         LandingRefusedError: it was moved back, and nothing is left of the landing.
         CloneError: it can go neither way; the journal stays.
+        OSError: all is in place, but cannot be forced to disk; the journal stays.
     """
     try:
         place_files(repository, landing)
@@ -173,9 +174,10 @@ def bring_to_an_end(repository: Repository, landing: Landing) -> None:
     except OSError as problem:
         _go_back(repository, landing, problem)
         raise LandingRefusedError(
-            f"{repository.path}: {problem.filename or 'a file'} cannot be written: {problem.strerror}; mend that, and "
-            "refsync goes on by itself"
+            f"{repository.path}: {_what(problem)} cannot be written: {problem.strerror}; mend that, and refsync goes "
+            "on by itself"
         ) from None
+    flush_folder(repository.git_directory)
     remove_staged(repository, landing)
 
 
@@ -185,9 +187,14 @@ def _go_back(repository: Repository, landing: Landing, problem: OSError) -> None
         undo(repository, landing)
     except (OSError, RefsyncError) as worse:
         raise CloneError(
-            f"{repository.path}: the landing of {landing.new[:12]} is half done: {problem.filename}: "
+            f"{repository.path}: the landing of {landing.new[:12]} is half done: {_what(problem)}: "
             f"{problem.strerror}, and it cannot be taken back ({worse}); mend that, and refsync goes on by itself"
         ) from None
+
+
+def _what(problem: OSError) -> str:
+    """The file that could not be moved or written: of a rename, where it should go."""
+    return str(problem.filename2 or problem.filename or "a file")
 
 
 def place_files(repository: Repository, landing: Landing) -> None:
@@ -251,7 +258,6 @@ def place_index(repository: Repository, landing: Landing) -> None:
     """Put the staged index in place; it is told of the files before."""
     finish_index(repository, landing)
     (repository.git_directory / landing.index).replace(repository.git_directory / "index")
-    flush_folder(repository.git_directory)
 
 
 def undo(repository: Repository, landing: Landing) -> None:

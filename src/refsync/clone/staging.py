@@ -21,6 +21,7 @@ from refsync.clone.journal import Landing, PlannedFile, identity_of, made_mode, 
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import LandingRefusedError
+from refsync.one_line import shortened
 
 _OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """Under git's lock nothing is fetched: a partial clone would do so by itself. The first is for git before 2.44."""
@@ -197,7 +198,8 @@ def refusing(repository: Repository, what: str) -> Iterator[None]:
         yield
     except OSError as problem:
         raise LandingRefusedError(
-            f"{repository.path}: {what} cannot be written: {problem.strerror}; mend that, and refsync goes on by itself"
+            f"{repository.path}: {shortened(what)} cannot be written: {problem.strerror}; mend that, and refsync goes "
+            "on by itself"
         ) from None
 
 
