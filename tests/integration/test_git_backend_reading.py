@@ -122,13 +122,19 @@ def test_a_checkout_is_read_and_other_categories_stay_valid(clone: Clone) -> Non
     assert backend.is_cache_valid(Category.blip)
 
 
+def test_a_member_that_is_no_record_is_not_served_and_shuts_no_file(clone: Clone) -> None:
+    backend = backend_of(clone)
+    clone.write(FILE, b'{"$schema": "./schema.json", "Deliberate": {"nsfw": false}, "tags": [1]}')
+    assert backend.fetch_category(CATEGORY) == backend.get_legacy_json(CATEGORY) == {"Deliberate": {"nsfw": False}}
+    assert backend.is_cache_valid(CATEGORY)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b'{"Deliberate": {"nsfw"', "line 1"),
         (b"", "line 1"),
         (b'[{"a": 1}]', "object"),
-        (b'{"a": 1}', "object"),
         (b"\xff\xfe", "UTF-8"),
     ],
 )
