@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.documents.dumping import dump
 from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
 from refsync.documents.json_text import scan_document
 from refsync.documents.merge import merge_record
 from refsync.documents.nesting import MAX_DEPTH, is_too_deep, outlines
 from refsync.documents.values import same_value
+from refsync.dumping import dump
 from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.diffs import field_changes
 from refsync.pending_queue.payloads import check_payload, parse_payload

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.documents.dumping import dump, load, respelt
 from refsync.documents.json_document import edit_records, new_document, read_records
 from refsync.documents.values import same_value
+from refsync.dumping import dump, load, respelt
 from refsync.errors import PayloadError
 from refsync.pending_queue.payloads import check_payload, parse_payload
 

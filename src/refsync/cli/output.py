@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from refsync.documents.dumping import dump, respelt
+from refsync.dumping import dump, respelt
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from refsync.cli.output import console, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
-from refsync.documents.dumping import dump
+from refsync.dumping import dump
 from refsync.pending_queue.models import (
     Batch,
     BatchState,

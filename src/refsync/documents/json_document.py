@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
-from refsync.documents.dumping import dump
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import explain_syntax
 from refsync.documents.json_text import Item, every_container, scan_document, shadowing
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
-from refsync.documents.numbers import exact_float, spelt_float, spelt_int
 from refsync.documents.values import is_record
+from refsync.dumping import dump
 from refsync.errors import DocumentError
+from refsync.numbers import exact_float, spelt_float, spelt_int
 
 Record = dict[str, Any]
 

@@ -22,7 +22,7 @@ from refsync.documents.json_text import (
     scan,
     spacing,
 )
-from refsync.documents.numbers import Spelt, positional
+from refsync.numbers import Spelt, positional
 
 _ESCAPE = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")
 _TEXT_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|(\d[eE])')

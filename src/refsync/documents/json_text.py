@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from refsync.documents.numbers import exact_float
+from refsync.numbers import exact_float
 
 Path = tuple[str | None, ...]
 """Where a value stands in a record: the keys on the way to it, ``None`` for any element of a list."""

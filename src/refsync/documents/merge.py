@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from refsync.documents.dumping import dump
 from refsync.documents.field_order import interleaved
 from refsync.documents.values import same_value
+from refsync.dumping import dump
 
 Record = dict[str, Any]
 FieldPath = tuple[str, ...]

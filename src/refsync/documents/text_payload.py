@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from refsync.documents.csv_document import COLUMNS, Row
-from refsync.documents.dumping import dump
 from refsync.documents.json_document import edit_records
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.text_derivation import (
@@ -20,6 +19,7 @@ from refsync.documents.text_derivation import (
     tags_of,
 )
 from refsync.documents.values import same_value
+from refsync.dumping import dump
 from refsync.errors import DocumentError, PayloadError
 
 Record = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 from typing import Any, TypeGuard
 
-from refsync.documents.numbers import json_type, same_float
+from refsync.numbers import json_type, same_float
 
 
 def is_record(value: Any) -> TypeGuard[dict[str, Any]]:

@@ -10,8 +10,8 @@ from loguru import logger
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from refsync.documents.dumping import respelt
 from refsync.documents.merge import Stamps
+from refsync.dumping import respelt
 from refsync.errors import PayloadError, RequestError
 from refsync.metadata.models import GenericModelRecordMetadata, ModelMetadataHandlerProtocol, OperationType
 

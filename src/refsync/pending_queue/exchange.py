@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from refsync.documents.dumping import dump, load
+from refsync.dumping import dump, load
 from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
 from refsync.pending_queue.models import (

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.documents.dumping import respelt
+from refsync.dumping import respelt
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.proposal import Overlap as Overlap
 from refsync.pending_queue.proposal import Proposal as Proposal

@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
-from refsync.documents.dumping import dump, load
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP
-from refsync.documents.numbers import spelt_float, spelt_int
+from refsync.dumping import dump, load
 from refsync.errors import ModelNameError, PayloadError, RequestError
+from refsync.numbers import spelt_float, spelt_int
 
 MAX_NAME_LENGTH = 255
 MAX_LINE_LENGTH = 1000

@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from refsync.documents.dumping import dump
 from refsync.documents.names import UNSEEN
+from refsync.dumping import dump
 
 _MAX_SHOWN = 200
 _MARKS = {"added": "added", "removed": "removed", "modified": "changed"}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
-from refsync.documents.dumping import dump, load
+from refsync.dumping import dump, load
 from refsync.errors import RequestError, StoreError
 from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES

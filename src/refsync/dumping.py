@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from refsync.documents.numbers import Spelt, spelt_float, spelt_int
+from refsync.numbers import Spelt, spelt_float, spelt_int
 
 _READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
 
