@@ -188,7 +188,7 @@ def test_a_full_disk(tiny: Clone) -> None:
     assert (tiny.tip, tiny.status, left_behind(tiny)) == (commit, "", [])
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPERM])
+@pytest.mark.parametrize("number", [errno.ENOSPC, pytest.param(errno.EPERM, marks=pytest.mark.slow)])
 def test_any_step_may_fail_and_the_next_pass_finds_it_whole_or_not_begun(clone: Clone, number: int) -> None:
     old = clone.tip
     commit = commit_of(
