@@ -5,7 +5,6 @@ Each part is loaded when it is first asked for: a command that lists the queue n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
@@ -14,20 +13,17 @@ from typing import TYPE_CHECKING
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
 from refsync.config import Config, RepositorySettings, next_time
-from refsync.errors import ConfigError, RefsyncError
+from refsync.errors import ConfigError
 
 if TYPE_CHECKING:
     from refsync.backends.clone_reader import CloneReader
     from refsync.backends.git_backend import GitBackend
-    from refsync.credentials import CredentialSource
-    from refsync.forges.base import Forge
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.pending_queue.models import Submission
     from refsync.pending_queue.service import PendingQueueService
     from refsync.pending_queue.store import PendingQueueStore
     from refsync.publishing.proposals.forge_memory import ForgeMemories
-    from refsync.publishing.proposals.settings import ProposalSettings
     from refsync.publishing.upstream import Remotes, Upstream
     from refsync.state_directory import StateDirectory
     from refsync.sync.publisher import Publisher
@@ -139,29 +135,20 @@ class Application:
     @cached_property
     def upstreams(self) -> dict[str, Upstream]:
         """The remotes that clones follow, by the repository's name; not of those that are published locally."""
-        return {each.name: _upstream(each) for each in self.config.repositories if each.publish != "local"}
+        from refsync.ways_out import upstream_of
+
+        return {each.name: upstream_of(each) for each in self.config.repositories if each.publish != "local"}
 
     def publishers(self, remotes: Remotes | None = None) -> dict[str, Publisher]:
         """Each repository's way out, by its name; without ``remotes`` each asks its remote for news itself."""
         from refsync.publishing.upstream import AskAtOnce
+        from refsync.ways_out import publisher_of
 
         asking = remotes or AskAtOnce()
-        return {each.name: self._publisher(each, asking) for each in self.config.repositories}
-
-    def _publisher(self, settings: RepositorySettings, remotes: Remotes) -> Publisher:
-        from refsync.publishing.local import Local
-        from refsync.publishing.proposals.publisher import Proposals
-        from refsync.publishing.push import Push
-
-        memory = self.forges[settings.name]
-        match settings.publish:
-            case "local":
-                return Local(memory)
-            case "push":
-                return Push(self.upstreams[settings.name], remotes, memory)
-            case "branch" | "pull_request":
-                proposals = _proposals(self.config, settings)
-                return Proposals(self.upstreams[settings.name], remotes, memory, proposals)
+        return {
+            each.name: publisher_of(self.config, each, self.upstreams.get(each.name), asking, self.forges[each.name])
+            for each in self.config.repositories
+        }
 
     def run_pass(
         self,
@@ -303,99 +290,3 @@ def _reference(
         tables=settings.tables,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
     )
-
-
-def _upstream(settings: RepositorySettings) -> Upstream:
-    from refsync.clone.remotes import Remote
-    from refsync.publishing.upstream import Upstream
-
-    return Upstream(
-        remote=Remote(
-            settings.remote,
-            _credential(settings),
-            settings.credentials.ssh_key_file,
-            settings.credentials.ssh_known_hosts_file,
-        ),
-        fetch_seconds=settings.fetch_seconds,
-        attempts=settings.push.attempts,
-        proposals=None if settings.publish == "push" else settings.proposal.prefix,
-        has_forge=settings.publish == "pull_request",
-    )
-
-
-def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
-    from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
-
-    requests, credential = settings.pull_request, _credential(settings)
-    return ProposalSettings(
-        prefix=settings.proposal.prefix,
-        delete_branch=settings.proposal.delete_branch,
-        pull_requests=None
-        if settings.publish != "pull_request"
-        else PullRequestSettings(
-            open_forge=lambda url: _forge(settings, url, credential),
-            limit=requests.limit,
-            labels=requests.labels,
-            reviewers=requests.reviewers,
-            team_reviewers=requests.team_reviewers,
-            on_close=requests.on_close,
-            critical_fields=config.critical_fields(),
-        ),
-    )
-
-
-def _credential(settings: RepositorySettings) -> CredentialSource | None:
-    """What the config names; with ``None`` git uses the machine's own settings, and the forge shows what is public."""
-    table = settings.credentials
-    if table.app_id and table.app_installation_id and table.app_key_file:
-        from refsync.forges.github_app import app_credential
-
-        return app_credential(
-            app_id=table.app_id,
-            installation_id=table.app_installation_id,
-            key_file=table.app_key_file,
-            base_url=settings.pull_request.base_url,
-            repository=lambda: settings.pull_request.repository or _repository_of_remote(settings),
-            is_for_review=settings.publish == "pull_request",
-        )
-    if not (table.token_file or table.token_variable or table.token_credential):
-        return None
-    from refsync.credentials import token_source
-
-    return token_source(
-        username=table.username,
-        file=table.token_file,
-        variable=table.token_variable,
-        credential=table.token_credential,
-        environ=os.environ,
-    )
-
-
-def _forge(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
-    """The forge that a remote's URL, or the config, names.
-
-    Raises:
-        ForgeRefusedError: the URL names no owner and repository.
-    """
-    from refsync.forges.base import repository_of_url
-    from refsync.forges.github import open_github
-
-    requests = settings.pull_request
-    return open_github(
-        requests.repository or repository_of_url(url),
-        base_url=requests.base_url,
-        credential=credential,
-        is_app=settings.credentials.app_id is not None,
-    )
-
-
-def _repository_of_remote(settings: RepositorySettings) -> str | None:
-    """The ``owner/name`` of the clone's remote; ``None`` where it has no such URL."""
-    from refsync.clone.repository import Repository
-    from refsync.forges.base import repository_of_url
-
-    try:
-        with Repository(settings.path, settings.branch) as clone:
-            return repository_of_url(clone.run("remote", "get-url", settings.remote).output.decode().strip())
-    except RefsyncError:
-        return None

@@ -1,0 +1,126 @@
+"""What the config chooses for each repository: its way out, with the remote, the forge and the credential for it."""
+
+from __future__ import annotations
+
+import os
+
+from refsync.clone.remotes import Remote
+from refsync.clone.repository import Repository
+from refsync.config import Config, RepositorySettings
+from refsync.credentials import CredentialSource, token_source
+from refsync.errors import RefsyncError
+from refsync.forges.base import Forge, repository_of_url
+from refsync.publishing.local import Local
+from refsync.publishing.proposals.forge_memory import ForgeMemory
+from refsync.publishing.proposals.publisher import Proposals
+from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
+from refsync.publishing.push import Push
+from refsync.publishing.upstream import Remotes, Upstream
+from refsync.sync.publisher import Publisher
+
+
+def upstream_of(settings: RepositorySettings) -> Upstream:
+    """The remote that a repository's clone follows."""
+    return Upstream(
+        remote=Remote(
+            settings.remote,
+            _credential(settings),
+            settings.credentials.ssh_key_file,
+            settings.credentials.ssh_known_hosts_file,
+        ),
+        fetch_seconds=settings.fetch_seconds,
+        attempts=settings.push.attempts,
+        proposals=None if settings.publish == "push" else settings.proposal.prefix,
+        has_forge=settings.publish == "pull_request",
+    )
+
+
+def publisher_of(
+    config: Config, settings: RepositorySettings, upstream: Upstream | None, remotes: Remotes, memory: ForgeMemory
+) -> Publisher:
+    """The way out that the config chooses for a repository.
+
+    Args:
+        config: all settings.
+        settings: those of the repository.
+        upstream: what its clone follows; ``None`` where it is published locally.
+        remotes: asks the remotes for news.
+        memory: what is known of its forge.
+    """
+    if upstream is None:
+        return Local(memory)
+    if settings.publish == "push":
+        return Push(upstream, remotes, memory)
+    return Proposals(upstream, remotes, memory, _proposals(config, settings))
+
+
+def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
+
+    requests, credential = settings.pull_request, _credential(settings)
+    return ProposalSettings(
+        prefix=settings.proposal.prefix,
+        delete_branch=settings.proposal.delete_branch,
+        pull_requests=None
+        if settings.publish != "pull_request"
+        else PullRequestSettings(
+            open_forge=lambda url: _forge(settings, url, credential),
+            limit=requests.limit,
+            labels=requests.labels,
+            reviewers=requests.reviewers,
+            team_reviewers=requests.team_reviewers,
+            on_close=requests.on_close,
+            critical_fields=config.critical_fields(),
+        ),
+    )
+
+
+def _credential(settings: RepositorySettings) -> CredentialSource | None:
+    """What the config names; with ``None`` git uses the machine's own settings, and the forge shows what is public."""
+    table = settings.credentials
+    if table.app_id and table.app_installation_id and table.app_key_file:
+        from refsync.forges.github_app import app_credential  # httpx and PyJWT, only where they are needed
+
+        return app_credential(
+            app_id=table.app_id,
+            installation_id=table.app_installation_id,
+            key_file=table.app_key_file,
+            base_url=settings.pull_request.base_url,
+            repository=lambda: settings.pull_request.repository or _repository_of_remote(settings),
+            is_for_review=settings.publish == "pull_request",
+        )
+    if not (table.token_file or table.token_variable or table.token_credential):
+        return None
+
+    return token_source(
+        username=table.username,
+        file=table.token_file,
+        variable=table.token_variable,
+        credential=table.token_credential,
+        environ=os.environ,
+    )
+
+
+def _forge(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
+    """The forge that a remote's URL, or the config, names.
+
+    Raises:
+        ForgeRefusedError: the URL names no owner and repository.
+    """
+    from refsync.forges.github import open_github  # httpx, only where it is needed
+
+    requests = settings.pull_request
+    return open_github(
+        requests.repository or repository_of_url(url),
+        base_url=requests.base_url,
+        credential=credential,
+        is_app=settings.credentials.app_id is not None,
+    )
+
+
+def _repository_of_remote(settings: RepositorySettings) -> str | None:
+    """The ``owner/name`` of the clone's remote; ``None`` where it has no such URL."""
+    try:
+        with Repository(settings.path, settings.branch) as clone:
+            return repository_of_url(clone.run("remote", "get-url", settings.remote).output.decode().strip())
+    except RefsyncError:
+        return None
