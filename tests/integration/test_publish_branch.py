@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from refsync.clone.process import GitResult, run_git
-from refsync.pending_queue.models import Batch, BatchState, PendingChangeStatus, Proposal
+from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal
+from refsync.use_cases.renaming import rename_model
 from tests.support.published import PublishedReference
-from tests.support.reference import BLIP
+from tests.support.reference import BLIP, CLIP
 from tests.support.repositories import git
 
 APPLIED, APPROVED, REJECTED = (
@@ -106,6 +107,26 @@ def test_what_was_dropped_in_review_is_rejected_with_that_reason(reference: Publ
     assert f"landed as {merged[:12]} without it" in (reference.change(2).reject_reason or "")
     assert [each.change_id for each in report.rejected] == [2]
     assert reference.batches()[0].state is BatchState.landed
+
+
+def test_half_a_rename_that_was_dropped_in_review_leaves_no_half_in_the_queue(reference: PublishedReference) -> None:
+    ids = [each.change_id for each in rename_model(reference.application, CLIP, "alpha", "omega", actor=REFSYNC).root]
+    reference.approve(*ids, title="Another name")
+    reference.sync()
+    [batch] = reference.batches()
+    kept = {
+        "alpha": {"version": "1", "nsfw": False},
+        "omega": {"version": "1", "nsfw": False},
+        "beta": {"version": "1"},
+    }
+    reference.person.push_to(proposal_of(batch).branch, {"clip.json": kept}, "keep the old name too")
+    merged = reference.person.merge(proposal_of(batch).branch, "merge commit")
+    assert reference.sync_image().rejected == []
+    assert reference.statuses(ids) == [APPLIED, APPLIED]
+    assert [(reference.change(each).history or [])[-1].why for each in ids] == [
+        f"landed in {merged}, as edited in review",
+        f"landed in {merged}",
+    ]
 
 
 def test_a_proposal_that_still_merges_is_left_as_it_is(reference: PublishedReference) -> None:
