@@ -53,7 +53,7 @@ def _nothing_changes(desk: Desk) -> Iterator[None]:
         (b'{"a": ', "line 1, column 7"),
         (b'{"a": NaN}', "NaN is not JSON"),
         (b'{"a": -Infinity}', "-Infinity is not JSON"),
-        (b'{"a": 1e999}', "inf is not JSON"),
+        (b'{"a": 1e999}', "1e999 is not JSON"),
         (b'{"a": {"b": 1, "b": 2}}', "the key 'b' stands twice"),
         (b'{"a": "' + b"x" * (1 << 20) + b'"}', "at most 1048576 are allowed"),
         (b'{"a": ' * 101 + b"1" + b"}" * 101, "nested deeper than 100"),

@@ -72,9 +72,15 @@ def _by_value(old: Sequence[Any], new: Sequence[Any]) -> list[Pair]:
     if len(old) * len(new) > _LIST_LIMIT:
         return list(zip_longest(range(len(old)), range(len(new))))
     a, b = ([json.dumps(element, sort_keys=True) for element in each] for each in (old, new))
-    blocks = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    if a <= b:
+        return _matched(a, b)
+    # The matcher breaks ties by which list is the first one; the way back has to be the same way.
+    return [(before, after) for after, before in _matched(b, a)]
+
+
+def _matched(a: Sequence[str], b: Sequence[str]) -> list[Pair]:
     return [
         pair
-        for _, old_start, old_end, new_start, new_end in blocks
-        for pair in zip_longest(range(old_start, old_end), range(new_start, new_end))
+        for _, a_start, a_end, b_start, b_end in SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+        for pair in zip_longest(range(a_start, a_end), range(b_start, b_end))
     ]

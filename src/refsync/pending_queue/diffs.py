@@ -8,12 +8,12 @@ stay the same explain themselves, wherever they stand now; one that went has its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from refsync.categories import DESCRIPTORS
-from refsync.documents.alignment import LIST_KEYS, aligned, named
+from refsync.documents.alignment import LIST_KEYS, Pair, aligned, named
 from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
@@ -186,13 +186,23 @@ def _walk_objects(
 def _walk_lists(path: Path, old: list[Any], new: list[Any], keys: Mapping[Path, str]) -> Iterator[_Difference]:
     named_old, named_new = (named(side, keys.get(path)) for side in (old, new))
     if named_old is None or named_new is None:
-        for before, after in aligned(old, new):
+        for before, after in _by_place(aligned(old, new)):
             sides = (_MISSING if before is None else old[before], _MISSING if after is None else new[after])
             yield from _walk((*path, str(before if after is None else after)), *sides, keys)
         return
     yield from _walk_objects(path, named_old, named_new, keys)
     if [name for name in named_old if name in named_new] != [name for name in named_new if name in named_old]:
         yield _Difference(path, old, new)  # the same elements in another order
+
+
+def _by_place(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """The pairs, what went from a place and what came to it as one: a path is told once."""
+    went, came = ({pair[side] for pair in pairs if pair[1 - side] is None} for side in (0, 1))
+    for before, after in pairs:
+        if after is None and before in came:
+            yield before, before
+        elif before is not None or after not in went:
+            yield before, after
 
 
 def _touches(difference: _Difference, field: Path) -> bool:
