@@ -38,10 +38,9 @@ def as_json(figures: Iterable[Figure], machine: Mapping[str, str]) -> dict[str, 
 
 def shown_time(seconds: float) -> str:
     """A duration with as many digits as mean something."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
+    unit, size = next((each for each in (("s", 1.0), ("ms", 1e-3)) if seconds >= 0.9995 * each[1]), ("µs", 1e-6))
+    number = seconds / size
+    return f"{number:.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

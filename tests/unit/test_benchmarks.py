@@ -11,7 +11,7 @@ import pytest
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.chart import as_svg
 from tests.benchmarks.measuring import Figure, Times
-from tests.benchmarks.report import as_json, as_markdown
+from tests.benchmarks.report import as_json, as_markdown, shown_time
 
 
 def test_a_row_is_reported_as_a_table_as_json_and_as_a_chart(tmp_path: Path) -> None:
@@ -41,6 +41,14 @@ def test_a_goal_is_missed_by_the_median_or_by_the_slowest() -> None:
     assert [figure(2.0, 6.0, 2.0, 6.0).reached, figure(2.0, 6.1, 2.0, 6.0).reached] == [True, False]
     assert "3.0\N{MULTIPLICATION SIGN}" in as_markdown([figure(3.0, 3.0, 2.0)], {})
     assert "missed" in as_markdown([figure(3.0, 3.0, 2.0)], {})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(1234.0, "1234 s"), (1.5, "1.5 s"), (0.99999, "1 s"), (0.25, "250 ms"), (0.0009999, "1 ms"), (2.48e-6, "2.48 µs")],
+)
+def test_a_time_is_shown_as_people_write_it(seconds: float, shown: str) -> None:
+    assert shown_time(seconds) == shown
 
 
 def test_a_report_without_sizes_or_floors_is_one_all_the_same() -> None:
