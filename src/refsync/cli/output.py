@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from refsync.dumping import dump, respelt
+from refsync.dumping import dump
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -111,9 +111,8 @@ def _plain(document: Any) -> Any:
         return {key: _plain(value) for key, value in document.items()}
     if isinstance(document, list | tuple):
         return [_plain(value) for value in document]
-    if not hasattr(document, "model_dump"):
-        return document
-    return respelt(document.model_dump(mode="json"), document.model_dump())
+    # Not pydantic's JSON, which would lose the text of numbers and refuse names that are no text.
+    return document.model_dump() if hasattr(document, "model_dump") else document
 
 
 def _escaped(text: str) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         PendingChangeRecord,
         PendingQueueFilter,
     )
+    from refsync.use_cases.reviewing import ReviewedChanges
 
 app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,12 +62,12 @@ def add(
 ) -> None:
     """Submit a change; prints its id."""
     from refsync.categories import parse_category
-    from refsync.cli.importing import operation_named
     from refsync.pending_queue.models import Submission
-    from refsync.pending_queue.payloads import parse_payload
+    from refsync.pending_queue.payloads import parse_operation, parse_payload
+    from refsync.use_cases.submitting import submit_change
 
     actor = acting(by, username)
-    asked = operation_named(operation)
+    asked = parse_operation(operation)
     _check_payload_given(asked, payload)
     submission = Submission(
         category=parse_category(category),
@@ -81,7 +82,7 @@ def add(
         before=before,
     )
     with context_of(ctx).application() as application:
-        change = application.queue.enqueue_many([submission])[0]
+        change = submit_change(application, submission)
         _say_if_unserved(application)
     _tell_conflicts(change)
     print_json(change) if json else typer.echo(change.change_id)
@@ -129,32 +130,32 @@ def import_(
     Each line has operation, category, model_name and, but for a delete, payload; notes may be given, and after or
     before: the model that a new one is to stand next to.
     """
-    from dataclasses import asdict
-
-    from refsync.cli.importing import is_export
+    from refsync.use_cases.moving import import_folder, import_queue, is_export
 
     actor = acting(by, username)
     with context_of(ctx).application() as application:
         if source != "-" and Path(source).is_dir():
-            report = application.queue.import_folder(Path(source))
+            imported = import_folder(application, Path(source))
         elif is_export(content := _read(source)):
-            report = application.queue.import_changes(content.splitlines())
+            imported = import_queue(application, content)
         else:
             _import_lines(application, content, actor, json)
             return
     if json:
-        print_json(asdict(report))
+        print_json(imported)
         return
-    typer.echo(f"{counted(report.changes, 'change')} imported")
-    for line in (*report.repaired, *report.not_understood):
+    typer.echo(f"{counted(imported.root.changes, 'change')} imported")
+    for line in (*imported.root.repaired, *imported.root.not_understood):
         note(line)
 
 
 @app.command()
 def export(ctx: typer.Context) -> None:
     """Print the whole queue with its history as JSON Lines, for `queue import` on another machine."""
+    from refsync.use_cases.moving import export_queue
+
     with context_of(ctx).application() as application:
-        for line in application.queue.export_changes():
+        for line in export_queue(application):
             print_json_line(line)
 
 
@@ -201,22 +202,26 @@ def list_(
 @app.command()
 def show(ctx: typer.Context, change_id: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
     """Show one change whole, with its history and the commit it landed in."""
+    from refsync.use_cases.changes import show_change
+
     with context_of(ctx).application() as application:
-        change = application.queue.show_change(change_id)
+        change = show_change(application, change_id)
     if json:
         print_json(change)
         return
-    from refsync.cli.tables import show_change
+    from refsync.cli import tables
 
-    show_change(change)
+    tables.show_change(change)
 
 
 @app.command()
 def diff(ctx: typer.Context, change_ids: Ids, json: Json = False) -> None:
     """Compare changes, field by field, with the reference as it is now."""
+    from refsync.use_cases.changes import compare_changes, show_change
+
     with context_of(ctx).application() as application:
-        page = application.diffs().compute_bulk_diffs(change_ids)
-        changes = {diff.change_id: application.queue.show_change(diff.change_id) for diff in page.diffs}
+        page = compare_changes(application, change_ids)
+        changes = {diff.change_id: show_change(application, diff.change_id) for diff in page.diffs}
     if json:
         print_json(page)
     else:
@@ -240,17 +245,14 @@ def approve(
     json: Json = False,
 ) -> None:
     """Approve changes into the open batch."""
+    from refsync.errors import RequestError
+    from refsync.use_cases.reviewing import approve_changes
+
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        ids = _ids_to_approve(application, change_ids, all_)
-        result = application.queue.process_batch(
-            approver_id=actor.id,
-            approver_username=actor.username,
-            batch_title=_title(application, title),
-            approved_ids=ids,
-            rejected_ids=None,
-            os_user=actor.os_user,
-        )
+        if all_ == bool(change_ids):
+            raise RequestError("name the changes to approve by their ids, or all pending ones by --all")
+        result = approve_changes(application, None if all_ else change_ids, title=title, actor=actor)
         _say_if_unserved(application)
     print_json(result) if json else _tell_review(result)
 
@@ -265,26 +267,22 @@ def reject(
     json: Json = False,
 ) -> None:
     """Reject pending changes."""
+    from refsync.use_cases.reviewing import reject_changes
+
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        result = application.queue.process_batch(
-            approver_id=actor.id,
-            approver_username=actor.username,
-            batch_title="",
-            approved_ids=None,
-            rejected_ids=change_ids,
-            reject_reason=reason,
-            os_user=actor.os_user,
-        )
+        result = reject_changes(application, change_ids, reason=reason, actor=actor)
     print_json(result) if json else _tell_review(result)
 
 
 @app.command()
 def withdraw(ctx: typer.Context, change_ids: Ids, by: By = None, username: Username = None, json: Json = False) -> None:
     """Take approvals back while their batch is open."""
+    from refsync.use_cases.reviewing import withdraw_changes
+
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        changes = application.queue.withdraw(change_ids, actor=actor)
+        changes = withdraw_changes(application, change_ids, actor=actor)
     _tell_changes(changes, "withdrawn: pending again", json)
 
 
@@ -303,6 +301,7 @@ def purge(
 ) -> None:
     """Remove changes from the queue for good; the history of landed ones stays in git."""
     from refsync.errors import RequestError
+    from refsync.use_cases.reviewing import purge_changes
 
     queue_filter = _filter(status, category, batch, model, requested_by)
     if queue_filter is None and not all_:
@@ -311,12 +310,7 @@ def purge(
         raise RequestError("--all purges every change, filters only some: give one or the other")
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        changes = application.queue.purge_changes(
-            queue_filter=queue_filter,
-            purged_by=actor.id,
-            purged_username=actor.username,
-            os_user=actor.os_user,
-        )
+        changes = purge_changes(application, queue_filter, actor=actor)
     _tell_changes(changes, "purged", json)
 
 
@@ -331,15 +325,12 @@ def _check_payload_given(operation: AuditOperation, payload: str | None) -> None
 
 
 def _import_lines(application: Application, content: bytes, actor: Actor, json: bool) -> None:
-    from refsync.cli.importing import read_lines, submit_lines
+    from refsync.use_cases.submitting import read_lines, submit_lines
 
-    lines = read_lines(content, actor)
+    lines = read_lines(content, actor=actor)
     with progress_bar("submitting", shown=not json) as progress:
-        changes = submit_lines(
-            lines,
-            application.queue.enqueue_many,
-            lambda done: progress(done, len(lines)) if progress else None,
-        )
+        submitted = submit_lines(application, lines, progress)
+    changes = submitted.root
     _say_if_unserved(application)
     remarks = [f"note: change {change.change_id}: {remark}" for change in changes for remark in change.remarks or ()]
     for line in remarks[:_REMARKS_SHOWN]:
@@ -347,14 +338,16 @@ def _import_lines(application: Application, content: bytes, actor: Actor, json: 
     if len(remarks) > _REMARKS_SHOWN:
         note(f"note: and {len(remarks) - _REMARKS_SHOWN} more; each stands in: refsync queue show ID")
     if json:
-        print_json(changes)
+        print_json(submitted)
     else:
         ids = _ranges(change.change_id for change in changes)
         typer.echo(f"{counted(len(changes), 'change')} submitted" + (f": {ids}" if ids else ""))
 
 
 def _say_if_unserved(application: Application) -> None:
-    if application.state.daemon() is None:
+    from refsync.use_cases.serving import is_served
+
+    if not is_served(application):
         note("note: no daemon serves this store; `refsync sync` applies approved changes, `refsync run` keeps doing so")
 
 
@@ -424,40 +417,6 @@ def _status(name: str) -> Any:
         raise RequestError(f"unknown status {name!r}; it is one of {', '.join(PendingChangeStatus)}") from None
 
 
-def _pending_ids(application: Application) -> list[int]:
-    from refsync.errors import RequestError
-    from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
-
-    pending = PendingQueueFilter(statuses={PendingChangeStatus.PENDING})
-    ids = [change.change_id for change in application.queue.list_changes(queue_filter=pending).items]
-    if not ids:
-        raise RequestError("no change is pending, so there is nothing to approve")
-    return ids
-
-
-def _ids_to_approve(application: Application, change_ids: list[int] | None, everything: bool) -> list[int]:
-    from refsync.errors import RequestError
-
-    if everything == bool(change_ids):
-        raise RequestError("name the changes to approve by their ids, or all pending ones by --all")
-    return change_ids or _pending_ids(application)
-
-
-def _title(application: Application, title: str) -> str:
-    """The title given; a call that joins an open batch needs none, for the batch has its own.
-
-    Raises:
-        RequestError: none was given and no batch is open.
-    """
-    from refsync.errors import RequestError
-    from refsync.pending_queue.models import BatchState
-
-    openly = application.queue.list_batches((BatchState.open,))
-    if not title.strip() and not openly:
-        raise RequestError("no batch is open, and a new one needs a title: --title TEXT")
-    return title if title.strip() else openly[0].title
-
-
 def _tell_review(result: PendingBatchResult) -> None:
     if result.approved:
         ids = _ranges(change.change_id for change in result.approved)
@@ -466,11 +425,11 @@ def _tell_review(result: PendingBatchResult) -> None:
         typer.echo(f"rejected {_ranges(change.change_id for change in result.rejected)}")
 
 
-def _tell_changes(changes: list[PendingChangeRecord], what: str, json: bool) -> None:
+def _tell_changes(changes: ReviewedChanges, what: str, json: bool) -> None:
     if json:
         print_json(changes)
     else:
-        typer.echo(f"{what}: {_ranges(change.change_id for change in changes) or 'nothing'}")
+        typer.echo(f"{what}: {_ranges(change.change_id for change in changes.root) or 'nothing'}")
 
 
 def _ranges(numbers: Iterable[int]) -> str:

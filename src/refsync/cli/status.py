@@ -12,8 +12,7 @@ from refsync.cli.output import counted, print_json, shown_age, shown_text, shown
 from refsync.cli.proposals import proposal_lines
 
 if TYPE_CHECKING:
-    from refsync.sync.publisher import Standing
-    from refsync.use_cases.status import BatchStatus, RepositoryStatus, Status
+    from refsync.use_cases.status import BatchStatus, RepositoryStatus, Standing, Status
 
 _BATCHES_SHOWN = 20
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}

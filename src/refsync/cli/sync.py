@@ -13,9 +13,7 @@ from refsync.cli.output import counted, note, print_json, progress_bar, shown_te
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.sync.preview import PlannedCommit
-    from refsync.sync.publisher import PullRequestText
-    from refsync.sync.reference import PassReport, RepositoryReport
+    from refsync.use_cases.passes import PassReport, PlannedCommit, PullRequestText, RepositoryReport
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -36,12 +34,13 @@ def sync(
 
 def _pass(application: Application, json: bool) -> bool:
     from refsync.use_cases.passes import run_pass
+    from refsync.use_cases.serving import ask_from_within, is_passing
 
-    if application.state.is_inside_pass():
-        application.state.wake()
+    if ask_from_within(application):
         note("note: a pass started this command, and waits for it; the daemon looks again when that pass has ended")
         return True
-    _say_if_not_our_turn(application)
+    if is_passing(application):
+        note("note: another pass is running; waiting for its end")
     with progress_bar("folding history", shown=not json) as progress:
         report = run_pass(application, progress)
     if json:
@@ -49,18 +48,6 @@ def _pass(application: Application, json: bool) -> bool:
     else:
         _tell(report.root)
     return report.root.clean
-
-
-def _say_if_not_our_turn(application: Application) -> None:
-    from filelock import Timeout
-
-    lock = application.state.pass_lock()
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        note("note: another pass is running; waiting for its end")
-    else:
-        lock.release()
 
 
 def _tell(report: PassReport) -> None:

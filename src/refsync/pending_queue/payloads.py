@@ -11,6 +11,7 @@ from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP
 from refsync.dumping import dump, load
 from refsync.errors import ModelNameError, PayloadError, RequestError
 from refsync.numbers import spelt_float, spelt_int
+from refsync.pending_queue.models import AuditOperation
 
 MAX_NAME_LENGTH = 255
 MAX_LINE_LENGTH = 1000
@@ -98,6 +99,18 @@ def check_reason(what: str, text: object) -> str:
     if checked is None or not checked.strip():
         raise RequestError(f"{what} is empty; give one")
     return checked
+
+
+def parse_operation(name: Any) -> AuditOperation:
+    """The operation with this name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    try:
+        return AuditOperation(name)
+    except ValueError:
+        raise RequestError(f"unknown operation {name!r}; it is one of {', '.join(AuditOperation)}") from None
 
 
 def check_page(offset: int, limit: int | None) -> None:

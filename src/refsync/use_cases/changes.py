@@ -1,11 +1,16 @@
-"""Changes of the queue, a page at a time or all of them one by one."""
+"""Changes of the queue: a page at a time, all of them one by one, one whole, or compared with the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from refsync.application import Application
-from refsync.pending_queue.models import PendingChangeRecord, PendingQueueFilter, PendingQueuePage
+from refsync.pending_queue.models import (
+    PendingChangeDiffPage,
+    PendingChangeRecord,
+    PendingQueueFilter,
+    PendingQueuePage,
+)
 from refsync.use_cases.paging import window
 
 
@@ -39,3 +44,17 @@ def all_changes(
 ) -> Iterator[PendingChangeRecord]:
     """Every hit by id, read as it is asked for."""
     return application.queue.iterate_changes(queue_filter)
+
+
+def show_change(application: Application, change_id: int) -> PendingChangeRecord:
+    """One change with its history.
+
+    Raises:
+        ChangeNotFoundError: there is none with this id.
+    """
+    return application.queue.show_change(change_id)
+
+
+def compare_changes(application: Application, change_ids: Sequence[int]) -> PendingChangeDiffPage:
+    """What changes would do to the reference as it is now, field by field; errors are those of single changes."""
+    return application.diffs().compute_bulk_diffs(list(change_ids))

@@ -6,7 +6,19 @@ from pydantic import RootModel
 
 from refsync.application import Application
 from refsync.sync.preview import PlannedCommit, preview
-from refsync.sync.reference import PassReport, Progress
+from refsync.sync.publisher import PullRequestText
+from refsync.sync.reference import PassReport, Progress, RepositoryReport
+
+__all__ = [
+    "PassAnswer",
+    "PassReport",
+    "PlannedCommit",
+    "PlannedCommits",
+    "PullRequestText",
+    "RepositoryReport",
+    "plan_pass",
+    "run_pass",
+]
 
 
 class PassAnswer(RootModel[PassReport]):

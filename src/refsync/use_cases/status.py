@@ -24,6 +24,8 @@ from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
 
+__all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
+
 _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
 
 

@@ -1,24 +1,24 @@
-"""Reading many submissions from JSON Lines."""
+"""Changes submitted: one, or many of them at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import RootModel
+
+from refsync.application import Application
 from refsync.categories import parse_category
 from refsync.errors import PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
-from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json
-
-Submit = Callable[[Iterable[Submission], Callable[[int], None]], list[PendingChangeRecord]]
+from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json, parse_operation
 
 _NEEDED = ("operation", "category", "model_name")
 _KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models", "after", "before"}
 
 
-def is_export(content: bytes) -> bool:
-    """Whether the lines are what `queue export` wrote: its first line is a header."""
-    return content[:200].lstrip().startswith(b'{"refsync_queue"')
+class SubmittedChanges(RootModel[list[PendingChangeRecord]]):
+    """What was submitted, in its order."""
 
 
 class Line(NamedTuple):
@@ -28,7 +28,17 @@ class Line(NamedTuple):
     submission: Submission
 
 
-def read_lines(content: bytes, actor: Actor) -> list[Line]:
+def submit_change(application: Application, submission: Submission) -> PendingChangeRecord:
+    """Submit a change; what it is made from is looked up.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        RequestError: it is refused.
+    """
+    return application.queue.enqueue_many([submission])[0]
+
+
+def read_lines(content: bytes, *, actor: Actor) -> list[Line]:
     """The submissions of JSON Lines; blank lines are passed over.
 
     Raises:
@@ -38,23 +48,30 @@ def read_lines(content: bytes, actor: Actor) -> list[Line]:
     return [Line(number, _submission(number, line, actor)) for number, line in lines if line.strip()]
 
 
-def submit_lines(lines: list[Line], submit: Submit, progress: Callable[[int], None]) -> list[PendingChangeRecord]:
-    """Hand the submissions over, and name the line of the one that is refused.
+def submit_lines(
+    application: Application, lines: Sequence[Line], progress: Callable[[int, int], None] | None = None
+) -> SubmittedChanges:
+    """Submit what stands on lines, all or nothing.
 
     Args:
+        application: the parts.
         lines: the submissions.
-        submit: takes all or none, and tells after each one how many it has checked.
-        progress: told the same.
+        progress: told of how many are checked, and how many there are.
+
+    Raises:
+        UnknownCategoryError: no repository holds a category.
+        RequestError: one is refused; names its line.
     """
     checked = 0
 
     def count(done: int) -> None:
         nonlocal checked
         checked = done
-        progress(done)
+        if progress is not None:
+            progress(done, len(lines))
 
     try:
-        return submit((line.submission for line in lines), count)
+        return SubmittedChanges(application.queue.enqueue_many((line.submission for line in lines), count))
     except (RequestError, UnknownCategoryError) as refusal:
         if checked == len(lines):
             raise
@@ -70,7 +87,7 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
         return Submission(
             category=parse_category(str(given["category"])),
             model_name=_name(given),
-            operation=operation_named(given["operation"]),
+            operation=parse_operation(given["operation"]),
             payload=given.get("payload"),
             requestor_id=actor.id,
             requestor_username=actor.username,
@@ -83,18 +100,6 @@ def _submission(number: int, line: bytes, actor: Actor) -> Submission:
         )
     except ValueError as problem:
         raise RequestError(f"line {number}: {problem}") from None
-
-
-def operation_named(name: Any) -> AuditOperation:
-    """The operation with this name.
-
-    Raises:
-        RequestError: there is none.
-    """
-    try:
-        return AuditOperation(name)
-    except ValueError:
-        raise RequestError(f"unknown operation {name!r}; it is one of {', '.join(AuditOperation)}") from None
 
 
 def _name(given: dict[str, Any]) -> str:
