@@ -137,7 +137,8 @@ class Application:
         """The remotes that clones follow, by the repository's name; not of those that are published locally."""
         from refsync.ways_out import upstream_of
 
-        return {each.name: upstream_of(each) for each in self.config.repositories if each.publish != "local"}
+        found = ((each.name, upstream_of(each)) for each in self.config.repositories)
+        return {name: upstream for name, upstream in found if upstream}
 
     def publishers(self, remotes: Remotes | None = None) -> dict[str, Publisher]:
         """Each repository's way out, by its name; without ``remotes`` each asks its remote for news itself."""

@@ -19,8 +19,10 @@ from refsync.publishing.upstream import Remotes, Upstream
 from refsync.sync.publisher import Publisher
 
 
-def upstream_of(settings: RepositorySettings) -> Upstream:
-    """The remote that a repository's clone follows."""
+def upstream_of(settings: RepositorySettings) -> Upstream | None:
+    """The remote that a repository's clone follows; ``None`` where it is published locally."""
+    if settings.publish == "local":
+        return None
     return Upstream(
         remote=Remote(
             settings.remote,
@@ -55,7 +57,6 @@ def publisher_of(
 
 
 def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
-
     requests, credential = settings.pull_request, _credential(settings)
     return ProposalSettings(
         prefix=settings.proposal.prefix,
