@@ -237,7 +237,19 @@ def a_branch_that_the_remote_lacks(world: World) -> Iterator[None]:
     git(world.bare, "branch", "-m", "trunk", "main")
 
 
+@contextmanager
+def a_remote_that_may_not_write_its_disk(world: World) -> Iterator[None]:
+    folders = [world.bare / "objects" / f"{number:02x}" for number in range(256)]
+    blocked = [folder for folder in folders if not folder.exists()]
+    for each in blocked:
+        each.touch()
+    yield
+    for each in blocked:
+        each.unlink()
+
+
 PASSING: list[tuple[Trouble, str]] = [
+    (a_remote_that_may_not_write_its_disk, "it did not take the push (unable to migrate objects to permanent storage"),
     (a_revoked_token, "does not accept the token of [repository.credentials]: wrong, expired or revoked"),
     (a_token_file_that_is_gone, "cannot be read: No such file or directory; put the token there"),
     (

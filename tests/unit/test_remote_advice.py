@@ -8,7 +8,7 @@ import pytest
 
 from refsync.clone.process import GitResult
 from refsync.clone.remote_errors import Place, explain_remote
-from refsync.errors import BranchMissingError, RemoteRefusedError, RemoteUnavailableError
+from refsync.errors import BranchMissingError, PushRefusedError, RemoteRefusedError, RemoteUnavailableError
 
 URL = "https://git.example.org/models.git"
 DAEMON = Place(Path("/clones/image"), "origin", frozenset({"https://git.example.org"}), has_credential=True)
@@ -78,3 +78,29 @@ def test_who_clones_is_told_of_the_url_and_of_options_and_an_operator_of_clone_a
     assert str(for_cloning).startswith(f"{URL}: ")
     assert to_who_clones in str(for_cloning)
     assert not any(word in str(for_cloning) for word in ("/clones/image", "`branch`", "[repository", "by itself"))
+
+
+REJECTED = b"To /r.git\n!\trefs/heads/main:refs/heads/main\t[remote rejected] (unpacker error)\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "remote: fatal: unable to write loose object file: No space left on device\n"
+        "error: remote unpack failed: unpack-objects abnormal exit",
+        "remote: fatal: write error: Input/output error\nerror: remote unpack failed: index-pack abnormal exit",
+        "error: remote unpack failed: unable to create temporary object directory",
+    ],
+)
+def test_a_remote_whose_disk_fails_does_not_refuse_the_push(words: str) -> None:
+    failure = explain_remote(DAEMON, GitResult(1, REJECTED, words))
+    assert isinstance(failure, RemoteUnavailableError)
+    assert "it cannot write to its own disk (unpacker error" in str(failure)
+    assert str(failure).endswith("; see to it there; refsync asks again by itself")
+
+
+@pytest.mark.parametrize(
+    "words", ["remote: fatal: pack exceeds maximum allowed size", "remote: fatal: fsck error in packed object"]
+)
+def test_what_the_rules_of_a_remote_do_not_store_is_refused(words: str) -> None:
+    assert isinstance(explain_remote(DAEMON, GitResult(1, REJECTED, words)), PushRefusedError)

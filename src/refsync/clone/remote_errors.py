@@ -139,7 +139,16 @@ _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|needs force|reference already exists|incorrect old|lock ref"
 )
 _IN_THE_WAY = re.compile(r"'refs/heads/([^']+)' exists; cannot create|directory file conflict")
-_PASSING = re.compile(r"(?i)internal server error|failed to (lock|update)|timed? ?out|remote failed to report status")
+_PASSING = re.compile(
+    r"(?i)internal server error|failed to (lock|update|write)|timed? ?out|remote failed to report status"
+    r"|unable to migrate objects"
+)
+_NOT_STORED = re.compile(r"(?i)unpack|index-pack abnormal exit")
+_BAD_DISK = re.compile(
+    r"(?i)no space left|quota exceeded|input/output error|read-only file system|file too large"
+    r"|permission denied|insufficient permission|unable to (create|write)|write error|fsync error"
+)
+"""Why a remote cannot store what it is sent, where that is no rule of its own (as a size or a malformed object is)."""
 
 
 class Place(NamedTuple):
@@ -208,6 +217,8 @@ def _explain_rejection(place: Place, reason: str, error: str) -> RefsyncError:
         )
     if _LOST_RACE.search(reason):
         return BranchMovedError(f"{place.named}: the branch moved meanwhile ({reason})")
+    if _NOT_STORED.search(reason) and _BAD_DISK.search(error):
+        return place.unavailable(f"it cannot write to its own disk ({told}); see to it there; {place.advice['again']}")
     if _PASSING.search(reason):
         return place.unavailable(f"it did not take the push ({told}); {place.advice['again']}")
     return PushRefusedError(
