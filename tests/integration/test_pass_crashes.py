@@ -110,3 +110,18 @@ def test_a_commit_reverted_before_it_was_marked_counts_as_landed(reference: Refe
     assert reference.change(change).commit == landed
     assert "new" not in reference.clone.records("clip.json")
     reference.assert_counted()
+
+
+@pytest.mark.parametrize("step", ["reject_by_refsync", "land_batch"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_conflict_is_counted_once_wherever_the_pass_is_killed(reference: Reference, step: str, when: str) -> None:
+    change = reference.submit("beta", {"version": "2"}, AuditOperation.CREATE)
+    reference.approve(change)
+    killed_pass(reference.config_file, f"{when}:1:{SERVICE}.{step}")
+    reference.sync()
+    assert reference.change(change).status is PendingChangeStatus.REJECTED
+    assert reference.counters().error_count == 1
+    reference.create("beta", {"version": "3"})
+    reference.sync()
+    assert reference.counters().error_count == 2
+    reference.assert_counted()

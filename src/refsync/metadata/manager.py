@@ -283,6 +283,7 @@ class MetadataManager:
         timestamp: int | None = None,
         commit: str | None = None,
         person: str | None = None,
+        change: int | None = None,
     ) -> CategoryMetadata:
         """Count one failure of our own; the text goes to the log and to the listeners only.
 
@@ -294,21 +295,28 @@ class MetadataManager:
             timestamp: when, in Unix seconds; now by default.
             commit: object id of the commit that it concerns, for listeners.
             person: whose change it concerns, for listeners.
+            change: the refused change that it is, which counts once however often in a row it is told.
 
         Raises:
             StoreBusyError: another process held the metadata for too long.
             OSError: the file cannot be read or written; the old one is intact.
         """
         failure = RecordedError(error_info, _or_now(timestamp), commit, person)
-        logger.warning("error in category {} ({}): {}", category, format, error_info)
+        counted = True
 
         def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
+            nonlocal counted
             metadata = stored or self._new(category, backend_type, failure.timestamp)
-            apply_error(metadata, failure)
+            counted = change is None or metadata.last_refused_change != change
+            if counted:
+                apply_error(metadata, failure)
+            metadata.last_refused_change = change or metadata.last_refused_change
             return metadata
 
         changed = self._change(format, category, edit)
-        self._announce([_error_event(format, category, failure)])
+        if counted:
+            logger.warning("error in category {} ({}): {}", category, format, error_info)
+            self._announce([_error_event(format, category, failure)])
         return changed
 
     def record_operations(
@@ -385,6 +393,7 @@ class MetadataManager:
             if stored is not None:
                 changed.error_count += own_errors(stored)
                 changed.last_updated = max(changed.last_updated, stored.last_updated)
+                changed.last_refused_change = stored.last_refused_change
             return changed
 
         changed = self._change(format, category, edit)

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 
 from loguru import logger
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.clone.journal import IndexLock
 from refsync.clone.landing import index_locked
 from refsync.clone.refs import built_ref, delete_refs, keep_built
@@ -24,6 +23,7 @@ from refsync.errors import (
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
+from refsync.ranges import render_ranges
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.land import mark_landed, settle_reserved
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
@@ -178,7 +178,7 @@ def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Waiting])
     logger.warning(
         "batch {}: changes {} wait as batch {}: {}",
         batch.number,
-        split.reassigned_change_ids,
+        render_ranges(split.reassigned_change_ids),
         split.new_batch_id,
         hold.reason,
     )
@@ -192,8 +192,8 @@ def reject(
 ) -> RejectedChange:
     """Refuse a change that conflicts with what is there, and count the error."""
     change = next(change for change in changes if change.change_id == conflict.change_id)
+    _count_refusal(reference, change, conflict.reason)  # first: what is rejected already is not looked at again
     queue.reject_by_refsync(change.change_id, conflict.reason)
-    _record_error(reference, change.category, f"change {change.change_id}: {conflict.reason}")
     logger.warning(
         "batch {batch}: change {change} rejected: {reason}",
         batch=change.batch_id,
@@ -203,7 +203,11 @@ def reject(
     return RejectedChange(change.change_id, conflict.reason)
 
 
-def _record_error(reference: ReferenceRepository, category: MODEL_REFERENCE_CATEGORY, info: str) -> None:
-    legacy = reference.written_format(category) is CanonicalFormat.legacy
-    record = reference.metadata.record_legacy_error if legacy else reference.metadata.record_v2_error
-    record(category, info, "GitBackend")
+def _count_refusal(reference: ReferenceRepository, change: PendingChangeRecord, reason: str) -> None:
+    reference.metadata.record_error(
+        reference.written_format(change.category),
+        change.category,
+        f"change {change.change_id}: {reason}",
+        backend_type="GitBackend",
+        change=change.change_id,
+    )

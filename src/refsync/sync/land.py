@@ -78,7 +78,7 @@ def mark_landed(
     logger.info(
         "batch {batch}: landed as {commit}, changes: {changes}",
         batch=batch.number,
-        changes=ids,
+        changes=render_ranges(ids),
         commit=commit[:12] if commit else "what is there already",
     )
     return LandedBatch(batch.number, commit, ids)
