@@ -127,10 +127,10 @@ class Application:
     @cached_property
     def forges(self) -> ForgeMemories:
         """What the forges of the repositories said, for as long as this process lives."""
-        from refsync.forges.github_facts import GITHUB
         from refsync.publishing.proposals.forge_memory import ForgeMemories
+        from refsync.ways_out import FORGE
 
-        return ForgeMemories(GITHUB)
+        return ForgeMemories(FORGE)
 
     @cached_property
     def upstreams(self) -> dict[str, Upstream]:

@@ -9,7 +9,8 @@ from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
 from refsync.credentials import CredentialSource, token_source
 from refsync.errors import RefsyncError
-from refsync.forges.base import Forge, repository_of_url
+from refsync.forges.base import Forge, ForgeFacts, repository_of_url
+from refsync.forges.github_facts import GITHUB
 from refsync.publishing.local import Local
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.publisher import Proposals
@@ -17,6 +18,10 @@ from refsync.publishing.proposals.settings import ProposalSettings, PullRequestS
 from refsync.publishing.push import Push
 from refsync.publishing.upstream import Remotes, Upstream
 from refsync.sync.publisher import Publisher
+
+
+FORGE: ForgeFacts = GITHUB
+"""What is known of the forge that the pull requests are on."""
 
 
 def upstream_of(settings: RepositorySettings) -> Upstream | None:
