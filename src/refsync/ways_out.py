@@ -19,7 +19,6 @@ from refsync.publishing.push import Push
 from refsync.publishing.upstream import Remotes, Upstream
 from refsync.sync.publisher import Publisher
 
-
 FORGE: ForgeFacts = GITHUB
 """What is known of the forge that the pull requests are on."""
 
