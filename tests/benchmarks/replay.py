@@ -12,9 +12,9 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,14 @@ from refsync.documents.operations import Operation, operations_between
 from refsync.documents.text_derivation import derive_text
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.models import AuditOperation, Submission
-from refsync.sync.apply import Read, reader
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, LISTED, TABLE
 
 Record = dict[str, Any]
+Read = Callable[[str], bytes | None]
+"""Gives the bytes of a file."""
 Files = Mapping[MODEL_REFERENCE_CATEGORY, Sequence[str]]
 """The files that changes of a category edit, the one of its records first."""
 
@@ -118,12 +121,13 @@ def _replay_commit(clone: Clone, config: Path, files: Files, commit: str) -> Cas
     case = Case(commit, git(clone.path, "log", "-1", "--format=%s", commit))
     start = _start_at(clone, f"{commit}^1")
     with Repository(clone.path, BRANCH) as repository, _application(config) as application:
-        before, after = (cache(reader(repository, each)) for each in (start, commit))
+        versions = Versions(repository.read_blob)
+        before, after = (at_commit(repository, each, versions).content for each in (start, commit))
         for category, paths in files.items():
             _submit(case, application, category, paths, before, after)
         _apply(case, application)
         end = git(clone.path, "rev-parse", BRANCH)
-        made = cache(reader(repository, end))
+        made = at_commit(repository, end, versions).content
         for paths in files.values():
             _compare(case, paths, before, made, after)
     every = sorted(path for paths in files.values() for path in paths)

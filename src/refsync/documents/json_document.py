@@ -41,11 +41,23 @@ class Document:
     deep: Mapping[str, DocumentError] = field(default_factory=dict)
     _text: str = "{}"
     _cut: Mapping[str, str] = field(default_factory=dict)
+    _mark: str = ""
 
     @property
     def has_doubles(self) -> bool:
         """Whether any object of the file has a key twice."""
         return bool(self.doubles)
+
+    @property
+    def readable_records(self) -> dict[str, Record]:
+        """The models as ``read_records`` gives them.
+
+        Raises:
+            DocumentError: a member is nested too deeply to be read.
+        """
+        if self.deep:
+            raise min(self.deep.values(), key=lambda fault: (fault.line or 0, fault.column or 0)).with_traceback(None)
+        return self.records
 
     def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
         """Why a model can't be changed safely, or ``removed``, be it there or not; ``None`` where it can."""
@@ -63,9 +75,10 @@ def read_document(data: bytes) -> Document:
     Raises:
         DocumentError: see ``read_records``.
     """
-    _, text = decode(data)
+    mark, text = decode(data)
     with _faults_explained():
-        return _document_of(text)
+        document = _document_of(text)
+        return replace(document, _mark=mark) if mark else document
 
 
 def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
@@ -152,16 +165,26 @@ def edit_records(
         DocumentError: the file, or one of the models, cannot be edited safely, see ``check_editable``.
         ValueError: a record holds a number that is not finite, a model to rename is not there, or its new name is.
     """
-    mark, text = decode(data)
+    return edit_document(read_document(data), edits, order=order, places=places, renames=renames)
+
+
+def edit_document(
+    document: Document,
+    edits: Mapping[str, Record | None],
+    *,
+    order: Sequence[str] = (),
+    places: Mapping[str, Place] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> bytes:
+    """``edit_records`` of a file that has been read."""
     renames = renames or {}
     with _faults_explained():
-        document = _document_of(text)
         for name in (*edits, *renames, *renames.values()):
             if fault := document.fault_of(name, edits.get(name, {}) is None):
                 raise fault
         _check_renames(document.records, edits, renames)
         edits = {name: record for name, record in edits.items() if name not in renames}
-        return (mark + _edited(document, edits, order, places or {}, renames)).encode()
+        return (document._mark + _edited(document, edits, order, places or {}, renames)).encode()
 
 
 def _edited(

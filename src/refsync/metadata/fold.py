@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from refsync.clone.history import FileChange, LandedCommit
-from refsync.documents.category_document import read_category
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.metadata.models import Category, CategoryMetadata, OperationType, RecordedError, RecordedOperation
-
-ReadBlob = Callable[[str], bytes]
+from refsync.reference.versions import Versions
 
 
 def new_metadata(category: Category, backend_type: str, at: int) -> CategoryMetadata:
@@ -75,17 +73,17 @@ class FileFold:
     errors: list[RecordedError] = field(default_factory=list)
     began: int | None = None
     commit: str | None = None
-    _records: dict[str, Record] | None = None
+    _records: Mapping[str, Record] | None = None
 
-    def take(self, commit: LandedCommit, change: FileChange, read_blob: ReadBlob) -> None:
+    def take(self, commit: LandedCommit, change: FileChange, versions: Versions) -> None:
         """Compare the version that the commit brings with the last valid one."""
         try:
-            records = self._version(change, read_blob)
+            records = self._version(change, versions)
         except DocumentError as error:
             fault = f"{self.path} in commit {commit.sha}: {error}"
             self.errors.append(RecordedError(fault, commit.committed_at, commit.sha, commit.author))
         else:
-            self._compare(commit, self._previous(read_blob), records)
+            self._compare(commit, self._previous(versions), records)
             self._records, self.blob = records, change.new_blob
         self.commit = commit.sha
         if self.began is None and change.new_blob is not None:
@@ -96,19 +94,19 @@ class FileFold:
         """Models in the newest valid version; ``None`` while no version was read."""
         return None if self._records is None else len(self._records)
 
-    def _version(self, change: FileChange, read_blob: ReadBlob) -> dict[str, Record]:
+    def _version(self, change: FileChange, versions: Versions) -> Mapping[str, Record]:
         if change.new_blob is None:
             return {}
         if change.new_mode is None or not change.new_mode.startswith("100"):
             raise DocumentError("not a regular file")
-        return read_category(self.path, read_blob(change.new_blob))
+        return versions.of(change.new_blob).records_in(self.path)
 
-    def _previous(self, read_blob: ReadBlob) -> dict[str, Record]:
+    def _previous(self, versions: Versions) -> Mapping[str, Record]:
         if self._records is None:
-            self._records = {} if self.blob is None else read_category(self.path, read_blob(self.blob))
+            self._records = {} if self.blob is None else versions.of(self.blob).records_in(self.path)
         return self._records
 
-    def _compare(self, commit: LandedCommit, old: dict[str, Record], new: dict[str, Record]) -> None:
+    def _compare(self, commit: LandedCommit, old: Mapping[str, Record], new: Mapping[str, Record]) -> None:
         self.operations.extend(
             RecordedOperation(OperationType(found.kind), found.model, commit.committed_at, commit.sha, commit.author)
             for found in operations_between(old, new)

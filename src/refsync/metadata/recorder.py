@@ -23,9 +23,13 @@ from refsync.durable import write_durably
 from refsync.metadata.fold import FileFold, add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import Category, CategoryMetadata, RecordedError
+from refsync.reference.versions import Versions
 
 Progress = Callable[[int, int], None]
 """Called with the commits done and the commits in all."""
+
+_FEW = 32
+"""Commits whose files are read so that they can be edited, too; of longer histories they are read faster."""
 
 HISTORY_FIELDS = (
     "total_creates",
@@ -190,7 +194,9 @@ class Recorder:
         """The commit up to which everything was counted; ``None`` before the first call."""
         return _read_position(self._position_path).commit
 
-    def record(self, history: History, tip: str, *, progress: Progress | None = None) -> RecordedLanding:
+    def record(
+        self, history: History, tip: str, *, versions: Versions | None = None, progress: Progress | None = None
+    ) -> RecordedLanding:
         """Count what landed since the last call, up to ``tip``.
 
         The first call, and one after the branch was rewritten or the metadata lost, folds the whole history.
@@ -198,6 +204,7 @@ class Recorder:
         Args:
             history: the repository.
             tip: object id of the commit that the target branch is at.
+            versions: the files of the clone that were read already, if any.
             progress: called after each commit.
 
         Raises:
@@ -208,7 +215,8 @@ class Recorder:
         position = _read_position(self._position_path)
         stored = [(file, self._manager.stored_metadata(file.format, file.category)) for file in self._files]
         walk, tasks = self._plan(history, position, tip, stored)
-        _take_in(history, walk, tasks, progress)
+        known = versions if versions and len(walk) <= _FEW else _unedited(history)
+        _take_in(known, walk, tasks, progress)
         for task in tasks:
             self._count(history, tip, task)
         self._keep_position(position, tip, tasks)
@@ -298,7 +306,7 @@ class Recorder:
     ) -> tuple[list[LandedCommit], list[_Task]]:
         walk = history.first_parent_history(None, tip)
         tasks = [_from_the_root(file, None, _Position()) for file in self._files]
-        _take_in(history, walk, tasks, progress)
+        _take_in(_unedited(history), walk, tasks, progress)
         return walk, tasks
 
     def _count(self, history: History, tip: str, task: _Task) -> None:
@@ -409,7 +417,13 @@ def _from_the_root(file: _File, stored: CategoryMetadata | None, position: _Posi
     return _Task(file, stored, FileFold(file.path), start=0, anew=True, refold=True, announced=announced)
 
 
-def _take_in(history: History, walk: Sequence[LandedCommit], tasks: Iterable[_Task], progress: Progress | None) -> None:
+def _unedited(history: History) -> Versions:
+    return Versions(history.read_blob, editable=False)
+
+
+def _take_in(
+    versions: Versions, walk: Sequence[LandedCommit], tasks: Iterable[_Task], progress: Progress | None
+) -> None:
     by_path: dict[str, list[_Task]] = {}
     for task in tasks:
         by_path.setdefault(task.file.path, []).append(task)
@@ -417,7 +431,7 @@ def _take_in(history: History, walk: Sequence[LandedCommit], tasks: Iterable[_Ta
         for change in commit.files:
             for task in by_path.get(change.path, ()):
                 if place >= task.start:
-                    task.fold.take(commit, change, history.read_blob)
+                    task.fold.take(commit, change, versions)
         if progress is not None:
             progress(place + 1, len(walk))
 

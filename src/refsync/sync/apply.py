@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import Document, edit_records, new_document, read_document
+from refsync.documents.json_document import Document, edit_document, new_document
 from refsync.documents.model_places import Place
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.renames import RENAMED_FROM
+from refsync.reference.versions import Version, Versions
+from refsync.reference.view import View, at_commit
 from refsync.sync.plan import BatchPlan, Model, Observed
 from refsync.sync.planned_models import Record, Stamp
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.text_files import TextReference
 
-Read = Callable[[str], bytes | None]
-"""Gives a file's bytes by its path, ``None`` where there is no file; raises DocumentError for what is no file."""
-
 
 def observe(
     clone: Repository,
     reference: ReferenceRepository,
-    read: Read,
+    view: View,
     changes: Iterable[PendingChangeRecord],
     awaited: Mapping[Model, int],
 ) -> Observed:
-    """Find what the plan for these changes needs: the files they touch, as ``read`` gives them and in the work tree."""
+    """Find what the plan for these changes needs: the files they touch, in the view and in the work tree."""
     touched: dict[MODEL_REFERENCE_CATEGORY, set[str]] = {}
     for change in changes:
         if reference.written_file(change.category) is not None:
             touched.setdefault(change.category, set()).add(change.model_name)
     files = {category: reference.edited_paths(category)[0] for category in touched}
-    texts = {category: _text(read, table) for category, table in reference.tables.items() if category in touched}
+    texts = {category: _text(view, table) for category, table in reference.tables.items() if category in touched}
     documents = {
-        path: _text_document(texts[category], names) if category in texts else _document(read, path)
+        path: _text_document(texts[category], names) if category in texts else _document(view, path)
         for category, names in touched.items()
         for path in [files[category]]
     }
@@ -65,9 +65,9 @@ def _edited_documents(
     return frozenset(owners[path] for path in local_edits(clone, sorted(owners)) if path in owners)
 
 
-def _text(read: Read, table: str) -> TextReference | DocumentError:
+def _text(view: View, table: str) -> TextReference | DocumentError:
     try:
-        return TextReference.read(read, table)
+        return TextReference.read(view, table)
     except DocumentError as problem:
         return problem
 
@@ -76,70 +76,52 @@ def _text_document(text: TextReference | DocumentError, touched: Collection[str]
     if isinstance(text, DocumentError):
         return text
     try:
-        document = read_document(text.document)
+        document = text.document.document
         text.check_agreement(touched)
         return document
     except DocumentError as problem:
         return problem
 
 
-def _document(read: Read, path: str) -> Document | DocumentError:
+def _document(view: View, path: str) -> Document | DocumentError:
     try:
-        content = read(path)
-        return Document() if content is None else read_document(content)
+        return view.document(path)
     except DocumentError as problem:
         return problem
 
 
-def content_at(clone: Repository, commit: str, path: str) -> bytes | None:
-    """A file's bytes in a commit; ``None`` where there is no file.
-
-    Raises:
-        DocumentError: there is something else than a plain file.
-    """
-    found = clone.file_at(commit, path)
-    if found is None:
-        return None
-    if not found.is_regular:
-        raise DocumentError("it is a symbolic link or a folder, not a plain file")
-    return clone.read_blob(found.blob)
-
-
-def reader(clone: Repository, commit: str) -> Read:
-    """Reads the files of a commit."""
-    return lambda path: content_at(clone, commit, path)
-
-
-def edited_files(reference: ReferenceRepository, read: Read, plan: BatchPlan) -> dict[str, bytes]:
-    """The whole new content of each file that the plan edits; files whose bytes stay are left out."""
+def edited_files(reference: ReferenceRepository, view: View, plan: BatchPlan, versions: Versions) -> dict[str, Version]:
+    """The new version of each file that the plan edits, known to ``versions``; files whose bytes stay are left out."""
     tables = {document_of(table): table for table in reference.tables.values()}
-    edited: dict[str, bytes] = {}
+    edited: dict[str, Version] = {}
     for path, edits in plan.edits.items():
         if path in tables:
-            files = TextReference.read(read, tables[path]).edited(
+            files = TextReference.read(view, tables[path]).edited(
                 edits, places=plan.places.get(path), renames=plan.renames.get(path)
             )
         else:
-            files = {path: _edited_document(read(path), edits, plan.places.get(path), plan.renames.get(path))}
-        _check_edit(path, edits, files[path])
-        edited.update({name: after for name, after in files.items() if after != read(name)})
+            files = {path: _edited_document(view, path, edits, plan.places.get(path), plan.renames.get(path))}
+        written = {name: versions.add(after) for name, after in files.items() if after != view.content(name)}
+        _check_edit(path, edits, written.get(path) or view.version(path))
+        edited |= written
     return edited
 
 
 def _edited_document(
-    before: bytes | None,
+    view: View,
+    path: str,
     edits: Mapping[str, Record | None],
     places: Mapping[str, Place] | None,
     renames: Mapping[str, str] | None,
 ) -> bytes:
-    if before is None:
+    if view.version(path) is None:
         return new_document({model: record for model, record in edits.items() if record is not None})
-    return edit_records(before, edits, places=places, renames=renames)
+    return edit_document(view.document(path), edits, places=places, renames=renames)
 
 
-def _check_edit(path: str, edits: Mapping[str, Record | None], after: bytes) -> None:
+def _check_edit(path: str, edits: Mapping[str, Record | None], after: Version | None) -> None:
     """Read back what is about to be committed: a fault of ours must not reach a reference that thousands read."""
-    records = read_document(after).records
+    records = after.document.records if after else {}
     for model, record in edits.items():
         if not same_value(records.get(model), record):
             raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")
@@ -152,11 +134,13 @@ def build(
     batch: Batch,
     plan: BatchPlan,
     changes: Sequence[PendingChangeRecord],
+    versions: Versions,
 ) -> str | None:
     """Build the batch's commit on the tip; ``None`` where nothing would change."""
-    files = edited_files(reference, reader(clone, tip), plan)
-    if not files:
+    edited = edited_files(reference, at_commit(clone, tip, versions), plan, versions)
+    if not edited:
         return None
+    files = {path: version.content for path, version in edited.items()}
     written = set(plan.written)
     message = batch_message(batch, [change for change in changes if change.change_id in written])
     return build_commit(clone, tip, files, message=message, author=reference.author)
@@ -203,10 +187,10 @@ def stamp_for(reference: ReferenceRepository) -> Stamp | None:
     records = reference.metadata.model_metadata
 
     def stamp(change: PendingChangeRecord, wanted: Record, current: Record | None) -> Record:
-        stamped = dict(wanted)
+        stamped = deepcopy(wanted)  # a handler of the operator's own may change what is in it
         records.stamp(
             stamped,
-            existing=current,
+            existing=deepcopy(current),
             operation=OperationType(change.operation.value),
             at=change.approved_at or change.requested_at,
             by=change.requested_username,

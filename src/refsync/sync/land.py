@@ -11,6 +11,7 @@ from refsync.clone.repository import Repository
 from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
+from refsync.reference.versions import Versions
 from refsync.sync.reference import LandedBatch, Progress, ReferenceRepository
 
 
@@ -84,9 +85,15 @@ def mark_landed(
     return LandedBatch(batch.number, commit, ids)
 
 
-def record_landed(clone: Repository, reference: ReferenceRepository, tip: str, progress: Progress | None = None) -> int:
+def record_landed(
+    clone: Repository,
+    reference: ReferenceRepository,
+    tip: str,
+    versions: Versions,
+    progress: Progress | None = None,
+) -> int:
     """Record what every commit since the last recorded one did; returns the number of operations."""
-    recorded = reference.recorder.record(clone, tip, progress=progress)
+    recorded = reference.recorder.record(clone, tip, versions=versions, progress=progress)
     if recorded.commits:
         logger.info(
             "{repository}: recorded up to {commit}, commits: {commits}, operations: {operations}",

@@ -14,7 +14,9 @@ from refsync.clone.repository import Repository
 from refsync.errors import RefsyncError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.apply import Read, batch_message, edited_files, observe, reader, stamp_for
+from refsync.reference.versions import Version, Versions
+from refsync.reference.view import View, at_commit
+from refsync.sync.apply import batch_message, edited_files, observe, stamp_for
 from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
 from refsync.sync.publisher import Publisher, PullRequestText
 from refsync.sync.reference import ApplySettings, ReferenceRepository
@@ -53,7 +55,7 @@ class PlannedCommit:
 class _Ahead:
     """What the commits shown so far would leave behind: files, models that later batches wait for, proposals."""
 
-    written: dict[str, bytes] = field(default_factory=dict)
+    written: dict[str, Version] = field(default_factory=dict)
     awaited: dict[Model, int] = field(default_factory=dict)
     proposed: int = 0
 
@@ -98,10 +100,11 @@ def _preview_repository(
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             clone.preflight()
-            at_tip = reader(clone, publisher.newest(clone, reference))
+            versions = Versions(clone.read_blob)
+            at_tip = at_commit(clone, publisher.newest(clone, reference), versions)
             for batch, changes in work:
                 queued = publisher.why_not_yet(queue, reference, batch, more=ahead.proposed)
-                yield _plan_commit(clone, reference, publisher, batch, changes, at_tip, ahead, queued)
+                yield _plan_commit(clone, reference, publisher, batch, changes, at_tip, versions, ahead, queued)
     except RefsyncError as problem:
         if work:
             yield _planned(reference, publisher, work[0][0], problem=str(problem))
@@ -125,26 +128,25 @@ def _plan_commit(
     publisher: Publisher,
     batch: Batch,
     changes: Sequence[PendingChangeRecord],
-    at_tip: Read,
+    at_tip: View,
+    versions: Versions,
     ahead: _Ahead,
     queued: str | None,
 ) -> PlannedCommit:
     """Plan one batch on top of what the ones before leave behind; adds what it leaves."""
     proposes = not publisher.lands
 
-    def before(path: str) -> bytes | None:
-        return ahead.written[path] if path in ahead.written else at_tip(path)
-
+    before = at_tip.with_files(dict(ahead.written))
     plan = plan_batch(changes, observe(clone, reference, before, changes, ahead.awaited), stamp_for(reference))
-    files = edited_files(reference, before, plan)
+    files = edited_files(reference, before, plan, versions)
     ahead.await_models(batch, _unlanded(changes, plan, proposes=proposes and bool(files)))
     if not files or (proposes and queued):
         return _planned(reference, publisher, batch, plan, queued=queued if files else None)
     kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
-    request = publisher.request_text(reference, batch, kept, before, lambda path: files.get(path) or before(path))
+    request = publisher.request_text(reference, batch, kept, before, before.with_files(files))
     if proposes:
         ahead.proposed += 1
-    diff = _diff({path: (before(path), after) for path, after in files.items()})
+    diff = _diff({path: (before.content(path), after.content) for path, after in files.items()})
     if not proposes:
         ahead.written.update(files)
     return _planned(

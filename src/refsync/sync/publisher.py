@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from refsync.clone.journal import IndexLock
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.sync.apply import Read
+from refsync.reference.view import View
 from refsync.sync.reference import ReferenceRepository
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class Publisher(ABC):
         reference: ReferenceRepository,
         batch: Batch,
         changes: Sequence[PendingChangeRecord],
-        before: Read,
-        after: Read,
+        before: View,
+        after: View,
     ) -> PullRequestText | None:
         """What people would read on the forge of these changes; ``None`` where nothing is written there."""
         return None

@@ -15,6 +15,7 @@ from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
+from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
 from refsync.sync.land import settle_reserved
 from refsync.sync.reference import (
@@ -99,7 +100,7 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
 
 def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        turn = Turn(work, reference, clone, outcome)
+        turn = Turn(work, reference, clone, outcome, Versions(clone.read_blob))
         clear_left_behind(clone)
         unreachable = _ask_news(turn)
         clone.preflight()

@@ -61,6 +61,11 @@ class ReferenceRepository:
         """All files that a change of a category edits."""
         return [path for path in (self.written_file(category), self.tables.get(category)) if path]
 
+    def read_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
+        """All files that are read for a change of a category."""
+        table = self.tables.get(category)
+        return [*self.edited_paths(category), *(files_beside(table) if table else ())]
+
     def data_paths(self) -> list[str]:
         """Every file that is read for the categories, at one time or another."""
         documents = {path for formats in self.files.values() for path in formats.values()}

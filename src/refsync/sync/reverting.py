@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import read_records
 from refsync.documents.merge import (
     MergeConflict,
     Stamps,
@@ -31,7 +30,8 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.apply import content_at
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
 from refsync.sync.plan import Model
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
@@ -249,8 +249,8 @@ def _versions(
 
 def _records(clone: Repository, commit: str, path: str) -> Mapping[str, Record]:
     try:
-        content = content_at(clone, commit, path)
-        return {} if content is None else read_records(content, as_written=True)
+        version = at_commit(clone, commit, Versions(clone.read_blob)).version(path)
+        return {} if version is None else version.records_as_written
     except DocumentError as problem:
         where = f"{problem.reason} (in {path} at {commit[:12]})"
         raise DocumentError(where, line=problem.line, column=problem.column) from None

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import read_records
 from refsync.documents.names import folded
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names, base_of, is_orphan, related_names
@@ -23,7 +22,8 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
 from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.apply import content_at, reader
+from refsync.reference.versions import Versions
+from refsync.reference.view import View, at_commit
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.submitted_names import (
@@ -43,6 +43,7 @@ class ReferenceTips:
 
     def __init__(self, repositories: Sequence[ReferenceRepository]) -> None:
         self._repositories = repositories
+        self._views: dict[MODEL_REFERENCE_CATEGORY, View] = {}
         self._texts: dict[MODEL_REFERENCE_CATEGORY, TextReference | None] = {}
         self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
         self._bases: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
@@ -98,11 +99,10 @@ class ReferenceTips:
         if table is None:
             return None
         if category not in self._texts:
-            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-                try:
-                    self._texts[category] = TextReference.read(reader(clone, clone.tip()), table)
-                except DocumentError:  # a change waits for the file to be mended
-                    self._texts[category] = None
+            try:
+                self._texts[category] = TextReference.read(self._view(category), table)
+            except DocumentError:  # a change waits for the file to be mended
+                self._texts[category] = None
         return self._texts[category]
 
     def _read(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
@@ -110,12 +110,19 @@ class ReferenceTips:
         path = reference.written_file(category)
         assert path is not None
         try:
-            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-                content = content_at(clone, clone.tip(), path)
-            return {} if content is None else read_records(content)
+            return self._view(category).records(path)
         except DocumentError as problem:
             where = f"{problem.reason} (in {path} at the tip of {reference.name})"
             raise DocumentError(where, line=problem.line, column=problem.column) from None
+
+    def _view(self, category: MODEL_REFERENCE_CATEGORY) -> View:
+        """The category's files at the tip."""
+        if category not in self._views:
+            reference = self.repository_of(category)
+            with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+                view = at_commit(clone, clone.tip(), Versions(clone.read_blob, editable=False))
+                self._views[category] = view.held(reference.read_paths(category))
+        return self._views[category]
 
 
 def submissions_with_base(

@@ -6,14 +6,14 @@ follow. Beside the table stand ``defaults.json`` and ``generation_params.json``,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
 from refsync.categories import document_of
-from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.csv_document import Row
 from refsync.documents.json_document import read_json
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
@@ -21,10 +21,11 @@ from refsync.documents.text_payload import complete_record, record_to_row
 from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
 from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError, PayloadError
+from refsync.reference.versions import Version
+from refsync.reference.view import View
 from refsync.sync.submitted_names import check_variants_free
 
 Record = dict[str, Any]
-Read = Callable[[str], bytes | None]
 
 DEFAULTS = "defaults.json"
 GENERATION_PARAMS = "generation_params.json"
@@ -42,28 +43,28 @@ class TextReference:
     """A table with all that its document is made of, as they are at one commit."""
 
     table_path: str
-    table: bytes
-    document: bytes
+    table: Version
+    document: Version
     defaults: Mapping[str, Any]
     generation_params: Collection[str]
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
 
     @classmethod
-    def read(cls, read: Read, table_path: str) -> TextReference:
+    def read(cls, view: View, table_path: str) -> TextReference:
         """Read the files.
 
         Raises:
             DocumentError: one is missing or cannot be understood; the text names it.
         """
         beside = PurePosixPath(table_path).with_name
-        table = _content(read, table_path)
+        table = _version(view, table_path)
         return cls(
             table_path=table_path,
             table=table,
-            document=_content(read, document_of(table_path)),
-            defaults=_object(read, str(beside(DEFAULTS))),
-            generation_params=_object(read, str(beside(GENERATION_PARAMS))),
-            rows=tuple(_named(table_path, read_rows, table)),
+            document=_version(view, document_of(table_path)),
+            defaults=_object(view, str(beside(DEFAULTS))),
+            generation_params=_object(view, str(beside(GENERATION_PARAMS))),
+            rows=_named(table_path, lambda version: version.rows, table),
         )
 
     def check_agreement(self, touched: Collection[str]) -> None:
@@ -75,7 +76,7 @@ class TextReference:
         apart = {each for name in touched for each in (name, *variants(name))}
         found = [
             each
-            for each in disagreements(self.table, self.document, self.defaults, self.generation_params)
+            for each in disagreements(self.table.content, self.document.content, self.defaults, self.generation_params)
             if each.model not in apart
         ]
         if found:
@@ -90,7 +91,7 @@ class TextReference:
         renames: Mapping[str, str] | None = None,
     ) -> dict[str, bytes]:
         """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand."""
-        sources = self.table, self.document, self.defaults, self.generation_params
+        sources = self.table.content, self.document.content, self.defaults, self.generation_params
         table, document = edit_text_reference(*sources, edits, places=places, renames=renames)
         return {self.table_path: table, document_of(self.table_path): document}
 
@@ -172,22 +173,22 @@ class TextReference:
         record_to_row(record, present.get(name), self.defaults, self.generation_params)
 
 
-def _content(read: Read, path: str) -> bytes:
-    content = read(path)
-    if content is None:
+def _version(view: View, path: str) -> Version:
+    found = view.version(path)
+    if found is None:
         raise DocumentError(f"{path} is missing, without which a text model cannot be changed")
-    return content
+    return found
 
 
-def _object(read: Read, path: str) -> dict[str, Any]:
-    found = _named(path, read_json, _content(read, path))
+def _object(view: View, path: str) -> dict[str, Any]:
+    found = _named(path, lambda version: read_json(version.content), _version(view, path))
     if not isinstance(found, dict):
         raise DocumentError(f"{path}: not an object")
     return found
 
 
-def _named(path: str, parse: Callable[[bytes], Any], content: bytes) -> Any:
+def _named(path: str, parse: Callable[[Version], Any], version: Version) -> Any:
     try:
-        return parse(content)
+        return parse(version)
     except DocumentError as problem:
         raise DocumentError(f"{path}: {problem}") from None

@@ -11,10 +11,10 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.commits import tells_rename
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import read_records
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.pending_queue.service import PendingQueueService
+from refsync.reference.versions import Versions
 from refsync.review.blame import Origin, origins
 from refsync.review.renames import renames
 from refsync.sync.bringing import Brought, batches_behind
@@ -97,12 +97,13 @@ def _old_name(
 
 def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
     """Every commit that brought a valid version of the category's file, with the records in it; newest first."""
+    versions = Versions(clone.read_blob, editable=False)
     for commit in reversed(clone.first_parent_history(None, clone.tip())):
         change = next((file for file in commit.files if file.path == path), None)
         if change is None:
             continue
         try:
-            records = read_records(clone.read_blob(change.new_blob)) if change.new_blob else {}
+            records = versions.of(change.new_blob).records_in(change.path) if change.new_blob else {}
         except DocumentError:
             continue  # the next valid version is compared with the last valid one
         yield commit, records

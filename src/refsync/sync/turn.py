@@ -11,7 +11,9 @@ from refsync.clone.repository import Repository
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import Batch, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
-from refsync.sync.apply import build, observe, reader, stamp_for
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
+from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Verdicts
 from refsync.sync.land import record_landed
 from refsync.sync.plan import BatchPlan, Model, Observed, plan_batch
@@ -48,12 +50,16 @@ class Pass:
 
 @dataclass(frozen=True)
 class Turn:
-    """One repository's turn in a pass; ``awaited`` are the models whose batch has not landed, with its number."""
+    """One repository's turn in a pass.
+
+    ``versions`` are the files that it has read; ``awaited`` the models whose batch has not landed, with its number.
+    """
 
     work: Pass
     reference: ReferenceRepository
     clone: Repository
     outcome: RepositoryReport
+    versions: Versions
     awaited: dict[Model, int] = field(default_factory=dict)
 
     @property
@@ -81,11 +87,13 @@ class Turn:
         """The target branch stands at a commit now: record what landed, and go on from there."""
         self.outcome.tip = tip
         self.publisher.fetch_versions(self, tip)
-        self.outcome.recorded += record_landed(self.clone, self.reference, tip, progress)
+        self.outcome.recorded += record_landed(self.clone, self.reference, tip, self.versions, progress)
 
     def observe(self, changes: Sequence[PendingChangeRecord]) -> Observed:
         """What the changes meet at the tip."""
-        return observe(self.clone, self.reference, reader(self.clone, self.tip), changes, self.awaited)
+        return observe(
+            self.clone, self.reference, at_commit(self.clone, self.tip, self.versions), changes, self.awaited
+        )
 
     def plan(self, changes: Sequence[PendingChangeRecord], observed: Observed) -> BatchPlan:
         """What to do with the changes."""
@@ -93,7 +101,7 @@ class Turn:
 
     def build(self, batch: Batch, plan: BatchPlan, changes: Sequence[PendingChangeRecord]) -> str | None:
         """The commit of what is planned, on the tip."""
-        return build(self.clone, self.reference, self.tip, batch, plan, changes)
+        return build(self.clone, self.reference, self.tip, batch, plan, changes, self.versions)
 
     def open_changes(self, batch: Batch) -> list[PendingChangeRecord]:
         """The batch's changes that are still to land."""

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from refsync.application import Application
 from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
-from refsync.documents.category_document import read_category
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import (
@@ -19,7 +18,8 @@ from refsync.pending_queue.models import (
     Proposal,
     RepositoryNote,
 )
-from refsync.sync.apply import content_at
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
 from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
@@ -147,11 +147,12 @@ def _look_at_clone(reference: ReferenceRepository, publisher: Publisher) -> _Clo
 
 
 def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict[str, str]:
+    view = at_commit(clone, tip, Versions(clone.read_blob, editable=False))
     found: dict[str, str] = {}
     for path in paths:
         try:
-            if content := content_at(clone, tip, path):
-                read_category(path, content)
+            if view.content(path):
+                view.records(path)
         except DocumentError as problem:
             found[path] = str(problem)
     return found

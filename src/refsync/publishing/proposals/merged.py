@@ -7,24 +7,24 @@ anybody can write them; not ancestry alone, for a squash has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, Literal
+from functools import cache
+from typing import Literal
 
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import read_records
+from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record
-from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
 from refsync.sync.reference import ReferenceRepository
 
 How = Literal["merge commit", "fast-forward", "rebase", "squash"]
 Evidence = Literal["forge", "ancestry", "branch", "token", "content"]
 """What tells that a commit brought a proposal: the forge names it; it contains what refsync pushed, or only what others
 made of the branch; its message carries the batch's token; or it does all that was proposed."""
-_KEPT_VERSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -217,30 +217,19 @@ def judge(
     return replace(outcome, touched=touched, is_partial=is_partial)
 
 
-def _same(one: dict[str, Any] | None, other: dict[str, Any] | None, stamps: Stamps) -> bool:
+def _same(one: Record | None, other: Record | None, stamps: Stamps) -> bool:
     if one is None or other is None:
         return one is other
     return same_record(one, other, stamps=stamps)
 
 
 class Records:
-    """The records of the files of commits; the versions of files that were read last are kept."""
+    """The records of the files of commits."""
 
-    def __init__(self, clone: Repository) -> None:
+    def __init__(self, clone: Repository, versions: Versions) -> None:
         """Of the commits of a clone."""
-        self._clone = clone
-        self._records_of = lru_cache(_KEPT_VERSIONS)(self._read)
+        self._view = cache(lambda commit: at_commit(clone, commit, versions))
 
-    def of(self, commit: str, path: str, model: str) -> dict[str, Any] | None:
+    def of(self, commit: str, path: str, model: str) -> Record | None:
         """A model's record in a commit (empty: before the first); ``None`` where there is none that can be read."""
-        try:
-            found = self._clone.file_at(commit, path) if commit and path else None
-        except DocumentError:  # a part of the path is no folder
-            found = None
-        return self._records_of(found.blob).get(model) if found and found.is_regular else None
-
-    def _read(self, blob: str) -> Mapping[str, dict[str, Any]]:
-        try:
-            return read_records(self._clone.read_blob(blob))
-        except DocumentError:  # broken in review: nothing of it can be seen
-            return {}
+        return self._view(commit).readable_records(path).get(model)

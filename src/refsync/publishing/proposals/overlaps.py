@@ -8,13 +8,13 @@ from loguru import logger
 
 from refsync.clone.refs import delete_refs
 from refsync.clone.remotes import fetch
-from refsync.documents.json_document import read_records
+from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
 from refsync.publishing.proposals.proposed import ProposalTurn
-from refsync.sync.apply import reader
+from refsync.reference.view import View, at_commit
 
 _KEPT = "refs/refsync/pull/"
 Models = frozenset[tuple[str, str]]
@@ -52,16 +52,21 @@ def _compare(turn: ProposalTurn, pull: PullRequest) -> Models:
     base = clone.run("merge-base", turn.tip, pull.head_commit, accept=(0, 1, 128)).output.decode().strip()
     if not base:
         return frozenset()
-    before, after = reader(clone, base), reader(clone, pull.head_commit)
+    before, after = (at_commit(clone, commit, turn.versions) for commit in (base, pull.head_commit))
     touched = set()
     for formats in turn.reference.files.values():
         for path in formats.values():
             try:
-                operations = operations_between(*(read_records(read(path) or b"{}") for read in (before, after)))
+                operations = operations_between(_records(before, path), _records(after, path))
             except DocumentError:  # their text cannot be read as records: what it does to models is unknown
                 continue
             touched |= {(path, each.model) for each in operations}
     return frozenset(touched)
+
+
+def _records(view: View, path: str) -> Mapping[str, Record]:
+    """The models of a file, none of an empty one."""
+    return view.records(path) if view.content(path) else {}
 
 
 def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:

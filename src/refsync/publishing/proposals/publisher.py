@@ -15,7 +15,7 @@ from refsync.publishing.proposals.settings import ProposalSettings
 from refsync.publishing.proposals.text import critical_fields, render, title_of
 from refsync.publishing.push import Push
 from refsync.publishing.upstream import Remotes, Upstream
-from refsync.sync.apply import Read
+from refsync.reference.view import View
 from refsync.sync.publisher import PullRequestText
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.turn import Turn
@@ -67,8 +67,8 @@ class Proposals(Push):
         reference: ReferenceRepository,
         batch: Batch,
         changes: Sequence[PendingChangeRecord],
-        before: Read,
-        after: Read,
+        before: View,
+        after: View,
     ) -> PullRequestText | None:
         """Without the pull requests of others that touch the same models: the forge is not asked."""
         if self._settings.pull_requests is None:

@@ -7,10 +7,9 @@ from collections.abc import Collection
 from refsync.clone.durability import git_version
 from refsync.clone.export import tree_of
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import check_editable
 from refsync.errors import DocumentError, GitCommandError
 from refsync.pending_queue.models import Batch
-from refsync.sync.apply import content_at
+from refsync.reference.view import at_commit
 from refsync.sync.turn import Turn
 
 _CONFLICTS = 1
@@ -57,9 +56,7 @@ def adds_nothing(turn: Turn, head: str) -> bool:
 def _is_readable(turn: Turn, tree: str, path: str, models: Collection[str]) -> bool:
     """Whether a file can be read, and none of the models is there twice now."""
     try:
-        content = content_at(turn.clone, tree, path)
-        if content is not None:
-            check_editable(content, models)
+        document = at_commit(turn.clone, tree, turn.versions).document(path)
     except DocumentError:
         return False
-    return True
+    return not any(document.fault_of(name) for name in models)

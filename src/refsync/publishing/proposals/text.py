@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.documents.json_document import read_records
-from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
+from refsync.reference.view import View, at_commit
 from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
-from refsync.sync.apply import Read, reader
 from refsync.sync.reference import ReferenceRepository
 
-Record = dict[str, Any]
-Records = Mapping[str, Record]
 CriticalFields = Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]]
 
 
@@ -35,8 +30,8 @@ def body_of(turn: ProposalTurn, batch: Batch) -> str:
     return render(
         turn.reference,
         turn.open_changes(batch),
-        reader(turn.clone, batch.base_commit),
-        reader(turn.clone, batch.commit),
+        at_commit(turn.clone, batch.base_commit, turn.versions),
+        at_commit(turn.clone, batch.commit, turn.versions),
         job=batch.job,
         batch=batch.number,
         critical=critical_fields(turn.settings),
@@ -53,8 +48,8 @@ def critical_fields(settings: ProposalSettings) -> CriticalFields:
 def render(
     reference: ReferenceRepository,
     changes: Sequence[PendingChangeRecord],
-    before: Read,
-    after: Read,
+    before: View,
+    after: View,
     *,
     job: str,
     batch: int,
@@ -63,9 +58,8 @@ def render(
     overlaps: Sequence[Overlap] = (),
 ) -> str:
     """The body for changes that lead from one state of the files to another."""
-    records_before, records_after = _records(reference, before), _records(reference, after)
     return render_body(
-        [_proposed(reference, change, records_before, records_after, critical) for change in changes],
+        [_proposed(reference, change, before, after, critical) for change in changes],
         job=job,
         batch=batch,
         others=overlaps,
@@ -76,8 +70,8 @@ def render(
 def _proposed(
     reference: ReferenceRepository,
     change: PendingChangeRecord,
-    before: Callable[[str], Records],
-    after: Callable[[str], Records],
+    before: View,
+    after: View,
     critical: CriticalFields,
 ) -> ProposedChange:
     path = reference.written_file(change.category) or ""
@@ -87,24 +81,9 @@ def _proposed(
         category=change.category.value,
         model=change.model_name,
         requested_by=change.requested_username,
-        before=before(path).get(change.model_name),
-        after=after(path).get(change.model_name),
+        before=before.readable_records(path).get(change.model_name),
+        after=after.readable_records(path).get(change.model_name),
         related=tuple(change.related_models or ()),
         notes=change.notes,
         critical_fields=tuple(critical.get(change.category, ())),
     )
-
-
-def _records(reference: ReferenceRepository, read: Read) -> Callable[[str], Records]:
-    """The records of a file, each read once."""
-    known: dict[str, Records] = {}
-
-    def records(path: str) -> Records:
-        if path not in known:
-            try:
-                known[path] = read_records(read(path) or b"{}")
-            except DocumentError:
-                known[path] = {}
-        return known[path]
-
-    return records

@@ -1,0 +1,1 @@
+"""What the reference holds at a commit or in the work tree."""

@@ -1,0 +1,111 @@
+"""Versions of category files: each read and parsed once, whoever asks, and known by its blob's id."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from refsync.categories import is_table
+from refsync.clone.objects import blob_id
+from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.json_document import Document, Record, read_document, read_records
+from refsync.documents.text_derivation import derive_document
+from refsync.errors import DocumentError
+
+T = TypeVar("T")
+
+_MOST_BYTES = 32 * 1024 * 1024
+
+
+class Version:
+    """One version of a file: its bytes, and what they say, each parsed when it is first asked for.
+
+    What is asked for is shared by all who ask, so it is read-only. Everything but ``content`` raises DocumentError for
+    bytes that cannot be read.
+    """
+
+    def __init__(self, content: bytes, *, editable: bool = True) -> None:
+        """Of these bytes; of one that is never edited, records can be had in half the time."""
+        self.content = content
+        self._editable = editable
+        self._parsed: dict[Callable[[bytes], Any], Any] = {}
+
+    @property
+    def document(self) -> Document:
+        """A JSON document as it can be edited."""
+        return self._once(read_document)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The models of a JSON document."""
+        return self.document.readable_records if self._editable else self._once(read_records)
+
+    @property
+    def records_as_written(self) -> Mapping[str, Record]:
+        """The models of a JSON document, each number with its text, so that they can be written back as they were."""
+        return self._once(_records_as_written)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows of a table."""
+        return self._once(read_rows)
+
+    def records_in(self, path: str) -> Mapping[str, Record]:
+        """The models of a category file of this name: those of a JSON document, or those that a table's rows make."""
+        return self._once(_made_records) if is_table(path) else self.records
+
+    def _once(self, parse: Callable[[bytes], T]) -> T:
+        if parse not in self._parsed:
+            try:
+                self._parsed[parse] = parse(self.content)
+            except DocumentError as fault:
+                self._parsed[parse] = fault
+        found = self._parsed[parse]
+        if isinstance(found, DocumentError):
+            raise found.with_traceback(None)  # it would grow with each time that it is raised
+        return cast(T, found)
+
+
+def _records_as_written(content: bytes) -> dict[str, Record]:
+    return read_records(content, as_written=True)
+
+
+def _made_records(table: bytes) -> dict[str, Record]:
+    return derive_document(read_rows(table), {}, None)
+
+
+class Versions:
+    """The versions of a clone's files that were asked for last."""
+
+    def __init__(self, read_blob: Callable[[str], bytes], *, editable: bool = True) -> None:
+        """Of a clone, whose blobs are read by their ids; ``editable`` is that of :class:`Version`."""
+        self._read_blob = read_blob
+        self._editable = editable
+        self._kept: OrderedDict[str, Version] = OrderedDict()
+        self._bytes = 0
+
+    def of(self, blob: str) -> Version:
+        """The version with this id.
+
+        Raises:
+            GitCommandError: the object is missing or damaged.
+        """
+        if blob not in self._kept:
+            self._keep(blob, self._read_blob(blob))
+        self._kept.move_to_end(blob)
+        return self._kept[blob]
+
+    def add(self, content: bytes) -> Version:
+        """The version of bytes that are about to be written."""
+        blob = blob_id(content)
+        if blob not in self._kept:
+            self._keep(blob, content)
+        return self._kept[blob]
+
+    def _keep(self, blob: str, content: bytes) -> None:
+        self._kept[blob] = Version(content, editable=self._editable)
+        self._bytes += len(content)
+        while self._bytes > _MOST_BYTES and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.content)

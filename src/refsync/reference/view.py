@@ -1,0 +1,100 @@
+"""What the reference holds in one state: at a commit, or as files that are about to be written leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from refsync.clone.repository import Repository
+from refsync.documents.json_document import Document, Record
+from refsync.errors import DocumentError
+from refsync.reference.versions import Version, Versions
+
+_NO_RECORDS: Mapping[str, Record] = {}
+
+
+@dataclass(frozen=True)
+class View:
+    """The files of one state, by their paths in the clone."""
+
+    version: Callable[[str], Version | None]
+    """The version of a file, ``None`` where there is none; raises DocumentError for what is no plain file."""
+
+    def content(self, path: str) -> bytes | None:
+        """The bytes of a file, ``None`` where there is none.
+
+        Raises:
+            DocumentError: there is something else than a plain file.
+        """
+        found = self.version(path)
+        return None if found is None else found.content
+
+    def document(self, path: str) -> Document:
+        """A JSON document as it can be edited, an empty one where there is none.
+
+        Raises:
+            DocumentError: it cannot be read.
+        """
+        found = self.version(path)
+        return Document() if found is None else found.document
+
+    def records(self, path: str) -> Mapping[str, Record]:
+        """The models of a category file, whichever kind of file it is; none where there is no file; read-only.
+
+        Raises:
+            DocumentError: it cannot be read, or nothing can be made of a row.
+        """
+        found = self.version(path)
+        return _NO_RECORDS if found is None else found.records_in(path)
+
+    def readable_records(self, path: str) -> Mapping[str, Record]:
+        """The models of a file, none where it cannot be read, for those whom that says nothing."""
+        try:
+            return self.records(path)
+        except DocumentError:
+            return _NO_RECORDS
+
+    def held(self, paths: Collection[str]) -> View:
+        """The same of a few files, read now, so that no clone is needed any more."""
+        found = {path: _read(self, path) for path in paths}
+
+        def version(path: str) -> Version | None:
+            held = found.get(path)
+            if isinstance(held, DocumentError):
+                raise held.with_traceback(None)
+            return held
+
+        return View(version)
+
+    def with_files(self, files: Mapping[str, Version]) -> View:
+        """The state once these are written."""
+        return View(lambda path: files[path] if path in files else self.version(path))
+
+
+def at_commit(clone: Repository, commit: str, versions: Versions) -> View:
+    """The files of a commit, or of a tree; before the first commit (``""``) there are none."""
+    blobs: dict[str, str | None] = {}
+
+    def version(path: str) -> Version | None:
+        if path not in blobs:
+            blobs[path] = _blob_at(clone, commit, path) if commit and path else None
+        blob = blobs[path]
+        return None if blob is None else versions.of(blob)
+
+    return View(version)
+
+
+def _blob_at(clone: Repository, commit: str, path: str) -> str | None:
+    found = clone.file_at(commit, path)
+    if found is None:
+        return None
+    if not found.is_regular:
+        raise DocumentError("it is a symbolic link or a folder, not a plain file")
+    return found.blob
+
+
+def _read(view: View, path: str) -> Version | DocumentError | None:
+    try:
+        return view.version(path)
+    except DocumentError as problem:
+        return problem

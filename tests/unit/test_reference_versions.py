@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refsync.clone.objects import blob_id
+from refsync.documents.json_document import read_records
+from refsync.errors import DocumentError
+from refsync.reference import versions as module
+from refsync.reference.versions import Version, Versions
+from refsync.reference.view import View
+
+TEXTS = (
+    b"{}",
+    b'{"a": {"n": 2.50}}',
+    b'{"a": 1, "a": {}}',
+    b'{"a": {"a": 1, "a": 2}}',
+    b'{"a": NaN}',
+    b"[",
+    b"\xff",
+    b"",
+)
+DEEP = b'{"b": {}, "a": ' + b"[" * 200 + b"]" * 200 + b"}"
+
+
+def outcome(content: bytes, *, editable: bool | None) -> object:
+    try:
+        return read_records(content) if editable is None else Version(content, editable=editable).records
+    except DocumentError as fault:
+        return str(fault)
+
+
+@pytest.mark.parametrize("content", [*TEXTS, DEEP, b'{"a": {"x": ' + b"{" + DEEP[1:] + b"}}"])
+def test_records_are_the_same_whether_or_not_they_can_be_edited(content: bytes) -> None:
+    expected = outcome(content, editable=None)
+    assert outcome(content, editable=True) == outcome(content, editable=False) == expected
+
+
+@given(st.lists(st.sampled_from(range(6)), max_size=30))
+def test_a_blob_is_read_once_while_it_is_kept_and_the_last_ones_are(asked: list[int]) -> None:
+    contents = {blob_id(b"%d" % number * 10): b"%d" % number * 10 for number in range(6)}
+    blobs, reads = list(contents), Counter[str]()
+
+    def read(blob: str) -> bytes:
+        reads[blob] += 1
+        return contents[blob]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_MOST_BYTES", 30)
+        versions, last = Versions(read), list[str]()
+        for blob in (blobs[number] for number in asked):
+            before = reads[blob]
+            assert versions.of(blob).content == contents[blob]
+            assert reads[blob] - before == (blob not in last[-3:])
+            last = [each for each in last if each != blob] + [blob]
+
+
+def test_what_is_about_to_be_written_need_not_be_read() -> None:
+    versions = Versions(lambda blob: pytest.fail(f"{blob} was read"))
+    added = versions.add(b'{"a": {}}')
+    assert versions.of(blob_id(b'{"a": {}}')) is versions.add(b'{"a": {}}') is added
+
+
+def test_a_broken_version_is_parsed_once_too() -> None:
+    version = Version(b"[")
+    with pytest.raises(DocumentError) as first:
+        _ = version.records
+    with pytest.raises(DocumentError) as second:
+        _ = version.document
+    assert first.value is second.value
+
+
+def test_files_that_are_held_need_no_clone() -> None:
+    asked = list[str]()
+
+    def version(path: str) -> Version | None:
+        asked.append(path)
+        if path == "link.json":
+            raise DocumentError("it is a symbolic link")
+        return Version(b'{"a": {}}') if path == "a.json" else None
+
+    view = View(version).held(["a.json", "b.json", "link.json"])
+    assert asked == ["a.json", "b.json", "link.json"]
+    assert (view.records("a.json"), view.records("b.json"), view.content("b.json")) == ({"a": {}}, {}, None)
+    with pytest.raises(DocumentError, match="symbolic"):
+        view.records("link.json")
+    assert view.readable_records("link.json") == {}
+    assert len(asked) == 3
