@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from refsync.clone.addresses import Setting
-from refsync.clone.durability import durable
+from refsync.clone.durability import check_git_version, durable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.kinds import check_kind
 from refsync.clone.objects import FOLDER, ObjectReader, TreeEntry, parse_tree
@@ -158,8 +158,10 @@ class Repository:
         """See that the work tree shows the target branch and nobody is in the middle of something.
 
         Raises:
+            GitCommandError: git is too old.
             CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
         """
+        check_git_version()
         if _is_empty(self.common_directory / self.ref):
             raise self._why_no_tip()
         head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode(errors="surrogateescape").strip()
