@@ -94,6 +94,30 @@ def test_modes_are_kept(clone: Clone, opened: Repository) -> None:
     assert (modes["clip.json"], modes["link"], modes["new.json"]) == ("100755", "120000", "100644")
 
 
+def test_a_commit_that_was_built_before_is_taken_where_only_its_time_differs(clone: Clone, opened: Repository) -> None:
+    tip, files = opened.tip(), {"clip.json": b"{}\n"}
+
+    def again(earlier: str, message: str = "batch", author: str = AUTHOR, content: bytes = b"{}\n") -> str | None:
+        files = {"clip.json": content}
+        return build_commit(opened, tip, files, message=message, author=author, earlier=earlier)
+
+    environment = {"GIT_AUTHOR_DATE": "1000000000 +0000", "GIT_COMMITTER_DATE": "1000000000 +0000"}
+    now = build_commit(opened, tip, files, message="batch", author=AUTHOR)
+    assert now is not None
+    name, mail = AUTHOR.removesuffix(">").split(" <")
+    persons = {
+        f"GIT_{who}_{what}": v for who in ("AUTHOR", "COMMITTER") for what, v in (("NAME", name), ("EMAIL", mail))
+    }
+    old = opened.run("commit-tree", f"{now}^{{tree}}", "-p", tip, "-m", "batch", environment=environment | persons)
+    earlier = old.output.decode().strip()
+    assert earlier != now
+    assert again(earlier) == earlier
+    for other in (again(earlier, message="other"), again(earlier, author="A <a@b>"), again(earlier, content=b"[]\n")):
+        assert other != earlier
+    for bad in ("0" * 40, tip):
+        assert again(bad) not in (None, bad)
+
+
 def test_neighbours_with_odd_names_stay(clone: Clone, opened: Repository) -> None:
     for name in (b"sp ace", b"tab\there", b"new\nline", "ünï漢🙂".encode(), b"latin-\xe9\xff", b'quo"te'):
         Path(os.fsdecode(bytes(clone.path) + b"/" + name)).write_bytes(b"x")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from refsync.clone.git_locks import clear_left_behind
 from refsync.clone.landing import index_locked, land
@@ -242,6 +243,32 @@ def test_a_batch_that_cannot_be_written_is_held_and_lands_when_it_can(tmp_path: 
     assert reference.change(change).status == PendingChangeStatus.APPLIED
     assert reference.clone.status == ""
     reference.close()
+
+
+def test_a_batch_that_stays_refused_makes_nothing_more_and_is_told_once(tmp_path: Path, bare_git: None) -> None:
+    reference = Reference(tmp_path)
+    reference.create("new", {"version": "1"})
+    clip = reference.clone.path / "clip.json"
+    if subprocess.run(["chattr", "+i", str(clip)], capture_output=True).returncode:
+        pytest.skip("no file can be made immutable here")
+    told: list[str] = []
+    sink = logger.add(lambda message: told.append(str(message)), format="{message}", level="WARNING")
+    try:
+        assert reference.sync().may_pass
+        before = objects_in(reference.clone)
+        for _ in range(3):
+            assert reference.sync().may_pass
+        assert objects_in(reference.clone) == before
+        assert len([line for line in told if "batch 1: held: " in line]) == 1
+    finally:
+        logger.remove(sink)
+        subprocess.run(["chattr", "-i", str(clip)], check=True)
+    assert not reference.sync().may_pass
+    reference.close()
+
+
+def objects_in(clone: Clone) -> str:
+    return git(clone.path, "count-objects")
 
 
 def test_a_commit_that_cannot_be_followed_is_told_and_one_that_mends_it_is_taken(

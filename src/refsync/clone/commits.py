@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from refsync.clone.durability import durable
 from refsync.clone.objects import FOLDER, TreeEntry, render_tree
+from refsync.clone.process import ANY_CODE
 from refsync.clone.repository import Repository
 from refsync.one_line import breaks, one_line
 from refsync.ranges import parse_ranges, render_ranges
@@ -157,7 +158,13 @@ def _parse_person(text: str) -> Person:
 
 
 def build_commit(
-    repository: Repository, parent: str, files: Mapping[str, bytes], *, message: str, author: str
+    repository: Repository,
+    parent: str,
+    files: Mapping[str, bytes],
+    *,
+    message: str,
+    author: str,
+    earlier: str | None = None,
 ) -> str | None:
     """Write the objects of one commit and flush them to disk; index, work tree and refs stay as they are.
 
@@ -167,6 +174,7 @@ def build_commit(
         files: path (``/`` between folders) to its whole new content.
         message: the commit message.
         author: ``Name <mail>``, author and committer.
+        earlier: a commit that was built before; where it differs by its time only, it is the one.
 
     Returns:
         The commit's id; ``None`` where nothing would change.
@@ -175,6 +183,8 @@ def build_commit(
     tree = _write_tree(repository, parent, "", blobs)
     if tree == repository.run("rev-parse", f"{parent}^{{tree}}").output.decode().strip():
         return None
+    if earlier and _is_same(repository, earlier, tree, parent, message, author):
+        return earlier
     return (
         repository.run(
             *durable(),
@@ -191,6 +201,21 @@ def build_commit(
         )
         .output.decode()
         .strip()
+    )
+
+
+def _is_same(repository: Repository, earlier: str, tree: str, parent: str, message: str, author: str) -> bool:
+    """Whether a commit that was built before says the same, so that a batch that is stuck does not make ever more."""
+    found = repository.run("cat-file", "commit", earlier, accept=ANY_CODE)
+    head, _, told = found.output.decode(errors="replace").partition("\n\n")
+    persons = [f"{role} {author} " for role in ("author", "committer")]
+    lines = head.split("\n")
+    return (
+        found.code == 0
+        and lines[:2] == [f"tree {tree}", f"parent {parent}"]
+        and len(lines) == 2 + len(persons)
+        and all(line.startswith(person) for line, person in zip(lines[2:], persons, strict=True))
+        and told.rstrip("\n") == message.rstrip("\n")
     )
 
 

@@ -151,7 +151,7 @@ class Daemon:
         for repository in report.repositories:
             self._tell(f"{repository.name}: held", repository.problem)
             self._tell(f"{repository.name}: the forge", repository.forge_problem)
-        if any(repository.temporary for repository in report.problems):
+        if report.may_pass:
             self._retry_later()
         else:
             self._failures = 0

@@ -86,6 +86,8 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     if plan.waiting:
         _split(queue, batch, plan.waiting)
     if batch.state == BatchState.held:
+        if batch.hold:
+            turn.told[number] = batch.hold
         batch = queue.resume_batch(number)
     if plan.written and (reason := turn.publisher.why_not_yet(queue, turn.reference, batch)):
         outcome.queued.append(QueuedBatch(number, reason))

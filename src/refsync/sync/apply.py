@@ -143,7 +143,8 @@ def build(
     files = {path: version.content for path, version in edited.items()}
     written = set(plan.written)
     message = batch_message(batch, [change for change in changes if change.change_id in written])
-    return build_commit(clone, tip, files, message=message, author=reference.author)
+    earlier = batch.commit if batch.base_commit == tip else None
+    return build_commit(clone, tip, files, message=message, author=reference.author, earlier=earlier)
 
 
 def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:

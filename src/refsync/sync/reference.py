@@ -144,6 +144,9 @@ class ProposedBatch:
     url: str | None = None
 
 
+_OVER_UNSEEN = (HoldKind.refused_landing, HoldKind.lost_races)
+
+
 @dataclass(frozen=True)
 class HeldBatch:
     """A batch that waits for a person, for what the reason says."""
@@ -182,6 +185,13 @@ class PassReport:
     def problems(self) -> list[RepositoryReport]:
         """The repositories in which nothing could be done."""
         return [report for report in self.repositories if report.problem]
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether something that failed or is held may be over without a sign, so that it is tried again soon."""
+        return any(
+            report.temporary or any(held.kind in _OVER_UNSEEN for held in report.held) for report in self.repositories
+        )
 
     @property
     def clean(self) -> bool:

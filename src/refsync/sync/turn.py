@@ -52,7 +52,8 @@ class Pass:
 class Turn:
     """One repository's turn in a pass.
 
-    ``versions`` are the files that it has read; ``awaited`` the models whose batch has not landed, with its number.
+    ``versions`` are the files that it has read; ``awaited`` the models whose batch has not landed, with its number;
+    ``told`` for what a batch, by its number, was held when the turn came to it.
     """
 
     work: Pass
@@ -61,6 +62,7 @@ class Turn:
     outcome: RepositoryReport
     versions: Versions
     awaited: dict[Model, int] = field(default_factory=dict)
+    told: dict[int, Hold] = field(default_factory=dict)
 
     @property
     def queue(self) -> PendingQueueService:
@@ -116,7 +118,8 @@ class Turn:
         """Let a batch wait."""
         if batch.hold != hold:
             batch = self.queue.hold_batch(batch.number, hold)
-            logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=batch.reason)
+            if self.told.get(batch.number) != hold:  # what was tried again in vain is no news
+                logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=batch.reason)
         return HeldBatch.of(batch, hold)
 
     def note_landed(self, landed: LandedBatch | None) -> None:
