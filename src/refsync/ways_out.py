@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from refsync.clone.remotes import Remote
+from refsync.clone.remotes import Remote, url_of
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
 from refsync.credentials import CredentialSource, token_source
@@ -126,6 +126,6 @@ def _repository_of_remote(settings: RepositorySettings) -> str | None:
     """The ``owner/name`` of the clone's remote; ``None`` where it has no such URL."""
     try:
         with Repository(settings.path, settings.branch) as clone:
-            return repository_of_url(clone.run("remote", "get-url", settings.remote).output.decode().strip())
+            return repository_of_url(url_of(clone, settings.remote))
     except RefsyncError:
         return None

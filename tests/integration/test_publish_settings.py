@@ -131,8 +131,8 @@ def test_a_request_of_the_same_number_in_another_repository_is_not_taken_for_our
 def test_a_git_that_cannot_tell_whether_a_proposal_merges_is_named(
     reference: RequestedReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from refsync.publishing.proposals import stale
+    from refsync.clone import merging
 
-    monkeypatch.setattr(stale, "_OLDEST_GIT", (99, 0))
+    monkeypatch.setattr(merging, "_OLDEST_GIT", (99, 0))
     problem = reference.look().problem or ""
     assert "is too old to tell whether a proposal still merges; update git to" in problem

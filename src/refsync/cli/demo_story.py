@@ -283,6 +283,6 @@ def _show_diff(text: str) -> None:
 
 
 def _git(*arguments: str) -> str:
-    from refsync.clone.process import run_git
+    from refsync.use_cases.demo import git_by_hand
 
-    return run_git(Path("reference"), *arguments).output.decode(errors="replace")
+    return git_by_hand(Path("reference"), *arguments)

@@ -95,16 +95,19 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
 
 def refuse_folder_inside(clone: Repository) -> None:
     """See that a clone is named by its own folder."""
-    root = os.fsdecode(clone.run("rev-parse", "--show-toplevel").output.rstrip(b"\n"))
+    from refsync.clone.checkout import work_tree_root
+
+    root = work_tree_root(clone)
     if not os.path.samefile(root, clone.path):
         raise CloneError(f"{clone.path}: is a folder inside the clone {root}; name the clone itself")
 
 
 def checked_out(clone: Repository) -> str:
     """The branch that is checked out."""
-    found = clone.run("symbolic-ref", "-q", "--short", "HEAD", accept=(0, 1)).output
-    head = found.decode(errors="surrogateescape").strip()
-    if not head:
+    from refsync.clone.checkout import checked_out_branch
+
+    head = checked_out_branch(clone)
+    if head is None:
         raise CloneError(f"{clone.path}: HEAD is detached; name the target branch with --branch")
     return head
 

@@ -70,6 +70,13 @@ def refs_under(clone: Repository, prefix: str) -> list[str]:
     return sorted({*_loose(clone, prefix), *_packed(clone, prefix)})
 
 
+def commits_of_refs(clone: Repository, pattern: str) -> dict[str, str]:
+    """The refs that a pattern names, a whole folder or, with stars, some in it, and the objects that they stand at."""
+    listed = clone.run("for-each-ref", "--format=%(refname) %(objectname)", pattern).output
+    lines = listed.decode(errors="surrogateescape").splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
 def _loose(clone: Repository, prefix: str) -> Iterator[str]:
     folder = clone.common_directory / prefix
     for path in folder.rglob("*"):

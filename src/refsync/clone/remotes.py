@@ -62,6 +62,15 @@ class Remote:
     cloned_from: str = ""
 
 
+def url_of(clone: Repository, name: str) -> str:
+    """Where a remote is, as git would ask it.
+
+    Raises:
+        GitCommandError: there is no such remote.
+    """
+    return clone.run("remote", "get-url", name).output.decode(errors="surrogateescape").strip()
+
+
 def fetch(
     clone: Repository, remote: Remote, refspecs: Sequence[str], *, prune: bool = False, paths: Collection[str] = ()
 ) -> None:

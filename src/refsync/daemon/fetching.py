@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from loguru import logger
 
 from refsync.clone.process import end_command_of
+from refsync.clone.refs import commits_of_refs
 from refsync.clone.repository import Repository
 from refsync.errors import RefsyncError, RemoteUnavailableError
 from refsync.publishing.upstream import Upstream, fetch_news
@@ -68,7 +69,7 @@ class _Fetcher(threading.Thread):
         self._failure: RefsyncError | None = None
         self._is_awaited = False
         self._stopping = False
-        self._seen: bytes | None = None
+        self._seen: dict[str, str] | None = None
 
     # For the thread of the passes
 
@@ -167,8 +168,8 @@ class _Fetcher(threading.Thread):
         if worth_telling and not self._stopping:
             self._wake()
 
-    def _tracked(self, clone: Repository) -> bytes:
-        return clone.run("for-each-ref", f"refs/remotes/{self._remote}").output
+    def _tracked(self, clone: Repository) -> dict[str, str]:
+        return commits_of_refs(clone, f"refs/remotes/{self._remote}")
 
     @property
     def _remote(self) -> str:

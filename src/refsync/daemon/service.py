@@ -14,8 +14,8 @@ from loguru import logger
 from refsync import log
 from refsync.application import Application, assemble, open_application
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.clone.git_locks import TIDYING_LOCKS, writing
 from refsync.clone.repository import Repository
+from refsync.clone.upkeep import tidy
 from refsync.config import Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
@@ -211,11 +211,8 @@ class Daemon:
         """Let git pack what it wants to; a landing leaves loose objects."""
         for each in self._application.repositories:
             try:
-                with (
-                    Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone,
-                    writing(clone, TIDYING_LOCKS),
-                ):
-                    clone.run("-c", "gc.autoDetach=false", "maintenance", "run", "--auto", "--quiet")
+                with Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone:
+                    tidy(clone)
             except (RefsyncError, OSError) as problem:
                 logger.warning("{}: housekeeping failed: {}", each.name, problem)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from loguru import logger
 
+from refsync.clone.ancestry import distance, own_commits
 from refsync.clone.differences import missing_contents
 from refsync.clone.landing import index_locked, land
 from refsync.clone.refs import follow, followed_to, set_ref
@@ -175,7 +176,7 @@ def _check_rewritten(
             there[:12],
         )
         return
-    own = clone.run("log", "--format=%h %an: %s", tip, f"^{there}", "--").output.decode(errors="replace").splitlines()
+    own = own_commits(clone, tip, there)
     named = "; ".join(own[:_MAX_NAMED_COMMITS]) + (f"; and {len(own) - 3} more" if len(own) > 3 else "")
     remote, branch = upstream.remote.name, reference.branch
     git = partial(git_command, clone.path)
@@ -206,5 +207,4 @@ def standing(clone: Repository, reference: ReferenceRepository, upstream: Upstre
     tip, there = clone.tip(), clone.commit_of(upstream.tracking_ref(reference.branch))
     if there is None:
         return Standing(upstream.remote.name)
-    ahead, behind = map(int, clone.run("rev-list", "--left-right", "--count", f"{tip}...{there}", "--").output.split())
-    return Standing(upstream.remote.name, behind=behind, ahead=ahead)
+    return Standing(upstream.remote.name, **distance(clone, tip, there)._asdict())

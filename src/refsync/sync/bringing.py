@@ -6,12 +6,13 @@ batch, or a store that was lost. A merge commit has a message of its own; what w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.commits import ParsedCommit, parse_message
 from refsync.clone.history import LandedCommit
+from refsync.clone.messages import merged_messages
 from refsync.clone.repository import Repository
 from refsync.clone.squashes import parse_quoted
 from refsync.errors import BatchNotFoundError
@@ -83,15 +84,7 @@ def _by_message(told: ParsedCommit | None) -> Brought | None:
 
 
 def _told(clone: Repository, commit: LandedCommit) -> ParsedCommit | None:
-    for message in (commit.message, *_merged_messages(clone, commit)):
+    for message in (commit.message, *merged_messages(clone, commit.sha)):
         if parsed := parse_message(message) or next(parse_quoted(message), None):
             return parsed
     return None
-
-
-def _merged_messages(clone: Repository, commit: LandedCommit) -> Iterator[str]:
-    """The messages of what a merge commit brought by its second parent, newest first."""
-    between = f"{commit.sha}^1..{commit.sha}^2"
-    log = clone.run("log", "-z", "--format=%B", "--encoding=UTF-8", between, "--", accept=(0, 128))
-    if not log.code:
-        yield from log.output.decode(errors="replace").split("\0")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import time
 
-from refsync.clone.process import run_git
 from refsync.clone.repository import Repository
+from refsync.clone.text_diff import text_diff
 from refsync.errors import RefsyncError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
@@ -146,7 +144,7 @@ def _plan_commit(
     request = publisher.request_text(reference, batch, kept, before, before.with_files(files))
     if proposes:
         ahead.proposed += 1
-    diff = _diff({path: (before.content(path), after.content) for path, after in files.items()})
+    diff = text_diff({path: (before.content(path), after.content) for path, after in files.items()})
     if not proposes:
         ahead.written.update(files)
     return _planned(
@@ -198,24 +196,3 @@ def _planned(
 def _message(batch: Batch, changes: Sequence[PendingChangeRecord], plan: BatchPlan) -> str:
     sealed = batch if batch.job else batch.model_copy(update={"job": _NO_TOKEN_YET})
     return batch_message(sealed, [each for each in changes if each.change_id in plan.written])
-
-
-def _diff(files: Mapping[str, tuple[bytes | None, bytes]]) -> str:
-    """What git shows for these versions of files (``None``: not there), made outside the clone."""
-    with TemporaryDirectory(prefix="refsync-") as folder:
-        return "".join(_diff_of_file(Path(folder), path, *files[path]) for path in sorted(files))
-
-
-def _diff_of_file(folder: Path, path: str, before: bytes | None, after: bytes) -> str:
-    for side, content in (("a", before), ("b", after)):
-        if content is not None:
-            (folder / side / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / side / path).write_bytes(content)
-    if before is None:
-        return _git_diff(folder / "b", "--src-prefix=a/", "--dst-prefix=b/", "/dev/null", path)
-    return _git_diff(folder, "--no-prefix", f"a/{path}", f"b/{path}")
-
-
-def _git_diff(folder: Path, *arguments: str) -> str:
-    shown = run_git(folder, "diff", "--no-index", "--no-color", "--no-ext-diff", *arguments, accept=(0, 1))
-    return shown.output.decode(errors="replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from refsync.clone.ancestry import parents
 from refsync.clone.repository import Repository
 from refsync.documents.merge import (
     MergeConflict,
@@ -243,8 +244,8 @@ def _versions(
                 f"batch {batch.number}: {reference.path} does not have its commit {commit[:12]} any more; "
                 "revert it by hand"
             )
-        parent = clone.run("rev-parse", "-q", "--verify", f"{commit}^1", accept=(0, 1)).output.decode().strip()
-        return _records(clone, parent, path) if parent else {}, _records(clone, commit, path)
+        before = parents(clone, commit)
+        return _records(clone, before[0], path) if before else {}, _records(clone, commit, path)
 
 
 def _records(clone: Repository, commit: str, path: str) -> Mapping[str, Record]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from loguru import logger
 
 from refsync.clone.commits import parse_message
+from refsync.clone.merging import check_git
+from refsync.clone.messages import message_of
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.publishing.proposals.clear_away import clear_away
@@ -26,7 +28,7 @@ from refsync.publishing.proposals.pull_request import (
     look_at,
     open_request,
 )
-from refsync.publishing.proposals.stale import check_git, merges_cleanly
+from refsync.publishing.proposals.stale import merges_cleanly
 from refsync.publishing.proposals.verdicts import checks_in_words, reviews_in_words
 from refsync.sync.reference import HeldBatch
 
@@ -170,7 +172,6 @@ def _why_rebuild(turn: ProposalTurn, batch: Batch, view: View) -> str | None:
 
 def _carries_more(turn: ProposalTurn, batch: Batch, head: str) -> bool:
     """Whether a change of the proposed commit has been purged since."""
-    message = turn.clone.run("log", "-1", "--format=%B", "--encoding=UTF-8", head).output.decode(errors="replace")
-    parsed = parse_message(message)
+    parsed = parse_message(message_of(turn.clone, head))
     wanted = {change.change_id for change in turn.open_changes(batch)}
     return parsed is not None and not wanted.issuperset(parsed.change_ids)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
+from refsync.clone.ancestry import merge_base, parents
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
@@ -114,7 +115,7 @@ def _base(clone: Repository, batch: Batch, target: str) -> str | None:
     assert batch.proposal
     if batch.base_commit and clone.contains(batch.base_commit, target):
         return batch.base_commit
-    return clone.run("merge-base", batch.proposal.head, target, accept=(0, 1, 128)).output.decode().strip() or None
+    return merge_base(clone, batch.proposal.head, target)
 
 
 def _evidence(clone: Repository, batch: Batch, head: str) -> Evidence:
@@ -142,7 +143,7 @@ def _brought_by(
 ) -> Merge:
     """The commits around one of the history that together brought a proposal; who did it is told elsewhere."""
     found = history[at]
-    if len(clone.run("rev-parse", f"{found.sha}^@").output.split()) > 1:
+    if len(parents(clone, found.sha)) > 1:
         return Merge(found.parent or "", found.sha, "merge commit", None, evidence)
     for head in heads:
         if together := _replayed(history, at, clone.first_parent_history(base, head)):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from loguru import logger
 
-from refsync.clone.refs import delete_refs
+from refsync.clone.ancestry import merge_base
+from refsync.clone.refs import delete_refs, refs_under
 from refsync.clone.remotes import fetch
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
@@ -49,8 +50,8 @@ def _touched(turn: ProposalTurn, pull: PullRequest) -> Models:
 
 def _compare(turn: ProposalTurn, pull: PullRequest) -> Models:
     clone = turn.clone
-    base = clone.run("merge-base", turn.tip, pull.head_commit, accept=(0, 1, 128)).output.decode().strip()
-    if not base:
+    base = merge_base(clone, turn.tip, pull.head_commit)
+    if base is None:
         return frozenset()
     before, after = (at_commit(clone, commit, turn.versions) for commit in (base, pull.head_commit))
     touched = set()
@@ -83,5 +84,5 @@ def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:
 
 def drop_closed(turn: ProposalTurn, pulls: Mapping[int, PullRequest]) -> None:
     """Let git tidy away what was fetched of pull requests that are no longer open."""
-    kept = turn.clone.run("for-each-ref", "--format=%(refname)", _KEPT).output.decode().split()
+    kept = refs_under(turn.clone, _KEPT)
     delete_refs(turn.clone, [ref for ref in kept if int(ref.removeprefix(_KEPT)) not in pulls])

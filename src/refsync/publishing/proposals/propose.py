@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from loguru import logger
 
+from refsync.clone.ancestry import is_same_work
 from refsync.clone.commits import parse_message
+from refsync.clone.messages import signed_message_of
 from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
 from refsync.errors import PushRefusedError
@@ -70,7 +72,7 @@ def propose(turn: ProposalTurn, batch: Batch, commit: str) -> None:
             f"{turn.clone.path}: the branch {branch} on {upstream.remote.name} holds somebody else's commit "
             f"{there[:12]}; delete or rename it"
         )
-    if there and _is_same_work(turn.clone, there, commit):
+    if there and is_same_work(turn.clone, there, commit):  # pushing the other would only make noise
         commit = there
         turn.queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
     else:
@@ -122,13 +124,6 @@ def is_ours(clone: Repository, reference: ReferenceRepository, batch: Batch, com
         return True
     if not clone.has(commit):
         return False
-    told = clone.run("log", "-1", "--format=%cn <%ce>%n%B", "--encoding=UTF-8", commit).output.decode(errors="replace")
-    committer, _, message = told.partition("\n")
+    committer, message = signed_message_of(clone, commit)
     parsed = parse_message(message.rstrip("\n") + "\n")
     return committer == reference.author and parsed is not None and parsed.job == batch.job
-
-
-def _is_same_work(clone: Repository, one: str, other: str) -> bool:
-    """Whether two commits have the same parents and files, so that pushing the other would only make noise."""
-    shown = [clone.run("log", "-1", "--format=%T %P", each).output for each in (one, other)]
-    return shown[0] == shown[1]

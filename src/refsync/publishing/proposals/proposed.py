@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from refsync.clone.refs import commits_of_refs
 from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Actor, Batch, Proposal
@@ -46,9 +47,8 @@ def proposal_of(batch: Batch) -> Proposal:
 def heads_of(turn: ProposalTurn) -> dict[str, str]:
     """The proposal branches on the remote, as last seen, and their commits."""
     prefix, proposals = (turn.upstream.tracking_ref(name) for name in ("", turn.settings.prefix))
-    listed = turn.clone.run("for-each-ref", "--format=%(refname) %(objectname)", f"{proposals}*")
-    lines = listed.output.decode(errors="surrogateescape").splitlines()
-    return {name.removeprefix(prefix): commit for name, commit in (line.split(" ") for line in lines)}
+    listed = commits_of_refs(turn.clone, f"{proposals}*")
+    return {name.removeprefix(prefix): commit for name, commit in listed.items()}
 
 
 def actor_of(account: Account) -> Actor:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from loguru import logger
 
+from refsync.clone.remotes import url_of
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Extra, Forge, PullRequest, RefusedExtra
 from refsync.pending_queue.models import Batch, BatchState, Proposal, RefusedOnce
@@ -178,9 +179,7 @@ def _opener(turn: ProposalTurn) -> Callable[[], Forge]:
     assert requests is not None
 
     def open_forge() -> Forge:
-        name = turn.upstream.remote.name
-        url = turn.clone.run("remote", "get-url", name).output.decode(errors="surrogateescape").strip()
-        return requests.open_forge(url)
+        return requests.open_forge(url_of(turn.clone, turn.upstream.remote.name))
 
     return open_forge
 
