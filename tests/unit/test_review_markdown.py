@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
-from refsync.clone.revisions import OtherFile, Snapshot
+from refsync.clone.revisions import OtherFile
 from refsync.review.changes import Comparison, FileChanges, model_changes
 from refsync.review.markdown import MAX_LENGTH, render_comparison
 from refsync.review.markdown_text import code
+from refsync.review.revisions import Side
 from refsync.review.rewriting import rewritings_between
 
-BASE, HEAD = (Snapshot(Path(), name, "0" * 40) for name in ("base", "head"))
+BASE, HEAD = (Side(name, "0" * 40) for name in ("base", "head"))
 
 
 def comment(old: dict[str, dict[str, object]], new: dict[str, dict[str, object]], *others: OtherFile) -> str:

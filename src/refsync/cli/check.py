@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refsync.cli.conventions import conventions_of
-from refsync.cli.diff import revision
+from refsync.cli.diff import question_of
 from refsync.cli.options import Json
 from refsync.cli.output import counted, json_text, note, print_json, shown_text
-from refsync.cli.revisions import Base, Directory, Head, snapshots_of
+from refsync.cli.revisions import Base, Directory, Head
+from refsync.commands import command, git_command
 from refsync.review.finding import Finding, Rule
 
 if TYPE_CHECKING:
-    from refsync.clone.revisions import Snapshot
-    from refsync.review.conventions import Conventions
     from refsync.review.findings import CriticalChange, Deleted, Verdict
     from refsync.review.mending import Mended
 
@@ -40,77 +37,27 @@ def check(
     json: Json = False,
 ) -> None:
     """Check the category files of the work tree, or of HEAD; what is wrong in BASE already is no failure."""
-    from refsync.clone.revisions import find_clone
-    from refsync.errors import RequestError
-    from refsync.review.findings import check as check_snapshot
+    from refsync.use_cases.clones import check_clone, mend_clone
 
-    clone = find_clone(directory)
-    conventions = conventions_of(ctx, clone)
-    old, new = snapshots_of(clone, base, head, conventions.folders)
-    if fix and new.commit is not None:
-        raise RequestError("--fix mends the work tree: leave HEAD out")
+    question = question_of(ctx, directory, base, head)
     if fix:
-        _mend(new, conventions)
-        old, new = snapshots_of(clone, base, head, conventions.folders)
-    verdict = check_snapshot(new, old, old or _committed(new, conventions.folders), conventions)
+        for clone, mended in mend_clone(question):
+            _tell_mended(clone, mended)
+    answer = check_clone(question)
     if json:
-        print_json(_document(verdict))
+        print_json(answer)
     else:
-        _show(verdict, everything=everything)
-    if verdict.failures:
+        _show(answer.root, everything=everything)
+    if answer.root.failures:
         raise typer.Exit(1)
 
 
-def _mend(work_tree: Snapshot, conventions: Conventions) -> None:
-    """Mend what can be mended without asking, each file by one rename; the person looks at it and commits."""
-    from refsync.review.mending import mended_documents, mended_tables
-
-    for mended in mended_documents(work_tree, conventions):
-        _write(work_tree.clone, mended)
-    for mended in mended_tables(work_tree, conventions):
-        _write(work_tree.clone, mended)
-
-
-def _write(clone: Path, mended: Mended) -> None:
-    import shlex
-
-    target = clone / mended.path
-    staged = target.with_name(f".{target.name}.refsync")
-    staged.write_bytes(mended.content)
-    if target.exists():
-        staged.chmod(target.stat().st_mode)
-    staged.replace(target)
-    paths = shlex.join(mended.commit_with)
-    git = shlex.join(["git", "-C", str(clone)])
+def _tell_mended(clone: Path, mended: Mended) -> None:
     note(
-        f"{mended.what}; look at it (refsync diff HEAD --directory {shlex.quote(str(clone))}), then: "
-        f"{git} add -- {paths} && {git} commit -m {shlex.quote(mended.subject)} -- {paths}"
+        f"{mended.what}; look at it ({command('refsync', 'diff', 'HEAD', '--directory', clone)}), then: "
+        f"{git_command(clone, 'add', '--', *mended.commit_with)} && "
+        f"{git_command(clone, 'commit', '-m', mended.subject, '--', *mended.commit_with)}"
     )
-
-
-def _committed(work_tree: Snapshot, folders: Collection[str]) -> Snapshot | None:
-    """What an edited work tree stands on; nothing before the first commit."""
-    from refsync.clone.revisions import at_revision
-    from refsync.errors import RequestError
-
-    try:
-        return at_revision(work_tree.clone, "HEAD", folders)
-    except RequestError:
-        return None
-
-
-def _document(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "base": revision(verdict.base) if verdict.base else None,
-        "head": revision(verdict.head),
-        "files": verdict.files,
-        "failures": [asdict(each) for each in verdict.failures],
-        "already": [asdict(each) for each in verdict.already],
-        "notes": [asdict(each) for each in verdict.notes],
-        "critical": [asdict(each) for each in verdict.critical],
-        "deleted": [asdict(each) for each in verdict.deleted],
-        "switched_off": verdict.switched_off,
-    }
 
 
 def _show(verdict: Verdict, *, everything: bool) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refsync.cli.conventions import conventions_of
+from refsync.cli.context import context_of
 from refsync.cli.options import Json
 from refsync.cli.output import console, counted, json_text, print_json, shown_text
-from refsync.cli.revisions import Base, Directory, Head, snapshots_of
+from refsync.cli.revisions import Base, Directory, Head
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from refsync.clone.revisions import Snapshot
     from refsync.review.changes import Comparison, FileChanges, ModelChange
     from refsync.review.rewriting import Rewriting
+    from refsync.use_cases.clones import Question
 
 _OPERATION_STYLES = {"create": "green", "update": "yellow", "delete": "red", "rename": "cyan"}
 _FIELD_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
@@ -39,39 +39,28 @@ def diff(
     json: Json = False,
 ) -> None:
     """What happened to which models between two revisions, or since one (default: HEAD) in the work tree."""
-    from refsync.clone.revisions import find_clone
     from refsync.errors import RequestError
-    from refsync.review.changes import compare
+    from refsync.use_cases.clones import compare_revisions
 
     if json and markdown:
         raise RequestError("--json and --markdown: give one of them")
-    clone = find_clone(directory)
-    conventions = conventions_of(ctx, clone)
-    old, new = snapshots_of(clone, base or "HEAD", head, conventions.folders)
-    assert old is not None  # a base is given
-    comparison = compare(old, new, conventions)
+    answer = compare_revisions(question_of(ctx, directory, base or "HEAD", head))
     if json:
-        print_json(_document(comparison))
+        print_json(answer)
     elif markdown:
         from refsync.review.markdown import render_comparison
 
-        typer.echo(render_comparison(comparison), nl=False)
+        typer.echo(render_comparison(answer.root), nl=False)
     else:
-        _show(comparison, None if everything else _MOST_MODELS)
+        _show(answer.root, None if everything else _MOST_MODELS)
 
 
-def _document(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "base": revision(comparison.base),
-        "head": revision(comparison.head),
-        "categories": [asdict(each) for each in comparison.categories],
-        "other_files": [each._asdict() for each in comparison.other_files],
-    }
+def question_of(ctx: typer.Context, directory: Path, base: str | None, head: str | None) -> Question:
+    """What the command line asks about."""
+    from refsync.use_cases.clones import Question
+    from refsync.use_cases.conventions import ConfigPlace
 
-
-def revision(snapshot: Snapshot) -> dict[str, Any]:
-    """A side of a comparison as data; the commit of the work tree is ``null``."""
-    return {"name": snapshot.name, "commit": snapshot.commit}
+    return Question(directory, base, head, ConfigPlace(context_of(ctx).config_file, os.environ))
 
 
 def _show(comparison: Comparison, most: int | None) -> None:

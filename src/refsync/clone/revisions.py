@@ -53,7 +53,8 @@ class Snapshot:
         return run_git(self.clone, "cat-file", "blob", blob).output
 
 
-class OtherFile(NamedTuple):
+@dataclass(frozen=True)
+class OtherFile:
     """A path that differs, and how."""
 
     file: str

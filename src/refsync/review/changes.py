@@ -17,6 +17,7 @@ from refsync.pending_queue.diffs import critical_fields, field_changes
 from refsync.review.category_files import CategoryFile, category_files, expected_files
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.renames import renames
+from refsync.review.revisions import Side, side_of
 from refsync.review.rewriting import Rewriting, rewritings_between
 
 _MOST_NAMES = 5
@@ -77,10 +78,10 @@ class FileChanges:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that differs between two snapshots."""
+    """Everything that differs between two sides."""
 
-    base: Snapshot
-    head: Snapshot
+    base: Side
+    head: Side
     categories: list[FileChanges]
     other_files: list[OtherFile]
 
@@ -96,7 +97,7 @@ def compare(base: Snapshot, head: Snapshot, conventions: Conventions = USUAL) ->
     paths = {file.path for file in files}
     found = (compare_file(base, head, file, conventions) for file in files if _differ(base, head, file.path))
     others = [each for path, each in differing.items() if path not in paths]
-    return Comparison(base, head, [each for each in found if each is not None], others)
+    return Comparison(side_of(base), side_of(head), [each for each in found if each is not None], others)
 
 
 def files_of_both(base: Snapshot | None, head: Snapshot, conventions: Conventions) -> list[CategoryFile]:

@@ -14,6 +14,7 @@ from refsync.review.dump_findings import faults_of_dump
 from refsync.review.file_findings import faults_of_document, faults_of_members, is_readable
 from refsync.review.finding import Finding, Rule
 from refsync.review.merges import faults_of_merges
+from refsync.review.revisions import Side, side_of
 from refsync.review.text_findings import text_faults
 
 _NOTES = frozenset({Rule.no_record})
@@ -45,8 +46,8 @@ class Verdict:
     ``critical``, what was ``deleted``; and which rules were ``switched_off``.
     """
 
-    base: Snapshot | None
-    head: Snapshot
+    base: Side | None
+    head: Side
     files: list[str]
     failures: list[Finding]
     already: list[Finding]
@@ -79,8 +80,8 @@ def check(
     wrong = [each for each in found if each.rule not in _NOTES]
     changes = list(_changes(committed, head, files, conventions))
     return Verdict(
-        base,
-        head,
+        side_of(base) if base else None,
+        side_of(head),
         [file.path for file in category_files(head.files, conventions)],
         failures=[each for each in wrong if each not in known],
         already=[each for each in wrong if each in known],

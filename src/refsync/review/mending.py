@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from refsync.categories import is_table
@@ -23,6 +24,16 @@ class Mended(NamedTuple):
     what: str
     commit_with: tuple[str, ...]
     subject: str
+
+
+def write_mended(clone: Path, mended: Mended) -> None:
+    """Put a mended file into a work tree, by one rename."""
+    target = clone / mended.path
+    staged = target.with_name(f".{target.name}.refsync")
+    staged.write_bytes(mended.content)
+    if target.exists():
+        staged.chmod(target.stat().st_mode)
+    staged.replace(target)
 
 
 def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:

@@ -1,67 +1,62 @@
-"""What the config says of a clone that a command looks at, if there is a config."""
+"""What the config says of a clone that somebody asks about, if there is a config."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-import typer
-
-from refsync.cli.context import Context, context_of
-
-if TYPE_CHECKING:
-    from refsync.config.settings import Config, RepositorySettings
-    from refsync.review.conventions import Conventions
+from refsync.clone.revisions import common_directory
+from refsync.config import RepositorySettings, find_config_file, load_config
+from refsync.config.problems import CONFIG_VARIABLE
+from refsync.errors import ConfigError
+from refsync.review.conventions import USUAL, Conventions
 
 
-def conventions_of(ctx: typer.Context, clone: Path) -> Conventions:
+class ConfigPlace(NamedTuple):
+    """Where a config is looked for: the file that is asked for, and the environment, which may name one."""
+
+    file: Path | None
+    environ: Mapping[str, str]
+
+
+def conventions_of(place: ConfigPlace, clone: Path) -> Conventions:
     """What holds in a clone.
 
-    The config that ``--config`` or the environment names is taken at its word: with one repository it is about that,
-    wherever the clone is. One that is found by default counts where it names this clone.
+    The config that somebody asks for, or that the environment names, is taken at its word: with one repository it is
+    about that, wherever the clone is. One that is found by default counts where it names this clone.
 
     Raises:
         ConfigError: something is wrong in the config, or it names several repositories and not this clone.
     """
-    from refsync.config import load_config
-    from refsync.errors import ConfigError
-    from refsync.review.conventions import USUAL
-
-    context = context_of(ctx)
-    path, asked = _config_file(context)
+    asked = bool(place.file or place.environ.get(CONFIG_VARIABLE))
+    path = _config_file(place, asked)
     if path is None:
         return USUAL
-    config = load_config(path, os.environ)
+    config = load_config(path, place.environ)
     repository = _repository_at(clone, config.repositories)
     if repository is None and asked:
         if len(config.repositories) > 1:
             names = ", ".join(each.name for each in config.repositories)
             raise ConfigError(f"{path}: none of its repositories ({names}) is the clone {clone}; name another config")
         repository = config.repositories[0]
-    return USUAL if repository is None else _conventions(path, config, repository)
+    return USUAL if repository is None else _conventions(path, repository)
 
 
-def _config_file(context: Context) -> tuple[Path | None, bool]:
-    """The config file, and whether somebody asked for it; one that this user may not read is none."""
-    from refsync.config.problems import CONFIG_VARIABLE
-    from refsync.errors import ConfigError
-
-    asked = bool(context.config_file or os.environ.get(CONFIG_VARIABLE))
+def _config_file(place: ConfigPlace, asked: bool) -> Path | None:
+    """The config file; one that nobody asked for and that this user may not read is none."""
     try:
-        path = context.found_config_file()
+        path = find_config_file(place.file, place.environ)
     except ConfigError:
         if asked:
             raise
-        return None, False
-    return (path if asked or os.access(path, os.R_OK) else None), asked
+        return None
+    return path if asked or os.access(path, os.R_OK) else None
 
 
 def _repository_at(clone: Path, repositories: Sequence[RepositorySettings]) -> RepositorySettings | None:
     """The repository of a clone, or of the clone that a linked work tree belongs to."""
-    from refsync.clone.revisions import common_directory
-
     there = {os.path.realpath(clone), os.path.realpath(common_directory(clone))}
     for each in repositories:
         if there & {os.path.realpath(each.path), os.path.realpath(each.path / ".git")}:
@@ -69,9 +64,7 @@ def _repository_at(clone: Path, repositories: Sequence[RepositorySettings]) -> R
     return None
 
 
-def _conventions(path: Path, config: Config, repository: RepositorySettings) -> Conventions:
-    from refsync.review.conventions import Conventions
-
+def _conventions(path: Path, repository: RepositorySettings) -> Conventions:
     return Conventions(
         files=repository.files,
         tables=repository.tables,

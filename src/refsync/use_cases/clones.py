@@ -1,0 +1,105 @@
+"""What is asked of any clone, with or without a config: what people did there, what is wrong, and that it be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import RootModel
+
+from refsync.clone.revisions import Snapshot, find_clone
+from refsync.errors import RequestError
+from refsync.review.changes import Comparison, compare
+from refsync.review.conventions import Conventions
+from refsync.review.findings import Verdict, check
+from refsync.review.mending import Mended, mended_documents, mended_tables, write_mended
+from refsync.review.revisions import committed, snapshots_of
+from refsync.use_cases.conventions import ConfigPlace, conventions_of
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about.
+
+    Attributes:
+        directory: the clone, or a folder in it.
+        base: the revision to compare with, also as ``A..B`` or ``A...B``; ``None`` for none.
+        head: the revision to look at; ``None`` for the work tree.
+        place: where a config is looked for.
+    """
+
+    directory: Path
+    base: str | None
+    head: str | None
+    place: ConfigPlace
+
+
+class ComparisonAnswer(RootModel[Comparison]):
+    """What happened to which models, and which other files differ."""
+
+
+class CheckAnswer(RootModel[Verdict]):
+    """What is wrong, and what a reviewer must not miss."""
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The two snapshots, and what holds in their clone."""
+
+    base: Snapshot | None
+    head: Snapshot
+    conventions: Conventions
+
+
+def compare_revisions(question: Question) -> ComparisonAnswer:
+    """What people did to which models between two revisions, of which the first one is given.
+
+    Raises:
+        CloneError: there is no clone.
+        ConfigError: something is wrong in the config, or it names several repositories and not this clone.
+        RequestError: there is no such revision, or no category file.
+    """
+    sides = _sides(question)
+    assert sides.base is not None  # a base is given
+    return ComparisonAnswer(compare(sides.base, sides.head, sides.conventions))
+
+
+def check_clone(question: Question) -> CheckAnswer:
+    """The built-in checks of a clone's category files; what is wrong in the base already is no failure.
+
+    Raises:
+        CloneError: there is no clone.
+        ConfigError: something is wrong in the config, or it names several repositories and not this clone.
+        RequestError: there is no such revision, or no category file.
+    """
+    sides = _sides(question)
+    before = sides.base or committed(sides.head, sides.conventions.folders)
+    return CheckAnswer(check(sides.head, sides.base, before, sides.conventions))
+
+
+def mend_clone(question: Question) -> Iterator[tuple[Path, Mended]]:
+    """Mend in the work tree what can be mended without asking, each file by one rename; gives the clone with each.
+
+    The person looks at it, and commits.
+
+    Raises:
+        CloneError: there is no clone.
+        ConfigError: something is wrong in the config, or it names several repositories and not this clone.
+        DocumentError: nothing can be made of a table.
+        RequestError: another revision than the work tree is asked about.
+    """
+    sides = _sides(question)
+    if sides.head.commit is not None:
+        raise RequestError("--fix mends the work tree: leave HEAD out")
+    for kind in (mended_documents, mended_tables):
+        for mended in kind(sides.head, sides.conventions):
+            write_mended(sides.head.clone, mended)
+            yield sides.head.clone, mended
+
+
+def _sides(question: Question) -> _Sides:
+    clone = find_clone(question.directory)
+    conventions = conventions_of(question.place, clone)
+    base, head = snapshots_of(clone, question.base, question.head, conventions.folders)
+    return _Sides(base, head, conventions)
