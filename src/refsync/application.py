@@ -220,10 +220,16 @@ def open_application(
     """
     if not isinstance(config, Config):
         raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
+    from refsync.backup import is_restoring
     from refsync.pending_queue.store import PendingQueueStore
     from refsync.state_directory import prepare
 
     state = prepare(config.state_directory)
+    if is_restoring(state.path):
+        from refsync.backup.restoring import finish_restore
+        from refsync.pending_queue.store.copying import store_file
+
+        finish_restore(state, store_file(state.path, config.queue.url))
     store = PendingQueueStore(root_path=state.path, url=config.queue.url)
     application = assemble(config, state, store, wakes_daemon=wakes_daemon)
     application.metadata_handler = metadata_handler

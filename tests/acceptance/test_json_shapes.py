@@ -217,6 +217,8 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     say("model", "blame", "clip", "old")
     say("config", "check")
     say("config", "show")
+    say("backup", desk.folder / "backup.tar")
+    say("restore", "--force", desk.folder / "backup.tar")
 
 
 @pytest.fixture(scope="module")

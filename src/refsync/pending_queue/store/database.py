@@ -38,7 +38,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         """Open the database; make it if there is none, upgrade it if it is older."""
         self.name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
-        self.file = _file_of(url)
+        self.file = file_of(url)
         self._is_locked = False
         with self._explained():
             if self.file is not None:
@@ -101,8 +101,7 @@ class Database:
         if version is None or version < schema.FIRST_VERSION:
             raise self._no_store()
         if version > schema.VERSION:
-            there, known = (each.lstrip("0") for each in (version, schema.VERSION))
-            raise StoreError(f"{self.name} is of store version {there}, this refsync knows {known}: upgrade refsync")
+            raise newer_store(str(self.name), version)
         return version < schema.VERSION
 
     def _upgrade_from(self, version: str | None, connection: Connection) -> None:
@@ -126,12 +125,18 @@ class Database:
         except PoolTimeoutError as error:
             raise StoreBusyError(f"{self.name} is busy: {_one_line(error)}; try again") from error
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise _explain(self.name or "the queue store", error) from error
+            raise explain(self.name or "the queue store", error) from error
         except OSError as error:
             place = error.filename or self.name
             raise StateDirectoryError(f"{place}: {error.strerror or error}; check owner and mode") from error
         except ImportError as error:
             raise StoreError(f"{self.name}: its database driver is not installed: {error}") from error
+
+
+def newer_store(name: str, version: str) -> StoreError:
+    """The refusal of a store that a newer refsync has written."""
+    there, known = (each.lstrip("0") for each in (version, schema.VERSION))
+    return StoreError(f"{name} is of store version {there}, this refsync knows {known}: upgrade refsync")
 
 
 def parse_url(text: str) -> URL:
@@ -163,7 +168,8 @@ def _reading_url(file: Path) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true", **still})
 
 
-def _file_of(url: URL) -> Path | None:
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite store; ``None`` of any other."""
     if url.get_backend_name() != "sqlite" or url.database is None or url.database.startswith("file:"):
         return None
     return Path(url.database).absolute()
@@ -290,7 +296,8 @@ _NO_ACCESS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def _explain(name: str, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
+def explain(name: str, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
+    """What a driver raised, as one line for a person."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
     if code in _BUSY:
