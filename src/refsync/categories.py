@@ -103,6 +103,11 @@ class CategoryDescriptor:
     managed_elsewhere: bool = False
 
     @property
+    def has_variants(self) -> bool:
+        """Whether a model has records for other backends beside its own, which follow it."""
+        return self.category is MODEL_REFERENCE_CATEGORY.text_generation
+
+    @property
     def upstream_repository(self) -> str | None:
         """``"image"``, ``"text"``, or ``None`` where no public repository holds the category."""
         if self.legacy_file is None:
@@ -165,6 +170,11 @@ def _describe() -> Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor]:
 
 DESCRIPTORS: Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor] = _describe()
 """One descriptor per category, in the order of the enum."""
+
+
+def has_variants(category: MODEL_REFERENCE_CATEGORY) -> bool:
+    """Whether a category's models have records for other backends beside their own."""
+    return DESCRIPTORS[category].has_variants
 
 
 def parse_category(name: str) -> MODEL_REFERENCE_CATEGORY:

@@ -17,6 +17,7 @@ from refsync.documents.json_document import read_records
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
 from tests.support.reference import Reference
+from tests.support.text_files import DOCUMENT, LISTED, ROWS, TEXT, text_files
 
 MODELS = {f"model {number}": {"version": "1", "nsfw": False} for number in range(100)}
 FILES = {"clip.json": MODELS}
@@ -68,6 +69,19 @@ def test_a_landing_of_many_updates_costs_no_more_but_in_statements(reference: Re
 
     assert reference.clone.records("clip.json")["model 49"]["version"] == "2"
     assert not costs.exceed(git=25, transactions=20, writing=6, statements=265, decodings=3, flushes=20)
+
+
+def test_a_landing_in_a_table(tmp_path: Path) -> None:
+    rows = [{**row, "name": f"{row['name']}-{number}"} for row in ROWS for number in range(10)]
+    text = Reference(tmp_path / "text", text_files(*rows), repository=LISTED)
+    text.sync()
+    name, record = next(iter(text.clone.records(DOCUMENT).items()))
+    text.update(name, {**record, "description": "New"}, category=TEXT)
+    costs = cost_of_pass(text, tmp_path / "costs")
+    text.close()
+
+    assert text.clone.records(DOCUMENT)[name]["description"] == "New"
+    assert not costs.exceed(decodings=2)  # the document as it was, and as it is
 
 
 def test_a_pass_with_nothing_to_do(reference: Reference, tmp_path: Path) -> None:

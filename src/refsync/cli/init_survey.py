@@ -60,7 +60,7 @@ def named_files(words: Iterable[str]) -> Named:
 
 def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
     """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
-    from refsync.sync.text_files import files_beside
+    from refsync.reference.text_table import files_beside
 
     layout = wanted or _detect_layout(clone, clone.tip())
     usual = [file for category in MODEL_REFERENCE_CATEGORY for file in default_files(layout, category).values()]

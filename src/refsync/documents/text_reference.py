@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from refsync.documents.csv_document import Row, edit_rows, read_rows
-from refsync.documents.json_document import edit_records, new_document, read_records
+from refsync.documents.json_document import Document, edit_document, new_document, read_document, read_records
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derive_document, variants
@@ -64,7 +64,7 @@ def disagreements(
         DocumentError: one of the files can't be read, or nothing can be made of a row.
     """
     rows = read_rows(csv)
-    return _disagreements(rows, derive_document(rows, defaults, generation_params), read_records(db))
+    return differences(rows, derive_document(rows, defaults, generation_params), read_records(db))
 
 
 def edit_text_reference(
@@ -97,19 +97,44 @@ def edit_text_reference(
             can't be edited safely.
         PayloadError: no row makes a record, or a name is that of a variant.
     """
+    rows = read_rows(csv)
+    made = derive_document(rows, defaults, generation_params)
+    parsed = ParsedText(csv, rows, db, read_document(db), made, defaults, generation_params)
+    return edit_parsed_text(parsed, edits, places=places, renames=renames)
+
+
+class ParsedText(NamedTuple):
+    """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with."""
+
+    csv: bytes
+    rows: Sequence[Row]
+    db: bytes
+    document: Document
+    made: Mapping[str, Record]
+    defaults: Mapping[str, Any]
+    generation_params: Collection[str]
+
+
+def edit_parsed_text(
+    text: ParsedText,
+    edits: Mapping[str, Record | None],
+    *,
+    places: Mapping[str, Place] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> tuple[bytes, bytes]:
+    """``edit_text_reference`` of files that have been read."""
     renames = renames or {}
     edits = {name: record for name, record in edits.items() if name not in renames}
-    rows, found = read_rows(csv), read_records(db)
-    before = derive_document(rows, defaults, generation_params)
-    _check_agreement(_disagreements(rows, before, found), [*edits, *renames])
-    row_edits = _row_edits(rows, defaults, generation_params, edits, renames)
-    edited_csv = edit_rows(csv, row_edits, places=places, renames=renames)
-    after = derive_document(read_rows(edited_csv), defaults, generation_params)
-    if db == new_document(before):
+    found = text.document.readable_records
+    _check_agreement(differences(text.rows, text.made, found), [*edits, *renames])
+    row_edits = _row_edits(text.rows, text.defaults, text.generation_params, edits, renames)
+    edited_csv = edit_rows(text.csv, row_edits, places=places, renames=renames)
+    after = derive_document(read_rows(edited_csv), text.defaults, text.generation_params)
+    if text.db == new_document(text.made):
         return edited_csv, new_document(after)
     changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
     renamed = _renamed_records(renames, found, after)
-    return edited_csv, edit_records(db, changed, order=list(after), renames=renamed)
+    return edited_csv, edit_document(text.document, changed, order=list(after), renames=renamed)
 
 
 def _renamed_records(renames: Mapping[str, str], found: Collection[str], after: Collection[str]) -> dict[str, str]:
@@ -122,7 +147,8 @@ def _records_of(name: str) -> tuple[str, ...]:
     return name, *variants(name)
 
 
-def _disagreements(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:
+def differences(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:
+    """``disagreements`` of files that have been read: the rows, what they make, and what the document holds."""
     lines = {name: row.line for row in rows for name in (row.name, *variants(row.name))}
     differing: list[Disagreement] = []
     for name, record in made.items():

@@ -6,8 +6,10 @@ A document may hold all variants of its models, some or none.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
-from refsync.documents.text_derivation import variants
+from refsync.documents.text_derivation import model_name, variants
+from refsync.errors import PayloadError
 
 _APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
 _PREFIXES = (_APHRODITE, _KOBOLDCPP)
@@ -44,3 +46,31 @@ def related_names(base: str, names: Collection[str], bases: Mapping[str, str]) -
         return [each for each in variants(base) if each in names and bases[each] == base]
     keeps_variants = any(variant in names for variant in bases)
     return [each for each in variants(base) if each not in names or each not in bases] if keeps_variants else []
+
+
+def check_variants_free(
+    name: str, names: Collection[str], owners: Mapping[str, str], replaced: str | None = None
+) -> None:
+    """See that no variant that a new text model brings is already another model's.
+
+    Args:
+        name: of the new model.
+        names: of all records, variants included.
+        owners: each variant that a model may have -> the model.
+        replaced: the model that gets this name.
+
+    Raises:
+        PayloadError: one is; the text names the variant and whose it is.
+    """
+    for variant in variants(name):
+        owner = owners.get(variant, name)
+        if owner not in (name, replaced) and variant in names:
+            raise PayloadError(
+                f"name: {name!r} would take {variant!r} from {owner!r}, whose record that is; choose another name"
+            )
+
+
+def record_under(record: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """A model's record under another name, with what follows from the name."""
+    follows = {"model_name": model_name(new)} if record.get("model_name") == model_name(old) else {}
+    return record | ({"name": new} if "name" in record else {}) | follows

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from refsync.categories import is_table
 from refsync.clone.objects import blob_id
 from refsync.documents.csv_document import Row, read_rows
-from refsync.documents.json_document import Document, Record, read_document, read_records
+from refsync.documents.json_document import Document, Record, read_document, read_json, read_records
 from refsync.documents.text_derivation import derive_document
 from refsync.errors import DocumentError
 
@@ -29,7 +29,7 @@ class Version:
         """Of these bytes; of one that is never edited, records can be had in half the time."""
         self.content = content
         self._editable = editable
-        self._parsed: dict[Callable[[bytes], Any], Any] = {}
+        self._parsed: dict[tuple[object, ...], Any] = {}
 
     @property
     def document(self) -> Document:
@@ -51,17 +51,29 @@ class Version:
         """The rows of a table."""
         return self._once(read_rows)
 
+    @property
+    def json(self) -> Any:
+        """Any JSON value."""
+        return self._once(read_json)
+
+    def made_with(self, defaults: Version, generation_params: Version) -> Mapping[str, Record]:
+        """What a table's rows make with the files that stand beside it."""
+        return self._once(
+            lambda _: derive_document(self.rows, defaults.json, generation_params.json), defaults, generation_params
+        )
+
     def records_in(self, path: str) -> Mapping[str, Record]:
         """The models of a category file of this name: those of a JSON document, or those that a table's rows make."""
         return self._once(_made_records) if is_table(path) else self.records
 
-    def _once(self, parse: Callable[[bytes], T]) -> T:
-        if parse not in self._parsed:
+    def _once(self, parse: Callable[[bytes], T], *known_by: object) -> T:
+        key = known_by or (parse,)
+        if key not in self._parsed:
             try:
-                self._parsed[parse] = parse(self.content)
+                self._parsed[key] = parse(self.content)
             except DocumentError as fault:
-                self._parsed[parse] = fault
-        found = self._parsed[parse]
+                self._parsed[key] = fault
+        found = self._parsed[key]
         if isinstance(found, DocumentError):
             raise found.with_traceback(None)  # it would grow with each time that it is raised
         return cast(T, found)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, is_table
+from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants, is_table
 from refsync.clone.revisions import OtherFile, Snapshot, differing_files
 from refsync.documents.category_document import read_category
 from refsync.documents.json_document import Document, Record, read_document
@@ -175,7 +175,7 @@ def model_changes(
         deed: Deed = each.kind if before is None else "rename"
         is_critical = any(field["critical"] for field in fields)
         changes[each.model] = ModelChange(deed, each.model, is_critical, fields, renamed_from=before)
-    return _with_variants(changes) if category is MODEL_REFERENCE_CATEGORY.text_generation else list(changes.values())
+    return _with_variants(changes) if has_variants(category) else list(changes.values())
 
 
 def _with_variants(changes: dict[str, ModelChange]) -> list[ModelChange]:

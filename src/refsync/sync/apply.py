@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, document_of
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import Document, edit_document, new_document
-from refsync.documents.model_places import Place
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.renames import RENAMED_FROM
+from refsync.reference.kinds import CategoryFiles
 from refsync.reference.versions import Version, Versions
 from refsync.reference.view import View, at_commit
 from refsync.sync.plan import BatchPlan, Model, Observed
 from refsync.sync.planned_models import Record, Stamp
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.text_files import TextReference
 
 
 def observe(
@@ -37,22 +35,29 @@ def observe(
         if reference.written_file(change.category) is not None:
             touched.setdefault(change.category, set()).add(change.model_name)
     files = {category: reference.edited_paths(category)[0] for category in touched}
-    texts = {category: _text(view, table) for category, table in reference.tables.items() if category in touched}
-    documents = {
-        path: _text_document(texts[category], names) if category in texts else _document(view, path)
-        for category, names in touched.items()
-        for path in [files[category]]
-    }
+    opened = {files[category]: _opened(reference, view, category, names) for category, names in touched.items()}
+    editable = {path: each for path, each in opened.items() if not isinstance(each, DocumentError)}
     return Observed(
         files=files,
-        documents={path: each.records if isinstance(each, Document) else each for path, each in documents.items()},
-        faults={path: each.fault_of for path, each in documents.items() if isinstance(each, Document)},
+        documents={path: each if isinstance(each, DocumentError) else each.records for path, each in opened.items()},
+        faults={path: each.fault_of for path, each in editable.items()},
         edited=_edited_documents(clone, reference, touched),
         awaited=awaited,
         stamps=reference.stamps,
-        checks={category: text.check for category, text in texts.items() if isinstance(text, TextReference)},
-        derived=texts.keys(),
+        checks={category: editable[path].check for category, path in files.items() if path in editable},
+        derived=reference.tables.keys() & touched,
     )
+
+
+def _opened(
+    reference: ReferenceRepository, view: View, category: MODEL_REFERENCE_CATEGORY, touched: Collection[str]
+) -> CategoryFiles | DocumentError:
+    try:
+        files = reference.open(category, view)
+        files.check_editable(touched)
+        return files
+    except DocumentError as problem:
+        return problem
 
 
 def _edited_documents(
@@ -65,63 +70,21 @@ def _edited_documents(
     return frozenset(owners[path] for path in local_edits(clone, sorted(owners)) if path in owners)
 
 
-def _text(view: View, table: str) -> TextReference | DocumentError:
-    try:
-        return TextReference.read(view, table)
-    except DocumentError as problem:
-        return problem
-
-
-def _text_document(text: TextReference | DocumentError, touched: Collection[str]) -> Document | DocumentError:
-    if isinstance(text, DocumentError):
-        return text
-    try:
-        document = text.document.document
-        text.check_agreement(touched)
-        return document
-    except DocumentError as problem:
-        return problem
-
-
-def _document(view: View, path: str) -> Document | DocumentError:
-    try:
-        return view.document(path)
-    except DocumentError as problem:
-        return problem
-
-
 def edited_files(reference: ReferenceRepository, view: View, plan: BatchPlan, versions: Versions) -> dict[str, Version]:
     """The new version of each file that the plan edits, known to ``versions``; files whose bytes stay are left out."""
-    tables = {document_of(table): table for table in reference.tables.values()}
+    categories = {reference.written_file(category): category for category in reference.files}
     edited: dict[str, Version] = {}
     for path, edits in plan.edits.items():
-        if path in tables:
-            files = TextReference.read(view, tables[path]).edited(
-                edits, places=plan.places.get(path), renames=plan.renames.get(path)
-            )
-        else:
-            files = {path: _edited_document(view, path, edits, plan.places.get(path), plan.renames.get(path))}
-        written = {name: versions.add(after) for name, after in files.items() if after != view.content(name)}
-        _check_edit(path, edits, written.get(path) or view.version(path))
+        files = reference.open(categories[path], view)
+        after = files.edited(edits, places=plan.places.get(path), renames=plan.renames.get(path))
+        written = {name: versions.add(content) for name, content in after.items() if content != view.content(name)}
+        _check_edit(path, edits, reference.open(categories[path], view.with_files(written)).records)
         edited |= written
     return edited
 
 
-def _edited_document(
-    view: View,
-    path: str,
-    edits: Mapping[str, Record | None],
-    places: Mapping[str, Place] | None,
-    renames: Mapping[str, str] | None,
-) -> bytes:
-    if view.version(path) is None:
-        return new_document({model: record for model, record in edits.items() if record is not None})
-    return edit_document(view.document(path), edits, places=places, renames=renames)
-
-
-def _check_edit(path: str, edits: Mapping[str, Record | None], after: Version | None) -> None:
+def _check_edit(path: str, edits: Mapping[str, Record | None], records: Mapping[str, Record]) -> None:
     """Read back what is about to be committed: a fault of ours must not reach a reference that thousands read."""
-    records = after.document.records if after else {}
     for model, record in edits.items():
         if not same_value(records.get(model), record):
             raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")

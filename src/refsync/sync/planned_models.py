@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import has_variants
 from refsync.documents.merge import (
     MergeConflict,
     Stamps,
@@ -49,7 +49,7 @@ class File:
 
 def models_of(change: PendingChangeRecord, *, derived: bool) -> list[str]:
     """The model, and the variants that have records of their own to be edited with it."""
-    follows = change.category is MODEL_REFERENCE_CATEGORY.text_generation and not derived
+    follows = has_variants(change.category) and not derived
     known = variants(change.model_name) if follows else ()
     return [change.model_name, *(name for name in change.related_models or () if name in known)]
 
@@ -103,7 +103,7 @@ def renamed(record: Record, name: str) -> Record:
 
 def check_variants(change: PendingChangeRecord, replaced: str, file: File, *, derived: bool) -> None:
     """See that a new text model, or a new name of one, takes no variant from another model."""
-    if change.category is not MODEL_REFERENCE_CATEGORY.text_generation:
+    if not has_variants(change.category):
         return
     coming = base_names([name for name, record in file.touched.items() if record is not None])
     for variant in variants(change.model_name):

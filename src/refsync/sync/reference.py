@@ -12,7 +12,9 @@ from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
-from refsync.sync.text_files import files_beside
+from refsync.reference.kinds import CategoryFiles, open_files
+from refsync.reference.text_table import files_beside
+from refsync.reference.view import View
 
 if TYPE_CHECKING:
     from refsync.metadata.manager import MetadataManager
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from refsync.sync.checking import CheckSettings
 
 Record = dict[str, Any]
-CategoryFiles = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+Paths = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
 Progress = Callable[[int, int], None]
 
 
@@ -37,7 +39,7 @@ class ReferenceRepository:
     path: Path
     branch: str
     format: CanonicalFormat
-    files: CategoryFiles
+    files: Paths
     metadata: MetadataManager
     recorder: Recorder
     author: str = "refsync <refsync@localhost>"
@@ -60,6 +62,16 @@ class ReferenceRepository:
     def edited_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
         """All files that a change of a category edits."""
         return [path for path in (self.written_file(category), self.tables.get(category)) if path]
+
+    def open(self, category: MODEL_REFERENCE_CATEGORY, view: View) -> CategoryFiles:
+        """The files of a category that the repository holds, in a state of it.
+
+        Raises:
+            DocumentError: they cannot be opened.
+        """
+        path = self.written_file(category)
+        assert path is not None
+        return open_files(view, category, path, self.tables.get(category))
 
     def read_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
         """All files that are read for a change of a category."""

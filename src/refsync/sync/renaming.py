@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.documents.text_derivation import model_name
+from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants
+from refsync.documents.text_variants import record_under
 from refsync.errors import RequestError
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
 from refsync.pending_queue.payloads import check_model_name, check_old_name
 from refsync.pending_queue.renames import RENAMED_FROM, RENAMED_TO
-from refsync.sync.planned_models import Record, renamed
+from refsync.sync.planned_models import Record
 from refsync.sync.submitting import ReferenceTips
 
 
@@ -74,16 +74,10 @@ def _half(
 
 def _under(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, old: str, new: str) -> Record:
     """The record as it is under its new name: for a text model with what follows from the name."""
-    record = tips.records(category)[old]
-    if category is not MODEL_REFERENCE_CATEGORY.text_generation:
-        return record | {"name": new} if record.get("name") == old else dict(record)
-    text = tips.text(category)
-    if text is not None and old in text.row_of:
-        return text.under(old, new)
-    follows = {"model_name": model_name(new)} if record.get("model_name") == model_name(old) else {}
-    return renamed(record, new) | follows
+    files = tips.files(category)
+    return files.under(old, new) if files else record_under(tips.records(category)[old], old, new)
 
 
 def _base_name(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, name: str) -> str:
     """Of a text model the base name, whichever of its names was asked for."""
-    return tips.bases(category).get(name, name) if category is MODEL_REFERENCE_CATEGORY.text_generation else name
+    return tips.bases(category).get(name, name) if has_variants(category) else name

@@ -5,35 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import has_variants
 from refsync.documents.merge import Record, Stamps
 from refsync.documents.names import differing_traits, folded
-from refsync.documents.text_derivation import variants
 from refsync.documents.values import same_value
 from refsync.errors import PayloadError, RequestError
 from refsync.pending_queue.models import AuditOperation, Submission
-
-
-def check_variants_free(
-    name: str, names: Collection[str], owners: Mapping[str, str], replaced: str | None = None
-) -> None:
-    """See that no variant that a new text model brings is already another model's.
-
-    Args:
-        name: of the new model.
-        names: of all records, variants included.
-        owners: each variant that a model may have -> the model.
-        replaced: the model that gets this name.
-
-    Raises:
-        PayloadError: one is; the text names the variant and whose it is.
-    """
-    for variant in variants(name):
-        owner = owners.get(variant, name)
-        if owner not in (name, replaced) and variant in names:
-            raise PayloadError(
-                f"name: {name!r} would take {variant!r} from {owner!r}, whose record that is; choose another name"
-            )
 
 
 def check_place(submission: Submission, is_coming: Callable[[str], bool], names: Collection[str]) -> None:
@@ -59,7 +36,7 @@ def remark_on_models(given: Submission, found: Submission) -> Iterator[str]:
     """What the submission names and is not written, or is written under another name."""
     if given.model_name != found.model_name:
         yield f"{given.model_name!r} is a variant of {found.model_name!r}, so that the change is one of that model"
-    follow = (found.related_models or ()) if found.category is MODEL_REFERENCE_CATEGORY.text_generation else ()
+    follow = (found.related_models or ()) if has_variants(found.category) else ()
     for name in given.related_models or ():
         if name not in follow:
             yield f"the related model {name!r} is not written with it: it is no variant of {found.model_name!r}"

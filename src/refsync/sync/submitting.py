@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
+from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants, not_held
 from refsync.clone.repository import Repository
 from refsync.documents.names import folded
-from refsync.documents.text_derivation import variants
-from refsync.documents.text_variants import base_names, base_of, is_orphan, related_names
+from refsync.documents.text_variants import base_names
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError, PayloadError, RequestError
 from refsync.pending_queue.models import (
@@ -22,18 +21,17 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
 from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.pending_queue.service import PendingQueueService
+from refsync.reference.kinds import CategoryFiles
 from refsync.reference.versions import Versions
 from refsync.reference.view import View, at_commit
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.submitted_names import (
     check_place,
-    check_variants_free,
     remark_on_models,
     remark_on_name,
     remark_on_stamps,
 )
-from refsync.sync.text_files import TextReference
 
 _OPEN = {PendingChangeStatus.PENDING, PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING}
 
@@ -44,7 +42,7 @@ class ReferenceTips:
     def __init__(self, repositories: Sequence[ReferenceRepository]) -> None:
         self._repositories = repositories
         self._views: dict[MODEL_REFERENCE_CATEGORY, View] = {}
-        self._texts: dict[MODEL_REFERENCE_CATEGORY, TextReference | None] = {}
+        self._files: dict[MODEL_REFERENCE_CATEGORY, CategoryFiles | None] = {}
         self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
         self._bases: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
         self._looks: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
@@ -92,18 +90,16 @@ class ReferenceTips:
         """Whether the category's file is made from a table."""
         return category in self.repository_of(category).tables
 
-    def text(self, category: MODEL_REFERENCE_CATEGORY) -> TextReference | None:
-        """The table of a category that has one; ``None`` for the others, and while its files cannot be read."""
-        reference = self.repository_of(category)
-        table = reference.tables.get(category)
-        if table is None:
-            return None
-        if category not in self._texts:
+    def files(self, category: MODEL_REFERENCE_CATEGORY) -> CategoryFiles | None:
+        """The category's files; ``None`` while they cannot be read, for which a change of it waits."""
+        if category not in self._files:
             try:
-                self._texts[category] = TextReference.read(self._view(category), table)
-            except DocumentError:  # a change waits for the file to be mended
-                self._texts[category] = None
-        return self._texts[category]
+                if not self.is_derived(category):
+                    self.records(category)
+                self._files[category] = self.repository_of(category).open(category, self._view(category))
+            except DocumentError:
+                self._files[category] = None
+        return self._files[category]
 
     def _read(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
         reference = self.repository_of(category)
@@ -120,7 +116,7 @@ class ReferenceTips:
         if category not in self._views:
             reference = self.repository_of(category)
             with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-                view = at_commit(clone, clone.tip(), Versions(clone.read_blob, editable=False))
+                view = at_commit(clone, clone.tip(), Versions(clone.read_blob))
                 self._views[category] = view.held(reference.read_paths(category))
         return self._views[category]
 
@@ -179,8 +175,8 @@ def _noticed(
     """
     category, name = submission.category, submission.model_name
     try:
-        text, looks = tips.text(category), tips.looks(category)
-        names: Collection[str] = tips.records(category) if text is None else text.row_of
+        files, looks = tips.files(category), tips.looks(category)
+        names = tips.records(category) if files is None else files.models
     except DocumentError:
         return []  # the change waits for the file to be mended
 
@@ -202,47 +198,19 @@ def _noticed(
 
 
 def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
-    """For a text model: the base model with its variants beside it.
+    """For a text model: the base model with its variants beside it, and its record complete.
 
     Raises:
         PayloadError: the files cannot hold the record; the text names the field.
     """
-    if submission.category != MODEL_REFERENCE_CATEGORY.text_generation:
+    if not has_variants(submission.category) or (files := tips.files(submission.category)) is None:
         return submission
-    if tips.is_derived(submission.category):
-        text = tips.text(submission.category)
-        return submission if text is None else _with_derived_variants(text, submission)
-    return _with_variants_beside(tips, submission)
-
-
-def _with_derived_variants(text: TextReference, submission: Submission) -> Submission:
-    """A model of a table: its record complete."""
-    name = text.base_of(_asked_name(submission))
-    if submission.operation == AuditOperation.CREATE and name not in text.row_of:
-        text.check_variants(name, (submission.request_metadata or {}).get(RENAMED_FROM))
-    payload = submission.payload
+    name, payload = files.base_of(_asked_name(submission)), submission.payload
+    if submission.operation == AuditOperation.CREATE:
+        files.check_new(name, (submission.request_metadata or {}).get(RENAMED_FROM))
     if payload is not None and submission.operation != AuditOperation.DELETE:
-        payload = text.complete(name, check_payload(payload))
-    return replace(submission, model_name=name, payload=payload, related_models=list(variants(name)))
-
-
-def _with_variants_beside(tips: ReferenceTips, submission: Submission) -> Submission:
-    """A model of a plain document: the variants that are records of their own there."""
-    category, asked = submission.category, _asked_name(submission)
-    try:
-        names, bases = tips.records(category), tips.bases(category)
-    except DocumentError:
-        return submission  # the change waits for the file to be mended
-    name = base_of(asked, names, bases)
-    if is_orphan(name, names) and submission.operation == AuditOperation.CREATE:
-        raise PayloadError(f"name: {name!r} is that of a variant; change its base model, and it follows")
-    if submission.operation == AuditOperation.CREATE and name not in names:
-        check_variants_free(name, names, bases, (submission.request_metadata or {}).get(RENAMED_FROM))
-    payload = submission.payload
-    if payload is not None and check_payload(payload).get("name") in variants(name):
-        payload = payload | {"name": name}
-    related = related_names(name, names, bases)
-    return replace(submission, model_name=name, payload=payload, related_models=related or None)
+        payload = files.complete(name, check_payload(payload))
+    return replace(submission, model_name=name, payload=payload, related_models=files.related(name) or None)
 
 
 def _asked_name(submission: Submission) -> str:

@@ -1,4 +1,4 @@
-"""The two files of a text reference as a pass sees them: people's table, and the document that is made from it.
+"""The kind of category whose file is made from a table: people's table, and the document that is made from it.
 
 Changes are made of the document's records, under their base names; the table and the records of the variants
 follow. Beside the table stand ``defaults.json`` and ``generation_params.json``, which the derivation reads.
@@ -14,16 +14,14 @@ from typing import Any
 
 from refsync.categories import document_of
 from refsync.documents.csv_document import Row
-from refsync.documents.json_document import read_json
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
 from refsync.documents.text_payload import complete_record, record_to_row
-from refsync.documents.text_reference import base_name, disagreements, edit_text_reference
-from refsync.documents.text_variants import base_names
+from refsync.documents.text_reference import ParsedText, base_name, differences, edit_parsed_text
+from refsync.documents.text_variants import base_names, check_variants_free, record_under
 from refsync.errors import DocumentError, PayloadError
 from refsync.reference.versions import Version
 from refsync.reference.view import View
-from refsync.sync.submitted_names import check_variants_free
 
 Record = dict[str, Any]
 
@@ -39,18 +37,19 @@ def files_beside(table_path: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class TextReference:
-    """A table with all that its document is made of, as they are at one commit."""
+class TextTable:
+    """A table with all that its document is made of, as they are in one state of the reference."""
 
     table_path: str
     table: Version
     document: Version
+    beside: tuple[Version, Version]
     defaults: Mapping[str, Any]
     generation_params: Collection[str]
     rows: Sequence[Row]
 
     @classmethod
-    def read(cls, view: View, table_path: str) -> TextReference:
+    def read(cls, view: View, table_path: str) -> TextTable:
         """Read the files.
 
         Raises:
@@ -58,30 +57,44 @@ class TextReference:
         """
         beside = PurePosixPath(table_path).with_name
         table = _version(view, table_path)
+        document = _version(view, document_of(table_path))
+        defaults, parameters = (str(beside(name)) for name in (DEFAULTS, GENERATION_PARAMS))
         return cls(
             table_path=table_path,
             table=table,
-            document=_version(view, document_of(table_path)),
-            defaults=_object(view, str(beside(DEFAULTS))),
-            generation_params=_object(view, str(beside(GENERATION_PARAMS))),
+            document=document,
+            defaults=_object(view, defaults),
+            generation_params=_object(view, parameters),
+            beside=(_version(view, defaults), _version(view, parameters)),
             rows=_named(table_path, lambda version: version.rows, table),
         )
 
-    def check_agreement(self, touched: Collection[str]) -> None:
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The models of the document, with their variants."""
+        return self.document.document.records
+
+    @property
+    def models(self) -> Collection[str]:
+        """The base names, beside whose rows a new one can stand."""
+        return self.row_of
+
+    def check_editable(self, touched: Collection[str]) -> None:
         """See that the document is what the table makes, apart from the models that are about to be edited.
 
         Raises:
             DocumentError: it is not; the text names the first disagreement.
         """
+        present = self.document.document.readable_records
         apart = {each for name in touched for each in (name, *variants(name))}
-        found = [
-            each
-            for each in disagreements(self.table.content, self.document.content, self.defaults, self.generation_params)
-            if each.model not in apart
-        ]
+        found = [each for each in differences(self.rows, self._made, present) if each.model not in apart]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DocumentError(f"it is not what {self.table_path} makes: {found[0]}{more}")
+
+    def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
+        """Why the record of a model cannot be changed safely; ``None`` where it can."""
+        return self.document.document.fault_of(model, removed)
 
     def edited(
         self,
@@ -91,9 +104,22 @@ class TextReference:
         renames: Mapping[str, str] | None = None,
     ) -> dict[str, bytes]:
         """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand."""
-        sources = self.table.content, self.document.content, self.defaults, self.generation_params
-        table, document = edit_text_reference(*sources, edits, places=places, renames=renames)
-        return {self.table_path: table, document_of(self.table_path): document}
+        document = self.document
+        parsed = ParsedText(
+            self.table.content,
+            self.rows,
+            document.content,
+            document.document,
+            self._made,
+            self.defaults,
+            self.generation_params,
+        )
+        table, edited = edit_parsed_text(parsed, edits, places=places, renames=renames)
+        return {self.table_path: table, document_of(self.table_path): edited}
+
+    @property
+    def _made(self) -> Mapping[str, Record]:
+        return self.table.made_with(*self.beside)
 
     @cached_property
     def row_of(self) -> dict[str, Row]:
@@ -104,13 +130,18 @@ class TextReference:
         """The base name of a model or of one of its variants, that of a model which is not there yet, too."""
         return base_name(name, self.rows) or name.removeprefix(_APHRODITE)
 
-    def check_variants(self, name: str, replaced: str | None) -> None:
+    def related(self, name: str) -> list[str]:
+        """The variants of a model, which follow it."""
+        return list(variants(name))
+
+    def check_new(self, name: str, replaced: str | None) -> None:
         """See that a new model would take no variant from another one, but for the one that it replaces.
 
         Raises:
             PayloadError: it would; the text names the variant and whose it is.
         """
-        check_variants_free(name, self._owners, self._owners, replaced)
+        if name not in self.row_of:
+            check_variants_free(name, self._owners, self._owners, replaced)
 
     @cached_property
     def _owners(self) -> Mapping[str, str]:
@@ -131,18 +162,20 @@ class TextReference:
         return record
 
     def under(self, old: str, new: str) -> Record:
-        """The record that a row makes once it says another name.
+        """The record of a model once its row says another name.
 
         Raises:
             PayloadError: the row makes none.
         """
-        row = self.row_of[old]
-        return self._made(replace(row, cells={**row.cells, "name": new}))
+        row = self.row_of.get(old)
+        if row is None:
+            return record_under(self.records[old], old, new)
+        return self._made_of(replace(row, cells={**row.cells, "name": new}))
 
     def _without_stale_tags(self, name: str, payload: Record) -> Record:
         """Where tags were left as they are, drop those that came of a size or style which now is another."""
         row = self.row_of.get(name)
-        if row is None or payload.get("tags") != (made := self._made(row))["tags"]:
+        if row is None or payload.get("tags") != (made := self._made_of(row))["tags"]:
             return payload
         size, style = derived_tags(row.cells["parameters_bn"], ""), {row.cells["style"]}
         stale: set[str] = set()
@@ -151,7 +184,7 @@ class TextReference:
                 stale |= tags - tags_of(row.cells["tags"])
         return payload | {"tags": [tag for tag in payload["tags"] if tag not in stale]}
 
-    def _made(self, row: Row) -> Record:
+    def _made_of(self, row: Row) -> Record:
         try:
             return row_to_record(row, self.defaults, self.generation_params)
         except DocumentError as problem:
@@ -181,7 +214,7 @@ def _version(view: View, path: str) -> Version:
 
 
 def _object(view: View, path: str) -> dict[str, Any]:
-    found = _named(path, lambda version: read_json(version.content), _version(view, path))
+    found = _named(path, lambda version: version.json, _version(view, path))
     if not isinstance(found, dict):
         raise DocumentError(f"{path}: not an object")
     return found

@@ -1,0 +1,126 @@
+"""The kind of category that is one JSON document, with a record for each model, or with one for each variant, too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from refsync.documents.json_document import Document, Record, edit_document, new_document
+from refsync.documents.model_places import Place
+from refsync.documents.text_derivation import variants
+from refsync.documents.text_variants import (
+    base_names,
+    base_of,
+    check_variants_free,
+    is_orphan,
+    record_under,
+    related_names,
+)
+from refsync.errors import DocumentError, PayloadError
+from refsync.reference.versions import Version
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """One document; ``version`` is ``None`` where there is none yet."""
+
+    path: str
+    version: Version | None
+
+    @property
+    def _document(self) -> Document:
+        return Document() if self.version is None else self.version.document
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The models."""
+        return self._document.records
+
+    @property
+    def models(self) -> Collection[str]:
+        """The names beside which a new model can stand."""
+        return self.records
+
+    def check_editable(self, touched: Collection[str]) -> None:
+        """See that the document can be read.
+
+        Raises:
+            DocumentError: it cannot.
+        """
+        _ = self._document
+
+    def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
+        """Why a model cannot be changed safely, though others can; ``None`` where it can."""
+        return self._document.fault_of(model, removed)
+
+    def edited(
+        self,
+        edits: Mapping[str, Record | None],
+        *,
+        places: Mapping[str, Place] | None = None,
+        renames: Mapping[str, str] | None = None,
+    ) -> dict[str, bytes]:
+        """The document, with these models written, removed or renamed, new ones where they are asked to stand."""
+        if self.version is None:
+            return {self.path: new_document({model: record for model, record in edits.items() if record is not None})}
+        return {self.path: edit_document(self._document, edits, places=places, renames=renames)}
+
+    def base_of(self, name: str) -> str:
+        """The model that a name means: the one that is called so."""
+        return name
+
+    def related(self, name: str) -> list[str]:
+        """The records that follow a model: none."""
+        return []
+
+    def check_new(self, name: str, replaced: str | None) -> None:
+        """See that a new model can have a name: any."""
+
+    def complete(self, name: str, payload: Record) -> Record:
+        """The record as it is asked for."""
+        return payload
+
+    def under(self, old: str, new: str) -> Record:
+        """The record of a model under another name, where it says its name."""
+        record = self.records[old]
+        return record | {"name": new} if record.get("name") == old else dict(record)
+
+    def check(self, name: str, record: Record | None) -> None:
+        """See that the document can hold a record: any."""
+
+
+@dataclass(frozen=True)
+class JsonFileWithVariants(JsonFile):
+    """A document of text models, in which their variants, all, some or none, are records of their own."""
+
+    @cached_property
+    def _bases(self) -> Mapping[str, str]:
+        return base_names(self.records)
+
+    def base_of(self, name: str) -> str:
+        """The base name of a model or of one of its variants, that of a model which is not there yet, too."""
+        return base_of(name, self.records, self._bases)
+
+    def related(self, name: str) -> list[str]:
+        """The variants that follow a model."""
+        return related_names(name, self.records, self._bases)
+
+    def check_new(self, name: str, replaced: str | None) -> None:
+        """See that a new model is no variant, and takes none from another but the one that it replaces.
+
+        Raises:
+            PayloadError: it is, or does.
+        """
+        if is_orphan(name, self.records):
+            raise PayloadError(f"name: {name!r} is that of a variant; change its base model, and it follows")
+        if name not in self.records:
+            check_variants_free(name, self.records, self._bases, replaced)
+
+    def complete(self, name: str, payload: Record) -> Record:
+        """The record, under the base name where it says that of a variant."""
+        return payload | {"name": name} if payload.get("name") in variants(name) else payload
+
+    def under(self, old: str, new: str) -> Record:
+        """The record of a model under another name, with what follows from the name."""
+        return record_under(self.records[old], old, new)
