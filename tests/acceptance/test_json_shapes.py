@@ -1,15 +1,18 @@
-"""Every document that ``--json`` prints has the shape that the README tells."""
+"""Every document that ``--json`` prints has the shape that the README tells, as its answer model has it, too."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from pydantic import BaseModel, RootModel
 
 from refsync.metadata.models import CategoryMetadata
 from refsync.pending_queue.holds import Hold
@@ -21,6 +24,21 @@ from refsync.pending_queue.models import (
     PendingQueuePage,
     Proposal,
 )
+from refsync.use_cases.backup import Backup
+from refsync.use_cases.batches import Batches, BatchWithChanges, Reversal
+from refsync.use_cases.changes import ChangePage
+from refsync.use_cases.clones import CheckAnswer, ComparisonAnswer
+from refsync.use_cases.init import NewConfig
+from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
+from refsync.use_cases.models import Blame, History
+from refsync.use_cases.moving import ImportedQueue
+from refsync.use_cases.passes import PassAnswer, PlannedCommits
+from refsync.use_cases.record import Record
+from refsync.use_cases.renaming import Rename
+from refsync.use_cases.reviewing import ReviewedChanges
+from refsync.use_cases.settings import ConfigInForce, ConfigVerdict
+from refsync.use_cases.status import Status
+from refsync.use_cases.submitting import SubmittedChanges
 from tests.support.command_line import Desk
 from tests.support.forge import ForgeStandIn
 from tests.support.published import RequestedReference
@@ -73,11 +91,95 @@ def parse_object(tokens: list[str]) -> dict[str, Shape]:
     shape: dict[str, Shape] = {}
     while (token := tokens.pop(0)) != "}":
         if token == "...":
-            shape |= dict.fromkeys(NAMED[tokens.pop(0)].model_fields)
+            shape |= shape_of_fields(NAMED[tokens.pop(0)])
         elif token != ",":
             named = tokens[0] == ":" and tokens.pop(0) == ":"
             shape[token] = parse_shape(tokens) if named else None
     return shape
+
+
+# The models of the answers
+
+
+ANSWERS: dict[str, Any] = {
+    "init": NewConfig,
+    "sync": PassAnswer,
+    "sync --dry-run": PlannedCommits,
+    "status": Status,
+    "backup": Backup,
+    "restore": Backup,
+    "diff": ComparisonAnswer,
+    "check": CheckAnswer,
+    "queue add": PendingChangeRecord,
+    "queue rename": Rename,
+    "queue import": SubmittedChanges,
+    "queue import (of an export)": ImportedQueue,
+    "queue list": ChangePage,
+    "queue show": PendingChangeRecord,
+    "queue diff": PendingChangeDiffPage,
+    "queue approve": PendingBatchResult,
+    "queue reject": PendingBatchResult,
+    "queue withdraw": ReviewedChanges,
+    "queue purge": ReviewedChanges,
+    "batch list": Batches,
+    "batch show": BatchWithChanges,
+    "batch seal": Batches,
+    "batch retry": Batch,
+    "batch revert": Reversal,
+    "batch abandon": Batch,
+    "metadata show": Counters,
+    "metadata verify": Discrepancies,
+    "metadata rebuild": RebuiltCounters,
+    "model show": Record,
+    "model history": History,
+    "model blame": Blame,
+    "config check": ConfigVerdict,
+    "config show": ConfigInForce,
+}
+"""What each command prints."""
+
+ANY_KEY, ANYTHING = "*", object()
+
+
+def shape_of(kind: Any) -> Shape:
+    """The shape of what a type's values look like in JSON."""
+    origin, arguments = get_origin(kind), [each for each in get_args(kind) if each is not type(None)]
+    if kind is Any:
+        return ANYTHING
+    if origin is Annotated or isinstance(kind, UnionType) or origin is Union:
+        return shape_of(arguments[0])
+    if isinstance(kind, type) and issubclass(kind, RootModel):
+        return shape_of(kind.model_fields["root"].annotation)
+    if kind in NAMED.values():
+        return kind
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {ANY_KEY: shape_of(arguments[1])}
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return [shape_of(arguments[0])]
+    is_object = is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    return shape_of_fields(kind) if is_object else None
+
+
+def shape_of_fields(kind: Any) -> dict[str, Shape]:
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return {each.name: shape_of(hints[each.name]) for each in fields(kind)}
+    return {name: shape_of(each.annotation) for name, each in kind.model_fields.items() if not each.exclude}
+
+
+def disagreements(told: Shape, made: Shape, place: str = "$") -> list[str]:
+    """Where the README tells another shape than an answer's model has."""
+    if made is ANYTHING or told is made:
+        return []
+    if isinstance(told, list) and isinstance(made, list):
+        return disagreements(told[0], made[0], f"{place}[]")
+    if isinstance(told, dict) and isinstance(made, dict):
+        if (any_key := made.get(ANY_KEY)) is not None or ANY_KEY in made:
+            return [one for key, each in told.items() for one in disagreements(each, any_key, f"{place}.{key}")]
+        if set(told) != set(made):
+            return [f"{place} has {sorted(made)}, and the README tells {sorted(told)}"]
+        return [one for key in told for one in disagreements(told[key], made[key], f"{place}.{key}")]
+    return [f"{place} is {made}, and the README tells {told}"]
 
 
 def differences(document: Any, shape: Shape, place: str = "$") -> list[str]:
@@ -261,6 +363,20 @@ def test_a_document_has_the_shape_of_the_readme(command: str, said: dict[str, An
     document = said[command]
     assert document, "an empty document shows nothing"
     assert differences(document, shapes_in_the_readme()[command]) == []
+
+
+@pytest.mark.parametrize("command", sorted(ANSWERS))
+def test_an_answer_s_model_has_the_shape_of_the_readme(command: str) -> None:
+    assert disagreements(shapes_in_the_readme()[command], shape_of(ANSWERS[command])) == []
+
+
+def test_every_document_has_its_answer_s_model() -> None:
+    assert sorted(ANSWERS) == sorted(shapes_in_the_readme())
+
+
+def test_a_model_of_another_shape_is_noticed() -> None:
+    for notation in ("{file, valid}", "{file, valid, problems: {KEY: line}}", "[{file, valid, problems: [line]}]"):
+        assert disagreements(parse(notation), shape_of(ConfigVerdict))
 
 
 def test_the_readme_tells_the_shape_of_every_document(said: dict[str, Any]) -> None:

@@ -205,12 +205,12 @@ def test_a_relative_path_is_written_out(tmp_path: Path, work: Path) -> None:
 
 def test_the_state_directory_falls_back_to_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clone = Clone.create(tmp_path / "image", {"blip.json": RECORDS})
-    monkeypatch.setattr("refsync.cli.init._SYSTEM_STATE", tmp_path / "missing" / "refsync")
+    monkeypatch.setattr("refsync.use_cases.init._SYSTEM_STATE", tmp_path / "missing" / "refsync")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     assert written(clone.path).state_directory == tmp_path / "xdg" / "refsync"
     (tmp_path / "missing").mkdir()
     assert written(clone.path, "--force").state_directory == tmp_path / "missing" / "refsync"
-    monkeypatch.setattr("refsync.cli.init._SYSTEM_STATE", tmp_path / "nowhere" / "refsync")
+    monkeypatch.setattr("refsync.use_cases.init._SYSTEM_STATE", tmp_path / "nowhere" / "refsync")
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert written(clone.path, "--force").state_directory == tmp_path / "home" / ".local" / "state" / "refsync"

@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from refsync.application import Application
     from refsync.config import Config
+    from refsync.use_cases.conventions import ConfigPlace
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Context:
         from refsync.config import find_config_file
 
         return find_config_file(self.config_file, os.environ)
+
+    def config_place(self) -> ConfigPlace:
+        """Where a config is looked for, by commands that can do without."""
+        from refsync.use_cases.conventions import ConfigPlace
+
+        return ConfigPlace(self.config_file, os.environ)
 
     def config(self) -> Config:
         """The checked settings.

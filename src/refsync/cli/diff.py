@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,9 +57,8 @@ def diff(
 def question_of(ctx: typer.Context, directory: Path, base: str | None, head: str | None) -> Question:
     """What the command line asks about."""
     from refsync.use_cases.clones import Question
-    from refsync.use_cases.conventions import ConfigPlace
 
-    return Question(directory, base, head, ConfigPlace(context_of(ctx).config_file, os.environ))
+    return Question(directory, base, head, context_of(ctx).config_place())
 
 
 def _show(comparison: Comparison, most: int | None) -> None:

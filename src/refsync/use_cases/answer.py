@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, SkipValidation
+
+Text = Annotated[str, SkipValidation]
+"""A file's or a branch's name, or what is said of one, which need not be Unicode."""
 
 
 class Answer(BaseModel):

@@ -1,10 +1,10 @@
-"""What `refsync init` finds in a clone."""
+"""What is found in a clone that nobody has configured yet."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from refsync.categories import (
     DESCRIPTORS,
@@ -16,10 +16,13 @@ from refsync.categories import (
     is_table,
     parse_category,
 )
+from refsync.clone.checkout import checked_out_branch, work_tree_root
+from refsync.clone.repository import Repository
+from refsync.config.values import category_file
+from refsync.documents.csv_document import read_rows
+from refsync.documents.json_document import read_records
 from refsync.errors import CloneError, DocumentError, RequestError
-
-if TYPE_CHECKING:
-    from refsync.clone.repository import Repository
+from refsync.reference.text_table import files_beside
 
 Named = Mapping[MODEL_REFERENCE_CATEGORY, str]
 """The files of categories that have other names than usual."""
@@ -41,8 +44,6 @@ def named_files(words: Iterable[str]) -> Named:
         RequestError: a word is not that, or a category has two files.
         UnknownCategoryError: there is no such category.
     """
-    from refsync.config.values import category_file
-
     named: dict[MODEL_REFERENCE_CATEGORY, str] = {}
     for word in words:
         name, separator, file = word.partition("=")
@@ -60,8 +61,6 @@ def named_files(words: Iterable[str]) -> Named:
 
 def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
     """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
-    from refsync.reference.text_table import files_beside
-
     layout = wanted or _detect_layout(clone, clone.tip())
     usual = [file for category in MODEL_REFERENCE_CATEGORY for file in default_files(layout, category).values()]
     files = [*usual, *named.values()]
@@ -95,8 +94,6 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
 
 def refuse_folder_inside(clone: Repository) -> None:
     """See that a clone is named by its own folder."""
-    from refsync.clone.checkout import work_tree_root
-
     root = work_tree_root(clone)
     if not os.path.samefile(root, clone.path):
         raise CloneError(f"{clone.path}: is a folder inside the clone {root}; name the clone itself")
@@ -104,8 +101,6 @@ def refuse_folder_inside(clone: Repository) -> None:
 
 def checked_out(clone: Repository) -> str:
     """The branch that is checked out."""
-    from refsync.clone.checkout import checked_out_branch
-
     head = checked_out_branch(clone)
     if head is None:
         raise CloneError(f"{clone.path}: HEAD is detached; name the target branch with --branch")
@@ -155,9 +150,6 @@ def _reason_by_name(file: str, siblings: set[str]) -> str | None:
 
 
 def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> str | None:
-    from refsync.documents.csv_document import read_rows
-    from refsync.documents.json_document import read_records
-
     if mode >> 12 != 0o10:
         return "is no regular file"
     try:
