@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from refsync.documents.field_order import common_order
-from refsync.documents.json_document import check_editable, edit_records, read_records
+from refsync.documents.json_document import edit_records, read_document, read_records
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from tests.support.bundles import ALL, contents, git_output, mirror, sample
@@ -161,7 +161,7 @@ def _has_fixed_order(data: bytes) -> bool:
 
 def _refusal(data: bytes) -> DocumentError | None:
     try:
-        check_editable(data)
+        read_document(data).check_editable()
     except DocumentError as error:
         return error
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.json_document import edit_records, new_document, read_document, read_records
 from refsync.errors import DocumentError
 
 PLAIN = (
@@ -18,7 +18,7 @@ PLAIN = (
 
 def refusal(data: bytes) -> tuple[str, int | None, int | None]:
     with pytest.raises(DocumentError) as caught:
-        check_editable(data)
+        read_document(data).check_editable()
     return caught.value.reason, caught.value.line, caught.value.column
 
 

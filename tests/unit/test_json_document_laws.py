@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refsync.documents.field_order import common_order
-from refsync.documents.json_document import check_editable, edit_records, read_records
+from refsync.documents.json_document import edit_records, read_document, read_records
 from refsync.documents.json_text import scan_document
 from refsync.documents.values import same_value
 
@@ -116,7 +116,7 @@ def test_after_an_edit_the_file_is_exactly_what_was_intended(
 ) -> None:
     data, records, edits = case
     after = edit_records(data, edits)
-    check_editable(after)
+    read_document(after).check_editable()
     assert same_value(read_records(after), applied(records, edits))
     kept = [name for name in records if edits.get(name, records[name]) is not None]
     assert [name for name in read_records(after) if name in kept] == kept

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.documents.json_document import check_editable, edit_records, read_document, read_records
+from refsync.documents.json_document import edit_records, read_document, read_records
 from refsync.documents.json_shadows import without_shadowed
 from refsync.documents.json_text import scan_document
 from refsync.documents.model_places import Place
@@ -49,7 +49,7 @@ def test_what_is_no_object_is_no_model() -> None:
     found = read_document(MIXED.encode())
     assert list(read_records(MIXED.encode())) == list(found.records) == ["b", "a"]
     assert list(found.others) == ["$schema", "_comment", "tags", "last_updated"]
-    check_editable(MIXED.encode())
+    read_document(MIXED.encode()).check_editable()
 
 
 def test_an_edit_leaves_what_is_no_model_as_it_stands() -> None:
@@ -85,7 +85,7 @@ def test_where_a_model_is_there_twice_the_others_can_be_changed() -> None:
 def test_where_a_record_has_a_key_twice_the_others_can_be_changed() -> None:
     text = '{"a": {"l": [{"x": 1, "x": 2}]}, "b": {"x": 1}}'
     assert edited(text, b={"x": 2}) == text.replace('"b": {"x": 1}', '"b": {"x": 2}')
-    check_editable(text.encode(), ["b", "new"])
+    read_document(text.encode()).check_editable(["b", "new"])
     with pytest.raises(DocumentError, match='the key "x" is there twice'):
         edited(text, a={"l": []})
 

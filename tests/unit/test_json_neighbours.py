@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refsync.documents import alignment
-from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.json_document import edit_records, new_document, read_document, read_records
 from refsync.documents.merge import MergeConflict, describe_conflict, describe_difference, merge_record
 from refsync.errors import DocumentError
 
@@ -127,14 +127,14 @@ def test_a_list_too_long_to_compare_is_changed_place_by_place(monkeypatch: pytes
 )
 def test_a_fault_is_told_with_its_place(text: str, line: int, column: int) -> None:
     with pytest.raises(DocumentError) as fault:
-        check_editable(text.encode())
+        read_document(text.encode()).check_editable()
     assert (fault.value.line, fault.value.column) == (line, column)
 
 
 @pytest.mark.parametrize(("length", "told"), [(78, "k" * 78 + '"'), (79, "k" * 78 + "…"), (200, "k" * 78 + "…")])
 def test_a_long_name_in_a_fault_is_cut_at_eighty_characters(length: int, told: str) -> None:
     with pytest.raises(DocumentError) as fault:
-        check_editable(f'{{"{"k" * length}": {{}}, "{"k" * length}": {{}}}}'.encode())
+        read_document(f'{{"{"k" * length}": {{}}, "{"k" * length}": {{}}}}'.encode()).check_editable()
     assert fault.value.reason == f'the key "{told} is there twice'
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.documents.json_document import check_editable, edit_records, new_document, read_records
+from refsync.documents.json_document import edit_records, new_document, read_document, read_records
 from refsync.documents.json_text import scan_document
 from refsync.documents.merge import merge_record
 from refsync.documents.nesting import MAX_DEPTH, is_too_deep, outlines
@@ -50,7 +50,7 @@ def test_a_record_of_the_greatest_depth_goes_through_everything() -> None:
 @pytest.mark.parametrize("depth", DEEPER)
 def test_what_is_deeper_is_refused_by_every_reader_in_the_same_words(depth: int) -> None:
     data = f'{{"b": {{}},\n "a": {nested_text(depth)}}}'.encode()
-    for read in (read_records, check_editable):
+    for read in (read_records, lambda data: read_document(data).check_editable()):
         with pytest.raises(DocumentError, match=f'^line 2, column 2: "a" is nested deeper than {MAX_DEPTH} levels$'):
             read(data)
     with pytest.raises(PayloadError, match=f"nested deeper than {MAX_DEPTH} levels"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from refsync.reference.versions import Version
 from refsync.review.dump_findings import faults_of_dump
 from refsync.review.file_findings import faults_of_document, faults_of_members
 from tests.support.repositories import dump
@@ -15,7 +16,7 @@ FINE = {"a": {"name": "a"}, "b": {"name": "b"}, "c": {"name": "c"}}
 
 
 def faults(data: bytes) -> list[tuple[int | None, str | None, str]]:
-    return [(each.line, each.model, each.what) for each in faults_of_document("clip.json", data)]
+    return [(each.line, each.model, each.what) for each in faults_of_document("clip.json", Version(data))]
 
 
 @pytest.mark.parametrize("data", [dump(FINE), b"{}", dump({"a": {}, "b": {}}), dump({"a": {"name": "other"}})])
@@ -84,12 +85,15 @@ def test_names_that_look_alike_are_told_with_what_they_differ_in() -> None:
 
 def test_a_member_that_is_no_record_is_a_note_and_one_that_was_a_record_is_lost() -> None:
     data = b'{"$schema": "x",\n"a": null}'
-    told = [(each.rule, each.line, each.model, each.what) for each in faults_of_members("c.json", data, b'{"a": {}}')]
+    told = [
+        (each.rule, each.line, each.model, each.what)
+        for each in faults_of_members("c.json", Version(data), Version(b'{"a": {}}'))
+    ]
     assert told == [
         ("no-record", 1, "$schema", "is a text, no record"),
         ("lost-record", 2, "a", "was a record, and is null, no record"),
     ]
-    assert [each.rule for each in faults_of_members("c.json", data, None)] == ["no-record", "no-record"]
+    assert [each.rule for each in faults_of_members("c.json", Version(data), None)] == ["no-record", "no-record"]
 
 
 # The canonical dump
@@ -103,7 +107,10 @@ DUMPED: dict[str, Any] = {
 
 def dump_faults(new: bytes, old: bytes | None = None) -> list[tuple[int | None, str | None, str, str]]:
     before = dump(DUMPED) if old is None else old
-    return [(each.line, each.model, each.what, each.mend) for each in faults_of_dump("sd.json", new, before)]
+    return [
+        (each.line, each.model, each.what, each.mend)
+        for each in faults_of_dump("sd.json", Version(new), Version(before))
+    ]
 
 
 def test_a_dump_stays_a_dump() -> None:

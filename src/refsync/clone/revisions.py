@@ -50,7 +50,7 @@ class Snapshot:
         blob = self.files[path].blob
         if blob is None:
             return (self.clone / path).read_bytes()
-        return run_git(self.clone, "cat-file", "blob", blob).output
+        return read_blob(self.clone, blob)
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class OtherFile:
 
     file: str
     change: str
+
+
+def read_blob(clone: Path, blob: str) -> bytes:
+    """The content of a blob, by its id."""
+    return run_git(clone, "cat-file", "blob", blob).output
 
 
 def find_clone(folder: Path) -> Path:

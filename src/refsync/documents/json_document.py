@@ -68,6 +68,16 @@ class Document:
         at = next(item.value_start for item in scan_document(self._text).items if item.key == model)
         return _fault(self._text, at, f"the record of {_cut(json.dumps(model))} is not an object")
 
+    def check_editable(self, models: Collection[str] | None = None) -> None:
+        """See that models can be changed safely, be they there or not; all that are there by default.
+
+        Raises:
+            DocumentError: one cannot; with the line and column of the second of two keys.
+        """
+        for name in (*self.deep, *self.records) if models is None else models:
+            if fault := self.fault_of(name):
+                raise fault.with_traceback(None)
+
 
 def read_document(data: bytes) -> Document:
     """A category file's models, its other members, and which of them can't be changed safely.
@@ -119,22 +129,6 @@ def read_json(data: bytes) -> Any:
     return value
 
 
-def check_editable(data: bytes, models: Collection[str] | None = None) -> None:
-    """Refuse what cannot be edited safely: what ``read_records`` refuses, and a fault of a model.
-
-    Args:
-        data: the whole file.
-        models: those that are to be changed, be they there or not; all that are there by default.
-
-    Raises:
-        DocumentError: with the line and column of the second of two keys.
-    """
-    document = read_document(data)
-    for name in (*document.deep, *document.records) if models is None else models:
-        if fault := document.fault_of(name):
-            raise fault
-
-
 def edit_records(
     data: bytes,
     edits: Mapping[str, Record | None],
@@ -162,7 +156,7 @@ def edit_records(
         The new file; the same bytes if every edit is there already, be it with its keys in another order.
 
     Raises:
-        DocumentError: the file, or one of the models, cannot be edited safely, see ``check_editable``.
+        DocumentError: the file, or one of the models, cannot be edited safely, see ``Document.check_editable``.
         ValueError: a record holds a number that is not finite, a model to rename is not there, or its new name is.
     """
     return edit_document(read_document(data), edits, order=order, places=places, renames=renames)
@@ -181,7 +175,7 @@ def edit_document(
     with _faults_explained():
         for name in (*edits, *renames, *renames.values()):
             if fault := document.fault_of(name, edits.get(name, {}) is None):
-                raise fault
+                raise fault.with_traceback(None)
         _check_renames(document.records, edits, renames)
         edits = {name: record for name, record in edits.items() if name not in renames}
         return (document._mark + _edited(document, edits, order, places or {}, renames)).encode()

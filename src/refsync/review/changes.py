@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants, is_table
-from refsync.clone.revisions import OtherFile, Snapshot, differing_files
-from refsync.documents.category_document import read_category
-from refsync.documents.json_document import Document, Record, read_document
+from refsync.clone.revisions import OtherFile, differing_files
+from refsync.documents.json_document import Document, Record
 from refsync.documents.operations import operations_between
 from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, RequestError
 from refsync.pending_queue.diffs import critical_fields, field_changes
+from refsync.reference.snapshot import Snapshot
+from refsync.reference.versions import Version
 from refsync.review.category_files import CategoryFile, category_files, expected_files
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.renames import renames
@@ -127,11 +128,14 @@ def compare_file(
 ) -> FileChanges | None:
     """What happened in one category file; ``None`` if it is the same, byte for byte."""
     problems: list[str] = []
-    old, new = (_content(each, file.path, problems) for each in (base, head))
+    versions = [_version(each, file.path, problems) for each in (base, head)]
+    old, new = (None if each is None else each.content for each in versions)
     changes = FileChanges(file.category, file.format.value, file.path, problems=problems)
     if problems or (old is not None and old == new):
         return changes if problems else None
-    before, after = (_document(file.path, content, each, problems) for content, each in ((old, base), (new, head)))
+    before, after = (
+        _document(file.path, each, side, problems) for each, side in zip(versions, (base, head), strict=True)
+    )
     if problems:
         return changes
     problems += [f"in {base.name}: {fault}" for fault in before.deep.values()]
@@ -198,21 +202,21 @@ def _differ(base: Snapshot, head: Snapshot, path: str) -> bool:
     return old != new or (new is not None and new.blob is None)
 
 
-def _content(snapshot: Snapshot, path: str, problems: list[str]) -> bytes | None:
+def _version(snapshot: Snapshot, path: str, problems: list[str]) -> Version | None:
     file = snapshot.files.get(path)
     if file is None:
         return None
     if not file.is_regular:
         problems.append(f"in {snapshot.name} it is no regular file")
         return None
-    return snapshot.read(path)
+    return snapshot.version(path)
 
 
-def _document(path: str, content: bytes | None, snapshot: Snapshot, problems: list[str]) -> Document:
+def _document(path: str, version: Version | None, snapshot: Snapshot, problems: list[str]) -> Document:
     try:
-        if content is None:
+        if version is None:
             return Document()
-        return Document(read_category(path, content)) if is_table(path) else read_document(content)
+        return Document(dict(version.records_in(path))) if is_table(path) else version.document
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
         return Document()

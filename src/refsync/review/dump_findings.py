@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from refsync.documents.encoding import decode
 from refsync.documents.field_order import FieldOrder
-from refsync.documents.json_document import Record, read_records
+from refsync.documents.json_document import Record
 from refsync.documents.json_text import Path, scan_document
+from refsync.reference.versions import Version
 from refsync.review.file_findings import Lines, is_readable, line_at
 from refsync.review.finding import Finding, Rule
 
 
-def faults_of_dump(file: str, data: bytes, before: bytes) -> Iterator[Finding]:
+def faults_of_dump(file: str, version: Version, before: Version) -> Iterator[Finding]:
     """Where a file is no longer a dump in fixed field order, ASCII escapes and four spaces, if it was one before."""
     if not is_readable(before) or not _is_dump(before):
         return
-    records = read_records(data)
-    order = FieldOrder([*read_records(before).values(), *records.values()])
+    data, records = version.content, version.records
+    order = FieldOrder([*before.records.values(), *records.values()])
     yield from _faults_of_order(file, records, order, Lines(data))
     plain, _, text = _dump(records), *decode(data)
     if text != plain:
@@ -29,7 +30,7 @@ def faults_of_dump(file: str, data: bytes, before: bytes) -> Iterator[Finding]:
         )
 
 
-def _faults_of_order(file: str, records: dict[str, Record], order: FieldOrder, lines: Lines) -> Iterator[Finding]:
+def _faults_of_order(file: str, records: Mapping[str, Record], order: FieldOrder, lines: Lines) -> Iterator[Finding]:
     for name, record in records.items():
         misplaced = next(_misplaced(record, (), order), None)
         if misplaced is not None:
@@ -55,14 +56,14 @@ def _misplaced(value: Any, path: Path, order: FieldOrder) -> Iterator[tuple[list
             yield from _misplaced(element, (*path, None), order)
 
 
-def _is_dump(data: bytes) -> bool:
-    records = read_records(data)
+def _is_dump(version: Version) -> bool:
+    records = version.records
     order = FieldOrder(records.values())
     ordered = not any(True for record in records.values() for _ in _misplaced(record, (), order))
-    return ordered and data.decode() == _dump(records)
+    return ordered and version.content.decode() == _dump(records)
 
 
-def _dump(records: dict[str, Record]) -> str:
+def _dump(records: Mapping[str, Record]) -> str:
     return json.dumps(records, indent=4) + "\n"
 
 

@@ -6,17 +6,18 @@ import json
 from collections.abc import Iterator
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import Document, read_document, read_records
+from refsync.documents.json_document import Document
 from refsync.documents.json_text import every_container, scan_document, shadowing
 from refsync.errors import DocumentError
+from refsync.reference.versions import Version
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import faults_of_look_alikes, faults_of_names
 
 
-def faults_of_document(file: str, data: bytes) -> Iterator[Finding]:
+def faults_of_document(file: str, version: Version) -> Iterator[Finding]:
     """What is wrong with the text and the names of a category file."""
     try:
-        document = read_document(data)
+        document = version.document
     except DocumentError as error:
         yield Finding(Rule.syntax, file, error.line, None, error.reason, "mend it by hand")
         return
@@ -24,8 +25,8 @@ def faults_of_document(file: str, data: bytes) -> Iterator[Finding]:
         yield from _deep_members(file, document)
         return
     if document.has_doubles:
-        yield from _double_keys(file, decode(data)[1])
-    lines = Lines(data)
+        yield from _double_keys(file, decode(version.content)[1])
+    lines = Lines(version.content)
     yield from faults_of_names(file, document.records, lines)
     yield from faults_of_look_alikes(file, document.records, lines)
 
@@ -41,10 +42,11 @@ def _deep_members(file: str, document: Document) -> Iterator[Finding]:
     yield from faults_of_look_alikes(file, document.records, {})
 
 
-def faults_of_members(file: str, data: bytes, before: bytes | None) -> Iterator[Finding]:
+def faults_of_members(file: str, version: Version, before: Version | None) -> Iterator[Finding]:
     """What stands in a readable file and is no record: lost, if it was one before, or worth a note."""
-    others = read_document(data).others
-    lines, records = Lines(data), read_records(before) if others and before is not None and is_readable(before) else {}
+    others = version.document.others
+    lines = Lines(version.content)
+    records = before.records if others and before is not None and is_readable(before) else {}
     for name, value in others.items():
         what = f"is {_KINDS[type(value)]}, no record"
         if name in records:
@@ -58,10 +60,10 @@ _MEND_DOUBLE = "readers take the last one: delete the other"
 _KINDS = {str: "a text", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
 
 
-def is_readable(data: bytes) -> bool:
+def is_readable(version: Version) -> bool:
     """Whether a category file's records can be read at all."""
     try:
-        read_records(data)
+        _ = version.records
     except DocumentError:
         return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
-from refsync.clone.revisions import Snapshot
+from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile, category_files
 from refsync.review.changes import FileChanges, compare_file, files_of_both
 from refsync.review.conventions import USUAL, Conventions
@@ -120,14 +120,14 @@ def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | N
         return
     if is_table(file.path):
         return
-    data = snapshot.read(file.path)
-    yield from faults_of_document(file.path, data)
-    if not is_readable(data):
+    version = snapshot.version(file.path)
+    yield from faults_of_document(file.path, version)
+    if not is_readable(version):
         return
-    old = before.read(file.path) if before is not None and before.has_file(file.path) else None
-    yield from faults_of_members(file.path, data, old)
+    old = before.version(file.path) if before is not None and before.has_file(file.path) else None
+    yield from faults_of_members(file.path, version, old)
     if _is_dumped(file) and old is not None:
-        yield from faults_of_dump(file.path, data, old)
+        yield from faults_of_dump(file.path, version, old)
 
 
 def _is_dumped(file: CategoryFile) -> bool:

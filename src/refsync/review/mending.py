@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refsync.categories import is_table
-from refsync.clone.revisions import Snapshot
-from refsync.documents.json_document import read_document
 from refsync.documents.json_shadows import without_shadowed
 from refsync.errors import DocumentError
+from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import category_files
 from refsync.review.conventions import Conventions
 from refsync.review.text_findings import documents_made_anew, name_of
@@ -41,9 +40,10 @@ def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[M
     for file in category_files(snapshot.files, conventions):
         if is_table(file.path) or not snapshot.has_file(file.path):
             continue
-        data = snapshot.read(file.path)
+        version = snapshot.version(file.path)
+        data = version.content
         try:
-            content = data if read_document(data).deep else without_shadowed(data)
+            content = data if version.document.deep else without_shadowed(data)
         except DocumentError:
             continue  # that is a finding
         if content != data:

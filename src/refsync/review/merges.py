@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from refsync.clone.revisions import Snapshot, at_revision, merges_between
-from refsync.documents.category_document import read_category
+from refsync.clone.revisions import merges_between
 from refsync.errors import DocumentError
+from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile
 from refsync.review.finding import Finding, Rule
 
@@ -20,9 +20,7 @@ def faults_of_merges(base: Snapshot, head: Snapshot, files: Iterable[CategoryFil
     folders = tuple({file.path.rpartition("/")[0] + "/" if "/" in file.path else "" for file in files})
     end = head.commit or "HEAD"
     for merge in merges_between(head.clone, start, end) if start else ():
-        result, *others = (
-            at_revision(head.clone, each, folders) for each in (merge.commit, *merge.parents, *merge.bases)
-        )
+        result, *others = (head.of_same_clone(each, folders) for each in (merge.commit, *merge.parents, *merge.bases))
         parents, bases = others[: len(merge.parents)], others[len(merge.parents) :]
         for file in files:
             if any(_blob(each, file) != _blob(result, file) for each in parents):
@@ -66,6 +64,6 @@ def _names(snapshot: Snapshot, file: CategoryFile) -> Names | None:
     if not snapshot.has_file(file.path):
         return frozenset()
     try:
-        return frozenset(read_category(file.path, snapshot.read(file.path)))
+        return frozenset(snapshot.version(file.path).records_in(file.path))
     except DocumentError:
         return None

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refsync.clone.revisions import Snapshot, at_revision, at_work_tree, merge_base
+from refsync.clone.revisions import merge_base
 from refsync.errors import RequestError
+from refsync.reference.snapshot import Snapshot, at_revision, at_work_tree, versions_of
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,24 @@ def snapshots_of(
     Raises:
         RequestError: there is no such revision, or the work tree of a bare repository is asked for.
     """
+    versions = versions_of(clone)
     if base is None:
-        return None, at_work_tree(clone, folders)
+        return None, at_work_tree(versions, clone, folders)
     if head is not None or ".." not in base:
-        return at_revision(clone, base, folders), at_work_tree(clone, folders) if head is None else at_revision(
-            clone, head, folders
-        )
+        return at_revision(versions, clone, base, folders), at_work_tree(
+            versions, clone, folders
+        ) if head is None else at_revision(versions, clone, head, folders)
     dots = "..." if "..." in base else ".."
     left, right = (side or "HEAD" for side in base.split(dots, 1))
     start = left if dots == ".." else merge_base(clone, left, right)
-    return replace(at_revision(clone, start, folders), name=left), at_revision(clone, right, folders)
+    return replace(at_revision(versions, clone, start, folders), name=left), at_revision(
+        versions, clone, right, folders
+    )
 
 
 def committed(work_tree: Snapshot, folders: Collection[str]) -> Snapshot | None:
     """What an edited work tree stands on; ``None`` before the first commit."""
     try:
-        return at_revision(work_tree.clone, "HEAD", folders)
+        return work_tree.of_same_clone("HEAD", folders)
     except RequestError:
         return None

@@ -8,14 +8,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from refsync.categories import document_of
-from refsync.clone.revisions import Snapshot
-from refsync.documents.csv_document import read_rows
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import check_editable
 from refsync.documents.json_faults import find_conflict
 from refsync.documents.text_derivation import derive_document, derive_text
-from refsync.documents.text_reference import Disagreement, disagreements
+from refsync.documents.text_reference import Disagreement, differences
 from refsync.errors import DocumentError
+from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import tables
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.finding import Finding, Rule
@@ -33,9 +31,9 @@ def text_faults(snapshot: Snapshot, conventions: Conventions = USUAL) -> Iterato
 
 def _faults_of_table(snapshot: Snapshot, table: str) -> Iterator[Finding]:
     try:
-        if conflict := find_conflict(decode(snapshot.read(table))[1]):
+        if conflict := find_conflict(decode(snapshot.version(table).content)[1]):
             raise conflict
-        rows = read_rows(snapshot.read(table))
+        rows = snapshot.version(table).rows
         found = list(_disagreements(snapshot, table))
     except DocumentError as error:
         yield Finding(Rule.row, table, error.line, None, error.reason, "mend the row")
@@ -49,16 +47,17 @@ def _faults_of_table(snapshot: Snapshot, table: str) -> Iterator[Finding]:
 
 
 def _disagreements(snapshot: Snapshot, table: str) -> list[Disagreement]:
-    content = snapshot.read(table)
+    version = snapshot.version(table)
     if not _has_derivation(snapshot, table) or not snapshot.has_file(document_of(table)):
-        derive_document(read_rows(content), {}, None)
+        version.records_in(table)
         return []
-    document = snapshot.read(document_of(table))
     try:
-        check_editable(document)
+        document = snapshot.version(document_of(table)).document
+        document.check_editable()
     except DocumentError:
         return []  # that is a finding already
-    return disagreements(content, document, *_derivation(snapshot, table))
+    made = derive_document(version.rows, *_derivation(snapshot, table))
+    return differences(version.rows, made, document.records)
 
 
 def _disagreement(found: Disagreement, table: str, document: str) -> str:
@@ -81,8 +80,8 @@ def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) ->
             continue
         if "/" in table and table not in conventions.tables.values() and not snapshot.has_file(path):
             continue  # there the table may stand alone
-        made = derive_text(read_rows(snapshot.read(table)), *_derivation(snapshot, table))
-        if not snapshot.has_file(path) or snapshot.read(path) != made:
+        made = derive_text(snapshot.version(table).rows, *_derivation(snapshot, table))
+        if not snapshot.has_file(path) or snapshot.version(path).content != made:
             found[path] = table, made
     return found
 
@@ -94,7 +93,9 @@ def _has_derivation(snapshot: Snapshot, table: str) -> bool:
 def _derivation(snapshot: Snapshot, table: str) -> tuple[Any, Any]:
     """What a table's document is made with."""
     try:
-        defaults, parameters = (json.loads(snapshot.read(beside(table, name))) for name in (DEFAULTS, PARAMETERS))
+        defaults, parameters = (
+            json.loads(snapshot.version(beside(table, name)).content) for name in (DEFAULTS, PARAMETERS)
+        )
     except ValueError as error:
         raise DocumentError(f"{DEFAULTS} or {PARAMETERS} cannot be read: {error}") from None
     return defaults, parameters

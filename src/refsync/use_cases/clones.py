@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import RootModel
 
-from refsync.clone.revisions import Snapshot, find_clone
+from refsync.clone.revisions import find_clone
 from refsync.errors import RequestError
+from refsync.reference.snapshot import Snapshot
 from refsync.review.changes import Comparison, compare
 from refsync.review.conventions import Conventions
 from refsync.review.findings import Verdict, check

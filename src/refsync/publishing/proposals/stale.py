@@ -35,7 +35,7 @@ def adds_nothing(turn: Turn, head: str) -> bool:
 def _is_readable(turn: Turn, tree: str, path: str, models: Collection[str]) -> bool:
     """Whether a file can be read, and none of the models is there twice now."""
     try:
-        document = at_commit(turn.clone, tree, turn.versions).document(path)
+        at_commit(turn.clone, tree, turn.versions).document(path).check_editable(models)
     except DocumentError:
         return False
-    return not any(document.fault_of(name) for name in models)
+    return True
