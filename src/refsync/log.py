@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from loguru import logger
 
+from refsync.plain_text import log_escaped
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -50,10 +52,7 @@ def _with_priority(lines: str, record: Record) -> str:
 
 def _one_line(record: Record) -> str:
     """A format in which nothing that a person typed starts a second line; a bug's traceback follows its line."""
-    record["extra"]["line"] = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in record["message"]
-    )
+    record["extra"]["line"] = log_escaped(record["message"])
     return _TEXT
 
 

@@ -20,7 +20,7 @@ from refsync.clone.commits import (
     quote,
     render_message,
 )
-from refsync.one_line import one_line
+from refsync.plain_text import one_line
 from refsync.ranges import parse_ranges, render_ranges
 from tests.support.repositories import clean_environment, git
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from refsync.dumping import dump
+from refsync.plain_text import json_escaped, numbered
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,22 +30,22 @@ def print_json(document: BaseModel | Any) -> None:
 def json_lines(document: BaseModel | Any, *, indent: str = "") -> str:
     """The same as indented JSON, each line but the first behind ``indent``."""
     text = dump(_plain(document), indent=2, ensure_ascii=_needs_ascii())
-    return f"\n{indent}".join(map(_escaped, text.split("\n")))
+    return f"\n{indent}".join(map(json_escaped, text.split("\n")))
 
 
 def print_json_line(document: Any) -> None:
     """Print plain data on one line of stdout, for JSON Lines."""
-    typer.echo(_escaped(dump(document, ensure_ascii=_needs_ascii())))
+    typer.echo(json_escaped(dump(document, ensure_ascii=_needs_ascii())))
 
 
 def json_text(value: Any) -> str:
     """A value on one line, as JSON has it, for people: nothing that a terminal would obey."""
-    return _escaped(dump(value))
+    return json_escaped(dump(value))
 
 
 def shown_text(text: str) -> str:
     """Text that people typed, without what a terminal would obey."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return numbered(text)
 
 
 def console() -> Console:
@@ -113,8 +113,3 @@ def _plain(document: Any) -> Any:
         return [_plain(value) for value in document]
     # Not pydantic's JSON, which would lose the text of numbers and refuse names that are no text.
     return document.model_dump() if hasattr(document, "model_dump") else document
-
-
-def _escaped(text: str) -> str:
-    """JSON text on one line with every character that a terminal would obey escaped, as JSON allows."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

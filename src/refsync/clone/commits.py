@@ -10,7 +10,7 @@ from refsync.clone.durability import durable
 from refsync.clone.objects import FOLDER, TreeEntry, render_tree
 from refsync.clone.process import ANY_CODE
 from refsync.clone.repository import Repository
-from refsync.one_line import breaks, one_line
+from refsync.plain_text import numbered, one_line
 from refsync.ranges import parse_ranges, render_ranges
 
 MAX_CHANGE_LINES = 50
@@ -141,7 +141,7 @@ def parse_message(message: str) -> ParsedCommit | None:
 def quote(text: str) -> str:
     """Text in double quotes on one line, with backslash escapes, so that it ends where it seems to."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(f"\\u{ord(c):04x}" if breaks(c) else c for c in escaped) + '"'
+    return f'"{numbered(escaped)}"'
 
 
 def _render_person(person: Person) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from refsync.commands import command, git_command
 from refsync.errors import CloneError, GitBusyError, GitCommandError, GitUnwritableError, RefsyncError
-from refsync.one_line import shortened
+from refsync.plain_text import shortened
 
 _NO_REASON = ("warning:", "hint:", "To ", "From ", "remote:")
 """How lines of git begin that do not say why it failed."""

@@ -19,7 +19,7 @@ from refsync.errors import (
     RemoteRefusedError,
     RemoteUnavailableError,
 )
-from refsync.one_line import shortened
+from refsync.plain_text import shortened
 
 _ADVICE = {
     "correct_url": "correct it: {git} remote set-url {remote} URL",

@@ -21,7 +21,7 @@ from refsync.clone.journal import Landing, PlannedFile, identity_of, made_mode, 
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import LandingRefusedError
-from refsync.one_line import shortened
+from refsync.plain_text import shortened
 
 _OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """Under git's lock nothing is fetched: a partial clone would do so by itself. The first is for git before 2.44."""

@@ -20,7 +20,9 @@ from refsync.documents.values import is_record
 from refsync.dumping import dump
 from refsync.errors import DocumentError
 from refsync.numbers import exact_float, spelt_float, spelt_int
+from refsync.plain_text import cut
 
+_LONGEST = 80  # characters of a key or value in a sentence
 Record = dict[str, Any]
 
 
@@ -66,7 +68,7 @@ class Document:
         if model not in self.others:
             return self.doubles.get(model)
         at = next(item.value_start for item in scan_document(self._text).items if item.key == model)
-        return _fault(self._text, at, f"the record of {_cut(json.dumps(model))} is not an object")
+        return _fault(self._text, at, f"the record of {cut(json.dumps(model), _LONGEST)} is not an object")
 
     def check_editable(self, models: Collection[str] | None = None) -> None:
         """See that models can be changed safely, be they there or not; all that are there by default.
@@ -123,7 +125,7 @@ def read_json(data: bytes) -> Any:
         try:
             value = _READER.decode(text)
         except _NotFiniteError as error:
-            raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
+            raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
     if is_too_deep([value]):
         raise DocumentError(TOO_DEEP)
     return value
@@ -283,7 +285,7 @@ def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
     found = member or next((each for each in outlines(text) if each.depth > MAX_DEPTH), None)
     if found is None:
         return DocumentError(TOO_DEEP)
-    return _fault(text, found.start, f"{_cut(text[found.start : found.key_end])} is {TOO_DEEP}")
+    return _fault(text, found.start, f"{cut(text[found.start : found.key_end], _LONGEST)} is {TOO_DEEP}")
 
 
 def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
@@ -293,7 +295,7 @@ def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
         raise _TooDeepError from None
     except _NotFiniteError as error:
         json.loads(text)  # a fault of syntax comes first, and its place can be found
-        raise _fault(text, _find_not_finite(text), f"{_cut(str(error))} is not a finite number") from None
+        raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
     except _DuplicateKeyError:
         json.loads(text)
         raise
@@ -346,7 +348,9 @@ def _doubles(text: str) -> dict[str, DocumentError]:
         assert item.key is not None
         double = item if item.key in seen else _double_within(text, item)
         if double is not None and item.key not in found:
-            found[item.key] = _fault(text, double.start, f"the key {_cut(json.dumps(double.key))} is there twice")
+            found[item.key] = _fault(
+                text, double.start, f"the key {cut(json.dumps(double.key), _LONGEST)} is there twice"
+            )
         seen.add(item.key)
     return found
 
@@ -363,7 +367,3 @@ def _double_within(text: str, item: Item) -> Item | None:
 
 def _first(text: str) -> int:
     return len(text) - len(text.lstrip())
-
-
-def _cut(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -11,7 +11,9 @@ from typing import Any, Final
 from refsync.documents.field_order import interleaved
 from refsync.documents.values import same_value
 from refsync.dumping import dump
+from refsync.plain_text import cut, json_escaped
 
+_LONGEST = 60  # characters of a key or value in a sentence
 Record = dict[str, Any]
 FieldPath = tuple[str, ...]
 
@@ -170,17 +172,8 @@ def _describe_values(path: FieldPath, words: Sequence[str], values: Sequence[Any
 
 def _describe_key(key: str) -> str:
     plain = key.replace("_", "").replace("-", "").isalnum()
-    return _cut(key if plain else _escaped(json.dumps(key, ensure_ascii=False)))
+    return cut(key if plain else json_escaped(json.dumps(key, ensure_ascii=False)), _LONGEST)
 
 
 def _describe_value(value: Any) -> str:
-    return "absent" if value is MISSING else _cut(_escaped(dump(value)))
-
-
-def _escaped(text: str) -> str:
-    """Without what a terminal or a log would obey: controls, line ends, changes of direction."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
-
-
-def _cut(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return "absent" if value is MISSING else cut(json_escaped(dump(value)), _LONGEST)

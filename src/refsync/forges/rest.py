@@ -18,10 +18,12 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from refsync import plain_text
 from refsync.credentials import CredentialSource
 from refsync.errors import ConfigError, CredentialError, ForgeRefusedError, ForgeUnavailableError, RefsyncError
 from refsync.forges.exchange import Answer, Exchange, Unanswered
 from refsync.forges.pace import Pace
+from refsync.plain_text import cut
 
 T = TypeVar("T")
 
@@ -252,8 +254,7 @@ def whole_number(text: str) -> float | None:
 
 def one_line(text: str, longest: int = 300) -> str:
     """A forge's words as they can be shown: printable, on one line, and not too many."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= longest else f"{line[:longest]}…"
+    return cut(plain_text.one_line(text), longest)
 
 
 def _strangeness(error: ValidationError, forge: str) -> str:

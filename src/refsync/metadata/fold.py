@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from refsync.clone.history import FileChange, LandedCommit
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
-from refsync.errors import DocumentError
+from refsync.errors import DocumentError, writable
 from refsync.metadata.models import Category, CategoryMetadata, OperationType, RecordedError, RecordedOperation
 from refsync.reference.versions import Versions
 
@@ -30,7 +30,7 @@ def apply_operation(metadata: CategoryMetadata, recorded: RecordedOperation, *, 
     # Plain strings, as the model holds them after construction; a name may have halves of surrogate pairs,
     # which no UTF-8 file can.
     metadata.last_operation_type = recorded.operation.value  # type: ignore[assignment]
-    metadata.last_operation_model = recorded.model.encode("utf-8", "backslashreplace").decode("utf-8")
+    metadata.last_operation_model = writable(recorded.model)
     if success:
         metadata.last_successful_operation = max(metadata.last_successful_operation, recorded.timestamp)
         _count(metadata, recorded.operation)

@@ -12,6 +12,7 @@ from typing import Any
 
 from refsync.documents.names import UNSEEN
 from refsync.dumping import dump
+from refsync.plain_text import cut, numbered
 
 _MAX_SHOWN = 200
 _MARKS = {"added": "added", "removed": "removed", "modified": "changed"}
@@ -34,19 +35,12 @@ def html_code(text: str) -> str:
 
 def visible(text: str) -> str:
     """Text on one line, with the number of each character that cannot be seen or changes the direction."""
-    if text.isprintable() and UNSEEN.isdisjoint(text):
-        return text
-    return "".join(c if c.isprintable() and c not in UNSEEN else f"\\u{ord(c):04x}" for c in text)
+    return numbered(text, UNSEEN)
 
 
 def row(cells: Iterable[str]) -> str:
     """A row of a table; a ``|`` ends a cell even within a code span, unless it is escaped."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def cut(text: str, length: int) -> str:
-    """Text that is not too long."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def value(json_value: Any) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from refsync.one_line import one_line
 from refsync.pending_queue.diffs import field_changes
-from refsync.review.markdown_text import code, cut, field_change, html_code, more, names, row
+from refsync.plain_text import cut, one_line
+from refsync.review.markdown_text import code, field_change, html_code, more, names, row
 
 MAX_TITLE_LENGTH = 250
 MAX_LENGTH = 65_000

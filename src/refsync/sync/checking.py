@@ -20,9 +20,9 @@ from refsync.clone.commits import parse_message
 from refsync.clone.export import export_tree, tree_of
 from refsync.clone.repository import Repository
 from refsync.errors import PermanentError
-from refsync.one_line import one_line
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.plain_text import one_line
 
 Command = tuple[str, ...]
 Verdicts = dict[tuple[Command, str], str | None]

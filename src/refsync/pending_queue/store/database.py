@@ -21,6 +21,7 @@ from refsync.dumping import dump, load
 from refsync.durable import flush_folder
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
+from refsync.plain_text import one_line
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
@@ -123,7 +124,7 @@ class Database:
         try:
             yield
         except PoolTimeoutError as error:
-            raise StoreBusyError(f"{self.name} is busy: {_one_line(error)}; try again") from error
+            raise StoreBusyError(f"{self.name} is busy: {one_line(str(error))}; try again") from error
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise explain(self.name or "the queue store", error) from error
         except OSError as error:
@@ -150,7 +151,7 @@ def parse_url(text: str) -> URL:
         is_sqlite = url.get_backend_name() == "sqlite"
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise StoreError(f"queue url: {_one_line(error)}; give one as SQLAlchemy has them") from None
+        raise StoreError(f"queue url: {one_line(str(error))}; give one as SQLAlchemy has them") from None
     if is_sqlite and url.database in (None, "", ":memory:"):
         raise StoreError("queue url: an SQLite store in memory is gone with the process; name a file")
     return url
@@ -305,11 +306,7 @@ def explain(name: str, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
     if code == sqlite3.SQLITE_FULL:
         return StoreBusyError(f"{name}: the disk is full; make room and try again")
     if code in _NO_ACCESS:
-        return StateDirectoryError(f"{name}: {_one_line(cause)}; check that its folder can be written")
+        return StateDirectoryError(f"{name}: {one_line(str(cause))}; check that its folder can be written")
     if code in _DAMAGED:
-        return StoreError(f"{name} is damaged ({_one_line(cause)}): restore it from a copy, or move it away")
-    return StoreError(f"{name}: {_one_line(cause)}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+        return StoreError(f"{name} is damaged ({one_line(str(cause))}): restore it from a copy, or move it away")
+    return StoreError(f"{name}: {one_line(str(cause))}")
