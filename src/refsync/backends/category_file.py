@@ -10,18 +10,16 @@ from typing import Any
 
 from refsync.backends.file_state import FileState
 from refsync.categories import is_table
+from refsync.documents.category_document import reader_of
 from refsync.documents.csv_document import read_rows
-from refsync.documents.json_document import new_document, read_json, read_records
-from refsync.documents.text_derivation import derive_document
+from refsync.documents.json_document import new_document, read_json
+from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS, derive_document
 from refsync.errors import CloneError, DocumentError
 
 # A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
 _BROKEN_GRACE_SECONDS = 0.05
 _MISSING_GRACE_SECONDS = 0.25
 _RETRY_SECONDS = 0.005
-
-DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
-"""What the records of a table are made with, where they stand beside it."""
 
 Records = dict[str, dict[str, Any]]
 
@@ -98,13 +96,13 @@ def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> Categor
             raise DocumentError("it was written while it was read")
         if is_table(path.name):
             return _derived(path, data, state)
-        return CategoryFile(read_records(data), data.decode("utf-8-sig"), state)
+        return CategoryFile(reader_of(path.name)(data), data.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None
 
 
 def _derived(table: Path, data: bytes, state: FileState) -> CategoryFile:
-    defaults, parameters = (_object_beside(table, name) for name in (DEFAULTS, PARAMETERS))
+    defaults, parameters = (_object_beside(table, name) for name in (DEFAULTS, GENERATION_PARAMS))
     records = derive_document(read_rows(data), defaults or {}, parameters)
     return CategoryFile(records, new_document(records).decode(), state)
 

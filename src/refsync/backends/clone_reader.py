@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from refsync.backends.base import Category, Data, ReplicateMode
-from refsync.backends.category_file import DEFAULTS, PARAMETERS, BrokenFileError, read_category_file
+from refsync.backends.category_file import BrokenFileError, read_category_file
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
 from refsync.categories import CanonicalFormat, is_table, stand_in_of
+from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS
 from refsync.errors import ConfigError, RefsyncError
 from refsync.file_events import FolderWatcher, WatchMode
 
@@ -159,7 +160,7 @@ class CloneReader(ReplicaBackendBase):
         """Each file that some category is read from, with those categories."""
         held: dict[Path, set[Category]] = {}
         for category, path in (*self._legacy_paths.items(), *self._v2_paths.items()):
-            beside = (path.with_name(DEFAULTS), path.with_name(PARAMETERS)) if _is_table(path) else ()
+            beside = (path.with_name(DEFAULTS), path.with_name(GENERATION_PARAMS)) if _is_table(path) else ()
             for file in (path, *beside, self._instead.get(path, path)):
                 held.setdefault(file, set()).add(category)
         return held

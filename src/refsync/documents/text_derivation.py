@@ -14,6 +14,9 @@ from refsync.errors import DocumentError
 
 Record = dict[str, Any]
 
+DEFAULTS, GENERATION_PARAMS = "defaults.json", "generation_params.json"
+"""What the records of a table are made with, where they stand beside it."""
+
 SURPLUS_FIELD = "null"
 """The field that cells behind the last column end up in."""
 

@@ -15,7 +15,14 @@ from typing import Any
 from refsync.categories import document_of
 from refsync.documents.csv_document import Row
 from refsync.documents.model_places import Place
-from refsync.documents.text_derivation import derived_tags, row_to_record, tags_of, variants
+from refsync.documents.text_derivation import (
+    DEFAULTS,
+    GENERATION_PARAMS,
+    derived_tags,
+    row_to_record,
+    tags_of,
+    variants,
+)
 from refsync.documents.text_payload import complete_record, record_to_row
 from refsync.documents.text_reference import ParsedText, base_name, differences, edit_parsed_text
 from refsync.documents.text_variants import base_names, check_variants_free, record_under
@@ -25,8 +32,6 @@ from refsync.reference.view import View
 
 Record = dict[str, Any]
 
-DEFAULTS = "defaults.json"
-GENERATION_PARAMS = "generation_params.json"
 _APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
 _V2_FIELDS = ("record_type", "model_classification", "metadata")
 

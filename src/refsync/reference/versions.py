@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from refsync.categories import is_table
 from refsync.clone.objects import blob_id
+from refsync.documents.category_document import reader_of
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.json_document import Document, Record, read_document, read_json, read_records
 from refsync.documents.text_derivation import derive_document
@@ -63,8 +63,9 @@ class Version:
         )
 
     def records_in(self, path: str) -> Mapping[str, Record]:
-        """The models of a category file of this name: those of a JSON document, or those that a table's rows make."""
-        return self._once(_made_records) if is_table(path) else self.records
+        """The models of a category file of this name: whichever kind of file that is."""
+        read = reader_of(path)
+        return self.records if read is read_records else self._once(read)
 
     def _once(self, parse: Callable[[bytes], T], *known_by: object) -> T:
         key = known_by or (parse,)
@@ -81,10 +82,6 @@ class Version:
 
 def _records_as_written(content: bytes) -> dict[str, Record]:
     return read_records(content, as_written=True)
-
-
-def _made_records(table: bytes) -> dict[str, Record]:
-    return derive_document(read_rows(table), {}, None)
 
 
 class Versions:

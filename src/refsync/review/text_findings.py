@@ -10,7 +10,7 @@ from typing import Any
 from refsync.categories import document_of
 from refsync.documents.encoding import decode
 from refsync.documents.json_faults import find_conflict
-from refsync.documents.text_derivation import derive_document, derive_text
+from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS, derive_document, derive_text
 from refsync.documents.text_reference import Disagreement, differences
 from refsync.errors import DocumentError
 from refsync.reference.snapshot import Snapshot
@@ -18,8 +18,6 @@ from refsync.review.category_files import tables
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import faults_of_look_alikes
-
-DEFAULTS, PARAMETERS = "defaults.json", "generation_params.json"
 
 
 def text_faults(snapshot: Snapshot, conventions: Conventions = USUAL) -> Iterator[Finding]:
@@ -87,17 +85,17 @@ def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) ->
 
 
 def _has_derivation(snapshot: Snapshot, table: str) -> bool:
-    return all(snapshot.has_file(beside(table, name)) for name in (DEFAULTS, PARAMETERS))
+    return all(snapshot.has_file(beside(table, name)) for name in (DEFAULTS, GENERATION_PARAMS))
 
 
 def _derivation(snapshot: Snapshot, table: str) -> tuple[Any, Any]:
     """What a table's document is made with."""
     try:
         defaults, parameters = (
-            json.loads(snapshot.version(beside(table, name)).content) for name in (DEFAULTS, PARAMETERS)
+            json.loads(snapshot.version(beside(table, name)).content) for name in (DEFAULTS, GENERATION_PARAMS)
         )
     except ValueError as error:
-        raise DocumentError(f"{DEFAULTS} or {PARAMETERS} cannot be read: {error}") from None
+        raise DocumentError(f"{DEFAULTS} or {GENERATION_PARAMS} cannot be read: {error}") from None
     return defaults, parameters
 
 
