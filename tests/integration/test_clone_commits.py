@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from refsync.clone.commits import build_commit
 from refsync.clone.repository import Repository
 from refsync.errors import DocumentError
+from tests.support.costs import counted
 from tests.support.repositories import Clone, git
 
 AUTHOR = "refsync <refsync@localhost>"
@@ -26,22 +27,6 @@ def clone(tmp_path: Path, bare_git: None) -> Clone:
 def opened(clone: Clone) -> Iterator[Repository]:
     with Repository(clone.path, "main") as repository:
         yield repository
-
-
-@pytest.fixture
-def flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How often git flushed to the disk so far."""
-    trace = tmp_path / "trace"
-    trace.mkdir()
-    (tmp_path / "config").write_text(f"[trace2]\neventTarget = {trace}\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
-
-    def count() -> int:
-        events = [json.loads(line) for file in trace.iterdir() for line in file.read_text().splitlines()]
-        flushed = [int(event["value"]) for event in events if event.get("key") == "fsync/hardware-flush"]
-        return sum(flushed) if flushed else pytest.skip("this git does not count its flushes")
-
-    return count
 
 
 def build(opened: Repository, files: dict[str, bytes], message: str = "batch\n") -> str:
@@ -134,15 +119,39 @@ def test_a_submodule_stays(clone: Clone, opened: Repository) -> None:
     assert git(clone.path, "diff-tree", "--name-only", "-r", clone.tip, commit) == "clip.json"
 
 
-def test_every_object_is_flushed_to_the_disk(opened: Repository, flushes: Callable[[], int]) -> None:
-    build(opened, {"deep/er/blip.json": b"{}\n"})
-    assert flushes() == 5  # a blob, three trees, a commit
+def test_every_object_is_flushed_to_the_disk(opened: Repository, tmp_path: Path) -> None:
+    with counted(tmp_path / "costs") as costs:
+        commit = build(opened, {"deep/er/blip.json": b"{}\n"})
+    folders = {
+        id[:2] for id in git(opened.path, "rev-list", "--objects", f"{commit}", "^main").split() if len(id) == 40
+    }
+    assert costs.flushes == 5 + len(folders) + 1  # a blob, three trees, a commit; the folders of their names
+    assert costs.git == []
 
 
-def test_the_move_of_the_branch_is_flushed_to_the_disk(opened: Repository, flushes: Callable[[], int]) -> None:
-    commit, before = build(opened, {"clip.json": b"{}\n"}), flushes()
-    opened.move_branch(old=opened.tip(), new=commit, reason="refsync: batch 1")
-    assert flushes() > before
+def test_the_move_of_the_branch_is_flushed_to_the_disk(opened: Repository, tmp_path: Path) -> None:
+    commit = build(opened, {"clip.json": b"{}\n"})
+    with counted(tmp_path / "costs") as costs:
+        opened.move_branch(old=opened.tip(), new=commit, reason="refsync: batch 1")
+    assert costs.flushes or pytest.skip("this git does not count its flushes")
+
+
+def test_objects_are_as_git_itself_would_write_them(clone: Clone, opened: Repository) -> None:
+    commit = build(opened, {"deep/er/blip.json": b"{}\n"})
+    for id in git(clone.path, "rev-list", "--objects", "--no-object-names", commit, "^main").split():
+        file = clone.path / ".git/objects" / id[:2] / id[2:]
+        assert stat.S_IMODE(file.stat().st_mode) == 0o444
+    assert not list((clone.path / ".git/objects").rglob("tmp_obj_*"))
+
+
+def test_what_is_there_already_is_kept_from_being_cleared_away_as_old(clone: Clone, opened: Repository) -> None:
+    commit = build(opened, {"clip.json": b"{}\n"})
+    file = clone.path / ".git/objects" / commit[:2] / commit[2:]
+    os.utime(file, (1, 1))
+    stored = opened._objects.read(commit)
+    assert stored is not None
+    opened.store([stored])
+    assert file.stat().st_mtime > 1
 
 
 def test_what_should_be_a_folder_and_is_none_is_told(clone: Clone, opened: Repository) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from refsync.clone.objects import ObjectReader, TreeEntry, blob_id, parse_tree, render_tree
+from refsync.clone.cat_file import CatFile
+from refsync.clone.objects import TreeEntry, blob_id, new_tree, parse_tree
 from refsync.clone.repository import Repository
 from refsync.errors import GitCommandError, GitInterruptedError, GitTimeoutError
 from tests.support.repositories import Clone, git
@@ -59,24 +60,29 @@ def test_a_git_that_dies_before_it_has_given_all_is_no_empty_file(
     (folder / "git").chmod(0o755)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        with ObjectReader(clone.path, 20.0) as reader, pytest.raises(GitInterruptedError, match="cat-file was killed"):
+        with CatFile(clone.path, 20.0) as reader, pytest.raises(GitInterruptedError, match="cat-file was killed"):
             reader.read(wanted)
-    with ObjectReader(clone.path, 20.0) as reader:
+    with CatFile(clone.path, 20.0) as reader:
         found = reader.read(wanted)
         assert found is not None
         assert found.content == CONTENTS["big"]
 
 
-def test_a_reader_goes_on_with_a_new_git_after_the_old_one_was_killed(clone: Clone, opened: Repository) -> None:
+def test_a_reader_goes_on_with_a_new_git_after_the_old_one_was_killed(clone: Clone) -> None:
     wanted = blob(clone, "clip.json")
-    assert opened.read_blob(wanted) == CONTENTS["clip.json"]
+    with CatFile(clone.path, 20.0) as reader:
+        _goes_on(reader, wanted)
+
+
+def _goes_on(reader: CatFile, wanted: str) -> None:
+    assert reader.read(wanted)
     for child in psutil.Process().children():
         if "cat-file" in child.cmdline():
             child.kill()
             child.wait()
     with pytest.raises(GitInterruptedError):
-        opened.read_blob(wanted)
-    assert opened.read_blob(wanted) == CONTENTS["clip.json"]
+        reader.read(wanted)
+    assert reader.read(wanted)
 
 
 def test_a_git_that_hangs_is_given_up(clone: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_a_git_that_hangs_is_given_up(clone: Clone, monkeypatch: pytest.MonkeyPa
     (tmp_path / "bin/git").write_text("#!/bin/sh\nsleep 60\n")
     (tmp_path / "bin/git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    with ObjectReader(clone.path, 0.1) as reader, pytest.raises(GitTimeoutError, match="did not answer within"):
+    with CatFile(clone.path, 0.1) as reader, pytest.raises(GitTimeoutError, match="did not answer within"):
         reader.read("HEAD")
 
 
@@ -102,10 +108,10 @@ def test_an_object_that_is_missing_or_damaged_is_told(clone: Clone, opened: Repo
 
 def test_trees_are_written_as_they_were_read(clone: Clone, opened: Repository) -> None:
     clone.commit({"a/b": b"", "a.b": b"", "a0": b"", "ab/c": b"x"})
-    found = ObjectReader(clone.path, 20.0)
+    found = CatFile(clone.path, 20.0)
     with found:
         tree = found.read("HEAD^{tree}")
     assert tree is not None
     entries = parse_tree(tree.content)
-    assert render_tree(dict(reversed(entries.items()))) == tree.content
+    assert new_tree(dict(reversed(entries.items()))).content == tree.content
     assert entries["a"] == TreeEntry(0o40000, git(clone.path, "rev-parse", "HEAD:a"))

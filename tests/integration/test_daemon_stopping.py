@@ -86,7 +86,7 @@ def test_a_stop_ends_a_git_command_that_hangs_with_its_children(site: Site, tmp_
     tools = tmp_path / "bin"
     tools.mkdir()
     hanging = tools / "git"
-    hanging.write_text('#!/bin/sh\nif [ "$1" = symbolic-ref ]; then sleep 300; fi\nexec /usr/bin/env -i git "$@"\n')
+    hanging.write_text('#!/bin/sh\nif [ "$1" = log ]; then sleep 300; fi\nexec /usr/bin/env -i git "$@"\n')
     hanging.chmod(0o755)
     with site.daemon(PATH=f"{tools}:{clean_environment()['PATH']}") as daemon:
         process = psutil.Process(daemon.pid)

@@ -230,3 +230,13 @@ def test_in_a_folder_that_is_gone_a_command_says_so(desk: Desk, command: str) ->
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("refsync: "))
     assert "the current folder is gone" in line
+
+
+def test_conditional_includes_in_the_clones_config_are_no_news(desk: Desk) -> None:
+    (desk.clone.path / "more").write_text("[user]\n\tname = Eve\n")
+    for key in ("include.path", f"includeIf.gitdir:{desk.clone.path}/.path", "includeIf.onbranch:main.path"):
+        git(desk.clone.path, "config", "--add", key, "../more")
+    git(desk.clone.path, "config", "includeIf.hasconfig:remote.*.url:https://x/**.path", "../none")
+    assert desk("sync").done.err == ""
+    git(desk.clone.path, "checkout", "-q", "--detach")
+    assert len(desk("sync").err.splitlines()) == 1

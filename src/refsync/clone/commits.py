@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from refsync.clone.durability import durable
-from refsync.clone.objects import FOLDER, TreeEntry, render_tree
-from refsync.clone.process import ANY_CODE
+from refsync.clone.commit_objects import StoredCommit, new_commit
+from refsync.clone.objects import FOLDER, GitObject, TreeEntry, new_object, new_tree
 from refsync.clone.repository import Repository
 from refsync.plain_text import numbered, one_line
 from refsync.ranges import parse_ranges, render_ranges
@@ -179,68 +178,27 @@ def build_commit(
     Returns:
         The commit's id; ``None`` where nothing would change.
     """
-    blobs = {path: _write_blob(repository, content) for path, content in files.items()}
-    tree = _write_tree(repository, parent, "", blobs)
-    if tree == repository.run("rev-parse", f"{parent}^{{tree}}").output.decode().strip():
+    blobs = {path: new_object("blob", content) for path, content in files.items()}
+    *trees, root = _trees(repository, parent, "", {path: blob.id for path, blob in blobs.items()})
+    if root.id == repository.tree_of(parent):
         return None
-    if earlier and _is_same(repository, earlier, tree, parent, message, author):
+    if earlier and _is_same(repository.commit(earlier), root.id, parent, message, author):
         return earlier
-    return (
-        repository.run(
-            *durable(),
-            "-c",
-            "i18n.commitEncoding=UTF-8",
-            "commit-tree",
-            tree,
-            "-p",
-            parent,
-            "-F",
-            "-",
-            stdin=message.encode("utf-8", errors="replace"),
-            environment=_signature(author),
-        )
-        .output.decode()
-        .strip()
-    )
+    commit = new_commit(root.id, parent, author=author, message=message)
+    repository.store([*blobs.values(), *trees, root, commit])
+    return commit.id
 
 
-def _is_same(repository: Repository, earlier: str, tree: str, parent: str, message: str, author: str) -> bool:
+def _is_same(earlier: StoredCommit | None, tree: str, parent: str, message: str, author: str) -> bool:
     """Whether a commit that was built before says the same, so that a batch that is stuck does not make ever more."""
-    found = repository.run("cat-file", "commit", earlier, accept=ANY_CODE)
-    head, _, told = found.output.decode(errors="replace").partition("\n\n")
-    persons = [f"{role} {author} " for role in ("author", "committer")]
-    lines = head.split("\n")
-    return (
-        found.code == 0
-        and lines[:2] == [f"tree {tree}", f"parent {parent}"]
-        and len(lines) == 2 + len(persons)
-        and all(line.startswith(person) for line, person in zip(lines[2:], persons, strict=True))
-        and told.rstrip("\n") == message.rstrip("\n")
+    return earlier is not None and (
+        (earlier.tree, earlier.parents, earlier.author, earlier.committer) == (tree, (parent,), author, author)
+        and earlier.message.rstrip("\n") == message.rstrip("\n")
     )
 
 
-def _signature(author: str) -> dict[str, str]:
-    name, _, mail = author.rpartition(" <")
-    mail = mail.removesuffix(">")
-    return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": mail,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": mail,
-    }
-
-
-def _write_blob(repository: Repository, content: bytes) -> str:
-    return _write_object(repository, "blob", content)
-
-
-def _write_object(repository: Repository, kind: str, content: bytes) -> str:
-    write = (*durable(), "hash-object", "-w", "-t", kind, "--no-filters", "--stdin")
-    return repository.run(*write, stdin=content).output.decode().strip()
-
-
-def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> str:
-    """The folder's tree with these blobs (paths relative to it) in place; only touched folders are written."""
+def _trees(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> Iterator[GitObject]:
+    """The trees of a folder with these blobs (paths relative to it) in place, its own last; only of touched folders."""
     entries = repository.entries(parent, folder)
     inner: dict[str, dict[str, str]] = {}
     for path, blob in blobs.items():
@@ -250,5 +208,7 @@ def _write_tree(repository: Repository, parent: str, folder: str, blobs: Mapping
         else:
             entries[name] = TreeEntry(entries[name].mode if name in entries else _NEW_FILE, blob)
     for name, below in inner.items():
-        entries[name] = TreeEntry(FOLDER, _write_tree(repository, parent, f"{folder}/{name}".lstrip("/"), below))
-    return _write_object(repository, "tree", render_tree(entries))  # not by `git mktree`, which does not flush
+        *trees, tree = _trees(repository, parent, f"{folder}/{name}".lstrip("/"), below)
+        yield from (*trees, tree)
+        entries[name] = TreeEntry(FOLDER, tree.id)
+    yield new_tree(entries)

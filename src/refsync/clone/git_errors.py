@@ -74,6 +74,12 @@ def explain_local(path: Path, error: str) -> RefsyncError | None:
     return None
 
 
+def unwritable(path: Path, problem: OSError) -> RefsyncError:
+    """The failure to write a file of git's without git, told as git's own would be."""
+    reason = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror)
+    return explain_local(path, reason) or GitUnwritableError(f"{path}: {reason}")
+
+
 def explain_failure(path: Path, verb: str, code: int, error: str) -> RefsyncError:
     """The failure of a git command that ended with this code and said this."""
     reason = reason_of(error) or f"exit code {code}"

@@ -1,26 +1,13 @@
-"""Reading git's objects through one ``git cat-file --batch``, each of the length that git says."""
+"""Git's objects as values: their ids, and trees as what they hold. GitPython knows how a tree is written."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import os
-import select
-import subprocess
-import time
 from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from refsync.clone.process import GitResult, end_git, explain, interrupted, start_git, waiting_for
-from refsync.clone.settings import git_environment
-from refsync.errors import GitTimeoutError
-
-_COMMAND = ("cat-file", "--batch")
-_CHUNK = 1 << 20
-_ENDING_SECONDS = 5.0
-_ID_LENGTH = 20
 FOLDER = 0o040000
 
 
@@ -39,133 +26,52 @@ class TreeEntry(NamedTuple):
     id: str
 
 
-class ObjectReader:
-    """Reads objects of one clone; git is started at the first one, and ended by :meth:`close`."""
-
-    def __init__(self, folder: Path, timeout_seconds: float) -> None:
-        """Read for the clone in this folder; git may take so long for one object."""
-        self._folder = folder
-        self._timeout_seconds = timeout_seconds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._buffer = bytearray()
-
-    def __enter__(self) -> ObjectReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End git and free the descriptors."""
-        if self._process:
-            end_git(self._process)
-        self._process = None
-        self._buffer.clear()
-
-    def read(self, name: str) -> GitObject | None:
-        """The object of an id, or of a name such as ``COMMIT^{tree}``; ``None`` if it is not there.
-
-        Raises:
-            GitInterruptedError: git died before it had given all of it.
-            GitTimeoutError: it did not give it in time.
-            GitCommandError: git is not installed.
-        """
-        try:
-            return self._read(name)
-        except BaseException:
-            self.close()  # what it still says would be taken for the answer to another question
-            raise
-
-    def _read(self, name: str) -> GitObject | None:
-        process = self._process = self._process or self._start()
-        deadline = time.monotonic() + self._timeout_seconds
-        with waiting_for(process):
-            self._ask(process, name)
-            header = self._line(process, deadline).split(" ")
-            if len(header) != 3 or not header[2].isdecimal():
-                return None  # `NAME missing`, `NAME ambiguous`
-            identity, kind, size = header[0], header[1], int(header[2])
-            return GitObject(kind, identity, self._take(process, size + 1, deadline)[:-1])
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        process = start_git(self._folder, *_COMMAND, environment=git_environment(os.environ))
-        assert process.stderr
-        os.set_blocking(process.stderr.fileno(), False)
-        return process
-
-    def _ask(self, process: subprocess.Popen[bytes], name: str) -> None:
-        assert process.stdin
-        try:
-            process.stdin.write(os.fsencode(name) + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise self._dead(process) from None
-
-    def _line(self, process: subprocess.Popen[bytes], deadline: float) -> str:
-        while (end := self._buffer.find(b"\n")) < 0:
-            self._receive(process, deadline)
-        line = self._buffer[:end].decode(errors="surrogateescape")
-        del self._buffer[: end + 1]
-        return line
-
-    def _take(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
-        while len(self._buffer) < size:
-            self._receive(process, deadline)
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return taken
-
-    def _receive(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        assert process.stdout
-        ready, _, _ = select.select([process.stdout], [], [], max(0, deadline - time.monotonic()))
-        if not ready:
-            raise GitTimeoutError(
-                f"{self._folder}: git {_COMMAND[0]} did not answer within {self._timeout_seconds:g} seconds"
-            )
-        chunk = os.read(process.stdout.fileno(), _CHUNK)
-        if not chunk:
-            raise self._dead(process)
-        self._buffer += chunk
-
-    def _dead(self, process: subprocess.Popen[bytes]) -> Exception:
-        """Why git ended: of itself, and then it says so, or killed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_ENDING_SECONDS)
-        assert process.stderr
-        said = (process.stderr.read() or b"").decode(errors="replace").strip()
-        if process.returncode is None or process.returncode < 0 or not said:
-            return interrupted(self._folder, _COMMAND[0])
-        return explain(self._folder, _COMMAND, GitResult(process.returncode, b"", said))
+def new_object(kind: str, content: bytes) -> GitObject:
+    """The object that git makes of this content."""
+    return GitObject(kind, object_id(kind, content), content)
 
 
-def parse_tree(content: bytes) -> dict[str, TreeEntry]:
-    """The entries of a tree object, by name."""
-    entries: dict[str, TreeEntry] = {}
-    position = 0
-    while position < len(content):
-        end = content.index(b"\0", position)
-        mode, _, name = content[position:end].partition(b" ")
-        position = end + 1 + _ID_LENGTH
-        entries[name.decode(errors="surrogateescape")] = TreeEntry(int(mode, 8), content[end + 1 : position].hex())
-    return entries
+def object_id(kind: str, content: bytes) -> str:
+    """The id that git gives to an object with this content."""
+    return hashlib.sha1(header_of(kind, content) + content, usedforsecurity=False).hexdigest()
 
 
-def render_tree(entries: Mapping[str, TreeEntry]) -> bytes:
-    """What :func:`parse_tree` reads, in git's order."""
-    return b"".join(
-        f"{entry.mode:o} {name}\0".encode(errors="surrogateescape") + bytes.fromhex(entry.id)
-        for name, entry in sorted(entries.items(), key=_place_in_tree)
-    )
+def header_of(kind: str, content: bytes) -> bytes:
+    """What git puts before the content, in the object's file and for its id."""
+    return b"%s %d\0" % (kind.encode(), len(content))
 
 
 def blob_id(content: bytes) -> str:
     """The id that git gives to these bytes as a file."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return object_id("blob", content)
 
 
-def _place_in_tree(item: tuple[str, TreeEntry]) -> bytes:
+def parse_tree(content: bytes) -> dict[str, TreeEntry]:
+    """The entries of a tree object, by name.
+
+    Raises:
+        ValueError: it is cut off, or one of the names is of no file that git would check out (``.git``).
+    """
+    from git.objects.fun import tree_entries_from_data
+
+    return {name: TreeEntry(mode, binary.hex()) for binary, mode, name in tree_entries_from_data(content)}
+
+
+def new_tree(entries: Mapping[str, TreeEntry]) -> GitObject:
+    """What :func:`parse_tree` reads, in git's order.
+
+    Raises:
+        ValueError: as there.
+    """
+    from git.objects.fun import tree_to_stream
+
+    ordered = sorted((_place_in_tree(name, entry), entry, os.fsencode(name)) for name, entry in entries.items())
+    written: list[Any] = [(bytes.fromhex(entry.id), entry.mode, name) for _, entry, name in ordered]
+    content = io.BytesIO()
+    tree_to_stream(written, content.write)  # a name need not be UTF-8, so it is given as bytes
+    return new_object("tree", content.getvalue())
+
+
+def _place_in_tree(name: str, entry: TreeEntry) -> bytes:
     """Git sorts by bytes, and folders as if their names ended with a slash."""
-    name, entry = item
-    return name.encode(errors="surrogateescape") + (b"/" if entry.mode == FOLDER else b"")
+    return os.fsencode(name) + (b"/" if entry.mode == FOLDER else b"")

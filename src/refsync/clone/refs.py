@@ -6,10 +6,11 @@ for ``release/2``, as a file where a folder has to be.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
+from refsync.clone.ref_files import refs_under
 from refsync.clone.repository import Repository
 
 _BUILT = "refs/refsync/built/"
@@ -44,7 +45,7 @@ def delete_refs(clone: Repository, refs: Collection[str]) -> None:
 def follow(clone: Repository, remote: str, branch: str, commit: str) -> None:
     """Keep that the clone has followed a branch of the remote to a commit."""
     ref = followed_ref(remote, branch)
-    delete_refs(clone, [old for old in refs_under(clone, _FOLLOWED) if _is_of_old(old)])
+    delete_refs(clone, [old for old in refs_under(clone.common_directory, _FOLLOWED) if _is_of_old(old)])
     if clone.commit_of(ref) != commit:
         set_ref(clone, ref, commit)
 
@@ -62,12 +63,7 @@ def keep_built(clone: Repository, job: str, commit: str) -> None:
 def forget_built(clone: Repository, open_jobs: Iterable[str]) -> None:
     """Let go of the commits of all batches but those that are still open."""
     open_refs = {built_ref(job) for job in open_jobs}
-    delete_refs(clone, [ref for ref in refs_under(clone, _BUILT) if ref not in open_refs])
-
-
-def refs_under(clone: Repository, prefix: str) -> list[str]:
-    """The names of all refs below a prefix that ends with a slash; no git is started for it."""
-    return sorted({*_loose(clone, prefix), *_packed(clone, prefix)})
+    delete_refs(clone, [ref for ref in refs_under(clone.common_directory, _BUILT) if ref not in open_refs])
 
 
 def commits_of_refs(clone: Repository, pattern: str) -> dict[str, str]:
@@ -75,22 +71,6 @@ def commits_of_refs(clone: Repository, pattern: str) -> dict[str, str]:
     listed = clone.run("for-each-ref", "--format=%(refname) %(objectname)", pattern).output
     lines = listed.decode(errors="surrogateescape").splitlines()
     return dict(line.split(" ", 1) for line in lines)
-
-
-def _loose(clone: Repository, prefix: str) -> Iterator[str]:
-    folder = clone.common_directory / prefix
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.name.endswith(".lock"):
-            yield str(path.relative_to(clone.common_directory))
-
-
-def _packed(clone: Repository, prefix: str) -> Iterator[str]:
-    try:
-        lines = (clone.common_directory / "packed-refs").read_bytes().splitlines()
-    except FileNotFoundError:
-        return
-    names = (line.partition(b" ")[2].decode(errors="surrogateescape") for line in lines)
-    yield from (name for name in names if name.startswith(prefix))
 
 
 def _is_of_old(ref: str) -> bool:

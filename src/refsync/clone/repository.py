@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from refsync.clone.addresses import Setting
+from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import check_git_version, durable
+from refsync.clone.git_errors import unwritable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.kinds import check_kind
-from refsync.clone.objects import FOLDER, ObjectReader, TreeEntry, parse_tree
+from refsync.clone.object_reader import ObjectReader
+from refsync.clone.objects import FOLDER, GitObject, TreeEntry, parse_tree
+from refsync.clone.places import common_directory, git_directory
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git, verb_of
+from refsync.clone.ref_files import pointed_to_by_head, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
 from refsync.commands import command, git_command
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
@@ -49,7 +53,7 @@ class TreeFile(NamedTuple):
 class Repository:
     """One clone, opened for one pass; use it as a context manager.
 
-    Once an object was read, a ``git cat-file`` child runs until it is closed.
+    Once an object was read, packs may be mapped, and a ``git cat-file`` child may run, until it is closed.
     """
 
     def __init__(self, path: Path, branch: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -61,10 +65,10 @@ class Repository:
         self.path = path
         self.branch = branch
         self.timeout_seconds = timeout_seconds
-        self.git_directory = _git_directory(path)
-        self.common_directory = _common_directory(self.git_directory)
+        self.git_directory = git_directory(path)
+        self.common_directory = common_directory(self.git_directory)
         check_kind(path, self.common_directory)
-        self._objects = ObjectReader(path, timeout_seconds)
+        self._objects = ObjectReader(path, self.common_directory / "objects", timeout_seconds)
         self._settings: list[Setting] | None = None
         self._inherited: tuple[int, ...] = ()
 
@@ -164,8 +168,8 @@ class Repository:
         check_git_version()
         if _is_empty(self.common_directory / self.ref):
             raise self._why_no_tip()
-        head = self.run("symbolic-ref", "-q", "HEAD", accept=(0, 1)).output.decode(errors="surrogateescape").strip()
-        if not head:
+        head = pointed_to_by_head(self.git_directory)
+        if head is None:
             raise CloneError(f"{self.path}: HEAD is detached; run: {self._checkout()}")
         if head != self.ref:
             raise CloneError(
@@ -203,10 +207,9 @@ class Repository:
         Raises:
             CloneError: the branch does not exist or has no commit yet.
         """
-        found = self.run("rev-parse", "-q", "--verify", f"{self.ref}^{{commit}}", accept=(0, 1))
-        if found.code:
-            raise self._why_no_tip()
-        return found.output.decode().strip()
+        if found := self.commit_of(self.ref):
+            return found
+        raise self._why_no_tip()
 
     def _why_no_tip(self) -> CloneError:
         file = self.common_directory / self.ref
@@ -222,8 +225,10 @@ class Repository:
 
     def commit_of(self, ref: str) -> str | None:
         """The commit that a ref (its full name) stands at; ``None`` where there is no such ref."""
-        found = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}", accept=(0, 1, 128))
-        return found.output.decode().strip() or None
+        if found := read_ref(self.common_directory, ref):
+            return found
+        asked = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}", accept=(0, 1, 128))
+        return asked.output.decode().strip() or None
 
     def file_at(self, commit: str, path: str) -> TreeFile | None:
         """What a commit or tree holds at a path (``/`` between folders); ``None`` where it holds nothing.
@@ -232,7 +237,7 @@ class Repository:
             DocumentError: a part of the path that should be a folder is something else.
         """
         *folders, name = path.split("/")
-        tree = self._tree(f"{commit}^{{tree}}")
+        tree = self._tree(self.tree_of(commit))
         for folder in folders:
             found = tree.get(folder)
             if found is None:
@@ -243,14 +248,50 @@ class Repository:
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
+    def commit(self, id: str) -> StoredCommit | None:
+        """What a commit says; ``None`` where it is none, or one that only git can read."""
+        found = self._objects.read(id)
+        return parse_commit(found.content) if found and found.kind == "commit" else None
+
+    def tree_of(self, name: str) -> str:
+        """The id of the tree of a commit; of a tree, its own.
+
+        Raises:
+            GitCommandError: it is missing or damaged.
+        """
+        if commit := self.commit(name):
+            return commit.tree
+        found = self._objects.read(name)
+        if found is None or found.kind != "tree":
+            found = self._objects.read(f"{name}^{{tree}}")
+        if found is None:
+            raise self._unreadable(f"{name}^{{tree}}")
+        return found.id
+
     def _tree(self, name: str) -> dict[str, TreeEntry]:
         found = self._objects.read(name)
         if found is None or found.kind != "tree":
             raise self._unreadable(name)
-        return parse_tree(found.content)
+        try:
+            return parse_tree(found.content)
+        except ValueError as problem:
+            raise self._unreadable(f"the folder {name}: {problem}") from None
 
     def _unreadable(self, what: str) -> GitCommandError:
         return GitCommandError(f"{self.path}: git cannot read {what}; run: {git_command(self.path, 'fsck')}")
+
+    def store(self, new: Iterable[GitObject]) -> None:
+        """Write objects, and force them to disk.
+
+        Raises:
+            GitUnwritableError: the disk is full, or may not be written.
+        """
+        from refsync.clone.object_database import store_durably  # slow: it imports GitPython
+
+        try:
+            store_durably(self.common_directory / "objects", new)
+        except OSError as problem:
+            raise unwritable(self.path, problem) from None
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob, by its id.
@@ -322,7 +363,7 @@ class Repository:
             if found.mode != FOLDER:
                 raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
             return self._tree(found.blob)
-        return self._tree(f"{commit}^{{tree}}")
+        return self._tree(self.tree_of(commit))
 
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
         """Move the target branch from ``old`` to ``new`` by compare-and-swap.
@@ -364,38 +405,3 @@ def _last_of_reflog(log: Path) -> str | None:
         return None
     words = lines[-1].split(b" ", 2) if lines else []
     return words[1].decode(errors="replace") if len(words) > 2 else None
-
-
-def _git_directory(path: Path) -> Path:
-    """The ``.git`` folder of the clone whose work tree's root is at the path."""
-    if not path.is_dir():
-        raise CloneError(f"{path}: there is no such folder; clone the reference repository there, or correct `path`")
-    try:
-        found = _pointed_at(path / ".git")
-        if _is_repository(found):
-            return found
-        if _is_repository(path):
-            raise CloneError(f"{path}: the repository is bare; refsync needs a clone with a work tree")
-    except PermissionError as problem:
-        raise CloneError(f"{path}: {problem.strerror}; refsync must be able to read and write the clone") from None
-    if (path / ".git").exists():
-        run_git(path, "rev-parse", "--git-dir")  # git knows better why
-    raise CloneError(f"{path}: this is not a git repository; clone the reference there, or correct `path`")
-
-
-def _pointed_at(git: Path) -> Path:
-    """Where a ``.git`` file points, as a linked work tree or a submodule has one; else the folder itself."""
-    if not git.is_file():
-        return git
-    target = os.fsdecode(git.read_bytes()).removeprefix("gitdir:").strip()
-    return git.parent / target
-
-
-def _common_directory(git: Path) -> Path:
-    """Where objects and refs are; another folder in a linked work tree only."""
-    pointer = git / "commondir"
-    return (git / os.fsdecode(pointer.read_bytes()).strip()).resolve() if pointer.is_file() else git
-
-
-def _is_repository(git: Path) -> bool:
-    return (git / "HEAD").exists() and (_common_directory(git) / "objects").is_dir()

@@ -1,0 +1,105 @@
+"""Git's objects, read and written in this process by GitPython's object database: it starts no git and reads no config.
+
+What is read is believed for its id only, so that a short or wrong read is impossible. gitdb forces nothing to disk, so
+what is written is written here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from git.db import GitDB
+from gitdb.db import PackedDB
+from gitdb.db.ref import ReferenceDB
+from gitdb.util import hex_to_bin, mman
+
+from refsync.clone.objects import GitObject, header_of, object_id
+from refsync.durable import flush_folder
+
+_in_use = threading.Lock()
+"""Gitdb's mappings are those of the whole process, and it guards them by nothing."""
+
+
+class ObjectDatabase:
+    """Reads the objects of one clone, until it is closed."""
+
+    def __init__(self, objects: Path) -> None:
+        """Read from this folder, ``.git/objects``, and those that it borrows from."""
+        self._database = GitDB(str(objects))
+
+    def read(self, id: str) -> GitObject | None:
+        """The object of an id; ``None`` where git has to be asked: it is not there, or damaged."""
+        with _in_use:
+            try:
+                return self._verified(id)
+            except Exception:  # gone meanwhile, say: gitdb has no one error for what it cannot read
+                return self._verified_anew(id)
+
+    def _verified_anew(self, id: str) -> GitObject | None:
+        """Once more, with the packs that have appeared since."""
+        try:
+            self._database.update_cache(force=True)
+            return self._verified(id)
+        except Exception:  # git says why
+            return None
+
+    def _verified(self, id: str) -> GitObject | None:
+        stream = self._database.stream(hex_to_bin(id))
+        kind, content = stream.type.decode(), stream.read()
+        return GitObject(kind, id, content) if object_id(kind, content) == id else None
+
+    def close(self) -> None:
+        """Free descriptors and mappings."""
+        with _in_use:
+            for packs in _packs_of(self._database):
+                for entity in packs.entities():
+                    entity.close()
+            mman.collect()
+
+
+def _packs_of(database: GitDB | ReferenceDB) -> Iterator[PackedDB]:
+    for each in database.databases():
+        if isinstance(each, PackedDB):
+            yield each
+        elif isinstance(each, (GitDB, ReferenceDB)):
+            yield from _packs_of(each)
+
+
+def store_durably(objects: Path, new: Iterable[GitObject]) -> None:
+    """Write loose objects, on the disk with their names when this ends.
+
+    Raises:
+        OSError: they cannot be written; those that are whole stay.
+    """
+    folders = {_store(objects, each) for each in new}
+    for folder in (*folders, objects) if folders else ():
+        flush_folder(folder)
+
+
+def _store(objects: Path, new: GitObject) -> Path:
+    place = objects / new.id[:2] / new.id[2:]
+    if place.exists():
+        os.utime(place)  # so that no clearing away takes it for old
+        return place.parent
+    mode = objects.stat().st_mode
+    with contextlib.suppress(FileExistsError):
+        place.parent.mkdir()
+        place.parent.chmod(mode & 0o7777)
+    temporary = place.with_name(f"tmp_obj_{secrets.token_hex(8)}")  # by this name git clears it away one day
+    try:
+        with open(temporary, "xb") as file:
+            os.fchmod(file.fileno(), 0o400 | (mode & 0o444))
+            file.write(zlib.compress(header_of(new.kind, new.content) + new.content, zlib.Z_BEST_SPEED))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return place.parent

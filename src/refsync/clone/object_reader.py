@@ -1,0 +1,66 @@
+"""Reading git's objects: in this process where that can be done, else by a git that is kept for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refsync.clone.cat_file import CatFile
+from refsync.clone.objects import GitObject, object_id
+
+if TYPE_CHECKING:
+    from refsync.clone.object_database import ObjectDatabase
+
+_ID = re.compile(r"[0-9a-f]{40}")
+_FEW = 32
+"""Who reads more, as to count a whole history, is served quicker by a git, for that keeps what it unravels."""
+
+
+class ObjectReader:
+    """Reads objects of one clone, until it is closed."""
+
+    def __init__(self, folder: Path, objects: Path, timeout_seconds: float) -> None:
+        """Read for the clone in this folder, whose objects lie in that one; git may take so long for one object."""
+        self._objects = objects
+        self._database: ObjectDatabase | None = None
+        self._git = CatFile(folder, timeout_seconds)
+        self._count = 0
+
+    def read(self, name: str) -> GitObject | None:
+        """The object of an id, or of a name such as ``COMMIT^{tree}``; ``None`` if it is not there.
+
+        Raises:
+            GitInterruptedError: git died before it had given all of it.
+            GitTimeoutError: it did not give it in time.
+            GitCommandError: git is not installed.
+        """
+        if self._count >= _FEW or not _ID.fullmatch(name):
+            return self._git.read(name)
+        self._count += 1
+        return self._read_here(name) or _checked(self._git.read(name))
+
+    def _read_here(self, id: str) -> GitObject | None:
+        database = self._opened()
+        return database.read(id) if database else None
+
+    def _opened(self) -> ObjectDatabase | None:
+        if self._database is None:
+            try:
+                from refsync.clone.object_database import ObjectDatabase  # slow: it imports GitPython
+            except ImportError:  # GitPython wants to see a git that works; the reader that is one says what is wrong
+                return None
+            self._database = ObjectDatabase(self._objects)
+        return self._database
+
+    def close(self) -> None:
+        """End git, and free descriptors and mappings."""
+        if self._database:
+            self._database.close()
+        self._database = None
+        self._git.close()
+
+
+def _checked(found: GitObject | None) -> GitObject | None:
+    """What git gave, if it is what was asked for: it does not look itself."""
+    return found if found and object_id(found.kind, found.content) == found.id else None
