@@ -34,7 +34,9 @@ def parse_commit(content: bytes) -> StoredCommit | None:
     commit = Commit(_NO_REPOSITORY, _NO_ID)
     try:
         commit._deserialize(io.BytesIO(content))
-        if _written(commit) != content:  # something of it was lost on the way: a header, a byte that is no text
+        if (
+            b"\0" in content or _written(commit) != content
+        ):  # git ends there; a header or a byte that is no text is lost
             return None
     except (ValueError, LookupError, AttributeError):
         return None

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from refsync.clone.history import ABSENT
+from refsync.clone.objects import TreeEntry
 from refsync.clone.repository import Repository
 from refsync.clone.sparse import hidden_paths
+from refsync.clone.tree_walk import ChangedEntry, changed_entries
 
 _ABSENT, _SUBMODULE, _LINK, _EXECUTABLE = "000000", "160000", "120000", "100755"
+_NOTHING = TreeEntry(0, ABSENT)
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,14 @@ class Difference:
 
 def differences(repository: Repository, old: str, new: str, wanted: Collection[str] = ()) -> list[Difference]:
     """Every path in which two commits differ; ``wanted`` ones are shown even where a sparse clone would hide them."""
-    compared = ("diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", old, new)
-    tokens = repository.run(*compared).output.decode(errors="surrogateescape").split("\0")
-    entries, paths = tokens[0:-1:2], tokens[1::2]
-    hidden = hidden_paths(repository, paths, wanted)
-    found = []
-    for entry, path in zip(entries, paths, strict=True):
-        old_mode, new_mode, old_blob, new_blob, _ = entry.lstrip(":").split(" ")
-        found.append(Difference(path, old_mode, old_blob, new_mode, new_blob, path in hidden))
-    return found
+    changed = list(changed_entries(repository, repository.tree_of(old), repository.tree_of(new)))
+    hidden = hidden_paths(repository, [each.path for each in changed], wanted)
+    return [_difference(each, each.path in hidden) for each in changed]
+
+
+def _difference(changed: ChangedEntry, hidden: bool) -> Difference:
+    old, new = changed.old or _NOTHING, changed.new or _NOTHING
+    return Difference(changed.path, f"{old.mode:06o}", old.id, f"{new.mode:06o}", new.id, hidden)
 
 
 def missing_contents(repository: Repository, *, old: str, new: str, wanted: Collection[str] = ()) -> list[str]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+from refsync.clone.index_entries import read_index
 from refsync.clone.objects import blob_id
-from refsync.clone.repository import Repository
+from refsync.clone.ref_files import pointed_to_by_head
+from refsync.clone.repository import Repository, TreeFile
+from refsync.errors import DocumentError
+
+if TYPE_CHECKING:
+    from git.index.typ import IndexEntry
 
 _PATHS_AT_ONCE = 1000
 _REGULAR = "100"
@@ -23,7 +31,8 @@ def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collec
     """
     obstructed = [path for path in paths if _is_obstructed(repository, path, leaving)]
     edited: list[str] = []
-    for start in range(0, len(paths), _PATHS_AT_ONCE):
+    doubtful = _not_clearly_as_committed(repository, paths)
+    for start in range(0, len(doubtful), _PATHS_AT_ONCE):
         status = repository.run(
             "status",
             "--porcelain=v2",
@@ -33,11 +42,40 @@ def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collec
             "--ignored=matching",
             "--ignore-submodules=all",
             "--",
-            *paths[start : start + _PATHS_AT_ONCE],
+            *doubtful[start : start + _PATHS_AT_ONCE],
         )
         entries = filter(None, status.output.decode(errors="surrogateescape").split("\0"))
         edited += [path for entry in entries if (path := _edited_path(repository, entry))]
     return list(dict.fromkeys([*obstructed, *edited]))
+
+
+def _not_clearly_as_committed(repository: Repository, paths: Sequence[str]) -> list[str]:
+    """Those of the paths of which git has to be asked: file, index and commit are not the same byte for byte."""
+    branch, entries = pointed_to_by_head(repository.git_directory), read_index(repository.git_directory / "index")
+    head = repository.commit_of(branch) if branch else None
+    if head is None or entries is None:
+        return list(paths)
+    return [path for path in paths if not _is_as_committed(repository, head, path, entries.get(path))]
+
+
+def _is_as_committed(repository: Repository, head: str, path: str, entry: IndexEntry | None) -> bool:
+    try:
+        committed = repository.file_at(head, path)
+    except DocumentError:
+        return False
+    if committed is None or entry is None:
+        return committed is None and entry is None and not os.path.lexists(repository.path / path)
+    told = entry.mode == committed.mode and entry.hexsha == committed.blob and not entry.skip_worktree
+    return told and committed.is_regular and _is_there(repository.path / path, committed)
+
+
+def _is_there(file: Path, committed: TreeFile) -> bool:
+    try:
+        mode = file.lstat().st_mode
+        same_kind = stat.S_ISREG(mode) and bool(mode & 0o100) == bool(committed.mode & 0o100)
+        return same_kind and blob_id(file.read_bytes()) == committed.blob
+    except OSError:
+        return False
 
 
 def _edited_path(repository: Repository, entry: str) -> str | None:

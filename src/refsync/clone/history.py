@@ -59,7 +59,7 @@ def parse_log(output: bytes) -> Iterator[LandedCommit]:
             files.append(_file_change(tokens[position].decode(), tokens[position + 1].decode(errors="surrogateescape")))
             position += 2
         yield LandedCommit(
-            sha, parents.split(" ")[0] or None, _seconds(committed_at), committer, author, message, tuple(files)
+            sha, parents.split(" ")[0] or None, seconds(committed_at), committer, author, message, tuple(files)
         )
 
 
@@ -68,7 +68,7 @@ def _text(written: bytes) -> str:
     return written.decode(errors="replace")
 
 
-def _seconds(date: str) -> int:
+def seconds(date: str) -> int:
     """A commit's date; git prints nothing of one that it cannot read, and shows one that is out of reach as 1970."""
     found = int(date) if date.isdecimal() and len(date) < _TOO_LONG else 0
     return found if found < _YEAR_10000 else 0

@@ -77,20 +77,24 @@ def store_durably(objects: Path, new: Iterable[GitObject]) -> None:
     Raises:
         OSError: they cannot be written; those that are whole stay.
     """
-    folders = {_store(objects, each) for each in new}
-    for folder in (*folders, objects) if folders else ():
+    folders: set[Path] = set()
+    for each in new:
+        folders |= _store(objects, each)
+    for folder in folders:
         flush_folder(folder)
 
 
-def _store(objects: Path, new: GitObject) -> Path:
+def _store(objects: Path, new: GitObject) -> set[Path]:
+    """Write one object; returns the folders that have a new name."""
     place = objects / new.id[:2] / new.id[2:]
     if place.exists():
-        os.utime(place)  # so that no clearing away takes it for old
-        return place.parent
-    mode = objects.stat().st_mode
+        _keep(place)
+        return {place.parent, objects}
+    changed, mode = {place.parent}, objects.stat().st_mode
     with contextlib.suppress(FileExistsError):
         place.parent.mkdir()
         place.parent.chmod(mode & 0o7777)
+        changed.add(objects)
     temporary = place.with_name(f"tmp_obj_{secrets.token_hex(8)}")  # by this name git clears it away one day
     try:
         with open(temporary, "xb") as file:
@@ -102,4 +106,11 @@ def _store(objects: Path, new: GitObject) -> Path:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return place.parent
+    return changed
+
+
+def _keep(place: Path) -> None:
+    """Of an object that is there: let no clearing away take it for old, and have it on the disk, whoever wrote it."""
+    os.utime(place)
+    with place.open("rb") as file:
+        os.fsync(file.fileno())

@@ -26,6 +26,7 @@ class ObjectReader:
         self._database: ObjectDatabase | None = None
         self._git = CatFile(folder, timeout_seconds)
         self._count = 0
+        self._kept: dict[str, GitObject] = {}
 
     def read(self, name: str) -> GitObject | None:
         """The object of an id, or of a name such as ``COMMIT^{tree}``; ``None`` if it is not there.
@@ -37,8 +38,13 @@ class ObjectReader:
         """
         if self._count >= _FEW or not _ID.fullmatch(name):
             return self._git.read(name)
+        if name in self._kept:
+            return self._kept[name]
         self._count += 1
-        return self._read_here(name) or _checked(self._git.read(name))
+        found = self._read_here(name) or _checked(self._git.read(name))
+        if found and found.kind in ("commit", "tree"):
+            self._kept[name] = found
+        return found
 
     def _read_here(self, id: str) -> GitObject | None:
         database = self._opened()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
-from refsync.clone.ref_files import refs_under
+from refsync.clone.ref_files import delete_ref, refs_under, write_ref
 from refsync.clone.repository import Repository
 
 _BUILT = "refs/refsync/built/"
@@ -30,16 +30,27 @@ def built_ref(job: str) -> str:
 def set_ref(clone: Repository, ref: str, commit: str) -> None:
     """Let a ref stand at a commit."""
     with writing(clone, REFS_LOCKS):
-        clone.run(*durable(), "update-ref", ref, commit)
+        try:
+            write_ref(clone.common_directory, ref, commit)
+        except OSError:  # git says better what is in the way
+            clone.run(*durable(), "update-ref", ref, commit)
 
 
 def delete_refs(clone: Repository, refs: Collection[str]) -> None:
-    """Delete refs, all or none; those that are not there are no fault."""
+    """Delete refs; those that are not there are no fault."""
     if not refs:
         return
-    commands = "".join(f"delete {ref}\0\0" for ref in refs).encode(errors="surrogateescape")
     with writing(clone, REFS_LOCKS):
-        clone.run(*durable(), "update-ref", "-z", "--stdin", stdin=commands)
+        if left := [ref for ref in refs if not _deleted_here(clone, ref)]:
+            commands = "".join(f"delete {ref}\0\0" for ref in left).encode(errors="surrogateescape")
+            clone.run(*durable(), "update-ref", "-z", "--stdin", stdin=commands)
+
+
+def _deleted_here(clone: Repository, ref: str) -> bool:
+    try:
+        return delete_ref(clone.common_directory, ref)
+    except OSError:  # git says better what is in the way
+        return False
 
 
 def follow(clone: Repository, remote: str, branch: str, commit: str) -> None:

@@ -20,7 +20,8 @@ from refsync.clone.object_reader import ObjectReader
 from refsync.clone.objects import FOLDER, GitObject, TreeEntry, parse_tree
 from refsync.clone.places import common_directory, git_directory
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git, verb_of
-from refsync.clone.ref_files import pointed_to_by_head, read_ref
+from refsync.clone.recent_history import first_parents_between, recent_history
+from refsync.clone.ref_files import is_empty, last_of_reflog, pointed_to_by_head, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
 from refsync.commands import command, git_command
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
@@ -166,7 +167,7 @@ class Repository:
             CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
         """
         check_git_version()
-        if _is_empty(self.common_directory / self.ref):
+        if is_empty(self.common_directory / self.ref):
             raise self._why_no_tip()
         head = pointed_to_by_head(self.git_directory)
         if head is None:
@@ -213,10 +214,10 @@ class Repository:
 
     def _why_no_tip(self) -> CloneError:
         file = self.common_directory / self.ref
-        if not _is_empty(file):
+        if not is_empty(file):
             return CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")
         mended = command("rm", file)
-        if (before := _last_of_reflog(self.common_directory / "logs" / self.ref)) and self.has(before):
+        if (before := last_of_reflog(self.common_directory / "logs" / self.ref)) and self.has(before):
             mended += f" && {git_command(self.path, 'update-ref', self.ref, before)}"
         return CloneError(
             f"{self.path}: the file of branch {self.branch!r} is empty, as a power cut leaves it; put back what it "
@@ -237,14 +238,14 @@ class Repository:
             DocumentError: a part of the path that should be a folder is something else.
         """
         *folders, name = path.split("/")
-        tree = self._tree(self.tree_of(commit))
+        tree = self.tree(self.tree_of(commit))
         for folder in folders:
             found = tree.get(folder)
             if found is None:
                 return None
             if found.mode != FOLDER:
                 raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
-            tree = self._tree(found.id)
+            tree = self.tree(found.id)
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
@@ -268,7 +269,12 @@ class Repository:
             raise self._unreadable(f"{name}^{{tree}}")
         return found.id
 
-    def _tree(self, name: str) -> dict[str, TreeEntry]:
+    def tree(self, name: str) -> dict[str, TreeEntry]:
+        """The entries of a tree, by name.
+
+        Raises:
+            GitCommandError: it is missing or damaged.
+        """
         found = self._objects.read(name)
         if found is None or found.kind != "tree":
             raise self._unreadable(name)
@@ -310,6 +316,8 @@ class Repository:
 
         Oldest first, each compared with its first parent.
         """
+        if after and (recent := recent_history(self, after, until)) is not None:
+            return recent
         return list(
             parse_log(
                 self.run(
@@ -336,7 +344,9 @@ class Repository:
         """How the commit that was seen last stands to the one that is there now."""
         if after == until:
             return "same"
-        if self.run("merge-base", "--is-ancestor", after, until, accept=(0, 1, 128)).code:
+        if first_parents_between(self, after, until):
+            return "ahead"
+        if not self.contains(after, until):
             return "rewritten"
         chain = self.run("rev-list", "--first-parent", "--parents", until, f"^{after}").output.decode().split("\n")
         oldest = [line for line in chain if line][-1].split(" ")
@@ -362,8 +372,8 @@ class Repository:
                 return {}
             if found.mode != FOLDER:
                 raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
-            return self._tree(found.blob)
-        return self._tree(self.tree_of(commit))
+            return self.tree(found.blob)
+        return self.tree(self.tree_of(commit))
 
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
         """Move the target branch from ``old`` to ``new`` by compare-and-swap.
@@ -388,20 +398,3 @@ def track_branch(clone: Path, remote: str, branch: str) -> tuple[str, ...]:
         git("fetch", remote, branch),
         git("checkout", "-b", branch, "--track", f"{remote}/{branch}"),
     )
-
-
-def _is_empty(file: Path) -> bool:
-    try:
-        return file.stat().st_size == 0
-    except OSError:
-        return False
-
-
-def _last_of_reflog(log: Path) -> str | None:
-    """The commit that a ref was brought to last, as its log tells."""
-    try:
-        lines = log.read_bytes().splitlines()
-    except OSError:
-        return None
-    words = lines[-1].split(b" ", 2) if lines else []
-    return words[1].decode(errors="replace") if len(words) > 2 else None

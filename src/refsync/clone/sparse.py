@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
 from refsync.durable import write_durably
 
@@ -17,8 +18,8 @@ def hidden_paths(repository: Repository, paths: Collection[str], wanted: Collect
     patterns name it. What is ``wanted`` is never left out of a sparse clone. In another clone a person has hidden
     a file of theirs from git, which is obeyed.
     """
-    known = _index_flags(repository)
-    skipped = {path for path in paths if known.get(path) == "S"}
+    known = _skipped_by_path(repository)
+    skipped = {path for path in paths if known.get(path)}
     if not is_sparse(repository):
         return skipped
     new = {path for path in paths if path not in known}
@@ -48,9 +49,13 @@ def show_too(repository: Repository, paths: Iterable[str]) -> None:
         _write_patterns(repository, [*patterns, *missing])
 
 
-def _index_flags(repository: Repository) -> dict[str, str]:
+def _skipped_by_path(repository: Repository) -> dict[str, bool]:
+    """Each path of the index, and whether the work tree leaves it out."""
+    entries = read_index(repository.git_directory / "index")
+    if entries is not None:
+        return {path: entry.skip_worktree for path, entry in entries.items()}
     listed = repository.run("ls-files", "-t", "-z").output.decode(errors="surrogateescape")
-    return {entry[2:]: entry[0] for entry in listed.split("\0") if entry}
+    return {line[2:]: line[0] == "S" for line in listed.split("\0") if line}
 
 
 def _named_by_patterns(repository: Repository, paths: Collection[str]) -> set[str]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from loguru import logger
 
 from refsync.clone.ancestry import merge_base
-from refsync.clone.refs import delete_refs, refs_under
+from refsync.clone.ref_files import refs_under
+from refsync.clone.refs import delete_refs
 from refsync.clone.remotes import fetch
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
@@ -84,5 +85,5 @@ def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:
 
 def drop_closed(turn: ProposalTurn, pulls: Mapping[int, PullRequest]) -> None:
     """Let git tidy away what was fetched of pull requests that are no longer open."""
-    kept = refs_under(turn.clone, _KEPT)
+    kept = refs_under(turn.clone.common_directory, _KEPT)
     delete_refs(turn.clone, [ref for ref in kept if int(ref.removeprefix(_KEPT)) not in pulls])

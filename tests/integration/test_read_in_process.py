@@ -1,0 +1,295 @@
+"""What is read in process is what git itself would have said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refsync.clone.commit_objects import parse_commit
+from refsync.clone.edits import local_edits
+from refsync.clone.history import LandedCommit
+from refsync.clone.index_entries import read_index
+from refsync.clone.recent_history import recent_history
+from refsync.clone.ref_files import delete_ref, read_ref, refs_under, write_ref
+from refsync.clone.repository import Repository
+from refsync.clone.tree_walk import changed_entries
+from tests.support.costs import counted
+from tests.support.hostile import commit_raw, raw_git
+from tests.support.repositories import Clone, git
+
+
+@pytest.fixture
+def clone(tmp_path: Path, bare_git: None) -> Clone:
+    return Clone.create(tmp_path / "clone", {"clip.json": b"{}\n", "deep/er/blip.json": b"1", "crlf": b"a\r\n"})
+
+
+@pytest.fixture
+def opened(clone: Clone) -> Iterator[Repository]:
+    with Repository(clone.path, "main") as repository:
+        yield repository
+
+
+# The history
+
+
+def as_git_tells(clone: Clone, after: str, until: str) -> list[LandedCommit]:
+    """The whole history is always asked of git."""
+    with Repository(clone.path, "main") as opened:
+        commits = opened.first_parent_history(None, until)
+    return commits[[each.sha for each in commits].index(after) + 1 :]
+
+
+PEOPLE = [
+    b"Ada <ada@example.org>",
+    b"A <>",
+    b" <a@b>",
+    b"A  <a@b>",
+    b"A < a>",
+    b"A <b> <c>",
+    b"\xff\xe9 <x@y>",
+    b"A",
+    b"A <a\tb>",
+]
+DATES = [
+    b"1700000000 +0000",
+    b"0 -1200",
+    b"-5 +0000",
+    b"99999999999999999999 +0000",
+    b"253402300800 +0000",
+    b"x",
+    b"1 +99999",
+]
+MESSAGES = [
+    b"",
+    b"\n",
+    b"x",
+    b"a\n\n",
+    b"\n\na\nb\n",
+    "Größe 漢\n".encode(),
+    b"\xff\xfe\n",
+    b"a\0b\n",
+    b"a\r\nb\r\n",
+    b" lead\n  \n",
+]
+HEADERS = [b"", b"encoding latin-1\n", b"encoding UTF-8\n", b"encoding nonsense\n", b"gpgsig -----\n x\n", b"extra 1\n"]
+
+
+@pytest.mark.parametrize("position", range(max(map(len, (PEOPLE, DATES, MESSAGES, HEADERS)))))
+def test_commits_are_told_as_git_tells_them(clone: Clone, opened: Repository, position: int) -> None:
+    before = clone.tip
+    for kind, values in enumerate((PEOPLE, DATES, MESSAGES, HEADERS)):
+        value = values[position % len(values)]
+        person, date, message, headers = (
+            value if kind == at else known[0] for at, known in enumerate((PEOPLE, DATES, [b"by hand\n"], HEADERS))
+        )
+        commit_raw(
+            clone.path, committer=person + b" " + date, author=person + b" " + date, message=message, headers=headers
+        )
+    expected = as_git_tells(clone, before, clone.tip)
+    assert opened.first_parent_history(before, clone.tip) == expected
+    for commit in expected:
+        assert opened.first_parent_history(commit.parent, commit.sha) == [commit]
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=80))
+def test_what_is_no_commit_is_none(content: bytes) -> None:
+    parse_commit(content)
+
+
+def test_merges_and_folders_are_told_as_git_tells_them(clone: Clone, opened: Repository) -> None:
+    before = clone.tip
+    git(clone.path, "checkout", "-q", "-b", "side")
+    clone.commit({"side": b"x", "deep/er/blip.json": b"2"})
+    git(clone.path, "checkout", "-q", "main")
+    git(clone.path, "rm", "-q", "-r", "deep")
+    (clone.path / "clip.json").chmod(0o755)
+    clone.commit({"deep": b"a file now", "link": b""})
+    git(clone.path, "merge", "-q", "-s", "ours", "side")
+    expected = as_git_tells(clone, before, clone.tip)
+    assert len(expected) == 2
+    assert recent_history(opened, before, clone.tip) == expected
+    assert opened.relation(before, clone.tip) == "ahead"
+    assert opened.relation(git(clone.path, "rev-parse", "side"), clone.tip) == "aside"
+    assert opened.relation(clone.tip, before) == "rewritten"
+
+
+def test_a_long_history_is_asked_of_git(clone: Clone, opened: Repository) -> None:
+    before = clone.tip
+    for number in range(12):
+        clone.commit({"clip.json": str(number).encode()})
+    assert recent_history(opened, before, clone.tip) is None
+    assert opened.first_parent_history(before, clone.tip) == as_git_tells(clone, before, clone.tip)
+
+
+# Trees
+
+
+FILES = st.dictionaries(
+    st.lists(st.sampled_from(["a", "a.b", "a0", "b", "ü"]), min_size=1, max_size=3).map("/".join),
+    st.sampled_from([b"1", b"2"]),
+    max_size=6,
+)
+
+
+def tree_of(clone: Clone, files: dict[str, bytes]) -> str:
+    git_there = partial(git, clone.path, GIT_INDEX_FILE=str(clone.path / ".git/other-index"))
+    git_there("read-tree", "--empty")
+    for path, content in files.items():
+        (clone.path / "content").write_bytes(content)
+        blob = git(clone.path, "hash-object", "-w", str(clone.path / "content"))
+        git_there("update-index", "--add", "--replace", "--cacheinfo", f"100644,{blob},{path}")
+    return git_there("write-tree")
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(old=FILES, new=FILES)
+def test_two_trees_differ_in_what_git_says_law(
+    tmp_path_factory: pytest.TempPathFactory, old: dict[str, bytes], new: dict[str, bytes]
+) -> None:
+    check_trees(Clone.create(tmp_path_factory.mktemp("law") / "clone", {"x": b""}), old, new)
+
+
+def check_trees(clone: Clone, old: dict[str, bytes], new: dict[str, bytes]) -> None:
+    trees = [tree_of(clone, files) for files in (old, new)]
+    with Repository(clone.path, "main") as opened:
+        told = {
+            each.path: (each.old and each.old.id, each.new and each.new.id) for each in changed_entries(opened, *trees)
+        }
+    lines = git(
+        clone.path, "-c", "core.quotePath=false", "diff-tree", "-r", "--no-renames", "--no-abbrev", *trees
+    ).splitlines()
+    expected = {}
+    for line in lines:
+        about, path = line.split("\t")
+        _, _, before, after, _ = about.split(" ")
+        expected[path] = (before if int(before, 16) else None, after if int(after, 16) else None)
+    assert told == expected
+
+
+def test_two_trees_differ_in_what_git_says(clone: Clone) -> None:
+    check_trees(clone, {"a": b"1", "b/a": b"1", "b/c": b"1", "d": b"1"}, {"a/b/c": b"1", "b": b"2", "d": b"1"})
+    check_trees(clone, {}, {"a/b": b"1", "ü/a": b"2"})
+
+
+# The work tree
+
+
+def edit_nothing(clone: Clone) -> None:
+    os.utime(clone.path / "clip.json")
+
+
+def edit_file(clone: Clone) -> None:
+    (clone.path / "clip.json").write_bytes(b"{ }\n")
+
+
+def edit_index(clone: Clone) -> None:
+    edit_file(clone)
+    git(clone.path, "add", "clip.json")
+    (clone.path / "clip.json").write_bytes(b"{}\n")
+
+
+def remove_file(clone: Clone) -> None:
+    (clone.path / "clip.json").unlink()
+
+
+def link_file(clone: Clone) -> None:
+    remove_file(clone)
+    (clone.path / "same").write_bytes(b"{}\n")
+    (clone.path / "clip.json").symlink_to("same")
+
+
+def make_executable(clone: Clone) -> None:
+    (clone.path / "clip.json").chmod(0o755)
+
+
+def add_untracked(clone: Clone) -> None:
+    (clone.path / "new").write_bytes(b"")
+
+
+def ignore_untracked(clone: Clone) -> None:
+    add_untracked(clone)
+    (clone.path / ".git/info/exclude").write_text("new\n")
+
+
+def leave_conflict(clone: Clone) -> None:
+    blob = git(clone.path, "rev-parse", "HEAD:clip.json")
+    lines = "".join(f"100644 {blob} {stage}\tnew\n" for stage in (1, 2, 3))
+    raw_git(clone.path, "update-index", "--index-info", stdin=lines.encode())
+
+
+@pytest.mark.parametrize(
+    ("edit", "edited"),
+    [
+        (edit_nothing, []),
+        (edit_file, ["clip.json"]),
+        (edit_index, ["clip.json"]),
+        (remove_file, ["clip.json"]),
+        (link_file, ["clip.json"]),
+        (make_executable, ["clip.json"]),
+        (add_untracked, ["new"]),
+        (ignore_untracked, ["new"]),
+        (leave_conflict, ["new"]),
+    ],
+)
+@pytest.mark.parametrize("version", ["2", "4"])
+def test_local_edits_are_seen(
+    clone: Clone, opened: Repository, edit: Callable[[Clone], None], edited: list[str], version: str
+) -> None:
+    git(clone.path, "update-index", "--index-version", version)
+    edit(clone)
+    assert local_edits(opened, ["clip.json", "deep/er/blip.json", "crlf", "new"]) == edited
+
+
+def test_no_git_is_asked_of_what_is_as_committed(clone: Clone, opened: Repository, tmp_path: Path) -> None:
+    with counted(tmp_path / "costs") as costs:
+        assert local_edits(opened, ["clip.json", "deep/er/blip.json", "crlf", "new"]) == []
+    assert costs.git == []
+
+
+@pytest.mark.parametrize("options", [["--index-version", "4"], ["--split-index"]])
+def test_an_index_of_another_kind_is_asked_of_git(clone: Clone, options: list[str]) -> None:
+    index = clone.path / ".git/index"
+    assert set(read_index(index) or {}) == {"clip.json", "deep/er/blip.json", "crlf"}
+    git(clone.path, "update-index", *options)
+    assert read_index(index) is None
+    index.write_bytes(index.read_bytes()[:50])
+    assert read_index(index) is None
+
+
+# Refs
+
+
+def test_refs_are_read_and_written_as_git_does(clone: Clone) -> None:
+    folder, ref = clone.path / ".git", "refs/refsync/built/1"
+    assert read_ref(folder, "refs/heads/main") == clone.tip
+    write_ref(folder, ref, clone.tip)
+    assert git(clone.path, "rev-parse", ref) == clone.tip
+    git(clone.path, "pack-refs", "--all")
+    assert not (folder / ref).exists()
+    assert read_ref(folder, ref) == read_ref(folder, "refs/heads/main") == clone.tip
+    assert refs_under(folder, "refs/refsync/") == [ref]
+    assert not delete_ref(folder, ref)
+    git(clone.path, "update-ref", "-d", ref)
+    write_ref(folder, ref, clone.tip)
+    assert delete_ref(folder, ref)
+    assert git(clone.path, "for-each-ref", "refs/refsync") == ""
+    assert not list(folder.rglob("*.lock"))
+
+
+def test_a_ref_that_git_is_writing_is_left_alone(clone: Clone) -> None:
+    folder, ref = clone.path / ".git", "refs/refsync/built/1"
+    write_ref(folder, ref, clone.tip)
+    (folder / f"{ref}.lock").touch()
+    for change in (lambda: write_ref(folder, ref, clone.tip), lambda: delete_ref(folder, ref)):
+        with pytest.raises(FileExistsError):
+            change()
+    assert read_ref(folder, ref) == clone.tip
+    assert (folder / f"{ref}.lock").exists()
