@@ -146,7 +146,8 @@ def test_written_objects_are_those_of_git(clone: Clone) -> None:
 def test_a_group_keeps_what_it_may_do(clone: Clone) -> None:
     objects = clone.path / ".git/objects"
     objects.chmod(0o2770)
-    new = new_object("blob", b"shared")
+    contents = (new_object("blob", str(number).encode()) for number in range(1000))
+    new = next(each for each in contents if not (objects / each.id[:2]).exists())
     store_durably(objects, [new])
     assert (objects / new.id[:2]).stat().st_mode & 0o7777 == 0o2770
     assert (objects / new.id[:2] / new.id[2:]).stat().st_mode & 0o777 == 0o440

@@ -29,7 +29,7 @@ def read_index(index: Path) -> dict[str, IndexEntry] | None:
         _, entries, _, _ = read_cache(io.BytesIO(index.read_bytes()))
     except FileNotFoundError:
         return {}
-    except (ValueError, AssertionError, struct.error):
+    except (OSError, ValueError, AssertionError, struct.error):
         return None
     if any(stage for _, stage in entries):
         return None

@@ -30,6 +30,8 @@ def read_ref(common_directory: Path, ref: str) -> str | None:
         found = os.fsdecode((common_directory / ref).read_bytes()).strip()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return dict(_packed(common_directory)).get(ref)
+    except OSError:  # git says better why
+        return None
     return found if _ID.fullmatch(found) else None
 
 

@@ -13,8 +13,9 @@ from refsync.clone.git_locks import REFS_LOCKS, writing
 from refsync.clone.ref_files import delete_ref, refs_under, write_ref
 from refsync.clone.repository import Repository
 
-_BUILT = "refs/refsync/built/"
-_FOLLOWED = "refs/refsync/followed/"
+_OURS = "refs/refsync/"
+_BUILT = f"{_OURS}built/"
+_FOLLOWED = f"{_OURS}followed/"
 
 
 def followed_ref(remote: str, branch: str) -> str:
@@ -30,9 +31,7 @@ def built_ref(job: str) -> str:
 def set_ref(clone: Repository, ref: str, commit: str) -> None:
     """Let a ref stand at a commit."""
     with writing(clone, REFS_LOCKS):
-        try:
-            write_ref(clone.common_directory, ref, commit)
-        except OSError:  # git says better what is in the way
+        if not _written_here(clone, ref, commit):
             clone.run(*durable(), "update-ref", ref, commit)
 
 
@@ -46,9 +45,20 @@ def delete_refs(clone: Repository, refs: Collection[str]) -> None:
             clone.run(*durable(), "update-ref", "-z", "--stdin", stdin=commands)
 
 
+def _written_here(clone: Repository, ref: str, commit: str) -> bool:
+    """Write a ref of ours without git; it keeps logs of others."""
+    if not ref.startswith(_OURS):
+        return False
+    try:
+        write_ref(clone.common_directory, ref, commit)
+    except OSError:  # git says better what is in the way
+        return False
+    return True
+
+
 def _deleted_here(clone: Repository, ref: str) -> bool:
     try:
-        return delete_ref(clone.common_directory, ref)
+        return ref.startswith(_OURS) and delete_ref(clone.common_directory, ref)
     except OSError:  # git says better what is in the way
         return False
 

@@ -29,6 +29,8 @@ from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
 _OPEN = (*_WAITING, BatchState.proposed)
+_NOTE_SECONDS = 10.0
+"""How old the time of the last pass may become in what is noted, while passes have nothing else to tell."""
 _OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
 """What may be over without a sign."""
 
@@ -88,6 +90,8 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
     """Keep for ``status`` what this pass saw."""
     now = time.time()
     landed = next((batch.commit for batch in reversed(outcome.landed) if batch.commit), None)
+    if landed is None and outcome.problem is None and _was_noted_just_now(queue, outcome.name, now):
+        return
     queue.note_repository(
         outcome.name,
         last_pass_at=now,
@@ -96,6 +100,14 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
         last_error=outcome.problem,
         last_error_at=now if outcome.problem else None,
     )
+
+
+def _was_noted_just_now(queue: PendingQueueService, name: str, now: float) -> bool:
+    """Whether the time was told already, which is all that there is to tell: such a pass writes nothing."""
+    note = queue.repository_notes().get(name)
+    if note is None or note.last_pass_at is None or (note.last_error_at or 0.0) >= note.last_pass_at:
+        return False
+    return 0 <= now - note.last_pass_at < _NOTE_SECONDS
 
 
 def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
