@@ -35,11 +35,10 @@ class FileWriter:
         model_name: str,
         record: dict[str, Any],
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
-        self.calls.append(("update", category, model_name, format, logical_user_id, request_id))
+        self.calls.append(("update", category, model_name, logical_user_id, request_id))
         record["touched"] = True
         Clone(self.path).write(FILE, {model_name: record})
 
@@ -48,11 +47,10 @@ class FileWriter:
         category: Category,
         model_name: str,
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
-        self.calls.append(("delete", category, model_name, format, logical_user_id, request_id))
+        self.calls.append(("delete", category, model_name, logical_user_id, request_id))
         Clone(self.path).write(FILE, {})
 
 
@@ -106,7 +104,7 @@ def test_an_update_has_landed_when_it_returns_and_readers_see_it(clone: Clone) -
     heard = Heard(backend)
     record = {"nsfw": True}
     backend.update_model(CATEGORY, "new", record, logical_user_id="ada", request_id="r1")
-    assert writer.calls == [("update", CATEGORY, "new", V2, "ada", "r1")]
+    assert writer.calls == [("update", CATEGORY, "new", "ada", "r1")]
     assert record == {"nsfw": True}
     assert heard.categories == [CATEGORY]
     assert backend.fetch_category(CATEGORY) == {"new": {"nsfw": True, "touched": True}}
@@ -119,8 +117,8 @@ def test_legacy_and_base_model_writes_take_the_same_path(clone: Clone) -> None:
     backend.delete_model_legacy(CATEGORY, "new", logical_user_id="ada")
     assert backend.get_legacy_json(CATEGORY) == {}
     assert writer.calls == [
-        ("update", CATEGORY, "new", LEGACY, None, "r2"),
-        ("delete", CATEGORY, "new", LEGACY, "ada", None),
+        ("update", CATEGORY, "new", None, "r2"),
+        ("delete", CATEGORY, "new", "ada", None),
     ]
 
 
@@ -148,7 +146,7 @@ def test_a_category_without_a_legacy_file_is_written_as_v2_whatever_is_canonical
     )
     assert (backend.supports_writes(), backend.supports_legacy_writes()) == (True, True)
     backend.update_model(Category.lora, "l", {})
-    assert writer.calls == [("update", Category.lora, "l", V2, None, None)]
+    assert writer.calls == [("update", Category.lora, "l", None, None)]
     with pytest.raises(RequestError, match="image_generation is written as legacy"):
         backend.update_model(CATEGORY, "a", {})
     with pytest.raises(RequestError, match="lora is written as v2"):

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
-from refsync.categories import CanonicalFormat
 from refsync.clone.commits import Person, parse_message
 from refsync.errors import ModelNameError, PermanentError, RequestError
 from refsync.pending_queue.models import PendingChangeStatus
@@ -282,7 +281,7 @@ def racing(written: Written, meanwhile: Callable[[], object]) -> OneChangeBatche
 
 def update_by(path: OneChangeBatches, model: str, payload: dict[str, Any]) -> None:
     path.update(
-        CLIP, model, payload, format=CanonicalFormat.legacy, logical_user_id="ada", request_id=None
+        CLIP, model, payload, logical_user_id="ada", request_id=None
     )  # fmt: skip
 
 

@@ -273,11 +273,6 @@ def test_only_what_the_running_daemon_cannot_take_up_needs_a_restart() -> None:
     assert restart_keys(old, new) == ["state_directory", "queue.url"]
 
 
-def test_author_name_and_mail_are_told_apart() -> None:
-    commit = parse(f'{IMAGE}[commit]\nauthor = "Ada L. <ada@example.org>"').commit
-    assert (commit.author_name, commit.author_email) == ("Ada L.", "ada@example.org")
-
-
 def test_reading_the_settings_loads_nothing_heavy() -> None:
     code = (
         "import sys; from refsync.config import parse_config; from pathlib import Path\n"

@@ -82,7 +82,6 @@ def _pull(number: int) -> PullRequest:
         body="b",
         head=f"refsync/batch-{number}-abc",
         head_commit=f"{number:040}",
-        head_repository="owner/reference",
         base="main",
         author=Account("refsync"),
         opened_at=0.0,

@@ -38,7 +38,6 @@ class WritePath(Protocol):
         model_name: str,
         record: dict[str, Any],
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
@@ -50,7 +49,6 @@ class WritePath(Protocol):
         category: Category,
         model_name: str,
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
@@ -221,7 +219,6 @@ class GitBackend(CloneReader):
             category,
             model_name,
             _own_copy(record),
-            format=format,
             logical_user_id=logical_user_id,
             request_id=request_id,
         )
@@ -240,7 +237,7 @@ class GitBackend(CloneReader):
         if model_name not in (self._read(cache, category, force=True)[0] or {}):
             raise KeyError(model_name)
         writer.delete(
-            category, model_name, format=format, logical_user_id=logical_user_id, request_id=request_id
+            category, model_name, logical_user_id=logical_user_id, request_id=request_id
         )  # fmt: skip
         self._mark_both_stale(category)
 

@@ -188,16 +188,6 @@ class CommitSettings(Table):
 
     author: Author = "refsync <refsync@localhost>"
 
-    @property
-    def author_name(self) -> str:
-        """What stands before the mail address."""
-        return self.author.partition(" <")[0]
-
-    @property
-    def author_email(self) -> str:
-        """The mail address without its brackets."""
-        return self.author.partition(" <")[2].removesuffix(">")
-
 
 class WatchSettings(Table):
     """``[watch]``: how changes on disk are noticed."""

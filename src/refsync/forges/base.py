@@ -62,8 +62,6 @@ class PullRequest:
     head: str
     """The branch that is proposed, without ``refs/heads/``."""
     head_commit: str
-    head_repository: str | None
-    """``owner/name``; another than the target's for a fork, ``None`` where it is gone."""
     base: str
     """The branch that it is to be merged into."""
     author: Account

@@ -94,7 +94,6 @@ class PullAnswer(BaseModel):
             body=self.body or "",
             head=self.head.ref,
             head_commit=self.head.sha,
-            head_repository=self.head.repo.full_name if self.head.repo else None,
             base=self.base.ref,
             author=self.user.account() if self.user else Account("ghost"),
             opened_at=self.created_at.timestamp(),

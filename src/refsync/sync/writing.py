@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.errors import PermanentError, RefsyncError, RequestError
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -65,7 +65,6 @@ class OneChangeBatches:
         model_name: str,
         record: dict[str, Any],
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
@@ -85,7 +84,6 @@ class OneChangeBatches:
         category: MODEL_REFERENCE_CATEGORY,
         model_name: str,
         *,
-        format: CanonicalFormat,
         logical_user_id: str | None,
         request_id: str | None,
     ) -> None:
