@@ -7,8 +7,13 @@ benchmark.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from json.decoder import JSONDecoder
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -49,6 +54,20 @@ def cost_of_pass(reference: Reference, folder: Path) -> Costs:
     return costs
 
 
+@contextmanager
+def decoded_texts() -> Iterator[Counter[str]]:
+    """How often each JSON text is decoded."""
+    texts = Counter[str]()
+    decode = JSONDecoder.decode
+
+    def counted_decode(decoder: JSONDecoder, text: str, *more: Any) -> Any:
+        texts[text] += 1
+        return decode(decoder, text, *more)
+
+    with mock.patch.object(JSONDecoder, "decode", counted_decode):
+        yield texts
+
+
 def approve(reference: Reference, count: int) -> None:
     ids = [reference.submit(name, {**MODELS[name], "version": "2"}) for name in list(MODELS)[:count]]
     reference.approve(*ids)
@@ -82,6 +101,29 @@ def test_a_landing_in_a_table(tmp_path: Path) -> None:
 
     assert text.clone.records(DOCUMENT)[name]["description"] == "New"
     assert not costs.exceed(decodings=2)  # the document as it was, and as it is
+
+
+@pytest.mark.parametrize("mode", ["push", "branch", "pull_request"])
+def test_no_version_of_a_file_is_decoded_twice_whichever_way_it_goes_out(mode: str, tmp_path: Path) -> None:
+    published = PublishedReference(tmp_path / mode, mode, FILES)
+    published.sync()
+    approve(published, 1)
+    with decoded_texts() as texts:
+        published.sync()
+        published.sync()
+    published.close()
+
+    assert [count for text, count in texts.items() if len(text) >= SIZE] == [1, 1]
+
+
+def test_what_a_person_commits_meanwhile_is_decoded_once_too(reference: Reference) -> None:
+    approve(reference, 1)
+    reference.clone.commit({"clip.json": {**MODELS, "model 9": {"version": "9"}}})
+    with decoded_texts() as texts:
+        reference.sync()
+
+    assert reference.clone.records("clip.json")["model 0"]["version"] == "2"
+    assert [count for text, count in texts.items() if len(text) >= SIZE] == [1, 1, 1]
 
 
 def test_a_pass_with_nothing_to_do(reference: Reference, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from refsync.clone.objects import blob_id
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
-from refsync.reference import versions as module
 from refsync.reference.versions import Version, Versions
 from refsync.reference.view import View
 
@@ -39,8 +38,8 @@ def test_records_are_the_same_whether_or_not_they_can_be_edited(content: bytes) 
     assert outcome(content, editable=True) == outcome(content, editable=False) == expected
 
 
-@given(st.lists(st.sampled_from(range(6)), max_size=30))
-def test_a_blob_is_read_once_while_it_is_kept_and_the_last_ones_are(asked: list[int]) -> None:
+@given(st.lists(st.sampled_from(range(6)), max_size=30), st.sampled_from([0, 10, 30, 60]))
+def test_a_blob_is_read_once_while_it_is_kept_and_the_last_ones_are(asked: list[int], kept: int) -> None:
     contents = {blob_id(b"%d" % number * 10): b"%d" % number * 10 for number in range(6)}
     blobs, reads = list(contents), Counter[str]()
 
@@ -48,14 +47,12 @@ def test_a_blob_is_read_once_while_it_is_kept_and_the_last_ones_are(asked: list[
         reads[blob] += 1
         return contents[blob]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MOST_BYTES", 30)
-        versions, last = Versions(read), list[str]()
-        for blob in (blobs[number] for number in asked):
-            before = reads[blob]
-            assert versions.of(blob).content == contents[blob]
-            assert reads[blob] - before == (blob not in last[-3:])
-            last = [each for each in last if each != blob] + [blob]
+    versions, last = Versions(read, kept_bytes=kept), list[str]()
+    for blob in (blobs[number] for number in asked):
+        before = reads[blob]
+        assert versions.of(blob).content == contents[blob]
+        assert reads[blob] - before == (blob not in last[-max(kept // 10, 1) :])
+        last = [each for each in last if each != blob] + [blob]
 
 
 def test_what_is_about_to_be_written_need_not_be_read() -> None:

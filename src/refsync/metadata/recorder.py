@@ -418,7 +418,8 @@ def _from_the_root(file: _File, stored: CategoryMetadata | None, position: _Posi
 
 
 def _unedited(history: History) -> Versions:
-    return Versions(history.read_blob, editable=False)
+    """Of a long history each version is met once, and the fold keeps the one before."""
+    return Versions(history.read_blob, editable=False, kept_bytes=0)
 
 
 def _take_in(

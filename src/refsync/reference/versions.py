@@ -15,7 +15,8 @@ from refsync.errors import DocumentError
 
 T = TypeVar("T")
 
-_MOST_BYTES = 32 * 1024 * 1024
+KEPT_BYTES = 16 * 1024 * 1024
+"""Of files; what is parsed of them takes several times as much memory."""
 
 
 class Version:
@@ -87,10 +88,19 @@ def _records_as_written(content: bytes) -> dict[str, Record]:
 class Versions:
     """The versions of a clone's files that were asked for last."""
 
-    def __init__(self, read_blob: Callable[[str], bytes], *, editable: bool = True) -> None:
-        """Of a clone, whose blobs are read by their ids; ``editable`` is that of :class:`Version`."""
+    def __init__(
+        self, read_blob: Callable[[str], bytes], *, editable: bool = True, kept_bytes: int = KEPT_BYTES
+    ) -> None:
+        """Keep those of a clone.
+
+        Args:
+            read_blob: gives the bytes of a blob by its id.
+            editable: that of :class:`Version`.
+            kept_bytes: as much of files is kept, the last one in any case.
+        """
         self._read_blob = read_blob
         self._editable = editable
+        self._kept_bytes = kept_bytes
         self._kept: OrderedDict[str, Version] = OrderedDict()
         self._bytes = 0
 
@@ -115,6 +125,6 @@ class Versions:
     def _keep(self, blob: str, content: bytes) -> None:
         self._kept[blob] = Version(content, editable=self._editable)
         self._bytes += len(content)
-        while self._bytes > _MOST_BYTES and len(self._kept) > 1:
+        while self._bytes > self._kept_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.content)
