@@ -30,7 +30,7 @@ def upstream_of(settings: RepositorySettings) -> Upstream | None:
     return Upstream(
         remote=Remote(
             settings.remote,
-            _credential(settings),
+            credential_of(settings),
             settings.credentials.ssh_key_file,
             settings.credentials.ssh_known_hosts_file,
         ),
@@ -61,14 +61,14 @@ def publisher_of(
 
 
 def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
-    requests, credential = settings.pull_request, _credential(settings)
+    requests, credential = settings.pull_request, credential_of(settings)
     return ProposalSettings(
         prefix=settings.proposal.prefix,
         delete_branch=settings.proposal.delete_branch,
         pull_requests=None
         if settings.publish != "pull_request"
         else PullRequestSettings(
-            open_forge=lambda url: _forge(settings, url, credential),
+            open_forge=lambda url: forge_of(settings, url, credential),
             limit=requests.limit,
             labels=requests.labels,
             reviewers=requests.reviewers,
@@ -79,7 +79,7 @@ def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings
     )
 
 
-def _credential(settings: RepositorySettings) -> CredentialSource | None:
+def credential_of(settings: RepositorySettings) -> CredentialSource | None:
     """What the config names; with ``None`` git uses the machine's own settings, and the forge shows what is public."""
     table = settings.credentials
     if table.app_id and table.app_installation_id and table.app_key_file:
@@ -105,7 +105,7 @@ def _credential(settings: RepositorySettings) -> CredentialSource | None:
     )
 
 
-def _forge(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
+def forge_of(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
     """The forge that a remote's URL, or the config, names.
 
     Raises:

@@ -28,6 +28,7 @@ from refsync.use_cases.backup import Backup
 from refsync.use_cases.batches import Batches, BatchWithChanges, Reversal
 from refsync.use_cases.changes import ChangePage
 from refsync.use_cases.clones import CheckAnswer, ComparisonAnswer
+from refsync.use_cases.doctor.checks import Diagnosis
 from refsync.use_cases.init import NewConfig
 from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
@@ -106,6 +107,7 @@ ANSWERS: dict[str, Any] = {
     "sync": PassAnswer,
     "sync --dry-run": PlannedCommits,
     "status": Status,
+    "doctor": Diagnosis,
     "backup": Backup,
     "restore": Backup,
     "diff": ComparisonAnswer,
@@ -319,6 +321,7 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     say("model", "blame", "clip", "old")
     say("config", "check")
     say("config", "show")
+    assert say("doctor")["checks"]
     say("backup", desk.folder / "backup.tar")
     say("restore", "--force", desk.folder / "backup.tar")
 

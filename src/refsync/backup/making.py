@@ -53,7 +53,7 @@ def make_backup(
             if store is not None:
                 copy_store(store, folder / archive.STORE)
         shutil.copyfile(config, folder / archive.CONFIG)
-        facts = examine_store(folder / archive.STORE, is_served=False) if store is not None else None
+        facts = examine_store(folder / archive.STORE) if store is not None else None
         manifest = Manifest(
             made_at=time.time(),
             refsync=version("refsync"),

@@ -93,7 +93,7 @@ def _stage(state: StateDirectory, store: Path | None, file: Path) -> Manifest:
         manifest = archive.unpack(file, unpacking)
         _check(manifest, store, file)
         if manifest.store_version is not None:
-            examine_store(unpacking / archive.STORE, is_served=False)
+            examine_store(unpacking / archive.STORE)
             upgrade_copy(unpacking / archive.STORE)
     except BaseException:
         shutil.rmtree(unpacking, ignore_errors=True)

@@ -11,7 +11,22 @@ from typing import Annotated
 
 import typer
 
-from refsync.cli import backup, batch, check, config, demo, diff, init, metadata, model, queue, run, status, sync
+from refsync.cli import (
+    backup,
+    batch,
+    check,
+    config,
+    demo,
+    diff,
+    doctor,
+    init,
+    metadata,
+    model,
+    queue,
+    run,
+    status,
+    sync,
+)
 from refsync.cli.context import Context
 from refsync.errors import RefsyncError
 
@@ -34,6 +49,7 @@ app.command("sync")(sync.sync)
 app.command("status", short_help="What waits, what is held, why, and what clears it.")(status.status)
 app.command("diff", short_help="What happened to which models, field by field.")(diff.diff)
 app.command("check", short_help="Check the category files of any clone.")(check.check)
+app.command("doctor", short_help="What is wrong, and the command that mends it.")(doctor.doctor)
 app.command("backup", short_help="Write queue and metadata to one file.")(backup.backup)
 app.command("restore", short_help="Take a backup back.")(backup.restore)
 app.add_typer(queue.app, name="queue")

@@ -40,3 +40,8 @@ def is_same_work(clone: Repository, one: str, other: str) -> bool:
     """Whether two commits have the same parents and files."""
     shown = [clone.run("log", "-1", "--format=%T %P", each).output for each in (one, other)]
     return shown[0] == shown[1]
+
+
+def committed_at(clone: Repository, commit: str) -> int:
+    """When a commit was made, as its committer's clock had it, in Unix seconds."""
+    return int(clone.run("log", "-1", "--format=%ct", commit).output)

@@ -76,13 +76,18 @@ def clear_left_behind(repository: Repository) -> None:
 
 def clear_dead_locks(repository: Repository, locks: Iterable[str]) -> list[Path]:
     """Take away those of the locks that are dead, and say so in the log; returns them."""
-    folders = {repository.git_directory, repository.common_directory}
-    found = sorted({path for folder in folders for pattern in locks for path in folder.glob(pattern)})
-    dead = [path for path in found if _is_dead(repository, path)]
+    dead = dead_locks(repository, locks)
     for path in dead:
         path.unlink(missing_ok=True)
         logger.warning("{}: removed {}, which a killed git has left behind", repository.path, path)
     return dead
+
+
+def dead_locks(repository: Repository, locks: Iterable[str]) -> list[Path]:
+    """Those of the locks that no living process holds."""
+    folders = {repository.git_directory, repository.common_directory}
+    found = sorted({path for folder in folders for pattern in locks for path in folder.glob(pattern)})
+    return [path for path in found if _is_dead(repository, path)]
 
 
 def _is_dead(repository: Repository, lock: Path) -> bool:

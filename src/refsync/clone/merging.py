@@ -7,7 +7,7 @@ from refsync.clone.repository import Repository
 from refsync.errors import GitCommandError
 
 _CONFLICTS = 1
-_OLDEST_GIT = (2, 38)
+OLDEST_GIT_FOR_PROPOSALS = (2, 38)
 
 
 def check_git(clone: Repository) -> None:
@@ -16,7 +16,7 @@ def check_git(clone: Repository) -> None:
     Raises:
         GitCommandError: it is too old.
     """
-    if (version := git_version()) < _OLDEST_GIT:
+    if (version := git_version()) < OLDEST_GIT_FOR_PROPOSALS:
         raise GitCommandError(
             f"{clone.path}: git {version[0]}.{version[1]} is too old to tell whether a proposal still merges; "
             "update git to 2.38 or newer, "

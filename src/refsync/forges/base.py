@@ -160,6 +160,10 @@ class Forge(Protocol):
         """
         ...
 
+    def lacking(self, commit: str) -> list[str]:
+        """The permissions that the credential lacks, as far as the forge tells, asked with a commit that it has."""
+        ...
+
 
 def repository_of_url(url: str) -> str:
     """``owner/name`` of a remote's URL, as forges build them.

@@ -155,6 +155,17 @@ class GitHubForge:
             pull = replace(pull, merge_commit=pull.merge_commit or commit, merged_by=pull.merged_by or actor)
         return replace(pull, merged_by=self._named(pull.merged_by))
 
+    def lacking(self, commit: str) -> list[str]:
+        """The permissions that the credential lacks, as GitHub calls them; what may be written, it hardly tells."""
+        known = self._read("", RepositoryAnswer, "look at the repository")
+        lacking = [] if known.permissions is None or known.permissions.push else ["contents=write"]
+        asked: list[tuple[str, type[Any], str]] = [("/pulls", list[PullAnswer], "pull_requests=write")]
+        asked += [(f"/commits/{commit}/{kind}", shape, permission) for kind, shape, permission in _CHECKS]
+        for path, shape, permission in asked:
+            if self._if_readable(partial(self._read, path, shape, f"see whether {permission} is given")) is None:
+                lacking.append(permission)
+        return lacking
+
     def _present(self, head: str, base: str) -> PullRequest | None:
         return next((pull for pull in self.find(head) if pull.state == "open" and pull.base == base), None)
 

@@ -33,11 +33,18 @@ class TeamAnswer(BaseModel):
     name: str
 
 
+class AccessAnswer(BaseModel):
+    """What whoever asks may do in a repository."""
+
+    push: bool = True
+
+
 class RepositoryAnswer(BaseModel):
-    """A repository; ``id`` stays when it is renamed."""
+    """A repository; ``id`` stays when it is renamed, and what one may do is told only to who is known."""
 
     id: int
     full_name: str
+    permissions: AccessAnswer | None = None
 
 
 class HeadAnswer(BaseModel):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings, find_config_file, load_config, sources
 from refsync.errors import ConfigError, RefsyncError
@@ -75,10 +76,15 @@ def show_config(place: ConfigPlace) -> ConfigInForce:
 def _missing_files(path: Path, config: Config) -> Iterator[str]:
     """A line for each category file that is listed and is not in its clone: neither at the branch's tip nor by hand."""
     for repository in config.repositories:
-        for category, file in repository.categories.items():
-            if repository.path.is_dir() and not _has_file(repository, file):
-                key = f"{path}: repository.{repository.name}.categories.{category}"
-                yield f"{key}: {repository.path} has no file {file!r}; correct the name, or add the file"
+        for category, file in missing_files(repository).items():
+            key = f"{path}: repository.{repository.name}.categories.{category}"
+            yield f"{key}: {repository.path} has no file {file!r}; correct the name, or add the file"
+
+
+def missing_files(repository: RepositorySettings) -> dict[MODEL_REFERENCE_CATEGORY, str]:
+    """The files that the config lists and the clone has neither at the branch's tip nor in its work tree."""
+    listed = repository.categories.items() if repository.path.is_dir() else ()
+    return {category: file for category, file in listed if not _has_file(repository, file)}
 
 
 def _has_file(repository: RepositorySettings, file: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,11 +21,17 @@ _UNREADABLE = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
 
 class StoreFacts(NamedTuple):
-    """What stands in a store's file."""
+    """What stands in a store's file; the rest than counts and version only of a store of the present version.
+
+    ``approved_at`` is when the open batch was approved last, ``newest_at`` when anything else was done last.
+    """
 
     version: str
     changes: int
     batches: int
+    approved_at: float = 0.0
+    newest_at: float = 0.0
+    branches: frozenset[str] = frozenset()
 
 
 def store_file(root_path: Path, url: str) -> Path | None:
@@ -51,18 +58,24 @@ def copy_store(file: Path, copy: Path) -> None:
             target.execute("PRAGMA journal_mode=DELETE").close()
 
 
-def examine_store(file: Path, *, is_served: bool = True) -> StoreFacts:
+def examine_store(file: Path) -> StoreFacts:
     """Look through the store, and change nothing.
-
-    Args:
-        file: the store.
-        is_served: whether other processes may be writing it.
 
     Raises:
         StoreError: it is damaged, none, or of a newer version.
         StateDirectoryError: it cannot be read.
     """
-    with _explained(file), closing(_open(file, reads_only=True, is_served=is_served)) as connection:
+    is_still = not _is_open(file)
+    try:
+        return _examine(file, is_still=is_still)
+    except StoreError:
+        if not (is_still and _is_open(file)):  # somebody began to write it just then
+            raise
+        return _examine(file, is_still=False)
+
+
+def _examine(file: Path, *, is_still: bool) -> StoreFacts:
+    with _explained(file), closing(_open_to_read(file, is_still=is_still)) as connection:
         faults = [line for (line,) in connection.execute("PRAGMA quick_check")]
         if faults != ["ok"]:
             raise StoreError(f"{file} is damaged ({faults[0]}): restore it from a copy, or move it away")
@@ -71,7 +84,8 @@ def examine_store(file: Path, *, is_served: bool = True) -> StoreFacts:
             raise StoreError(f"{file} is no refsync queue store, or a damaged one: restore it or move it away")
         if version > schema.VERSION:
             raise database.newer_store(str(file), version)
-        return StoreFacts(version, _count(connection, "changes"), _count(connection, "batches"))
+        facts = StoreFacts(version, _count(connection, "changes"), _count(connection, "batches"))
+        return facts if version < schema.VERSION else _with_more(facts, connection)
 
 
 def upgrade_copy(copy: Path) -> None:
@@ -114,13 +128,19 @@ def _set_aside(file: Path) -> None:
             os.replace(f"{file}{end}", f"{file}.damaged{end}")
 
 
-def _open(file: Path, *, reads_only: bool = False, is_served: bool = True) -> sqlite3.Connection:
-    if reads_only:
-        log = file.with_name(f"{file.name}-wal")
-        # Nothing beside it is made or locked where nobody writes.
-        still = "" if is_served or (log.exists() and log.stat().st_size) else "&immutable=1"
-        return sqlite3.connect(f"file:{quote(str(file))}?mode=ro{still}", uri=True, timeout=database.BUSY_SECONDS)
+def _open(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=database.BUSY_SECONDS)
+
+
+def _open_to_read(file: Path, *, is_still: bool) -> sqlite3.Connection:
+    """Where nobody has it open, nothing beside it is made or locked."""
+    still = "&immutable=1" if is_still else ""
+    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro{still}", uri=True, timeout=database.BUSY_SECONDS)
+
+
+def _is_open(file: Path) -> bool:
+    """Whether somebody works on it, or died while they did."""
+    return any(file.with_name(f"{file.name}{end}").exists() for end in ("-wal", "-journal"))
 
 
 def _version(connection: sqlite3.Connection) -> str | None:
@@ -130,6 +150,18 @@ def _version(connection: sqlite3.Connection) -> str | None:
     if "schema_version" in tables:
         return f"{connection.execute('SELECT version FROM schema_version').fetchone()[0]:04}"
     return None
+
+
+def _with_more(facts: StoreFacts, connection: sqlite3.Connection) -> StoreFacts:
+    approved = connection.execute("SELECT max(last_approved_at) FROM batches WHERE state = 'open'").fetchone()[0]
+    moved = connection.execute("SELECT max(sealed_at), max(landed_at), max(opened_at) FROM batches").fetchone()
+    passed = connection.execute("SELECT max(last_pass_at) FROM repositories").fetchone()
+    proposals = connection.execute("SELECT proposal FROM batches WHERE proposal IS NOT NULL").fetchall()
+    return facts._replace(
+        approved_at=approved or 0.0,
+        newest_at=max((at for at in (*moved, *passed) if at is not None), default=0.0),
+        branches=frozenset(str(json.loads(proposal).get("branch")) for (proposal,) in proposals),
+    )
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

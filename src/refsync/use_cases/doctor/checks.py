@@ -1,0 +1,132 @@
+"""What was looked at, as data."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from refsync.clone.repository import Repository
+from refsync.config import Config, RepositorySettings
+from refsync.use_cases.answer import Answer
+
+
+class Looked(StrEnum):
+    """The things that are looked at."""
+
+    config = "config"
+    git = "git"
+    watches = "watches"
+    clock = "clock"
+    state_directory = "state directory"
+    store = "store"
+    leftovers = "leftovers"
+    disk = "disk"
+    clone = "clone"
+    ownership = "ownership"
+    locks = "locks"
+    files = "category files"
+    edits = "local edits"
+    branches = "other writers' branches"
+    credentials = "credentials"
+    remote = "remote"
+    forge = "forge"
+    service = "service"
+
+
+class Verdict(StrEnum):
+    """How it is."""
+
+    good = "good"
+    wrong = "wrong"
+    unknown = "unknown"
+
+
+class Check(Answer):
+    """One thing that was looked at; ``mend`` is a command line, ``None`` where ``what`` says all there is to do."""
+
+    name: Looked
+    verdict: Verdict
+    where: str
+    what: str | None = None
+    mend: str | None = None
+
+
+class Diagnosis(Answer):
+    """All that was looked at."""
+
+    checks: list[Check]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(check.verdict is not Verdict.wrong for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is examined: the settings, and whom the service runs as."""
+
+    config_file: Path
+    config: Config
+    environ: Mapping[str, str]
+    now: float
+
+    @property
+    def owner(self) -> os.stat_result:
+        """Who owns the state directory, which is whom the service runs as; this user where there is none yet."""
+        path = self.config.state_directory
+        return path.stat() if path.exists() else Path("/proc/self").stat()
+
+    def opened(self, settings: RepositorySettings) -> Repository:
+        """A repository's clone.
+
+        Raises:
+            CloneError: there is none that can be used.
+        """
+        return Repository(settings.path, settings.branch, timeout_seconds=self.config.git.timeout_seconds)
+
+    def is_told_the_secret(self, settings: RepositorySettings) -> bool:
+        """Whether this process may know what lets a repository in: systemd hands a credential to the daemon alone."""
+        return not settings.credentials.token_credential or "CREDENTIALS_DIRECTORY" in self.environ
+
+
+Examination = Callable[[Patient], Iterator[Check]]
+"""Looks at one thing; gives a check for all that is wrong with it, or one that says that it is good."""
+
+
+def good(name: Looked, where: object) -> Check:
+    """Nothing is wrong with it."""
+    return Check(name=name, verdict=Verdict.good, where=str(where))
+
+
+def wrong(name: Looked, where: object, what: str, mend: str | None = None) -> Check:
+    """Something is."""
+    return Check(name=name, verdict=Verdict.wrong, where=str(where), what=what, mend=mend)
+
+
+def unknown(name: Looked, where: object, what: str) -> Check:
+    """It cannot be told from here."""
+    return Check(name=name, verdict=Verdict.unknown, where=str(where), what=what)
+
+
+def or_good(name: Looked, where: object, found: Iterator[Check]) -> Iterator[Check]:
+    """What was found, or that nothing was."""
+    checks = list(found)
+    yield from checks or [good(name, where)]
+
+
+def owner_of(stat: os.stat_result) -> str:
+    """Owner and group as ``chown`` takes them."""
+    try:
+        user = pwd.getpwuid(stat.st_uid).pw_name
+    except KeyError:
+        user = str(stat.st_uid)
+    try:
+        return f"{user}:{grp.getgrgid(stat.st_gid).gr_name}"
+    except KeyError:
+        return f"{user}:{stat.st_gid}"

@@ -1,0 +1,84 @@
+"""The config file, and the files of secrets that it names."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from refsync.commands import command
+from refsync.config import RepositorySettings
+from refsync.errors import CredentialError, RefsyncError
+from refsync.use_cases.doctor.checks import Check, Looked, Patient, or_good, unknown, wrong
+from refsync.ways_out import credential_of
+
+_OTHERS = stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWOTH
+
+
+def mistake(config_file: Path, problem: str) -> Check:
+    """One mistake in the config."""
+    return wrong(Looked.config, config_file, problem, f'"${{EDITOR:-vi}}" {command(config_file)}')
+
+
+def config_file(patient: Patient) -> Iterator[Check]:
+    """Whether others may write it, or read a password in it."""
+    yield from or_good(Looked.config, patient.config_file, _of_config(patient))
+
+
+def _of_config(patient: Patient) -> Iterator[Check]:
+    file = patient.config_file
+    mode = file.stat().st_mode
+    if mode & _OTHERS_WRITE:
+        yield wrong(Looked.config, file, "everybody may write the config", command("chmod", "o-w", file))
+    folder = file.resolve().parent
+    if folder.stat().st_mode & _OTHERS_WRITE and not folder.stat().st_mode & stat.S_ISVTX:
+        yield wrong(Looked.config, folder, "everybody may replace the config", command("chmod", "o-w", folder))
+    if mode & stat.S_IROTH and _has_password(patient.config.queue.url):
+        yield wrong(Looked.config, file, "everybody may read the queue's password", command("chmod", "o-r", file))
+
+
+def _has_password(url: str) -> bool:
+    return ":" in url.partition("://")[2].rpartition("@")[0]
+
+
+def credentials(patient: Patient) -> Iterator[Check]:
+    """Whether each credential can be read, and not by others."""
+    for each in patient.config.repositories:
+        yield from or_good(Looked.credentials, each.name, _of_repository(each, patient))
+
+
+def _of_repository(each: RepositorySettings, patient: Patient) -> Iterator[Check]:
+    table = each.credentials
+    for file in filter(None, (table.token_file, table.app_key_file, table.ssh_key_file)):
+        yield from _of_secret(file)
+    if not patient.is_told_the_secret(each):
+        yield unknown(Looked.credentials, each.name, f"{table.token_credential!r} is handed to the daemon alone")
+        return
+    if each.publish == "local" or (table.app_key_file and not table.app_key_file.exists()):
+        return
+    try:
+        if credential := credential_of(each):
+            credential()
+    except CredentialError as problem:
+        if not (table.token_file and not table.token_file.exists()):  # which is told already
+            yield wrong(Looked.credentials, each.name, str(problem), _put_anew(table.token_file))
+    except RefsyncError as problem:
+        yield wrong(Looked.credentials, each.name, str(problem))
+
+
+def _of_secret(file: Path) -> Iterator[Check]:
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        yield wrong(Looked.credentials, file, "there is no such file", _put_anew(file))
+        return
+    except OSError as problem:
+        yield unknown(Looked.credentials, file, f"this user may not look at it: {problem.strerror}")
+        return
+    if mode & (_OTHERS | stat.S_IWGRP):
+        yield wrong(Looked.credentials, file, "others may read or write the secret", command("chmod", "o=,g-w", file))
+
+
+def _put_anew(file: Path | None) -> str | None:
+    return command("install", "-m", "600", "/dev/stdin", file) if file else None
