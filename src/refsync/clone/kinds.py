@@ -26,7 +26,7 @@ def check_kind(path: Path, common_directory: Path) -> None:
         config = (common_directory / "config").read_bytes()
     except FileNotFoundError:
         config = b""
-    except OSError as problem:
+    except PermissionError as problem:
         raise CloneError(f"{problem.filename}: {problem.strerror}; refsync must be able to read the clone") from None
     for name, value in _EXTENSION.findall(config):
         if value.lower() == _KNOWN[name.lower()]:

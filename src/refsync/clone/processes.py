@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_UNSEEN = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""How a process is met that has ended, or is none of ours. Nothing else says so: out of descriptors nobody is dead."""
 _STARTED = 19  # of the fields behind the name
 
 
@@ -57,7 +59,7 @@ def end_processes(processes: list[int]) -> None:
 
 
 def _processes() -> Iterator[int]:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*_UNSEEN):
         own = os.getpid()
         yield from (int(name) for name in os.listdir(_PROC) if name.isdecimal() and int(name) != own)
 
@@ -66,7 +68,7 @@ def _started(process: int) -> int | None:
     """When a process started; ``None`` if it is gone, or dead and not yet waited for."""
     try:
         fields = (_PROC / str(process) / "stat").read_bytes().rpartition(b") ")[2].split()
-    except OSError:
+    except _UNSEEN:
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[_STARTED])
 
@@ -75,7 +77,7 @@ def _may_lock(process: int) -> bool:
     """Whether it is a git, and not one that only reads objects, as refsync has one by its side."""
     try:
         words = (_PROC / str(process) / "cmdline").read_bytes().split(b"\0")
-    except OSError:
+    except _UNSEEN:
         return False
     return os.path.basename(words[0]).startswith(b"git") and b"cat-file" not in words
 
@@ -85,15 +87,15 @@ def _works_in(process: int, folders: tuple[Path, ...]) -> bool:
         place = Path(os.readlink(_PROC / str(process) / "cwd"))
     except PermissionError:
         return True
-    except OSError:
+    except _UNSEEN:
         return False
     return any(place.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _has_open(process: int, file: tuple[int, int]) -> bool:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*_UNSEEN):
         for name in os.listdir(_PROC / str(process) / "fd"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*_UNSEEN):
                 found = os.stat(_PROC / str(process) / "fd" / name)
                 if (found.st_dev, found.st_ino) == file:
                     return True
