@@ -44,6 +44,8 @@ The text of each is one line for a person: what, where, what to do.
 
 from __future__ import annotations
 
+import errno
+
 
 def writable(text: str) -> str:
     r"""Text without the lone surrogates that stand for bytes of no encoding: nothing that takes UTF-8 takes them.
@@ -52,6 +54,30 @@ def writable(text: str) -> str:
     True
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+_ADVICE = {
+    errno.EMFILE: "raise the limit of open files (LimitNOFILE= of the service, ulimit -n in a shell)",
+    errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+    errno.EAGAIN: "raise the limit of processes (TasksMax= of the service, ulimit -u in a shell)",
+    errno.ENOMEM: "free some memory",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or raise the quota",
+    errno.EROFS: "mount it for writing",
+}
+
+
+def told(problem: RefsyncError | OSError) -> str:
+    """A failure of ours or of the system's as one line: where, what, and what to do as far as that is known.
+
+    >>> told(OSError(errno.EROFS, "Read-only file system", "/srv/x"))
+    '/srv/x: Read-only file system; mount it for writing'
+    """
+    if isinstance(problem, RefsyncError) or problem.strerror is None:
+        return str(problem)
+    place = f"{problem.filename}: " if problem.filename is not None else ""
+    advice = _ADVICE.get(problem.errno or 0)
+    return writable(f"{place}{problem.strerror}{f'; {advice}' if advice else ''}")
 
 
 class RefsyncError(Exception):

@@ -28,7 +28,7 @@ from refsync.cli import (
     sync,
 )
 from refsync.cli.context import Context
-from refsync.errors import RefsyncError
+from refsync.errors import RefsyncError, told
 
 EXIT_REFUSED = 1
 EXIT_BUG = 3
@@ -162,7 +162,7 @@ def _why(problem: OSError) -> str:
         os.getcwd()
     except OSError:
         return "the current folder is gone; go to one that is there: cd"
-    return f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+    return told(problem)
 
 
 def _end_badly(problem: Exception) -> int:

@@ -12,7 +12,7 @@ from loguru import logger
 from refsync.clone.process import end_command_of
 from refsync.clone.refs import commits_of_refs
 from refsync.clone.repository import Repository
-from refsync.errors import RefsyncError, RemoteUnavailableError
+from refsync.errors import RefsyncError, RemoteUnavailableError, told
 from refsync.publishing.upstream import Upstream, fetch_news
 from refsync.sync.reference import ReferenceRepository
 
@@ -150,6 +150,8 @@ class _Fetcher(threading.Thread):
                 return self._seen != before, None
         except RefsyncError as failure:
             return False, failure
+        except OSError as problem:  # out of descriptors, say
+            return False, RemoteUnavailableError(f"{reference.name}: {told(problem)}; it is tried again")
         except Exception as bug:
             logger.exception("{}: a bug in refsync while fetching", reference.name)
             return False, RemoteUnavailableError(f"{reference.name}: a bug in refsync while fetching: {bug!r}")

@@ -11,7 +11,7 @@ from refsync.clone.git_locks import clear_left_behind
 from refsync.clone.recovery import finish_interrupted_landing
 from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
-from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError
+from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError, told
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.pending_queue.service import PendingQueueService
@@ -56,7 +56,7 @@ def reconcile(work: Pass) -> PassReport:
         try:
             _reconcile_repository(work, reference, outcome)
         except (RefsyncError, OSError) as problem:
-            outcome.problem = str(problem)
+            outcome.problem = told(problem)
             outcome.temporary = isinstance(problem, _OVER_UNSEEN)
         except Exception as bug:
             outcome.problem = f"a bug in refsync: {bug!r}"
