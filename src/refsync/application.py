@@ -82,13 +82,17 @@ class Application:
         """A reader and writer for each repository, by its name."""
         return {each.name: self._backend(each) for each in self.repositories}
 
+    @property
+    def oldest_pass_seconds(self) -> float:
+        """How long ago the last pass may be before something is wrong."""
+        return OLDEST_PASS_IN_RESCANS * self.config.watch.rescan_seconds
+
     def _backend(self, reference: ReferenceRepository) -> GitBackend:
         from refsync.backends.base import ReplicateMode
         from refsync.backends.git_backend import GitBackend
         from refsync.sync.health import health_checks
         from refsync.sync.writing import OneChangeBatches
 
-        oldest_pass = OLDEST_PASS_IN_RESCANS * self.config.watch.rescan_seconds
         return GitBackend(
             reference.path,
             reference.files,
@@ -103,7 +107,9 @@ class Application:
                 run_pass=self.run_pass,
                 between_passes=self.state.pass_lock,
             ),
-            health_checks=health_checks(reference, self.queue, self.state, oldest_pass_seconds=oldest_pass),
+            health_checks=health_checks(
+                reference, self.queue, self.state, oldest_pass_seconds=self.oldest_pass_seconds
+            ),
         )
 
     def tips(self) -> ReferenceTips:

@@ -211,7 +211,8 @@ class FolderWatcher:
         except OSError as error:
             self._fall_back(error)
             return ["the watches ran out; polling from now on"]
-        return [f"{folder} was replaced or has appeared" for folder in missing if folder in self._watched]
+        here = [f"{folder} was replaced or has appeared" for folder in missing if folder in self._watched]
+        return here + [f"{folder} is gone" for folder in sorted(lost) if folder not in self._watched]
 
     def _replaced(self) -> frozenset[Path]:
         return frozenset(folder for folder, identity in self._watched.items() if _identity_now(folder) != identity)

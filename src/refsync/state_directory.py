@@ -34,6 +34,8 @@ FILE_MODE = 0o660
 # `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
 _PATIENCE_SECONDS = 1.0
 _PASS_POLL_SECONDS = 0.5
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+_READ_ONLY = "the state directory lies on a disk that is mounted to be read only; mount it for writing"
 _INSIDE = "INSIDE_REFSYNC_PASS"
 """The variable by which what a pass starts knows it: state directory and process."""
 
@@ -45,6 +47,15 @@ class DaemonIdentity:
     pid: int
     user: str
     since: float
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its process is stopped (by SIGSTOP, or Ctrl-Z) and does nothing, as far as this machine shows."""
+        try:
+            fields = Path("/proc", str(self.pid), "stat").read_bytes().rpartition(b") ")[2].split()
+        except OSError:
+            return False
+        return fields[0] in (b"T", b"t")
 
 
 @dataclass(frozen=True)
@@ -125,8 +136,8 @@ class StateDirectory:
         yield False
 
     @contextlib.contextmanager
-    def serve(self) -> Iterator[None]:
-        """Hold the directory as its daemon.
+    def serve(self) -> Iterator[Callable[[], bool]]:
+        """Hold the directory as its daemon; gives what tells whether it is still there and ours.
 
         Raises:
             AlreadyRunningError: another daemon does; the text says who.
@@ -138,7 +149,26 @@ class StateDirectory:
                     f"{self.path}: {_describe(self.daemon())} serves this state directory already; stop it first"
                 )
             _sign(handle, self.path)
-            yield
+            yield lambda: self._is_locked_by(handle)
+
+    def _is_locked_by(self, handle: BinaryIO) -> bool:
+        """Whether others who want to serve the directory meet this lock: not where somebody has deleted it."""
+        try:
+            return os.path.samestat(os.fstat(handle.fileno()), os.stat(self.path / "daemon.lock"))
+        except FileNotFoundError:
+            return False
+
+    def trouble(self) -> str | None:
+        """Why nothing, or hardly anything, can be written on its disk; ``None`` where it can."""
+        disk = os.statvfs(self.path)
+        if disk.f_flag & os.ST_RDONLY:
+            return f"{self.path}: {_READ_ONLY}"
+        free = disk.f_bavail * disk.f_frsize
+        if free < LEAST_FREE_BYTES:
+            return f"{self.path}: only {free // 1024**2} MiB are free; make room"
+        if disk.f_files and not disk.f_favail:
+            return f"{self.path}: its disk has no room for another file (no free inodes); delete some"
+        return None
 
     def daemon(self) -> DaemonIdentity | None:
         """The daemon that serves this directory now, ``None`` if there is none."""
@@ -170,7 +200,7 @@ def prepare(path: Path) -> StateDirectory:
 
 def _may_not_write(path: Path) -> str:
     if os.statvfs(path).f_flag & os.ST_RDONLY:
-        return "the state directory lies on a disk that is mounted to be read only; mount it for writing"
+        return _READ_ONLY
     return f"{_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
 
 

@@ -13,12 +13,12 @@ import pytest
 from loguru import logger
 from pydantic import BaseModel
 
+from refsync import state_directory
 from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
 from refsync.clone.commits import Person, parse_message
 from refsync.errors import ModelNameError, PermanentError, RequestError
 from refsync.pending_queue.models import PendingChangeStatus
-from refsync.sync import health
 from refsync.sync.reference import PassReport
 from refsync.sync.writing import OneChangeBatches
 from tests.support.daemon import CLIP_FILE, Site, image_clone, record, wait_for
@@ -564,7 +564,7 @@ def test_each_cause_of_ill_health_is_named(
 
 
 def test_no_pass_yet_and_a_full_disk_are_ill_health(upstream: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LEAST_FREE_BYTES", 2**62)
+    monkeypatch.setattr(state_directory, "LEAST_FREE_BYTES", 2**62)
     with logged() as lines:
         assert not upstream.backend.health_check()
     assert [line.split("'")[1] for line in lines] == ["disk space", "last pass"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+_SAME_TIME_SECONDS = 60  # two clocks may differ, and so may one before and after it was set
 _PIPED_WIDTH = 100_000  # a pipe has no edge: what is searched for stays on one line
 
 Progress = Callable[[int, int | None], None]
@@ -75,7 +76,10 @@ def shown_age(seconds: float | None) -> str:
     """How long ago a Unix time is, ``never`` for none."""
     if seconds is None:
         return "never"
-    age = max(0, int(time.time() - seconds))
+    age = int(time.time() - seconds)
+    if age < -_SAME_TIME_SECONDS:
+        return f"at {shown_time(seconds)}, which is still to come: the clock was set back since"
+    age = max(0, age)
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if age >= size:
             return f"{counted(age // size, unit)} ago"

@@ -29,7 +29,11 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
 def _show(answer: Status) -> None:
     typer.echo(f"state     {answer.state_directory}")
+    if answer.trouble:
+        typer.echo(f"          {shown_text(answer.trouble)}")
     typer.echo(f"daemon    {_daemon_line(answer)}")
+    if answer.daemon and answer.daemon.trouble:
+        typer.echo(f"          {shown_text(answer.daemon.trouble)}")
     waiting = ", ".join(f"{count} {status}" for status, count in answer.changes.items() if count)
     typer.echo(f"changes   {waiting or 'none'}")
     if answer.changes["pending"]:

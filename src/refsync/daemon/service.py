@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of, places_of
-from refsync.errors import RefsyncError
+from refsync.errors import RefsyncError, StateDirectoryError, told
 from refsync.state_directory import prepare
 from refsync.sync.reference import PassReport
 
@@ -56,10 +56,10 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
             log.configure(config.log.level, config.log.format)
             state = prepare(config.state_directory)
             state.check_writable()
-            stack.enter_context(state.serve())
+            is_ours = stack.enter_context(state.serve())
             application = stack.enter_context(open_application(config, wakes_daemon=False))
             timers = stack.enter_context(Timers())
-            daemon = Daemon(config_file, config_text, environ, application, wakeups, timers)
+            daemon = Daemon(config_file, config_text, environ, application, wakeups, timers, is_ours)
             stack.callback(daemon.close)
             daemon.run()
     except KeyboardInterrupt:
@@ -78,6 +78,7 @@ class Daemon:
         application: Application,
         wakeups: Wakeups,
         timers: Timers,
+        is_ours: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config_file = config_file
         self._config_text = config_text
@@ -85,6 +86,7 @@ class Daemon:
         self._application = application
         self._wakeups = wakeups
         self._timers = timers
+        self._is_ours = is_ours
         self._watch = Watch(ground_of(application, config_file), application, wakeups)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._settle_in()
@@ -94,7 +96,11 @@ class Daemon:
         self._told_progress_at = 0.0
 
     def run(self) -> None:
-        """Work until told to stop."""
+        """Work until told to stop.
+
+        Raises:
+            StateDirectoryError: the state directory was deleted or replaced.
+        """
         systemd.ready(self._summary())
         logger.info("refsync serves {}: {}", self._application.state.path, self._summary())
         self._wakeups.ask_rescan()  # the world may have changed while nobody looked
@@ -102,6 +108,7 @@ class Daemon:
             while not self._wakeups.stopping:
                 seen = self._wakeups.wait()
                 if not self._wakeups.stopping:
+                    self._check_state()
                     self._attempt(seen)
                     logger.debug("pass {} is over", self._passes)
         except KeyboardInterrupt:
@@ -116,6 +123,14 @@ class Daemon:
         self._watch.stop()
         self._fetching.stop()
 
+    def _check_state(self) -> None:
+        """End rather than work on in a store that nobody else sees, beside another daemon perhaps."""
+        if not self._is_ours():
+            raise StateDirectoryError(
+                f"{self._application.state.path}: the state directory was deleted or replaced while the daemon ran, so "
+                "it ends; put it back if that was a mistake, and start the daemon again (systemd does so by itself)"
+            )
+
     # --- passes ---------------------------------------------------------------------------------------------------
 
     def _attempt(self, seen: Seen) -> None:
@@ -123,7 +138,7 @@ class Daemon:
         try:
             report = self._answer(seen)
         except (RefsyncError, OSError) as problem:
-            self._tell("the pass failed", str(problem))
+            self._tell("the pass failed", told(problem))
         except Exception as bug:
             self._tell("the pass failed", f"a bug in refsync: {bug!r}", bug)
         else:
@@ -133,8 +148,9 @@ class Daemon:
         self._retry_later()
 
     def _answer(self, seen: Seen) -> PassReport | None:
-        if seen.reload or self._config_was_edited(seen):
+        while seen.reload or self._config_was_edited(seen):
             self._reload()
+            seen.reload, seen.rescan = False, True  # it may have been edited again before it was watched anew
         self._follow_clones(seen)
         if seen.rescan:
             self._find_changed_files()
@@ -214,7 +230,7 @@ class Daemon:
                 with Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone:
                     tidy(clone)
             except (RefsyncError, OSError) as problem:
-                logger.warning("{}: housekeeping failed: {}", each.name, problem)
+                logger.warning("{}: housekeeping failed: {}", each.name, told(problem))
 
     # --- settings -------------------------------------------------------------------------------------------------
 
@@ -231,7 +247,7 @@ class Daemon:
         try:
             self._take(load_config(self._config_file, self._environ))
         except (RefsyncError, OSError) as problem:
-            logger.error("the changed config is refused, the old settings stay in force: {}", problem)
+            logger.error("the changed config is refused, the old settings stay in force: {}", told(problem))
         systemd.ready(self._summary())
 
     def _take(self, config: Config) -> None:

@@ -71,7 +71,7 @@ class Watch:
 
 def ground_of(application: Application, config_file: Path) -> Ground:
     """What has to be listened to now; differs once a clone has appeared, gone or been replaced."""
-    paths = places_of(config_file) | {application.state.wake_file}
+    paths = places_of(config_file) | {application.state.wake_file, application.state.path}
     for reference in application.repositories:
         paths |= _paths_of(reference)
     nearest = {_nearest(path) for path in paths}

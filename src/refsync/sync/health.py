@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +11,6 @@ from refsync.errors import StateDirectoryError, TemporaryError
 from refsync.pending_queue.service import PendingQueueService
 from refsync.state_directory import StateDirectory
 from refsync.sync.reference import ReferenceRepository
-
-LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
 def health_checks(
@@ -42,9 +39,8 @@ def _check_branch(reference: ReferenceRepository) -> None:
 
 
 def _check_room(state: StateDirectory) -> None:
-    free = shutil.disk_usage(state.path).free
-    if free < LEAST_FREE_BYTES:
-        raise StateDirectoryError(f"{state.path}: only {free // 1024**2} MiB are free; make room")
+    if trouble := state.trouble():
+        raise StateDirectoryError(trouble)
 
 
 def _check_last_pass(reference: ReferenceRepository, queue: PendingQueueService, oldest_seconds: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from refsync.application import Application
 from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
+from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import (
@@ -20,6 +22,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
+from refsync.state_directory import DaemonIdentity
 from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
@@ -67,17 +70,19 @@ class RepositoryStatus(Answer):
 
 
 class DaemonStatus(Answer):
-    """The daemon that serves the state directory."""
+    """The daemon that serves the state directory; ``trouble`` is why it does nothing though it lives."""
 
     pid: int
     user: str
     since: float
+    trouble: str | None
 
 
 class Status(Answer):
-    """All of it; ``changes`` counts them by status."""
+    """All of it; ``changes`` counts them by status, ``trouble`` is why the state directory takes nothing more."""
 
     state_directory: str
+    trouble: str | None
     daemon: DaemonStatus | None
     changes: dict[str, int]
     open_batch: BatchStatus | None
@@ -102,7 +107,8 @@ def status(application: Application) -> Status:
     opened = next((batch for batch in unlanded if batch.state is BatchState.open), None)
     return Status(
         state_directory=str(application.state.path),
-        daemon=DaemonStatus(**asdict(daemon)) if daemon else None,
+        trouble=application.state.trouble(),
+        daemon=DaemonStatus(**asdict(daemon), trouble=_why_idle(application, daemon)) if daemon else None,
         changes={
             status.value: application.queue.list_changes(
                 queue_filter=PendingQueueFilter(statuses={status}), limit=0
@@ -112,6 +118,17 @@ def status(application: Application) -> Status:
         open_batch=_batch(application, opened, None) if opened else None,
         repositories=[_repository(application, each, unlanded) for each in application.repositories],
     )
+
+
+def _why_idle(application: Application, daemon: DaemonIdentity) -> str | None:
+    """Why a daemon that lives does nothing; ``None`` where it works."""
+    if daemon.is_stopped:
+        return f"its process is stopped and does nothing; let it go on: {command('kill', '-CONT', str(daemon.pid))}"
+    passes = (note.last_pass_at for note in application.queue.repository_notes().values())
+    silent = time.time() - max([daemon.since, *filter(None, passes)])
+    if silent <= application.oldest_pass_seconds:
+        return None
+    return f"it has ended no pass for {silent / 60:.0f} minutes: a long one is under way, or it hangs; see its log"
 
 
 def _repository(application: Application, reference: ReferenceRepository, batches: Sequence[Batch]) -> RepositoryStatus:
