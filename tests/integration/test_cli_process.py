@@ -166,3 +166,10 @@ def test_a_model_is_shown_from_its_file_without_the_queue(tmp_path: Path) -> Non
     assert not desk.state.exists()
     said = desk.real("model", "show", "lora", "old").refusal
     assert said.startswith("no repository of the config holds lora; held are: ")
+
+
+def test_a_machine_without_git_is_told_so_in_one_line(desk: Desk, tmp_path: Path) -> None:
+    without_git = {"PATH": str(tmp_path)}
+    refused = desk.real("sync", environment=without_git).refusal
+    assert refused.endswith("git is not installed, or not in PATH; install it")
+    assert desk.real("queue", "list", environment=without_git).done
