@@ -23,6 +23,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+_MICROSECOND = 1e-6
 PATIENCE_SECONDS = 2.0
 """How long the step in hand may take to its end once the daemon is told to stop."""
 
@@ -218,5 +219,6 @@ class _TimesOfDay(BaseTrigger):  # type: ignore[misc]
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         """The first time behind the last one, or behind now."""
-        due = self._next_time((previous or now).timestamp())
+        # The last time was cut to the microsecond, and so may lie before itself.
+        due = self._next_time(previous.timestamp() + _MICROSECOND if previous else now.timestamp())
         return None if due == float("inf") else datetime.fromtimestamp(due, UTC)
