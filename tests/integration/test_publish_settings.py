@@ -133,6 +133,6 @@ def test_a_git_that_cannot_tell_whether_a_proposal_merges_is_named(
 ) -> None:
     from refsync.clone import merging
 
-    monkeypatch.setattr(merging, "_OLDEST_GIT", (99, 0))
+    monkeypatch.setattr(merging, "OLDEST_GIT_FOR_PROPOSALS", (99, 0))
     problem = reference.look().problem or ""
     assert "is too old to tell whether a proposal still merges; update git to" in problem
