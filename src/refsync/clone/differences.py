@@ -11,7 +11,7 @@ from refsync.clone.repository import Repository
 from refsync.clone.sparse import hidden_paths
 from refsync.clone.tree_walk import ChangedEntry, changed_entries
 
-_ABSENT, _SUBMODULE, _LINK, _EXECUTABLE = "000000", "160000", "120000", "100755"
+_ABSENT, _SUBMODULE = "000000", "160000"
 _NOTHING = TreeEntry(0, ABSENT)
 
 
@@ -23,7 +23,6 @@ class Difference:
     """
 
     path: str
-    old_mode: str
     old_blob: str
     new_mode: str
     new_blob: str
@@ -39,16 +38,6 @@ class Difference:
         """Whether a submodule comes there, of which a clone shows an empty folder."""
         return self.new_mode == _SUBMODULE
 
-    @property
-    def is_link(self) -> bool:
-        """Whether a symbolic link comes there."""
-        return self.new_mode == _LINK
-
-    @property
-    def is_executable(self) -> bool:
-        """Whether a file that can be run comes there."""
-        return self.new_mode == _EXECUTABLE
-
 
 def differences(repository: Repository, old: str, new: str, wanted: Collection[str] = ()) -> list[Difference]:
     """Every path in which two commits differ; ``wanted`` ones are shown even where a sparse clone would hide them."""
@@ -59,7 +48,7 @@ def differences(repository: Repository, old: str, new: str, wanted: Collection[s
 
 def _difference(changed: ChangedEntry, hidden: bool) -> Difference:
     old, new = changed.old or _NOTHING, changed.new or _NOTHING
-    return Difference(changed.path, f"{old.mode:06o}", old.id, f"{new.mode:06o}", new.id, hidden)
+    return Difference(changed.path, old.id, f"{new.mode:06o}", new.id, hidden)
 
 
 def missing_contents(repository: Repository, *, old: str, new: str, wanted: Collection[str] = ()) -> list[str]:

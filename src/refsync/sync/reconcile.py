@@ -121,7 +121,8 @@ def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: R
         turn.take_tip(clone.tip(), work.progress)
         if unreachable:
             raise unreachable
-        turn.catch_up(work.progress)
+        if turn.publisher.remote is not None:  # else the clone is where it was just looked at
+            turn.catch_up(work.progress)
         _settle(turn)
         _bring_on(turn)
         forget_built(clone, (batch.job for batch in work.queue.list_batches(_OPEN) if batch.job))
