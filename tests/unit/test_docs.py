@@ -15,6 +15,7 @@ from refsync.review.finding import Rule
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [PROJECT / "README.md", PROJECT / "systemd" / "README.md"]
 SHARED = {"--json", "--by", "--username"}
 
 
@@ -62,18 +63,32 @@ def test_every_command_and_option_has_a_help_text(path: str) -> None:
         assert option.help or not option.opts[0].startswith("--")
 
 
-def test_every_example_line_names_a_command_that_exists() -> None:
-    blocks = "".join(re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL))
-    examples = re.findall(r"^(?:\$ )?refsync ([a-z]+(?: [a-z]+)?)", blocks, re.MULTILINE)
+@pytest.mark.parametrize("page", PAGES, ids=["README", "systemd"])
+def test_every_example_line_names_a_command_that_exists(page: Path) -> None:
+    blocks = "".join(re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    called = r"^(?:\$ )?(?:sudo (?:-u refsync )?)?refsync (?:--config \S+ )?([a-z]+(?: [a-z]+)?)"
+    examples = re.findall(called, blocks, re.MULTILINE)
     assert examples
     for words in examples:
         assert words in COMMANDS or words.split()[0] in COMMANDS, words
 
 
-def test_every_linked_file_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert "config/refsync.toml" in links
-    assert [link for link in links if not link.startswith("http") and not (PROJECT / link).exists()] == []
+def test_every_linked_file_exists_with_the_heading_that_is_linked() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))]
+    assert (PAGES[0], "config/refsync.toml") in links
+    for page, link in links:
+        file, _, heading = link.partition("#")
+        if link.startswith("http"):
+            continue
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """What a link may name of a page: its headings, in lower case and with hyphens."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {heading.lower().replace(" ", "-") for heading in found}
 
 
 def test_every_rule_of_check_has_its_row() -> None:
