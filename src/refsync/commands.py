@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 
@@ -37,3 +38,13 @@ def _escaped(character: str) -> str:
     if character.isprintable():
         return character
     return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
+
+
+def track_branch(clone: Path, remote: str, branch: str) -> tuple[str, ...]:
+    """The commands, in their order, that check out a remote's branch also where the clone knows only another one."""
+    git = partial(git_command, clone)
+    return (
+        git("remote", "set-branches", "--add", remote, branch),
+        git("fetch", remote, branch),
+        git("checkout", "-b", branch, "--track", f"{remote}/{branch}"),
+    )

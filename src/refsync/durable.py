@@ -8,7 +8,10 @@ import secrets
 import threading
 from pathlib import Path
 
+from refsync.durable_steps import durable_step
 
+
+@durable_step("replace a small file")
 def write_durably(path: Path, text: str) -> None:
     """Put the text in place of the file by one rename, data and folder forced to disk.
 

@@ -42,7 +42,7 @@ NEW: dict[str, bytes | None] = {
     "fresh/lora.json": b"{}\n",
     "old/only.json": None,
 }
-MOVED = "after:1:refsync.clone.repository:Repository.move_branch"
+MOVED = "after:1:move the branch"
 
 
 @pytest.fixture

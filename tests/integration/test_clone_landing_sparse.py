@@ -169,14 +169,14 @@ def test_content_that_is_not_there_refuses_the_landing_before_anything_moves(
     assert (clone.tip, clone.status) == (tip, "")
 
 
-@pytest.mark.parametrize("step", ["before:1", "after:1"])
-@pytest.mark.parametrize("function", ["landing:place_files", "landing:place_index"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["place the files", "place the index"])
 def test_an_interrupted_landing_is_finished_with_the_hidden_files_hidden(
-    upstream: Upstream, clone: Clone, opened: Repository, step: str, function: str
+    upstream: Upstream, clone: Clone, opened: Repository, when: str, step: str
 ) -> None:
     upstream.push({"clip.json": b'{"a": {}}\n', "extra/lora.json": b"{}\n", "pics/1.png": b"uno", "pics/2.png": b"2"})
     tip = fetched(opened, *SHOWN, "extra/lora.json")
-    killed(lambda: land_it(opened, tip, "extra/lora.json"), f"{step}:refsync.clone.{function}")
+    killed(lambda: land_it(opened, tip, "extra/lora.json"), f"{when}:1:{step}")
     with upstream.gone():
         assert finish_interrupted_landing(opened) == tip
         assert clone.status == ""
@@ -313,6 +313,6 @@ def test_a_landing_backwards_that_was_cut_off_is_finished_only_if_the_branch_had
     follow(whole)
     with Repository(whole.path, "main") as opened:
         when = "after" if moved else "before"
-        killed(lambda: land_it(opened, first), f"{when}:1:refsync.clone.repository:Repository.move_branch")
+        killed(lambda: land_it(opened, first), f"{when}:1:move the branch")
         assert finish_interrupted_landing(opened) == (first if moved else None)
     assert (whole.tip, whole.status) == (first if moved else later, "")

@@ -9,35 +9,29 @@ from tests.support.dying import killed_pass
 from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import git
 
-SERVICE = "refsync.pending_queue.service:PendingQueueService"
-LANDING = "refsync.clone.landing"
-REPOSITORY = "refsync.clone.repository:Repository"
-ADVANCE = "refsync.sync.advance"
-RECORDER = "refsync.metadata.recorder:Recorder"
-
 STEPS = {
-    "reserved": f"after:1:{SERVICE}.reserve_batch",
-    "built": f"before:1:{SERVICE}.record_commit",
-    "noted which commit": f"after:1:{SERVICE}.record_commit",
-    "kept the commit": f"after:1:{ADVANCE}:keep_built",
-    "made the journal": f"before:1:{LANDING}:link_lock",
-    "locked": f"after:1:{LANDING}:link_lock",
-    "looked for local edits": f"after:1:{LANDING}:_refuse_local_edits",
-    "written what it lands": f"after:1:{LANDING}:flush_note",
-    "staged the index": f"after:1:{LANDING}:stage_index",
-    "staged the files": f"after:1:{LANDING}:stage_files",
-    "moved the branch": f"after:1:{REPOSITORY}.move_branch",
-    "replaced a file": f"after:1:{LANDING}:_place",
-    "replaced the files": f"after:1:{LANDING}:place_files",
-    "told the index": f"after:1:{LANDING}:finish_index",
-    "replaced the index": f"after:1:{LANDING}:place_index",
-    "tidied up": f"after:1:{LANDING}:remove_staged",
-    "unlocked": f"after:1:{LANDING}:release",
-    "recorded one category": f"after:1:{RECORDER}._add",
-    "recorded both": f"before:2:{RECORDER}._keep_position",
-    "noted the position": f"after:2:{RECORDER}._keep_position",
-    "before marking": f"before:1:{SERVICE}.land_batch",
-    "marked": f"after:1:{SERVICE}.land_batch",
+    "reserved": "after:1:reserve a batch",
+    "built": "before:1:note the built commit",
+    "noted which commit": "after:1:note the built commit",
+    "kept the commit": "after:1:keep a built commit",
+    "made the journal": "after:1:make the journal",
+    "locked": "after:1:lock the index",
+    "looked for local edits": "before:2:note in the journal",
+    "written what it lands": "after:1:flush the journal",
+    "staged the index": "after:1:stage the index",
+    "staged the files": "after:1:stage the files",
+    "moved the branch": "after:1:move the branch",
+    "replaced a file": "after:1:place a file",
+    "replaced the files": "after:1:place the files",
+    "told the index": "after:1:tell the index of the files",
+    "replaced the index": "after:1:place the index",
+    "tidied up": "after:1:remove what was staged",
+    "unlocked": "after:1:unlock the index",
+    "recorded one category": "after:1:count what landed",
+    "recorded both": "before:2:note what is counted",
+    "noted the position": "after:2:note what is counted",
+    "before marking": "before:1:mark a batch as landed",
+    "marked": "after:1:mark a batch as landed",
 }
 
 
@@ -112,12 +106,12 @@ def test_a_commit_reverted_before_it_was_marked_counts_as_landed(reference: Refe
     reference.assert_counted()
 
 
-@pytest.mark.parametrize("step", ["reject_by_refsync", "land_batch"])
+@pytest.mark.parametrize("step", ["reject a change", "mark a batch as landed"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_conflict_is_counted_once_wherever_the_pass_is_killed(reference: Reference, step: str, when: str) -> None:
     change = reference.submit("beta", {"version": "2"}, AuditOperation.CREATE)
     reference.approve(change)
-    killed_pass(reference.config_file, f"{when}:1:{SERVICE}.{step}")
+    killed_pass(reference.config_file, f"{when}:1:{step}")
     reference.sync()
     assert reference.change(change).status is PendingChangeStatus.REJECTED
     assert reference.counters().error_count == 1

@@ -17,34 +17,32 @@ from tests.support.reference import BLIP, CLIP
 
 APPLIED, REJECTED = PendingChangeStatus.APPLIED, PendingChangeStatus.REJECTED
 ALPHA = {"version": "2", "nsfw": False}
-SERVICE = "refsync.pending_queue.service:PendingQueueService"
-FORGE = "refsync.forges.github:GitHubForge"
 
 PUSHING = {
-    "after the push": "after:1:refsync.publishing.push:push",
-    "having noted the push": "after:1:refsync.publishing.push:note_pushed",
-    "having counted": "after:2:refsync.sync.turn:record_landed",
-    "before marking": f"before:1:{SERVICE}.land_batch",
-    "after marking": f"after:1:{SERVICE}.land_batch",
+    "after the push": "after:1:push",
+    "having noted the push": "after:1:note what was pushed",
+    "having counted": "after:2:note what is counted",
+    "before marking": "before:1:mark a batch as landed",
+    "after marking": "after:1:mark a batch as landed",
 }
 PROPOSING = {
-    "after the push": "after:1:refsync.publishing.proposals.propose:push",
-    "having noted the push": "after:1:refsync.publishing.proposals.propose:note_pushed",
-    "having noted the proposal": f"after:1:{SERVICE}.propose_batch",
-    "after the request": f"after:1:{FORGE}.open",
-    "having noted the request": f"after:2:{SERVICE}.note_proposal",
+    "after the push": "after:1:push",
+    "having noted the push": "after:1:note what was pushed",
+    "having noted the proposal": "after:1:note that a batch is proposed",
+    "after the request": "after:1:open a pull request",
+    "having noted the request": "after:2:note a proposal",
 }
 REBUILDING = {
-    "taken back into work": f"after:1:{SERVICE}.reseal_proposal",
-    "pushed": "after:1:refsync.publishing.proposals.propose:push",
-    "noted the proposal": f"after:1:{SERVICE}.propose_batch",
+    "taken back into work": "after:1:take a proposal back into work",
+    "pushed": "after:1:push",
+    "noted the proposal": "after:1:note that a batch is proposed",
 }
 LANDING = {
-    "after the clone followed": "after:1:refsync.publishing.upstream:land",
-    "having rejected what was dropped": f"after:1:{SERVICE}.reject_by_refsync",
-    "after marking": f"after:1:{SERVICE}.land_batch",
-    "before clearing away": "before:1:refsync.publishing.proposals.clear_away:close_request",
-    "having deleted the branch": "after:1:refsync.publishing.proposals.clear_away:push",
+    "after the clone followed": "after:1:follow the remote",
+    "having rejected what was dropped": "after:1:reject a change",
+    "after marking": "after:1:mark a batch as landed",
+    "before clearing away": "before:1:delete a proposed branch",
+    "having deleted the branch": "after:1:delete a proposed branch",
 }
 
 

@@ -16,6 +16,7 @@ from refsync.backup import archive
 from refsync.backup.archive import Manifest
 from refsync.commands import command
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import RequestError
 from refsync.pending_queue.store.copying import copy_store, examine_store
 from refsync.state_directory import StateDirectory
@@ -99,6 +100,7 @@ def _copy_metadata(meta: Path, target: Path) -> None:
             place.write_bytes(content)
 
 
+@durable_step("put the backup in place")
 def _put_there(made: Path, target: Path, *, force: bool) -> None:
     if force:
         os.replace(made, target)

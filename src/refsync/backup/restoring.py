@@ -16,6 +16,7 @@ from refsync.backup import DONE, STAGED, UNPACKING, archive
 from refsync.backup.archive import Manifest
 from refsync.commands import command
 from refsync.durable import flush_folder, write_durably
+from refsync.durable_steps import durable_step
 from refsync.errors import RequestError, StateDirectoryError, StoreError
 from refsync.pending_queue.store.copying import examine_store, put_in_place, upgrade_copy
 from refsync.pending_queue.store.database import newer_store
@@ -86,6 +87,7 @@ def _refuse_loss(store: Path | None, file: Path) -> None:
         )
 
 
+@durable_step("stage the restore")
 def _stage(state: StateDirectory, store: Path | None, file: Path) -> Manifest:
     unpacking = state.path / UNPACKING
     unpacking.mkdir(mode=0o700)
@@ -104,6 +106,7 @@ def _stage(state: StateDirectory, store: Path | None, file: Path) -> Manifest:
     return manifest
 
 
+@durable_step("put the restore in place")
 def _bring_to_an_end(state: StateDirectory, store: Path | None) -> None:
     """What is staged is put in place, what is less or more than that goes."""
     staged, done = state.path / STAGED, state.path / DONE

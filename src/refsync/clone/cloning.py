@@ -16,6 +16,7 @@ from refsync.clone.repository import Repository
 from refsync.clone.sparse import show_only
 from refsync.commands import git_command
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import (
     CloneError,
     GitCommandError,
@@ -99,6 +100,7 @@ def new_clone(url: str, target: Path, remote: Remote, *, branch: str | None = No
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+@durable_step("check the new clone out")
 def check_out(clone: Repository, remote: Remote, paths: Collection[str]) -> None:
     """Show only these paths, those that are not there yet, too, and fetch all versions of them in one go."""
     shown = [*paths, *_read_by_git(paths)]
@@ -177,6 +179,7 @@ def _read_by_git(paths: Collection[str]) -> Iterator[str]:
         yield from (str(folder / name) for name in _READ_BY_GIT)
 
 
+@durable_step("put the new clone in place")
 def _put_in_place(unfinished: Path, target: Path) -> None:
     try:
         unfinished.replace(target)

@@ -20,6 +20,7 @@ from loguru import logger
 from refsync.clone.journal import made_mode
 from refsync.clone.processes import can_be_seen, gits_at_work_in, holders_of
 from refsync.clone.repository import Repository
+from refsync.durable_steps import durable_step
 
 REFS_LOCKS = ("refs/remotes/**/*.lock", "refs/refsync/**/*.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock")
 """What git may lock while refs other than a branch are written."""
@@ -65,6 +66,7 @@ def writing(repository: Repository, locks: Sequence[str]) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+@durable_step("clear the locks of dead processes")
 def clear_left_behind(repository: Repository) -> None:
     """Take away the locks that a killed process, of which nothing lives any more, has left behind."""
     for path in repository.git_directory.glob(_NOTES):
@@ -74,6 +76,7 @@ def clear_left_behind(repository: Repository) -> None:
                 path.unlink(missing_ok=True)
 
 
+@durable_step("clear dead locks")
 def clear_dead_locks(repository: Repository, locks: Iterable[str]) -> list[Path]:
     """Take away those of the locks that are dead, and say so in the log; returns them."""
     dead = dead_locks(repository, locks)

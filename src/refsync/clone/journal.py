@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from refsync.clone.processes import Process, this_process
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import CloneError, GitBusyError
 
 JOURNAL = "refsync-landing"
@@ -101,17 +102,23 @@ def new_journal(repository: Repository) -> Iterator[BinaryIO]:
     Raises:
         GitBusyError: there is one already.
     """
+    descriptor = _make_journal(repository)
+    with os.fdopen(descriptor, "r+b") as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        note(journal, None)
+        with repository.inherited(descriptor):
+            yield journal
+
+
+@durable_step("make the journal")
+def _make_journal(repository: Repository) -> int:
     path = repository.git_directory / JOURNAL
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise GitBusyError(f"{repository.path}: an interrupted landing has to be finished first; sync again") from None
-    with os.fdopen(descriptor, "r+b") as journal:
-        os.fchmod(descriptor, made_mode(path.parent))
-        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        note(journal, None)
-        with repository.inherited(descriptor):
-            yield journal
+    os.fchmod(descriptor, made_mode(path.parent))
+    return descriptor
 
 
 def made_mode(folder: Path, *, executable: bool = False) -> int:
@@ -120,6 +127,7 @@ def made_mode(folder: Path, *, executable: bool = False) -> int:
     return mode | ((mode & 0o444) >> 2 if executable else 0)
 
 
+@durable_step("note in the journal")
 def note(journal: BinaryIO, landing: Landing | None) -> None:
     """Write down what is being landed, before anything moves; ``None``: nothing is, or all has moved."""
     text = json.dumps({"holder": asdict(this_process()), "landing": asdict(landing) if landing else None})
@@ -129,6 +137,7 @@ def note(journal: BinaryIO, landing: Landing | None) -> None:
     journal.flush()
 
 
+@durable_step("flush the journal")
 def flush_note(journal: BinaryIO, repository: Repository) -> None:
     """Force what was noted to disk, and that there is a journal."""
     os.fsync(journal.fileno())
@@ -182,6 +191,7 @@ def _lies_within(path: str) -> bool:
     return not path.startswith("/") and ".." not in PurePosixPath(path).parts
 
 
+@durable_step("lock the index")
 def link_lock(repository: Repository) -> None:
     """Take ``index.lock`` as git does, waiting briefly for a person's git to let go of it.
 
@@ -218,12 +228,14 @@ def is_ours(repository: Repository) -> bool:
         return False
 
 
+@durable_step("take the index lock away")
 def let_go(repository: Repository) -> None:
     """Take ``index.lock`` away; the journal stays."""
     if is_ours(repository):
         (repository.git_directory / "index.lock").unlink()
 
 
+@durable_step("unlock the index")
 def release(repository: Repository) -> None:
     """Let go; the journal last, so that a crash in between still knows the lock as ours."""
     let_go(repository)

@@ -44,6 +44,7 @@ from refsync.clone.staging import (
 )
 from refsync.commands import git_command
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import (
     CloneError,
     GitCommandError,
@@ -160,6 +161,7 @@ def has_moved(repository: Repository, landing: Landing) -> bool:
     return tip != landing.old and repository.contains(landing.new, tip)  # a rewritten branch may go back
 
 
+@durable_step("let files and index follow")
 def bring_to_an_end(repository: Repository, landing: Landing) -> None:
     """The branch has moved: let files and index follow, or, where they cannot, move it back.
 
@@ -197,6 +199,7 @@ def _what(problem: OSError) -> str:
     return str(problem.filename2 or problem.filename or "a file")
 
 
+@durable_step("place the files")
 def place_files(repository: Repository, landing: Landing) -> None:
     """Put the new files in place of the old ones, each by one rename; what a person has changed since stays."""
     for file in landing.files:
@@ -212,6 +215,7 @@ def place_files(repository: Repository, landing: Landing) -> None:
             flush_folder(folder)
 
 
+@durable_step("place a file")
 def _place(repository: Repository, file: PlannedFile, target: Path) -> None:
     assert file.staged
     staged = repository.path / file.staged
@@ -254,12 +258,14 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
+@durable_step("place the index")
 def place_index(repository: Repository, landing: Landing) -> None:
     """Put the staged index in place; it is told of the files before."""
     finish_index(repository, landing)
     (repository.git_directory / landing.index).replace(repository.git_directory / "index")
 
 
+@durable_step("undo a landing")
 def undo(repository: Repository, landing: Landing) -> None:
     """Put the old files back where they were replaced, and remove all that was staged."""
     for file in reversed(landing.files):

@@ -21,6 +21,7 @@ from gitdb.util import hex_to_bin, mman
 
 from refsync.clone.objects import GitObject, header_of, object_id
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 
 _in_use = threading.Lock()
 """Gitdb's mappings are those of the whole process, and it guards them by nothing."""
@@ -71,6 +72,7 @@ def _packs_of(database: GitDB | ReferenceDB) -> Iterator[PackedDB]:
             yield from _packs_of(each)
 
 
+@durable_step("store objects")
 def store_durably(objects: Path, new: Iterable[GitObject]) -> None:
     """Write loose objects, on the disk with their names when this ends.
 

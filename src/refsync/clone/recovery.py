@@ -25,12 +25,14 @@ from refsync.clone.landing import bring_to_an_end, has_moved, undo
 from refsync.clone.processes import end_processes, holders_of
 from refsync.clone.repository import Repository
 from refsync.clone.staging import lock_of, remove_staged, stage_index
+from refsync.durable_steps import durable_step
 from refsync.errors import GitBusyError, LandingRefusedError
 
 _ORPHAN_PATIENCE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
+@durable_step("finish an interrupted landing")
 def finish_interrupted_landing(repository: Repository) -> str | None:
     """After a crash: go on with a landing whose branch had moved, undo one whose branch had not.
 

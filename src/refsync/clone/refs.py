@@ -12,6 +12,7 @@ from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
 from refsync.clone.ref_files import delete_ref, refs_under, write_ref
 from refsync.clone.repository import Repository
+from refsync.durable_steps import durable_step
 
 _OURS = "refs/refsync/"
 _BUILT = f"{_OURS}built/"
@@ -28,6 +29,7 @@ def built_ref(job: str) -> str:
     return _BUILT + _escaped(job)
 
 
+@durable_step("set a ref")
 def set_ref(clone: Repository, ref: str, commit: str) -> None:
     """Let a ref stand at a commit."""
     with writing(clone, REFS_LOCKS):
@@ -35,6 +37,7 @@ def set_ref(clone: Repository, ref: str, commit: str) -> None:
             clone.run(*durable(), "update-ref", ref, commit)
 
 
+@durable_step("delete refs")
 def delete_refs(clone: Repository, refs: Collection[str]) -> None:
     """Delete refs; those that are not there are no fault."""
     if not refs:
@@ -63,6 +66,7 @@ def _deleted_here(clone: Repository, ref: str) -> bool:
         return False
 
 
+@durable_step("note what the clone follows")
 def follow(clone: Repository, remote: str, branch: str, commit: str) -> None:
     """Keep that the clone has followed a branch of the remote to a commit."""
     ref = followed_ref(remote, branch)
@@ -76,11 +80,13 @@ def followed_to(clone: Repository, remote: str, branch: str) -> str | None:
     return clone.commit_of(followed_ref(remote, branch)) or clone.commit_of(f"{_FOLLOWED}{remote}/{branch}")
 
 
+@durable_step("keep a built commit")
 def keep_built(clone: Repository, job: str, commit: str) -> None:
     """Keep a commit that was built from being pruned before it is published."""
     set_ref(clone, built_ref(job), commit)
 
 
+@durable_step("forget built commits")
 def forget_built(clone: Repository, open_jobs: Iterable[str]) -> None:
     """Let go of the commits of all batches but those that are still open."""
     open_refs = {built_ref(job) for job in open_jobs}

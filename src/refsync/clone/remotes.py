@@ -26,9 +26,10 @@ from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
 from refsync.clone.process import ANY_CODE, GitResult
 from refsync.clone.remote_errors import Place, explain_remote
-from refsync.clone.repository import Repository, track_branch
-from refsync.commands import git_command
+from refsync.clone.repository import Repository
+from refsync.commands import git_command, track_branch
 from refsync.credentials import Credential, CredentialSource
+from refsync.durable_steps import durable_step
 from refsync.errors import (
     BranchMissingError,
     BranchMovedError,
@@ -71,6 +72,7 @@ def url_of(clone: Repository, name: str) -> str:
     return clone.run("remote", "get-url", name).output.decode(errors="surrogateescape").strip()
 
 
+@durable_step("fetch")
 def fetch(
     clone: Repository, remote: Remote, refspecs: Sequence[str], *, prune: bool = False, paths: Collection[str] = ()
 ) -> None:
@@ -109,6 +111,7 @@ def fetch(
         _fetch_blobs(clone, remote, _commits_with(clone, paths, _tips(clone), before), paths)
 
 
+@durable_step("fetch contents")
 def prefetch_blobs(
     clone: Repository, remote: Remote, commits_after: str | None, until: str, paths: Collection[str]
 ) -> None:
@@ -175,6 +178,7 @@ def clone_from(asking: Repository, remote: Remote, folder: Path, *options: str) 
     _ask(asking, remote, "clone", "--quiet", f"--origin={remote.name}", *options, "--", url, str(folder))
 
 
+@durable_step("push")
 def push(clone: Repository, remote: Remote, ref: str, commit: str | None, *, expected: str | None) -> None:
     """Move a ref on the remote by compare-and-swap; it is done when the remote, asked afterwards, has it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -23,7 +22,8 @@ from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git, v
 from refsync.clone.recent_history import first_parents_between, recent_history
 from refsync.clone.ref_files import is_empty, last_of_reflog, pointed_to_by_head, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
-from refsync.commands import command, git_command
+from refsync.commands import command, git_command, track_branch
+from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
 
 _COMPARING_OR_WRITING_FILES = frozenset({"checkout", "diff", "merge-tree", "read-tree", "status", "update-index"})
@@ -142,6 +142,7 @@ class Repository:
         """Whether a setting is there and says yes."""
         return (self.setting(key) or "").lower() in ("true", "yes", "on", "1")
 
+    @durable_step("change a setting")
     def change_setting(self, key: str, value: str) -> None:
         """Write a setting into the clone's own config."""
         self.run("config", key, value)
@@ -375,6 +376,7 @@ class Repository:
             return self.tree(found.blob)
         return self.tree(self.tree_of(commit))
 
+    @durable_step("move the branch")
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
         """Move the target branch from ``old`` to ``new`` by compare-and-swap.
 
@@ -388,13 +390,3 @@ class Repository:
         if (now := self.tip()) != old:
             raise BranchMovedError(f"{self.path}: {self.branch} moved from {old[:12]} to {now[:12]} meanwhile")
         self.run(*update)
-
-
-def track_branch(clone: Path, remote: str, branch: str) -> tuple[str, ...]:
-    """The commands, in their order, that check out a remote's branch also where the clone knows only another one."""
-    git = partial(git_command, clone)
-    return (
-        git("remote", "set-branches", "--add", remote, branch),
-        git("fetch", remote, branch),
-        git("checkout", "-b", branch, "--track", f"{remote}/{branch}"),
-    )

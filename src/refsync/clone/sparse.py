@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
 from refsync.durable import write_durably
+from refsync.durable_steps import durable_step
 
 
 def hidden_paths(repository: Repository, paths: Collection[str], wanted: Collection[str]) -> set[str]:
@@ -31,6 +32,7 @@ def is_sparse(repository: Repository) -> bool:
     return repository.is_set("core.sparsecheckout")
 
 
+@durable_step("choose the sparse patterns")
 def show_only(repository: Repository, paths: Iterable[str]) -> None:
     """Make the clone a sparse one that shows these paths at its next checkout, those that are not there yet, too."""
     repository.change_setting("core.sparseCheckout", "true")
@@ -38,6 +40,7 @@ def show_only(repository: Repository, paths: Iterable[str]) -> None:
     _write_patterns(repository, [f"/{path}" for path in paths])
 
 
+@durable_step("widen the sparse patterns")
 def show_too(repository: Repository, paths: Iterable[str]) -> None:
     """Have a sparse clone keep showing these paths at a person's next checkout.
 

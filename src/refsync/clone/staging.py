@@ -20,6 +20,7 @@ from refsync.clone.index_file import with_stats
 from refsync.clone.journal import Landing, PlannedFile, identity_of, made_mode, new_name
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import LandingRefusedError
 from refsync.plain_text import shortened
 
@@ -80,6 +81,7 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
+@durable_step("stage the files")
 def stage_files(repository: Repository, files: Iterable[PlannedFile]) -> None:
     """Write the new files, whole, under names of their own, and keep a link to the old ones.
 
@@ -146,6 +148,7 @@ def _keep(target: Path, kept: Path) -> None:
         shutil.copy2(target, kept, follow_symlinks=False)
 
 
+@durable_step("stage the index")
 def stage_index(repository: Repository, landing: Landing, differences: Sequence[Difference]) -> None:
     """Change the landed paths' entries in a copy of the index: what else is staged stays.
 
@@ -165,6 +168,7 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
         repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
 
 
+@durable_step("tell the index of the files")
 def finish_index(repository: Repository, landing: Landing) -> None:
     """Tell the staged index of the files that have been put in place, and force it to disk."""
     staged = repository.git_directory / landing.index
@@ -177,6 +181,7 @@ def finish_index(repository: Repository, landing: Landing) -> None:
         os.fsync(index.fileno())
 
 
+@durable_step("remove what was staged")
 def remove_staged(repository: Repository, landing: Landing) -> None:
     """Remove what was staged and kept and is not in place."""
     names = [name for file in landing.files for name in (file.staged, file.kept) if name]

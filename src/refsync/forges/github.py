@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from refsync.credentials import CredentialSource
+from refsync.durable_steps import durable_step
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Account, Checks, Extra, PullRequest, RefusedExtra, Reviews
 from refsync.forges.github_answers import (
@@ -96,6 +97,7 @@ class GitHubForge:
         by_number = {each.number: each.pull_request() for each in found}
         return sorted(by_number.values(), key=lambda pull: -pull.number)
 
+    @durable_step("open a pull request")
     def open(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Open a pull request of ``head`` into ``base``, or give the open one that there is."""
         from refsync.forges.github_customs import invalid_fields
@@ -115,6 +117,7 @@ class GitHubForge:
             self._api.pace.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
+    @durable_step("update a pull request")
     def update(
         self,
         number: int,
@@ -135,6 +138,7 @@ class GitHubForge:
             *self._add(number, Extra.TEAM, team_reviewers),
         ]
 
+    @durable_step("close a pull request")
     def close(self, number: int, *, comment: str | None = None) -> None:
         """Close a pull request that is open, with a last comment if it may be added."""
         if self._pull(number).pull_request().state != "open":

@@ -16,6 +16,7 @@ from loguru import logger
 
 from refsync.categories import CanonicalFormat, parse_category
 from refsync.durable import write_durably
+from refsync.durable_steps import durable_step
 from refsync.errors import ModelNameError, RequestError, StoreBusyError
 from refsync.metadata.fold import (
     apply_error,
@@ -273,6 +274,7 @@ class MetadataManager:
         with self._lock:
             return self._load(self._trackers[format], category)
 
+    @durable_step("count an error")
     def record_error(
         self,
         format: CanonicalFormat,
@@ -543,6 +545,7 @@ class MetadataManager:
 
     # Protected names that subclasses may rely on
 
+    @durable_step("make the metadata folders")
     def _ensure_meta_directories(self) -> None:
         self._base_path.mkdir(parents=True, exist_ok=True)
         for folder in ("meta", *(f"meta/{format}" for format in CanonicalFormat)):

@@ -20,6 +20,7 @@ from refsync.categories import CanonicalFormat
 from refsync.clone.history import HistoryRelation, LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable import write_durably
+from refsync.durable_steps import durable_step
 from refsync.metadata.fold import FileFold, add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import Category, CategoryMetadata, RecordedError
@@ -327,6 +328,7 @@ class Recorder:
         fault = f"the branch was rewritten: it no longer contains {recorded}"
         return (RecordedError(fault, int(time.time()), recorded),)
 
+    @durable_step("count what landed")
     def _add(self, task: _Task) -> None:
         fold = task.fold
         task.stored = self._manager.record_operations(
@@ -341,6 +343,7 @@ class Recorder:
             total_models=fold.total_models,
         )
 
+    @durable_step("count anew")
     def _replace(self, task: _Task, own: Sequence[RecordedError]) -> None:
         if not task.touched and task.stored is None:
             return
@@ -376,6 +379,7 @@ class Recorder:
 
     # The position
 
+    @durable_step("note what is counted")
     def _keep_position(self, before: _Position, tip: str, tasks: Iterable[_Task]) -> None:
         files = {
             task.file.key: _Seen(task.file.path, task.stored.recorded_commit if task.stored else None) for task in tasks

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loguru import logger
 
+from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lifecycle import IN_WORK_STATES, check_batch_state, check_change_status
@@ -25,20 +26,19 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.routing import RepositoryOf
 
-if TYPE_CHECKING:
-    pass
-
 _S = PendingChangeStatus
 
 
 class DaemonDoor(QueueDoor):
     """What passes do with the queue; each call is checked as a whole and done in one transaction."""
 
+    @durable_step("date late approvals")
     def open_batch(self, *, approved_until: float) -> Batch | None:
         """The open batch; an approval that lies behind a time (now), by a clock that was set back, is dated then."""
         with self._writing() as queue:
             return batch_moves.open_until(queue, approved_until)
 
+    @durable_step("seal the open batch")
     def seal_open_batch(self, repository_of: RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
         """Fix the set of the open batch, one batch a repository; ``[]`` if it has no approved change.
 
@@ -50,6 +50,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.seal_open(queue, repository_of, by=actor)
 
+    @durable_step("route batches")
     def route_batches(self, repository_of: RepositoryOf) -> list[Batch]:
         """Give every batch that has no repository yet its own, as sealing does.
 
@@ -63,6 +64,7 @@ class DaemonDoor(QueueDoor):
                     routed += batch_moves.route(queue, batch, repository_of)
         return routed
 
+    @durable_step("split a batch")
     def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
         """Let some changes of a batch in work wait in a held batch of their own.
 
@@ -76,6 +78,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.split(queue, number, change_ids, hold)
 
+    @durable_step("hold a batch")
     def hold_batch(self, number: int, hold: Hold) -> Batch:
         """Let a batch in work wait; reservations are given up.
 
@@ -87,6 +90,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.let_wait(queue, number, hold)
 
+    @durable_step("resume a batch")
     def resume_batch(self, number: int) -> Batch:
         """Let a held batch be worked on again, because what it waited for is gone.
 
@@ -97,6 +101,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.reseal(queue, number, by=None)
 
+    @durable_step("note that a batch is proposed")
     def propose_batch(self, number: int, proposal: Proposal) -> Batch:
         """Let a batch in work be reviewed on its proposal branch; reservations are given up.
 
@@ -107,6 +112,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.propose(queue, number, proposal)
 
+    @durable_step("note a proposal")
     def note_proposal(self, number: int, proposal: Proposal) -> Batch:
         """Keep what is known of a batch's branch and pull request; its state stays.
 
@@ -117,6 +123,7 @@ class DaemonDoor(QueueDoor):
             batch = batch_moves.stored_batch(queue, number)
             return queue.save_batch(batch.model_copy(update={"proposal": proposal}))
 
+    @durable_step("take a proposal back into work")
     def reseal_proposal(self, number: int) -> Batch:
         """Take a proposed batch back into work, to be built anew; its branch and pull request stay.
 
@@ -127,6 +134,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.reseal_proposal(queue, number)
 
+    @durable_step("give a batch up")
     def give_up_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
         """Give up a batch in work at once, because who asked for it does not wait; as ``abandon_batch``.
 
@@ -137,6 +145,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.give_up(queue, number, why, by=actor)
 
+    @durable_step("reserve a batch")
     def reserve_batch(self, number: int) -> list[PendingChangeRecord]:
         """Lock the batch's approved changes with its token, and return them by ascending id; again it does the same.
 
@@ -148,6 +157,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.reserve(queue, number)
 
+    @durable_step("release a batch")
     def release_batch(self, number: int) -> list[PendingChangeRecord]:
         """Unlock what the batch's token holds, and return it.
 
@@ -157,6 +167,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             return batch_moves.release(queue, number)
 
+    @durable_step("note the built commit")
     def record_commit(self, number: int, *, base_commit: str, commit: str) -> Batch:
         """Keep which commit was built for a batch, and on which, before it is published.
 
@@ -169,6 +180,7 @@ class DaemonDoor(QueueDoor):
             check_batch_state(batch, IN_WORK_STATES, "committed")
             return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
 
+    @durable_step("reject a change")
     def reject_by_refsync(self, change_id: int, reason: str) -> PendingChangeRecord:
         """Refuse an accepted change that cannot be applied.
 
@@ -188,6 +200,7 @@ class DaemonDoor(QueueDoor):
             batch_moves.close_left(queue, [change])
             return change_moves.stored_change(queue, change_id)
 
+    @durable_step("mark a batch as landed")
     def land_batch(
         self,
         number: int,
@@ -232,6 +245,7 @@ class DaemonDoor(QueueDoor):
         with self._store.reading() as queue:
             return queue.batches_without_merger(repository)
 
+    @durable_step("credit a landing")
     def credit_landing(self, number: int, by: Actor) -> None:
         """Say who landed a batch that was marked as landed without that.
 
@@ -249,6 +263,7 @@ class DaemonDoor(QueueDoor):
         with self._store.reading() as queue:
             return queue.batches_landed_in(commits)
 
+    @durable_step("free stuck reservations")
     def scan_stuck_applying(self, is_alive: Callable[[str], bool] | None = None) -> list[PendingChangeRecord]:
         """Return reservations whose job has died to approved; for start-up.
 
@@ -267,6 +282,7 @@ class DaemonDoor(QueueDoor):
             )
         return freed
 
+    @durable_step("note a repository")
     def note_repository(
         self,
         name: str,

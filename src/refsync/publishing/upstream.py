@@ -20,6 +20,7 @@ from refsync.clone.refs import follow, followed_to, set_ref
 from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
 from refsync.clone.repository import Repository
 from refsync.commands import git_command
+from refsync.durable_steps import durable_step
 from refsync.errors import (
     BranchMissingError,
     BranchMovedError,
@@ -113,6 +114,7 @@ def fetch_versions(reference: ReferenceRepository, remote: Remote, clone: Reposi
         prefetch_blobs(clone, remote, after, tip, reference.data_paths())
 
 
+@durable_step("follow the remote")
 def catch_up(clone: Repository, reference: ReferenceRepository, upstream: Upstream) -> str:
     """Bring the target branch, files and index to what the remote was last seen to have; returns the tip.
 
@@ -143,6 +145,7 @@ def catch_up(clone: Repository, reference: ReferenceRepository, upstream: Upstre
     return there
 
 
+@durable_step("note what was pushed")
 def note_pushed(clone: Repository, upstream: Upstream, branch: str, commit: str) -> None:
     """The remote has a commit on a branch: git notes it by itself only where the push reported success."""
     tracking = upstream.tracking_ref(branch)

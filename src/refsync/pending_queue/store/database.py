@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refsync.dumping import dump, load
 from refsync.durable import flush_folder
+from refsync.durable_steps import durable_step
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
 from refsync.plain_text import one_line
@@ -248,6 +249,7 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(_FOLDER_MODE)  # whatever the umask is
 
 
+@durable_step("make the store")
 def _make_file(file: Path) -> None:
     """Make the store under another name and link it: an empty file at its place is always a damaged one."""
     fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex}.new")
@@ -279,6 +281,7 @@ def _link(fresh: Path, file: Path) -> None:
         ) from None
 
 
+@durable_step("copy the store")
 def _copy(file: Path, copy: Path) -> None:
     """A consistent copy of the database, flushed, in place at once."""
     fresh = copy.with_name(copy.name + ".new")

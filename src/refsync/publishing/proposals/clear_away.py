@@ -8,6 +8,7 @@ from loguru import logger
 
 from refsync.clone.refs import delete_refs
 from refsync.clone.remotes import push
+from refsync.durable_steps import durable_step
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.publishing.proposals.propose import is_ours
@@ -50,6 +51,7 @@ def _batch_of(turn: ProposalTurn, branch: str) -> Batch | None:
     return batch if batch.proposal and batch.proposal.branch == branch else None
 
 
+@durable_step("delete a proposed branch")
 def _delete_branch(turn: ProposalTurn, batch: Batch, head: str) -> None:
     """Delete the branch, unless it holds work of somebody else that has not landed."""
     upstream, branch = turn.upstream, proposal_of(batch).branch
