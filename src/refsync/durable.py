@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import threading
 from pathlib import Path
 
 from refsync.durable_steps import durable_step
+from refsync.scratch import scratch_file
 
 
 @durable_step("replace a small file")
 def write_durably(path: Path, text: str) -> None:
     """Put the text in place of the file by one rename, data and folder forced to disk.
 
+    It may be read and written by whoever may read and write its folder.
+
     Raises:
         OSError: it cannot be written; the old file is intact and no temporary is left.
     """
-    temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}.{threading.get_ident()}.{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with scratch_file(path.with_name(f"{path.name}.tmp.")) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(file.name, path)
     flush_folder(path.parent)
+
+
+def flush_all(folder: Path) -> None:
+    """Force to disk what is in a folder, all the way down."""
+    for place, _, names in os.walk(folder):
+        for file in (Path(place, name) for name in names):
+            if not file.is_symlink():
+                _flush(file, os.O_RDONLY | os.O_NOFOLLOW)
+        flush_folder(Path(place))
 
 
 def flush_folder(folder: Path) -> None:
     """Force to disk which names a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _flush(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -18,6 +18,7 @@ from refsync.clone.repository import Repository
 from refsync.config import load_config
 from tests.support.command_line import Desk, Ended, wait_until
 from tests.support.daemon import command_line
+from tests.support.dying import killed_at_durable_step
 from tests.support.repositories import Clone, bare_remote, git, missing_blobs
 from tests.support.text_files import ROWS, text_files
 
@@ -340,6 +341,32 @@ def test_an_interrupt_removes_what_was_begun_and_ends_what_was_started(place: Pl
         assert process.wait(timeout=60) == 130
     wait_until(lambda: not any(child.is_running() for child in children), "git's children end")
     assert place.left == []
+
+
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_killed_at_any_step_it_is_asked_for_again_and_nothing_is_left(place: Place, stride: int) -> None:
+    number = 1
+    while killed_at_durable_step(place.init, number):
+        if not place.desk.config.exists():
+            assert place.init().done
+        assert place.left == ["image", "refsync.toml"], f"step {number}"
+        assert place.desk("config", "check").done
+        assert git(place.desk.clone.path, "fsck", "--connectivity-only", "--strict") == ""
+        shutil.rmtree(place.desk.clone.path)
+        place.desk.config.unlink()
+        number += stride
+    assert number > 60
+
+
+def test_a_clone_that_is_there_without_a_config_is_taken_if_it_is_of_the_url(place: Place) -> None:
+    assert place.init().done
+    before = place.desk.config.read_text()
+    place.desk.config.unlink()
+    (place.work / ".image.refsync-0123456789abcdef").mkdir()
+    assert "exists and is not an empty folder" in place.init(f"{place.url}/", place.desk.clone.path).refusal
+    assert place.init().done
+    assert place.desk.config.read_text() == before
+    assert place.left == ["image", "refsync.toml"]
 
 
 # Shallow clones

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,10 +17,10 @@ from refsync.durable import flush_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import RequestError
 from refsync.pending_queue.store.copying import copy_store, examine_store
+from refsync.scratch import scratch_folder
 from refsync.state_directory import StateDirectory
 
 _WORKSHOP = ".refsync-backup-"
-_YOUNG_SECONDS = 10.0
 _POSITION = "position.json"
 
 
@@ -45,7 +43,8 @@ def make_backup(
         OSError: the disk is full, say; nothing was written then.
     """
     check_target(target, force=force)
-    with _workshop(target.parent) as workshop:
+    with scratch_folder(target.parent / _WORKSHOP) as scratch:
+        workshop = scratch.path
         folder = workshop / "content"
         folder.mkdir()
         with contextlib.nullcontext() if state.is_locked else state.pass_lock():
@@ -113,34 +112,3 @@ def _put_there(made: Path, target: Path, *, force: bool) -> None:
         except OSError:  # a disk without hard links
             os.rename(made, target)
     flush_folder(target.parent)
-
-
-@contextlib.contextmanager
-def _workshop(folder: Path) -> Iterator[Path]:
-    """A folder beside the target, gone afterwards; what killed ones have left behind goes first."""
-    for left in folder.glob(f"{_WORKSHOP}*"):
-        if _is_dead(left):
-            shutil.rmtree(left, ignore_errors=True)
-    workshop = Path(tempfile.mkdtemp(prefix=_WORKSHOP, dir=folder))
-    descriptor = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield workshop
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _is_dead(workshop: Path) -> bool:
-    """Whether nobody works there; one that is just being made is not locked yet."""
-    try:
-        descriptor = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return time.time() - os.fstat(descriptor).st_mtime > _YOUNG_SECONDS
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,12 @@ import shlex
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from urllib.parse import quote, urlsplit
 
 from refsync.credentials import Credential
 from refsync.errors import CredentialError
+from refsync.scratch import scratch_folder
 
 _HELPER = (
     '!f() { if test "$1" = get; then printf "username=%s\\npassword=%s\\n" '
@@ -60,11 +61,11 @@ def http_environment(credential: Credential | None, home: Path) -> Iterator[dict
     if not os.path.exists(home / ".netrc"):  # where the home cannot be entered, curl cannot either
         yield variables
         return
-    with TemporaryDirectory(prefix="refsync-home-") as folder:
+    with scratch_folder(Path(gettempdir(), "refsync-home-")) as scratch:
         for each in home.iterdir():
             if each.name != ".netrc":
-                Path(folder, each.name).symlink_to(each)
-        yield variables | {"HOME": folder}
+                (scratch.path / each.name).symlink_to(each)
+        yield variables | {"HOME": str(scratch.path)}
 
 
 def ssh_environment(key_file: Path | None, known_hosts_file: Path | None) -> dict[str, str]:

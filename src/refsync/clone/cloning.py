@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import secrets
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, urlsplit
@@ -15,7 +13,7 @@ from refsync.clone.remotes import Remote, clone_from, prefetch_blobs
 from refsync.clone.repository import Repository
 from refsync.clone.sparse import show_only
 from refsync.commands import git_command
-from refsync.durable import flush_folder
+from refsync.durable import flush_all, flush_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import (
     CloneError,
@@ -26,6 +24,7 @@ from refsync.errors import (
     RemoteUnavailableError,
     RequestError,
 )
+from refsync.scratch import Scratch, scratch_folder, sweep
 
 PATIENCE_SECONDS = 3600.0
 """A person waits for a clone, and can interrupt it."""
@@ -89,15 +88,25 @@ def new_clone(url: str, target: Path, remote: Remote, *, branch: str | None = No
     """
     _refuse_taken(target)
     _refuse_shallow(url)
-    unfinished = target.with_name(f".{target.name}.refsync-{secrets.token_hex(4)}")
-    try:
-        with _told_for_cloning(url, unfinished):
+    with scratch_folder(_kind_of_unfinished(target)) as unfinished:
+        with _told_for_cloning(url, unfinished.path):
             folder = _clone(url, unfinished, remote, branch)
-            with Repository(folder, _branch_of(folder, url), timeout_seconds=PATIENCE_SECONDS) as clone:
+            with _opened(folder, _branch_of(folder, url), unfinished) as clone:
                 yield clone
         _put_in_place(folder, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def is_clone_of(folder: Path, url: str) -> bool:
+    """Whether a clone of this URL is there already, whole: as :func:`new_clone` puts it in place, or a person's own."""
+    if not (folder / ".git").is_dir():
+        return False
+    with Repository(folder, "") as clone:
+        return clone.setting(f"remote.{Remote.name}.url") == url
+
+
+def sweep_unfinished(target: Path) -> None:
+    """Remove what killed ones have left beside a clone while they made it."""
+    sweep(_kind_of_unfinished(target))
 
 
 @durable_step("check the new clone out")
@@ -128,16 +137,26 @@ def _refuse_shallow(url: str) -> None:
         )
 
 
-def _clone(url: str, unfinished: Path, remote: Remote, branch: str | None) -> Path:
+@contextlib.contextmanager
+def _opened(folder: Path, branch: str, unfinished: Scratch) -> Iterator[Repository]:
+    """A repository of which each git keeps what is unfinished locked, as long as it works on it."""
+    with (
+        Repository(folder, branch, timeout_seconds=PATIENCE_SECONDS) as repository,
+        repository.inherited(unfinished.descriptor),
+    ):
+        yield repository
+
+
+def _clone(url: str, unfinished: Scratch, remote: Remote, branch: str | None) -> Path:
     """Commits and folders of the one branch, whole; beside it an empty repository, by which the remote is asked."""
-    asking = unfinished / "asking"
-    run_git(unfinished.parent, "init", "--quiet", str(asking))
-    with Repository(asking, "", timeout_seconds=PATIENCE_SECONDS) as repository:
+    asking, clone = unfinished.path / "asking", unfinished.path / "clone"
+    run_git(unfinished.path, "init", "--quiet", str(asking), keep_open=(unfinished.descriptor,))
+    with _opened(asking, "", unfinished) as repository:
         repository.run("remote", "add", "--", remote.name, url)
         clone_from(
             repository,
             remote,
-            unfinished / "clone",
+            clone,
             "--no-checkout",
             "--no-local",  # else git takes all blobs of a repository on this machine
             "--reject-shallow",
@@ -146,7 +165,7 @@ def _clone(url: str, unfinished: Path, remote: Remote, branch: str | None) -> Pa
             "--filter=blob:none",
             *([f"--branch={branch}"] if branch else []),
         )
-    return unfinished / "clone"
+    return clone
 
 
 def _branch_of(clone: Path, url: str) -> str:
@@ -179,9 +198,14 @@ def _read_by_git(paths: Collection[str]) -> Iterator[str]:
         yield from (str(folder / name) for name in _READ_BY_GIT)
 
 
+def _kind_of_unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.refsync-")
+
+
 @durable_step("put the new clone in place")
 def _put_in_place(unfinished: Path, target: Path) -> None:
     try:
+        flush_all(unfinished)  # git leaves most of a clone to the machine
         unfinished.replace(target)
     except OSError as problem:
         raise CloneError(f"{target}: the clone cannot be put there: {problem.strerror}") from None

@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 from loguru import logger
 
-from refsync.clone.journal import made_mode
 from refsync.clone.processes import can_be_seen, gits_at_work_in, holders_of
 from refsync.clone.repository import Repository
 from refsync.durable_steps import durable_step
+from refsync.scratch import made_mode
 
 REFS_LOCKS = ("refs/remotes/**/*.lock", "refs/refsync/**/*.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock")
 """What git may lock while refs other than a branch are written."""

@@ -23,6 +23,7 @@ from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import CloneError, GitBusyError
+from refsync.scratch import made_mode
 
 JOURNAL = "refsync-landing"
 _LOCK_PATIENCE_SECONDS = 1.0
@@ -119,12 +120,6 @@ def _make_journal(repository: Repository) -> int:
         raise GitBusyError(f"{repository.path}: an interrupted landing has to be finished first; sync again") from None
     os.fchmod(descriptor, made_mode(path.parent))
     return descriptor
-
-
-def made_mode(folder: Path, *, executable: bool = False) -> int:
-    """The permissions of a new file: who may read and write its folder; no matter under which umask."""
-    mode = 0o600 | (folder.stat().st_mode & 0o666)
-    return mode | ((mode & 0o444) >> 2 if executable else 0)
 
 
 @durable_step("note in the journal")

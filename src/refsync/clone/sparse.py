@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
 from refsync.durable import write_durably
 from refsync.durable_steps import durable_step
+from refsync.scratch import scratch_folder
 
 
 def hidden_paths(repository: Repository, paths: Collection[str], wanted: Collection[str]) -> set[str]:
@@ -65,7 +66,8 @@ def _named_by_patterns(repository: Repository, paths: Collection[str]) -> set[st
     """Ask git: the patterns are written as those of .gitignore, so they are put to empty files elsewhere."""
     if not paths:
         return set()
-    with TemporaryDirectory() as folder:
+    with scratch_folder(Path(gettempdir(), "refsync-sparse-")) as scratch:
+        folder = scratch.path
         for path in paths:
             place = Path(folder, "files", path)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from refsync.clone.differences import Difference
 from refsync.clone.index_file import with_stats
-from refsync.clone.journal import Landing, PlannedFile, identity_of, made_mode, new_name
+from refsync.clone.journal import Landing, PlannedFile, identity_of, new_name
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import LandingRefusedError
 from refsync.plain_text import shortened
+from refsync.scratch import made_mode
 
 _OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """Under git's lock nothing is fetched: a partial clone would do so by itself. The first is for git before 2.44."""

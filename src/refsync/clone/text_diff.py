@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from refsync.clone.process import run_git
+from refsync.scratch import scratch_folder
 
 
 def text_diff(files: Mapping[str, tuple[bytes | None, bytes]]) -> str:
     """The unified diff of these versions of files by path; ``None`` is one that is not there."""
-    with TemporaryDirectory(prefix="refsync-") as folder:
-        return "".join(_diff_of_file(Path(folder), path, *files[path]) for path in sorted(files))
+    with scratch_folder(Path(gettempdir(), "refsync-diff-")) as folder:
+        return "".join(_diff_of_file(folder.path, path, *files[path]) for path in sorted(files))
 
 
 def _diff_of_file(folder: Path, path: str, before: bytes | None, after: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import shlex
-import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +22,7 @@ from refsync.errors import PermanentError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.plain_text import one_line
+from refsync.scratch import scratch_folder
 
 Command = tuple[str, ...]
 Verdicts = dict[tuple[Command, str], str | None]
@@ -163,10 +163,11 @@ def _breaking_change(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """A home and a place for files, both gone afterwards; so is what a killed process left."""
-    for left in folder.glob(f"{_FOLDERS}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(dir=folder, prefix=_FOLDERS, ignore_cleanup_errors=True) as name:
+    """A home and a place for files, both gone afterwards."""
+    with (
+        scratch_folder(folder / _FOLDERS) as scratch,
+        TemporaryDirectory(dir=scratch.path, ignore_cleanup_errors=True) as name,  # removes what a check made read-only
+    ):
         home, files = Path(name, "home"), Path(name, "files")
         home.mkdir()
         files.mkdir()

@@ -11,13 +11,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout
-from refsync.clone.cloning import check_out, check_url, folder_name, host_of, is_url, new_clone
+from refsync.clone.cloning import (
+    check_out,
+    check_url,
+    folder_name,
+    host_of,
+    is_clone_of,
+    is_url,
+    new_clone,
+    sweep_unfinished,
+)
 from refsync.clone.remotes import Remote
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.config import Config, find_config_file, parse_config
 from refsync.config.settings import CredentialsTable
 from refsync.credentials import token_source
+from refsync.durable import write_durably
 from refsync.errors import ConfigError, RequestError
 from refsync.use_cases.answer import Answer, Text
 from refsync.use_cases.survey import Survey, checked_out, data_paths, refuse_folder_inside, survey
@@ -106,6 +116,8 @@ def write_config(
 ) -> NewConfig:
     """Look at a clone, or make one of a URL, find its category files, and write a config file for it.
 
+    Where a clone of the URL is there already, as when this was killed before it had written the config, that is taken.
+
     Args:
         source: an existing clone, or the URL to clone from.
         path: where to clone to; else the URL's last part.
@@ -121,7 +133,7 @@ def write_config(
     """
     url, clone = _places(source, path)
     _refuse_target(target, clone, force)
-    with _surveyed(clone, wanted) if url is None else _cloned(url, clone, wanted, cloning or nullcontext()) as found:
+    with _found(url, clone, wanted, cloning or nullcontext()) as found:
         text = _render(clone, url, wanted, found)
         config = parse_config(text, target, {})
     _write(target, text)
@@ -144,6 +156,17 @@ def _absolute(path: Path | str) -> Path:
 
 
 # From a URL to a clone
+
+
+def _found(
+    url: str | None, clone: Path, wanted: Wanted, cloning: AbstractContextManager[object]
+) -> AbstractContextManager[Survey]:
+    if url is None:
+        return _surveyed(clone, wanted)
+    if is_clone_of(clone, url):
+        sweep_unfinished(clone)
+        return _surveyed(clone, wanted)
+    return _cloned(url, clone, wanted, cloning)
 
 
 @contextmanager
@@ -203,12 +226,9 @@ def _refuse_target(target: Path, clone: Path, force: bool) -> None:
 
 def _write(target: Path, text: str) -> None:
     """Put the whole file in place at once: a daemon may be watching it."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, target)
+        write_durably(target, text)
     except OSError as problem:
-        unfinished.unlink(missing_ok=True)
         raise ConfigError(f"{target}: cannot be written: {problem.strerror}") from None
 
 

@@ -15,7 +15,6 @@ from refsync.durable import flush_folder
 from refsync.errors import StateDirectoryError, StoreError
 from refsync.pending_queue.store import database, schema
 
-_FILE_MODE = 0o660
 _BESIDE = ("-wal", "-shm", "-journal")
 _UNREADABLE = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 
@@ -109,11 +108,9 @@ def put_in_place(copy: Path, file: Path) -> None:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise
             _set_aside(file)
-        fresh = file.with_name(f"{file.name}.restored.new")
-        fresh.unlink(missing_ok=True)
-        copy_store(copy, fresh)
-        fresh.chmod(_FILE_MODE)
-        fresh.rename(file)
+        with database.new_file_for(file) as fresh:
+            _take_over(copy, fresh)
+            fresh.rename(file)
         flush_folder(file.parent)
 
 

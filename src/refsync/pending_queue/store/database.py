@@ -6,7 +6,6 @@ import errno
 import os
 import sqlite3
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from refsync.durable_steps import durable_step
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
 from refsync.plain_text import one_line
+from refsync.scratch import scratch_folder, sweep
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
@@ -51,6 +51,8 @@ class Database:
                     raise self._no_store()
                 elif not (os.access(self.file, os.W_OK) and os.access(self.file.parent, os.W_OK)):
                     self._is_locked, url = True, _reading_url(self.file)
+                if not self._is_locked:
+                    sweep(_kind_of_new(self.file))
             self._engine = _engine_of(url)
         try:
             self._upgrade()
@@ -252,10 +254,7 @@ def _make_folder(folder: Path) -> None:
 @durable_step("make the store")
 def _make_file(file: Path) -> None:
     """Make the store under another name and link it: an empty file at its place is always a damaged one."""
-    fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex}.new")
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
-    try:
-        fresh.chmod(_FILE_MODE)
+    with new_file_for(file) as fresh:
         engine = _engine_of(file_url(fresh))
         try:
             with engine.connect() as plain, plain.execution_options(**{_WRITES: True}).begin():
@@ -264,10 +263,21 @@ def _make_file(file: Path) -> None:
             engine.dispose()
         with suppress(FileExistsError):  # another process was faster
             _link(fresh, file)
-    finally:
-        for leftover in (fresh, *(fresh.with_name(fresh.name + end) for end in ("-wal", "-shm", "-journal"))):
-            leftover.unlink(missing_ok=True)
     flush_folder(file.parent)
+
+
+@contextmanager
+def new_file_for(file: Path) -> Iterator[Path]:
+    """An empty file that may become the store, in a folder of its own: SQLite puts more files beside it."""
+    with scratch_folder(_kind_of_new(file), _FOLDER_MODE) as folder:
+        fresh = folder.path / file.name
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE_MODE))
+        fresh.chmod(_FILE_MODE)
+        yield fresh
+
+
+def _kind_of_new(file: Path) -> Path:
+    return file.with_name(f"{file.name}.new-")
 
 
 def _link(fresh: Path, file: Path) -> None:
@@ -284,13 +294,10 @@ def _link(fresh: Path, file: Path) -> None:
 @durable_step("copy the store")
 def _copy(file: Path, copy: Path) -> None:
     """A consistent copy of the database, flushed, in place at once."""
-    fresh = copy.with_name(copy.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=_FILE_MODE)
-    fresh.chmod(_FILE_MODE)
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as target:
-        source.backup(target)
-    fresh.rename(copy)
+    with new_file_for(file) as fresh:
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as target:
+            source.backup(target)
+        fresh.rename(copy)
     flush_folder(copy.parent)
 
 

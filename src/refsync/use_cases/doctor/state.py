@@ -79,5 +79,6 @@ def _of_leftovers(path: Path, now: float) -> Iterator[Check]:
         yield wrong(Looked.leftovers, path, "a restore is not done yet", command("refsync", "status"))
     for pattern in _TEMPORARY:
         for each in path.glob(pattern):
-            if each.is_file() and now - each.stat().st_mtime > OLD_SECONDS:
-                yield wrong(Looked.leftovers, each, "a crash has left it behind", command("rm", "--", each))
+            if now - each.stat().st_mtime > OLD_SECONDS:
+                remove = ("rm", "-r", "--") if each.is_dir() else ("rm", "--")
+                yield wrong(Looked.leftovers, each, "a crash has left it behind", command(*remove, each))
