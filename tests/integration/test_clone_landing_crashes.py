@@ -29,6 +29,7 @@ from tests.support.daemon import wait_for
 from tests.support.dying import ended_by, killed, killed_at_durable_step
 from tests.support.repositories import Clone, git
 from tests.support.transports import script
+from tests.support.users import NOBODY, become_nobody, let_others_through, only_root
 
 FILES: dict[str, bytes | Mapping[str, Any]] = {
     "clip.json": {"a": {}},
@@ -183,12 +184,11 @@ def test_a_journal_that_names_files_elsewhere_is_not_followed(clone: Clone, tmp_
     assert not (clone.path / ".git/index.lock").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be an operator and a service")
+@only_root
 def test_a_landing_of_an_operator_with_a_strict_umask_is_finished_by_the_service(clone: Clone) -> None:
-    service = 65534
     commit = commit_of(clone)
     for path in [clone.path, *clone.path.rglob("*")]:
-        os.chown(path, 0, service)
+        os.chown(path, 0, NOBODY)
         path.chmod(path.stat().st_mode | (0o2070 if path.is_dir() else 0o060))
     git(clone.path, "config", "core.sharedRepository", "group")
 
@@ -198,14 +198,10 @@ def test_a_landing_of_an_operator_with_a_strict_umask_is_finished_by_the_service
 
     def recover_as_service() -> None:
         os.environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-        os.setgroups([])
-        os.setgid(service)
-        os.setuid(service)
+        become_nobody()
         recover(clone)
 
-    for folder in clone.path.parents:
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
+    let_others_through(clone.path)
     killed(land_strictly, MOVED)
     assert stat.S_IMODE((clone.path / ".git" / JOURNAL).stat().st_mode) == 0o664
     assert ended_by(recover_as_service) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import stat
@@ -16,8 +15,7 @@ import pytest
 from refsync.durable import write_durably
 from refsync.scratch import scratch_file, scratch_folder, sweep
 from tests.support.dying import ended_by
-
-NOBODY = 65534
+from tests.support.users import NOBODY, become_nobody, let_others_through, only_root
 
 
 def die_in_a_folder(kind: Path) -> None:
@@ -123,7 +121,7 @@ def test_the_file_may_be_read_and_written_by_those_of_its_folder_whatever_the_um
         os.umask(before)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+@only_root
 def test_what_another_user_left_is_removed_where_the_folder_is_the_group_s(kind: Path) -> None:
     os.chown(kind.parent, 0, NOBODY)
     kind.parent.chmod(0o2770)
@@ -132,17 +130,13 @@ def test_what_another_user_left_is_removed_where_the_folder_is_the_group_s(kind:
     unreadable.touch(mode=0o600)  # killed before it could give it its mode
 
     def sweep_as_nobody() -> None:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+        become_nobody()
         real = time.time
         sweep(kind)
         assert unreadable.exists()  # it may have been made just now
         time.time = lambda: real() + 3600
         sweep(kind)
 
-    for folder in kind.parent.parents:
-        with contextlib.suppress(PermissionError):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    let_others_through(kind.parent)
     assert ended_by(sweep_as_nobody) == 0
     assert os.listdir(kind.parent) == []
