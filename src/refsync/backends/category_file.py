@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from refsync.backends.file_state import FileState
 from refsync.categories import is_table
@@ -21,7 +21,19 @@ _BROKEN_GRACE_SECONDS = 0.05
 _MISSING_GRACE_SECONDS = 0.25
 _RETRY_SECONDS = 0.005
 
-Records = dict[str, dict[str, Any]]
+
+class Records(dict[str, dict[str, Any]]):
+    """The records of a category file, with the bytes that they were read from; of a table, of what is made from it."""
+
+    __slots__ = ("source",)
+    source: bytes
+
+    @classmethod
+    def read_from(cls, records: dict[str, dict[str, Any]], source: bytes) -> Self:
+        """The records that stand in these bytes."""
+        made = cls(records)
+        made.source = source
+        return made
 
 
 class BrokenFileError(DocumentError):
@@ -96,7 +108,8 @@ def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> Categor
             raise DocumentError("it was written while it was read")
         if is_table(path.name):
             return _derived(path, data, state)
-        return CategoryFile(reader_of(path.name)(data), data.decode("utf-8-sig"), state)
+        records = Records.read_from(reader_of(path.name)(data), data)
+        return CategoryFile(records, data.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None
 
@@ -104,7 +117,8 @@ def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> Categor
 def _derived(table: Path, data: bytes, state: FileState) -> CategoryFile:
     defaults, parameters = (_object_beside(table, name) for name in (DEFAULTS, GENERATION_PARAMS))
     records = derive_document(read_rows(data), defaults or {}, parameters)
-    return CategoryFile(records, new_document(records).decode(), state)
+    document = new_document(records)
+    return CategoryFile(Records.read_from(records, document), document.decode(), state)
 
 
 def _object_beside(table: Path, name: str) -> dict[str, Any] | None:

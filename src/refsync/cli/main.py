@@ -24,6 +24,7 @@ from refsync.cli import (
     model,
     queue,
     run,
+    serve,
     status,
     sync,
 )
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("demo", short_help="See the whole story, in some seconds.")(demo.demo)
 app.command("init", short_help="Clone a URL or look at a clone; write a config.")(init.init)
 app.command("run")(run.run)
+app.command("serve", short_help="The door: the HTTP API, in the foreground.")(serve.serve)
 app.command("sync")(sync.sync)
 app.command("status", short_help="What waits, what is held, why, and what clears it.")(status.status)
 app.command("diff", short_help="What happened to which models, field by field.")(diff.diff)

@@ -6,12 +6,15 @@ Whether a clone is there and usable is not asked here: a fault in one clone hold
 
 from refsync.config.crontab import next_time
 from refsync.config.loading import find_config_file, load_config, parse_config, restart_keys, sources
-from refsync.config.settings import Config, RepositorySettings
+from refsync.config.settings import Config, RepositorySettings, ServeSettings
+from refsync.config.values import host_and_port
 
 __all__ = [
     "Config",
     "RepositorySettings",
+    "ServeSettings",
     "find_config_file",
+    "host_and_port",
     "load_config",
     "next_time",
     "parse_config",

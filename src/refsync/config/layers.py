@@ -51,6 +51,8 @@ class Layers(NamedTuple):
                 merged[key] = below | value
         if isinstance(entries := merged.get("repository"), list):
             merged["repository"] = [_repository_anchored(entry, self.path.parent) for entry in entries]
+        if "serve" in merged:
+            merged["serve"] = _anchored(merged["serve"], "socket", self.path.parent)
         anchored: dict[str, Any] = _anchored(merged, "state_directory", self.path.parent)
         return anchored
 

@@ -22,6 +22,7 @@ from refsync.config.ownership import Fault, FaultsError, Files, faults_between, 
 from refsync.config.values import (
     DEFAULT_SCHEDULE,
     Author,
+    BindAddress,
     BranchName,
     BranchPrefix,
     Category,
@@ -34,6 +35,8 @@ from refsync.config.values import (
     ForgeRepository,
     ForgeURL,
     LogLevel,
+    OptionalFile,
+    Origin,
     PositiveSeconds,
     RemoteName,
     RepositoryName,
@@ -42,6 +45,7 @@ from refsync.config.values import (
     StoreURL,
     UserName,
     VariableName,
+    is_loopback,
 )
 
 
@@ -216,6 +220,23 @@ class GitSettings(Table):
     timeout_seconds: PositiveSeconds = 60.0
 
 
+class ServeSettings(Table):
+    """``[serve]``: the door, ``refsync serve``; ``bind`` and ``socket`` say where it listens."""
+
+    bind: BindAddress = "127.0.0.1:19800"
+    socket: OptionalFile = ""
+    allow_http: bool = False
+    origins: tuple[Origin, ...] = ()
+    replicate_mode: Literal["object", "string"] = "object"
+
+    @model_validator(mode="after")
+    def _keep_keys_off_the_wire(self) -> Self:
+        if self.bind and not self.allow_http and not is_loopback(self.bind):
+            reason = "keys would travel there unencrypted; bind loopback behind a TLS proxy, or set allow_http = true"
+            raise FaultsError([Fault(("bind",), reason)])
+        return self
+
+
 class LogSettings(Table):
     """``[log]``: what is logged, and how."""
 
@@ -240,6 +261,7 @@ class Config(BaseSettings):
     cache: CacheSettings = CacheSettings()
     queue: QueueSettings = QueueSettings()
     git: GitSettings = GitSettings()
+    serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shlex
@@ -157,6 +158,47 @@ def _store_url(url: str) -> str:
     return url
 
 
+def _bind_address(address: str) -> str:
+    if address and _host_and_port(address) is None:
+        raise ValueError(f'must be ADDRESS:PORT, such as "127.0.0.1:19800" or "[::1]:19800"; not {shown(address)}')
+    return address
+
+
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", address)
+    if match is None or int(match[3]) > 65535:
+        return None
+    host = match[1] or match[2]
+    try:
+        ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return None
+    return host, int(match[3])
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of a checked ``serve.bind``."""
+    parts = _host_and_port(address)
+    assert parts is not None
+    return parts
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches a checked ``serve.bind``."""
+    host, _ = host_and_port(address)
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def _optional_file(path: str) -> str:
+    return str(_absolute_file(Path(path))) if path else path
+
+
+def _origin(origin: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
+        raise ValueError(f'must be an origin, such as "https://models.example.org"; not {shown(origin)}')
+    return origin
+
+
 def _command(line: object) -> object:
     """Split a command line into its words, as a shell does; nothing else of a shell is at work."""
     try:
@@ -193,6 +235,9 @@ CategoryFile = Annotated[str, AfterValidator(category_file)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
 Author = Annotated[str, AfterValidator(_author)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
+BindAddress = Annotated[str, AfterValidator(_bind_address)]
+OptionalFile = Annotated[str, AfterValidator(_optional_file)]
+Origin = Annotated[str, AfterValidator(_origin)]
 StoreURL = Annotated[str, AfterValidator(_store_url)]
 LogLevel = Annotated[
     Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)

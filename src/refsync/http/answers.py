@@ -1,0 +1,77 @@
+"""Answers: JSON with numbers as people wrote them, told apart by what they hold, and packed where that is asked for."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+from refsync.dumping import dump
+from refsync.plain_text import json_escaped
+
+JSON = "application/json"
+PUBLIC = "public, no-cache"
+"""Keep it, and ask before each use whether it is still so."""
+PRIVATE = "private, no-store"
+_LEAST_PACKED_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Content:
+    """JSON that many ask for: its bytes, made ready once."""
+
+    body: bytes
+
+    @cached_property
+    def tag(self) -> str:
+        """The id that git gives a blob of these bytes."""
+        return hashlib.sha1(b"blob %d\0" % len(self.body) + self.body, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """The same, smaller; ``None`` where that is not worth it."""
+        if len(self.body) < _LEAST_PACKED_BYTES:
+            return None
+        packed = gzip.compress(self.body, mtime=0)
+        return packed if len(packed) < len(self.body) else None
+
+
+def json_body(document: BaseModel | Any) -> bytes:
+    """An answer as JSON, each number with the text that was written for it."""
+    plain = document.model_dump() if isinstance(document, BaseModel) else document
+    return json_escaped(dump(plain)).encode("utf-8", "backslashreplace")
+
+
+def answer(document: BaseModel | Any, status: int = 200) -> Response:
+    """One answer for who asked, kept by nobody on the way."""
+    return Response(json_body(document), status, {"Cache-Control": PRIVATE}, JSON)
+
+
+def conditional(request: Request, content: Content) -> Response:
+    """Content that may be kept, or 304 for who has it already."""
+    headers = {"ETag": f'"{content.tag}"', "Cache-Control": PUBLIC, "Vary": "Accept-Encoding"}
+    packed = content.packed if _takes_gzip(request) else None
+    if packed is not None:  # another run of bytes that says the same: a weak tag
+        headers["ETag"] = f'W/"{content.tag}"'
+    if content.tag in _known_tags(request):
+        return Response(None, 304, headers)
+    if packed is None:
+        return Response(content.body, 200, headers, JSON)
+    return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, JSON)
+
+
+def _known_tags(request: Request) -> list[str]:
+    given = ",".join(request.headers.getlist("if-none-match"))
+    return re.findall(r'"([0-9a-f]{40})"', given)
+
+
+def _takes_gzip(request: Request) -> bool:
+    given = ",".join(request.headers.getlist("accept-encoding")).lower()
+    accepted = (re.fullmatch(r"\s*(gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?", each) for each in given.split(","))
+    return any(match and (match[2] is None or match[2].strip("0.") != "") for match in accepted)

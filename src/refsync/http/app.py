@@ -1,0 +1,56 @@
+"""The routes put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from refsync.application import Application
+from refsync.http import health
+from refsync.http.door import Door
+from refsync.http.failures import handle_failures
+from refsync.http.guard import Guard
+from refsync.http.records import LEGACY, V2, records_router
+
+LONGEST_SECONDS = 60.0
+"""How long an answer may take."""
+
+
+def create_app(application: Application) -> FastAPI:
+    """The door of an installation, which the caller opened and closes."""
+    app = FastAPI(
+        title="refsync",
+        version=version("refsync"),
+        description="A model reference: read, proposed, reviewed.",
+        docs_url=None,  # pages that load scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_watching,
+    )
+    app.state.door = Door(application)
+    handle_failures(app)
+    app.add_middleware(Guard, seconds=LONGEST_SECONDS)
+    if origins := application.config.serve.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["apikey", "content-type"]
+        )
+    app.include_router(health.router)
+    app.include_router(records_router("v1", LEGACY))
+    app.include_router(records_router("v2", V2))
+    return app
+
+
+@asynccontextmanager
+async def _watching(app: FastAPI) -> AsyncIterator[None]:
+    """Keep what is read true by file events for as long as the door is open."""
+    application: Application = app.state.door.application
+    settings = application.config.watch
+    async with AsyncExitStack() as stack:
+        for backend in application.backends.values():
+            watcher = backend.watch(mode=settings.mode, rescan_seconds=settings.rescan_seconds)
+            stack.callback(watcher.stop)
+        yield

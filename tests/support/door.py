@@ -1,0 +1,40 @@
+"""The door of a reference, in this process: the real server on a Unix socket, and clients of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from refsync.application import Application
+from refsync.http.server import Server
+from refsync.http.sockets import listening
+from tests.support.daemon import wait_for
+
+
+@contextlib.contextmanager
+def open_door(application: Application, folder: Path, *, bind: str = "") -> Iterator[httpx.Client]:
+    """Serve an application for as long as the block runs; gives a client of its socket."""
+    path = folder / "door.sock"
+    with listening(bind, str(path)) as sockets:
+        server = Server(application, sockets)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)))
+        thread.start()
+        try:
+            wait_for("the door is open", lambda: server.started or not thread.is_alive())
+            with client_of(path) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def client_of(path: Path, **headers: str) -> httpx.Client:
+    """A program that asks over a Unix socket."""
+    return httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(path)), base_url="http://door", headers=headers, timeout=30.0
+    )
