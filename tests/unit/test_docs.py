@@ -11,7 +11,9 @@ import pytest
 import typer
 
 from refsync.cli.main import app
+from refsync.http.app import create_app
 from refsync.review.finding import Rule
+from tests.support.reference import Reference
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -94,3 +96,18 @@ def headings(page: Path) -> set[str]:
 def test_every_rule_of_check_has_its_row() -> None:
     rows = README.split("<!-- rules -->")[1].split("\n\n")[0]
     assert sorted(re.findall(r"^\| `([a-z-]+)`", rows, re.MULTILINE)) == sorted(Rule)
+
+
+def test_every_route_of_the_door_stands_in_the_readme_and_every_row_is_a_route(tmp_path: Path) -> None:
+    rows = "".join(README.split("<!-- routes -->")[1].split("\n\n")[0])
+    told = {path for word in re.findall(r"`(/[^`]*|\.\.\.[^`]*)`", rows) for path in _spelt_out(word)}
+    reference = Reference(tmp_path)
+    routes = set(create_app(reference.application).openapi()["paths"])
+    reference.close()
+    assert told - {"/openapi.json"} == routes
+
+
+def _spelt_out(path: str) -> list[str]:
+    """The paths that a row's word stands for: ``{v1,v2}`` is both, ``...`` what stands before each of its like."""
+    full = path.replace("...", "/model_references/{v1,v2}", 1)
+    return [full.replace("{v1,v2}", version) for version in ("v1", "v2")] if "{v1,v2}" in full else [full]
