@@ -171,10 +171,13 @@ def test_a_reservation_of_a_batch_can_be_repeated_and_released(service: PendingQ
     sealed(service, 2)
     job = service.get_batch(1).job
     reserved = service.reserve_batch(1)
-    assert [(c.change_id, c.status, c.applied_job_id) for c in reserved] == [(1, S.APPLYING, job), (2, S.APPLYING, job)]
-    assert service.reserve_batch(1) == reserved
+    locked = service.changes_of_batch(1)
+    assert [(c.change_id, c.status, c.applied_job_id) for c in locked] == [(1, S.APPLYING, job), (2, S.APPLYING, job)]
+    assert service.reserve_batch(1) == service.reserved_changes(1) == reserved == [1, 2]
+    assert service.changes_of_batch(1) == locked
     assert len(service.history_of(1)) == 3
-    assert {c.applied_job_id for c in service.release_batch(1)} == {None}
+    assert service.release_batch(1) == [1, 2]
+    assert {c.applied_job_id for c in service.changes_of_batch(1)} == {None}
     assert statuses(service) == [S.APPROVED, S.APPROVED]
 
 
@@ -202,13 +205,15 @@ def test_a_landed_batch_has_its_commit_and_stays_whole(service: PendingQueueServ
     service.reserve_batch(1)
     service.record_commit(1, base_commit="aaa", commit="bbb")
     assert (service.get_batch(1).base_commit, service.get_batch(1).commit) == ("aaa", "bbb")
-    landed = service.land_batch(1, commit="ccc", applied_by=BOB)
+    assert service.land_batch(1, commit="ccc", applied_by=BOB) == ids
+    landed = service.changes_of_batch(1)
     batch = service.get_batch(1)
     assert (batch.state, batch.commit, batch.landed_at is not None) == (B.landed, "ccc", True)
     assert [(c.change_id, c.status, c.commit, c.applied_by, c.applied_job_id) for c in landed] == [
         (change_id, S.APPLIED, "ccc", "2", batch.job) for change_id in ids
     ]
-    assert service.land_batch(1, commit="ccc", applied_by=BOB) == landed
+    assert service.land_batch(1, commit="ccc", applied_by=BOB) == ids
+    assert service.changes_of_batch(1) == landed
     assert len(service.list_batches()) == 1
 
 
@@ -222,7 +227,7 @@ def test_a_change_refused_by_refsync_does_not_keep_the_others_from_landing(servi
         1,
         None,
     )
-    assert [c.change_id for c in service.land_batch(1, commit="ccc", applied_by=REFSYNC)] == [2]
+    assert service.land_batch(1, commit="ccc", applied_by=REFSYNC) == [2]
     assert service.get_batch(1).state is B.landed
 
 
@@ -250,7 +255,7 @@ def test_what_did_not_land_gets_a_batch_of_its_own(service: PendingQueueService)
     service.reserve_batch(1)
     with pytest.raises(ChangeStateError, match="change 9"):
         service.land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 9])
-    assert [c.change_id for c in service.land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 3])] == [1, 3]
+    assert service.land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 3]) == [1, 3]
     rest = service.get_batch(2)
     assert (rest.state, rest.split_from, rest.commit) == (B.sealed, 1, None)
     assert [(c.change_id, c.status, c.applied_job_id) for c in service.changes_of_batch(2)] == [(2, S.APPROVED, None)]

@@ -84,7 +84,7 @@ def sealed_for(
             sealed_at=now,
         )
     )
-    return change_moves.approve(queue, change, batch, actor=by)
+    return change_moves.approve(queue, [change], batch, actor=by)[0]
 
 
 def route(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf, *, by: Actor = REFSYNC) -> list[Batch]:
@@ -122,13 +122,13 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hol
     wanted = set(change_ids)
     if not wanted:
         raise RequestError(f"batch {number}: name the changes to split off")
-    members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    members = queue.members_of_batch(number, ACCEPTED_STATUSES)
     wanted |= {change.lands_with for change in members if change.change_id in wanted and change.lands_with}
     for change_id in sorted(wanted - {change.change_id for change in members}):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; leave it out")
     if len(wanted) == len(members):
         raise BatchStateError(f"batch {number} would have nothing left; hold it instead of splitting it")
-    leaving = [change_moves.unlocked(queue, change) for change in members if change.change_id in wanted]
+    leaving = change_moves.release(queue, [change for change in members if change.change_id in wanted])
     return split_off(queue, batch, leaving, state=_B.held, hold=hold, repository=batch.repository)
 
 
@@ -140,8 +140,7 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
-    for change in queue.changes_of_batch(number, {_S.APPLYING}):
-        change_moves.unlocked(queue, change)
+    change_moves.release(queue, queue.members_of_batch(number, {_S.APPLYING}))
     return _move(queue, batch, _B.held, hold=hold)
 
 
@@ -154,8 +153,9 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
     batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.held}, "tried again")
     if by is not None:
-        for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
-            change_moves.note(queue, change, change, actor=by, why=f"batch {number} is to be tried again")
+        changes = queue.members_of_batch(number, ACCEPTED_STATUSES)
+        why = f"batch {number} is to be tried again"
+        change_moves.note(queue, zip(changes, changes, strict=True), actor=by, why=why)
     return _move(queue, batch, _B.sealed)
 
 
@@ -167,8 +167,7 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "proposed")
-    for change in queue.changes_of_batch(number, {_S.APPLYING}):
-        change_moves.release(queue, change, why=f"proposed as {proposal.branch}")
+    change_moves.release(queue, queue.members_of_batch(number, {_S.APPLYING}), why=f"proposed as {proposal.branch}")
     return _move(queue, batch, _B.proposed, proposal=proposal)
 
 
@@ -201,13 +200,13 @@ def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "given up")
-    for change in queue.changes_of_batch(number, ACCEPTED_STATUSES):
-        change_moves.reject(queue, change_moves.unlocked(queue, change), reason, actor=by)
+    changes = change_moves.release(queue, queue.members_of_batch(number, ACCEPTED_STATUSES))
+    change_moves.reject(queue, changes, reason, actor=by)
     return _move(queue, batch, _B.abandoned, reason=reason)
 
 
 def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
-    """Lock the batch's approved changes with its token; again it gives the same.
+    """Lock the batch's approved changes with its token, and tell which; again it gives the same.
 
     Raises:
         BatchStateError: it is not sealed or proposed.
@@ -215,16 +214,14 @@ def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.sealed, _B.proposed}, "reserved")
-    return [
-        change_moves.reserve(queue, change, batch.job) for change in queue.changes_of_batch(number, ACCEPTED_STATUSES)
-    ]
+    return change_moves.reserve(queue, queue.members_of_batch(number, ACCEPTED_STATUSES), batch.job)
 
 
 def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
-    """Unlock what the batch's own token holds."""
+    """Unlock what the batch's own token holds, and tell what that was."""
     batch = stored_batch(queue, number)
-    held = [c for c in queue.changes_of_batch(number, {_S.APPLYING}) if change_moves.is_reserved(c, batch.job)]
-    return [change_moves.unlocked(queue, change) for change in held]
+    held = [c for c in queue.members_of_batch(number, {_S.APPLYING}) if change_moves.is_reserved(c, batch.job)]
+    return change_moves.release(queue, held)
 
 
 def land(
@@ -247,17 +244,17 @@ def land(
     if batch.state in (_B.landed, _B.abandoned):
         return
     check_batch_state(batch, IN_WORK_STATES, "landed")
-    members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
+    members = queue.members_of_batch(number, ACCEPTED_STATUSES)
     landing = _named(members, change_ids, queue, number)
     if landing and commit is not None:
         queue.save_batch(batch.model_copy(update={"commit": commit}))
-    for change in landing:
-        why = change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
-        change_moves.apply(queue, change, actor=by, token=batch.job, commit=commit, why=why)
+
+    def why(change: PendingChangeRecord) -> str | None:
+        return change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
+
+    change_moves.apply(queue, landing, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
-    for change in members:
-        if change.change_id not in done:
-            change_moves.unlocked(queue, change)
+    change_moves.release(queue, [change for change in members if change.change_id not in done])
     settle(queue, number)
     _abandon_if_nothing_is_left(queue, number)
 
@@ -288,11 +285,9 @@ def split_off(
             }
         )
     )
-    for change in changes:
-        moved = change.model_copy(update={"batch_id": new.number, "updated_at": now_ts()})
-        queue.save([moved])
-        why = f"split off from batch {batch.number}" + (f": {hold.reason}" if hold else "")
-        change_moves.note(queue, change, moved, actor=REFSYNC, why=why)
+    moved = queue.update(changes, {"batch_id": new.number, "updated_at": now_ts()})
+    why = f"split off from batch {batch.number}" + (f": {hold.reason}" if hold else "")
+    change_moves.note(queue, zip(changes, moved, strict=True), actor=REFSYNC, why=why)
     info = BatchSplitInfo(
         original_batch_id=batch.number,
         new_batch_id=new.number,
@@ -311,16 +306,16 @@ def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None
     batch = None if number is None else queue.batch(number)
     if batch is None or batch.state in (_B.landed, _B.abandoned):
         return None
-    members = queue.changes_of_batch(batch.number)
-    by_status = {status: [change for change in members if change.status is status] for status in _S}
-    if not by_status[_S.APPLIED]:
+    members = queue.statuses_of_batch(batch.number)
+    if not members[_S.APPLIED]:
         _close_if_left(queue, batch.number)
         return None
-    _end_or_fix(queue, batch, still_applying=bool(by_status[_S.APPLYING]))
-    if not by_status[_S.APPROVED]:
+    _end_or_fix(queue, batch, still_applying=members[_S.APPLYING] > 0)
+    if not members[_S.APPROVED]:
         return None
+    left = queue.members_of_batch(batch.number, {_S.APPROVED})
     state = _B.sealed if batch.state is _B.proposed else batch.state
-    return split_off(queue, batch, by_status[_S.APPROVED], state=state, hold=batch.hold, repository=batch.repository)
+    return split_off(queue, batch, left, state=state, hold=batch.hold, repository=batch.repository)
 
 
 def close_left(queue: QueueTransaction, changes: Iterable[PendingChangeRecord]) -> None:
@@ -335,7 +330,8 @@ def new_token() -> str:
 
 
 def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
-    return [change for change in queue.changes_of_batch(number, {_S.APPROVED}) if change.change_id in set(change_ids)]
+    wanted = set(change_ids)
+    return [change for change in queue.members_of_batch(number, {_S.APPROVED}) if change.change_id in wanted]
 
 
 def _named(
@@ -343,7 +339,7 @@ def _named(
 ) -> list[PendingChangeRecord]:
     if change_ids is None:
         return members
-    landed = {change.change_id for change in queue.changes_of_batch(number, {_S.APPLIED})}
+    landed = {change.change_id for change in queue.members_of_batch(number, {_S.APPLIED})}
     for change_id in sorted(set(change_ids) - landed - {change.change_id for change in members}):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; it cannot land with it")
     named = set(change_ids)
@@ -352,8 +348,13 @@ def _named(
 
 def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
     batch = stored_batch(queue, number)
-    if batch.state in IN_WORK_STATES and not queue.changes_of_batch(number, ACCEPTED_STATUSES):
+    if batch.state in IN_WORK_STATES and not _has_any(queue, number, ACCEPTED_STATUSES):
         _move(queue, batch, _B.abandoned, reason=NOTHING_LEFT)
+
+
+def _has_any(queue: QueueTransaction, number: int, statuses: Collection[PendingChangeStatus]) -> bool:
+    members = queue.statuses_of_batch(number)
+    return any(members[status] for status in statuses)
 
 
 def _close_if_left(queue: QueueTransaction, number: int) -> None:
@@ -361,7 +362,7 @@ def _close_if_left(queue: QueueTransaction, number: int) -> None:
     batch = queue.batch(number)
     if batch is None or batch.state is not _B.open:
         return
-    if queue.categories_of_batch(number) or queue.changes_of_batch(number, {_S.APPLYING, _S.APPLIED}):
+    if queue.categories_of_batch(number) or _has_any(queue, number, {_S.APPLYING, _S.APPLIED}):
         return
     if queue.is_referred_to(number):
         _move(queue, batch, _B.abandoned, reason="nothing left: every approval was withdrawn or refused")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchStateError, ChangeNotFoundError, ChangeStateError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
+
+Why = str | None | Callable[[PendingChangeRecord], str | None]
+"""What the history says of a move; a function says it of each change."""
 
 
 def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
@@ -78,51 +81,55 @@ def with_conflicts(queue: QueueTransaction, changes: Sequence[PendingChangeRecor
 
 def move(
     queue: QueueTransaction,
-    change: PendingChangeRecord,
+    changes: Sequence[PendingChangeRecord],
     to: PendingChangeStatus,
     *,
     actor: Actor,
-    why: str | None = None,
+    why: Why = None,
     **values: Any,
-) -> PendingChangeRecord:
-    """Bring a change to another status, setting these fields of it too.
+) -> list[PendingChangeRecord]:
+    """Bring changes to another status, setting these fields of them too; all or none.
 
     Raises:
-        ChangeStateError: its status does not allow the move.
+        ChangeStateError: the status of one does not allow the move.
     """
-    check_change_move(change, to)
-    moved = change.model_copy(update={"status": to, "updated_at": now_ts(), **values})
-    queue.save([moved])
-    note(queue, change, moved, actor=actor, why=why)
+    for change in changes:
+        check_change_move(change, to)
+    moved = queue.update(changes, {"status": to, "updated_at": now_ts(), **values})
+    note(queue, zip(changes, moved, strict=True), actor=actor, why=why)
     return moved
 
 
 def note(
     queue: QueueTransaction,
-    before: PendingChangeRecord,
-    after: PendingChangeRecord | None,
+    moves: Iterable[tuple[PendingChangeRecord, PendingChangeRecord | None]],
     *,
     actor: Actor,
-    why: str | None,
+    why: Why,
 ) -> None:
-    """Append to a change's history; ``after`` is ``None`` where it was purged."""
-    event = ChangeEvent(
+    """Append to the histories of changes, each given as it was and as it is now, ``None`` where it was purged."""
+    queue.tell([ChangeMoved(after or before, _event(before, after, actor, why)) for before, after in moves])
+
+
+def _event(before: PendingChangeRecord, after: PendingChangeRecord | None, actor: Actor, why: Why) -> ChangeEvent:
+    return ChangeEvent(
         from_status=before.status,
         to_status=None if after is None else after.status,
-        why=why,
+        why=why(before) if callable(why) else why,
         by=actor.id,
         username=actor.username,
         os_user=actor.os_user,
         batch_id=(after or before).batch_id,
     )
-    queue.tell([ChangeMoved(after or before, event)])
 
 
-def approve(queue: QueueTransaction, change: PendingChangeRecord, batch: Batch, *, actor: Actor) -> PendingChangeRecord:
-    """Accept a pending change into the open batch."""
+def approve(
+    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], batch: Batch, *, actor: Actor
+) -> list[PendingChangeRecord]:
+    """Accept pending changes into the open batch."""
     return move(
         queue,
-        change,
+        changes,
         _S.APPROVED,
         actor=actor,
         batch_id=batch.number,
@@ -133,11 +140,13 @@ def approve(queue: QueueTransaction, change: PendingChangeRecord, batch: Batch, 
     )
 
 
-def withdraw(queue: QueueTransaction, change: PendingChangeRecord, *, actor: Actor) -> PendingChangeRecord:
-    """Take the approval back; the change is as it was before."""
+def withdraw(
+    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], *, actor: Actor
+) -> list[PendingChangeRecord]:
+    """Take approvals back; the changes are as they were before."""
     return move(
         queue,
-        change,
+        changes,
         _S.PENDING,
         actor=actor,
         why="the approval is withdrawn",
@@ -150,13 +159,18 @@ def withdraw(queue: QueueTransaction, change: PendingChangeRecord, *, actor: Act
 
 
 def reject(
-    queue: QueueTransaction, change: PendingChangeRecord, reason: str, *, actor: Actor, batch: Batch | None = None
-) -> PendingChangeRecord:
-    """Refuse a change; with a batch, the change names that one from now on."""
+    queue: QueueTransaction,
+    changes: Sequence[PendingChangeRecord],
+    reason: str,
+    *,
+    actor: Actor,
+    batch: Batch | None = None,
+) -> list[PendingChangeRecord]:
+    """Refuse changes; with a batch, they name that one from now on."""
     joined = {} if batch is None else {"batch_id": batch.number, "batch_title": batch.title}
     return move(
         queue,
-        change,
+        changes,
         _S.REJECTED,
         actor=actor,
         why=reason,
@@ -174,30 +188,31 @@ def is_reserved(change: PendingChangeRecord, token: str | None) -> bool:
     return change.status is _S.APPLYING and change.applied_job_id == token
 
 
-def reserve(queue: QueueTransaction, change: PendingChangeRecord, token: str | None) -> PendingChangeRecord:
-    """Lock an approved change for a job; the same job gets it again as it is.
+def reserve(
+    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], token: str | None
+) -> list[PendingChangeRecord]:
+    """Lock approved changes for a job, all or none; the same job gets those again that it holds.
 
     Raises:
-        ChangeStateError: it is not approved, or another job holds it.
+        ChangeStateError: one is not approved, or another job holds it.
     """
-    if is_reserved(change, token):
-        return change
-    if change.status is _S.APPLYING:
-        raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
-    check_change_status(change, _S.APPROVED)
-    return move(queue, change, _S.APPLYING, actor=REFSYNC, applied_job_id=token)
+    free = [change for change in changes if not is_reserved(change, token)]
+    for change in free:
+        if change.status is _S.APPLYING:
+            raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
+        check_change_status(change, _S.APPROVED)
+    locked = {each.change_id: each for each in move(queue, free, _S.APPLYING, actor=REFSYNC, applied_job_id=token)}
+    return [locked.get(change.change_id, change) for change in changes]
 
 
-def release(queue: QueueTransaction, change: PendingChangeRecord, *, why: str) -> PendingChangeRecord:
-    """Unlock a change without having applied it."""
-    return move(queue, change, _S.APPROVED, actor=REFSYNC, why=why, applied_job_id=None)
-
-
-def unlocked(queue: QueueTransaction, change: PendingChangeRecord) -> PendingChangeRecord:
-    """The change, whose lock is given up if it has one."""
-    if change.status is not _S.APPLYING:
-        return change
-    return release(queue, change, why="the reservation is released")
+def release(
+    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], *, why: str = "the reservation is released"
+) -> list[PendingChangeRecord]:
+    """The changes, unlocked where they are locked, without having been applied."""
+    locked = [change for change in changes if change.status is _S.APPLYING]
+    freed = move(queue, locked, _S.APPROVED, actor=REFSYNC, why=why, applied_job_id=None)
+    by_id = {change.change_id: change for change in freed}
+    return [by_id.get(change.change_id, change) for change in changes]
 
 
 def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], notes: Mapping[int, str]) -> str | None:
@@ -208,23 +223,24 @@ def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], n
 
 def apply(
     queue: QueueTransaction,
-    change: PendingChangeRecord,
+    changes: Sequence[PendingChangeRecord],
     *,
     actor: Actor | None,
     token: str | None,
     commit: str | None = None,
-    why: str | None = None,
-) -> PendingChangeRecord:
-    """Mark a change as landed; no ``actor`` where nobody knows yet who did it.
+    why: Why = None,
+) -> list[PendingChangeRecord]:
+    """Mark changes as landed; no ``actor`` where nobody knows yet who did it.
 
     Raises:
-        ChangeStateError: it is neither approved nor reserved, or another job holds it.
+        ChangeStateError: one is neither approved nor reserved, or another job holds it.
     """
-    if change.status is _S.APPLYING and change.applied_job_id != token:
-        raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
+    for change in changes:
+        if change.status is _S.APPLYING and change.applied_job_id != token:
+            raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
     return move(
         queue,
-        change,
+        changes,
         _S.APPLIED,
         actor=actor or REFSYNC,
         why=why,
@@ -236,19 +252,16 @@ def apply(
     )
 
 
-def credit(queue: QueueTransaction, change: PendingChangeRecord, by: Actor) -> PendingChangeRecord:
-    """Say who landed a change that was marked without that."""
-    after = change.model_copy(update={"applied_by": by.id, "applied_username": by.username, "updated_at": now_ts()})
-    queue.save([after])
-    note(queue, change, after, actor=by, why="merged it, as the forge told later")
-    return after
+def credit(queue: QueueTransaction, changes: Sequence[PendingChangeRecord], by: Actor) -> None:
+    """Say who landed changes that were marked without that."""
+    after = queue.update(changes, {"applied_by": by.id, "applied_username": by.username, "updated_at": now_ts()})
+    note(queue, zip(changes, after, strict=True), actor=by, why="merged it, as the forge told later")
 
 
 def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, actor: Actor) -> None:
     """Remove changes; their history says who did."""
     queue.remove([change.change_id for change in changes])
-    for change in changes:
-        note(queue, change, None, actor=actor, why="purged")
+    note(queue, ((change, None) for change in changes), actor=actor, why="purged")
 
 
 def _submission(change: PendingChangeRecord) -> ChangeEvent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from loguru import logger
@@ -11,13 +11,14 @@ from loguru import logger
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.holds import Hold
-from refsync.pending_queue.lifecycle import IN_WORK_STATES, check_batch_state, check_change_status
+from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     Actor,
     Batch,
     BatchSplitInfo,
     BatchState,
+    Category,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,
@@ -63,6 +64,22 @@ class DaemonDoor(QueueDoor):
                 if batch.repository is None and batch_moves.may_be_routed(queue, batch, repository_of):
                     routed += batch_moves.route(queue, batch, repository_of)
         return routed
+
+    def open_changes(self, number: int) -> list[PendingChangeRecord]:
+        """The changes of a batch that are still to land, by ascending id."""
+        with self._store.reading() as queue:
+            return queue.changes_of_batch(number, ACCEPTED_STATUSES)
+
+    def open_models(self, number: int) -> list[tuple[Category, str]]:
+        """Category and name of what the changes of a batch touch that are still to land, by ascending id."""
+        with self._store.reading() as queue:
+            members = queue.members_of_batch(number, ACCEPTED_STATUSES)
+            return [(change.category, change.model_name) for change in members]
+
+    def reserved_changes(self, number: int) -> list[int]:
+        """The ids of the changes of a batch that are locked, ascending."""
+        with self._store.reading() as queue:
+            return _ids(queue.members_of_batch(number, {_S.APPLYING}))
 
     @durable_step("split a batch")
     def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
@@ -146,8 +163,8 @@ class DaemonDoor(QueueDoor):
             return batch_moves.give_up(queue, number, why, by=actor)
 
     @durable_step("reserve a batch")
-    def reserve_batch(self, number: int) -> list[PendingChangeRecord]:
-        """Lock the batch's approved changes with its token, and return them by ascending id; again it does the same.
+    def reserve_batch(self, number: int) -> list[int]:
+        """Lock the batch's approved changes with its token, and return their ids, ascending; again it does the same.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -155,17 +172,17 @@ class DaemonDoor(QueueDoor):
             ChangeStateError: another job holds one of them; none is locked.
         """
         with self._writing() as queue:
-            return batch_moves.reserve(queue, number)
+            return _ids(batch_moves.reserve(queue, number))
 
     @durable_step("release a batch")
-    def release_batch(self, number: int) -> list[PendingChangeRecord]:
-        """Unlock what the batch's token holds, and return it.
+    def release_batch(self, number: int) -> list[int]:
+        """Unlock what the batch's token holds, and return the ids of that.
 
         Raises:
             BatchNotFoundError: no batch has this number.
         """
         with self._writing() as queue:
-            return batch_moves.release(queue, number)
+            return _ids(batch_moves.release(queue, number))
 
     @durable_step("note the built commit")
     def record_commit(self, number: int, *, base_commit: str, commit: str) -> Batch:
@@ -196,7 +213,7 @@ class DaemonDoor(QueueDoor):
                 check_change_status(change, _S.APPROVED)
             for each in renames.together(queue, [change]):
                 if each.status is not _S.REJECTED or each.lands_with is None:  # the other half took this one with it
-                    change_moves.reject(queue, each, why, actor=REFSYNC)
+                    change_moves.reject(queue, [each], why, actor=REFSYNC)
             batch_moves.close_left(queue, [change])
             return change_moves.stored_change(queue, change_id)
 
@@ -210,8 +227,8 @@ class DaemonDoor(QueueDoor):
         change_ids: Collection[int] | None = None,
         edited: Collection[int] = (),
         notes: Mapping[int, str] | None = None,
-    ) -> list[PendingChangeRecord]:
-        """Mark a batch as landed: its accepted changes are applied, and returned by ascending id.
+    ) -> list[int]:
+        """Mark a batch as landed: its accepted changes are applied; returns the ids of all that are, ascending.
 
         A batch of which every change was refused is abandoned. Done again, it changes nothing.
 
@@ -238,7 +255,7 @@ class DaemonDoor(QueueDoor):
                 edited=edited,
                 notes=notes,
             )
-            return queue.changes_of_batch(number, {_S.APPLIED})
+            return _ids(queue.members_of_batch(number, {_S.APPLIED}))
 
     def landed_without_merger(self, repository: str) -> list[Batch]:
         """The landed batches of a repository of which the forge has yet to say who merged them."""
@@ -254,9 +271,8 @@ class DaemonDoor(QueueDoor):
         """
         with self._writing() as queue:
             batch_moves.stored_batch(queue, number)
-            for change in queue.changes_of_batch(number, {_S.APPLIED}):
-                if change.applied_by is None:
-                    change_moves.credit(queue, change, by)
+            landed = queue.members_of_batch(number, {_S.APPLIED})
+            change_moves.credit(queue, [change for change in landed if change.applied_by is None], by)
 
     def batches_landed_in(self, commits: Collection[str]) -> dict[str, int]:
         """For each of the commits by which a batch landed, the batch's number."""
@@ -273,7 +289,7 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             locked = queue.changes(PendingQueueFilter(statuses={_S.APPLYING}))
             stuck = [change for change in locked if is_alive is None or not is_alive(change.applied_job_id or "")]
-            freed = [change_moves.release(queue, change, why="its job died") for change in stuck]
+            freed = change_moves.release(queue, stuck, why="its job died")
             for number in sorted({change.batch_id for change in stuck if change.batch_id}):
                 batch_moves.settle(queue, number)
         for change in stuck:
@@ -316,3 +332,7 @@ class DaemonDoor(QueueDoor):
         cleared: dict[str, Any] = {"last_error": None, "last_error_at": None} if clear_error else {}
         with self._writing() as queue:
             queue.note_repository(name, cleared | values)
+
+
+def _ids(changes: Iterable[PendingChangeRecord]) -> list[int]:
+    return [change.change_id for change in changes]

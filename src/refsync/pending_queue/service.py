@@ -228,10 +228,8 @@ class PendingQueueService(DaemonDoor):
             return PendingBatchResult(
                 batch_id=None if batch is None else batch.number,
                 batch_title="" if batch is None else batch.title,
-                approved=[]
-                if batch is None
-                else [change_moves.approve(queue, c, batch, actor=actor) for c in to_approve],
-                rejected=[change_moves.reject(queue, c, reason, actor=actor, batch=batch) for c in to_reject],
+                approved=[] if batch is None else change_moves.approve(queue, to_approve, batch, actor=actor),
+                rejected=change_moves.reject(queue, to_reject, reason, actor=actor, batch=batch),
             )
 
     def withdraw(self, change_ids: Collection[int], *, actor: Actor) -> list[PendingChangeRecord]:
@@ -249,7 +247,7 @@ class PendingQueueService(DaemonDoor):
         with self._writing() as queue:
             named = [change_moves.stored_change(queue, change_id) for change_id in ids]
             changes = [change_moves.withdrawable_change(queue, change) for change in renames.together(queue, named)]
-            withdrawn = [change_moves.withdraw(queue, change, actor=actor) for change in changes]
+            withdrawn = change_moves.withdraw(queue, changes, actor=actor)
             batch_moves.close_left(queue, changes)
         return withdrawn
 
@@ -279,14 +277,15 @@ class PendingQueueService(DaemonDoor):
         """
         token = payloads.check_line("reservation id", reservation_id)
         with self._writing() as queue:
-            return change_moves.reserve(queue, renames.check_alone(change_moves.stored_change(queue, change_id)), token)
+            change = renames.check_alone(change_moves.stored_change(queue, change_id))
+            return change_moves.reserve(queue, [change], token)[0]
 
     def clear_apply_reservation(self, *, change_id: int, reservation_id: str) -> None:
         """Give the lock up; no effect for an unknown id or another token."""
         with self._writing() as queue:
             change = queue.change(change_id)
             if change is not None and change_moves.is_reserved(change, reservation_id):
-                change_moves.release(queue, change, why="the reservation is released")
+                change_moves.release(queue, [change])
                 batch_moves.settle(queue, change.batch_id)
 
     def mark_applied(
@@ -301,7 +300,7 @@ class PendingQueueService(DaemonDoor):
         actor = _actor(applied_by, applied_username, None)
         with self._writing() as queue:
             change = renames.check_alone(change_moves.stored_change(queue, change_id))
-            applied = change_moves.apply(queue, change, actor=actor, token=job_id)
+            [applied] = change_moves.apply(queue, [change], actor=actor, token=job_id)
             return MarkAppliedResult(record=applied, batch_split=batch_moves.settle(queue, change.batch_id))
 
     def retry_batch(self, number: int, *, actor: Actor) -> Batch:

@@ -168,8 +168,7 @@ def _note_red(turn: Turn, failure: str) -> None:
 
 
 def _reserve(queue: PendingQueueService, batch: Batch, plan: BatchPlan) -> None:
-    reserved = {change.change_id for change in queue.reserve_batch(batch.number)}
-    if reserved != {*plan.written, *plan.done}:
+    if {*queue.reserve_batch(batch.number)} != {*plan.written, *plan.done}:
         raise BatchStateError(f"batch {batch.number}: some of its changes were purged meanwhile")
 
 

@@ -8,7 +8,7 @@ from loguru import logger
 
 from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
-from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeStatus
+from refsync.pending_queue.models import REFSYNC, Actor, Batch
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
 from refsync.reference.versions import Versions
@@ -48,11 +48,8 @@ def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch,
     """
     if batch.proposal is None and (commit := find_landed_commit(clone, batch, tip)):
         return mark_landed(queue, batch, commit)
-    reserved = [
-        change for change in queue.changes_of_batch(batch.number) if change.status == PendingChangeStatus.APPLYING
-    ]
-    if reserved:
-        ids = render_ranges(change.change_id for change in reserved)
+    if reserved := queue.reserved_changes(batch.number):
+        ids = render_ranges(reserved)
         logger.warning("batch {}: what was reserved did not land and is tried again, changes: {}", batch.number, ids)
         queue.release_batch(batch.number)
     return None
@@ -72,8 +69,7 @@ def mark_landed(
     ``by`` is who landed it, ``None`` where that is not known yet. ``notes`` say what else is to be known of a
     change, by its id; its history says so.
     """
-    applied = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, notes=notes)
-    ids = [change.change_id for change in applied]
+    ids = queue.land_batch(batch.number, commit=commit, applied_by=by, edited=edited, notes=notes)
     if not ids:
         return None
     logger.info(

@@ -10,7 +10,7 @@ from time import time
 from refsync.clone.repository import Repository
 from refsync.clone.text_diff import text_diff
 from refsync.errors import RefsyncError
-from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
+from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Version, Versions
 from refsync.reference.view import View, at_commit
@@ -112,12 +112,7 @@ def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: 
     """The batch's open changes that belong to the repository: an open batch may hold some for several."""
     if batch.repository not in (None, reference.name):
         return []
-    waiting = (PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING)
-    return [
-        change
-        for change in queue.changes_of_batch(batch.number)
-        if change.status in waiting and reference.written_file(change.category)
-    ]
+    return [change for change in queue.open_changes(batch.number) if reference.written_file(change.category)]
 
 
 def _plan_commit(

@@ -9,7 +9,7 @@ from loguru import logger
 
 from refsync.clone.repository import Repository
 from refsync.pending_queue.holds import Hold
-from refsync.pending_queue.models import Batch, PendingChangeRecord, PendingChangeStatus
+from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
@@ -26,8 +26,6 @@ from refsync.sync.reference import (
     ReferenceRepository,
     RepositoryReport,
 )
-
-_WAITING = (PendingChangeStatus.APPROVED, PendingChangeStatus.APPLYING)
 
 
 @dataclass(frozen=True)
@@ -107,12 +105,12 @@ class Turn:
 
     def open_changes(self, batch: Batch) -> list[PendingChangeRecord]:
         """The batch's changes that are still to land."""
-        return [change for change in self.queue.changes_of_batch(batch.number) if change.status in _WAITING]
+        return self.queue.open_changes(batch.number)
 
     def await_models(self, batch: Batch) -> None:
         """Let later batches that touch the same models wait for this one."""
-        for change in self.open_changes(batch):
-            self.awaited.setdefault((change.category, change.model_name), batch.number)
+        for model in self.queue.open_models(batch.number):
+            self.awaited.setdefault(model, batch.number)
 
     def hold(self, batch: Batch, hold: Hold) -> HeldBatch:
         """Let a batch wait."""

@@ -125,7 +125,7 @@ class PendingQueueStore:
             for record in saved:
                 before = change_moves.stored_change(queue, record.change_id)
                 if before.status is not record.status:
-                    change_moves.note(queue, before, record, actor=REFSYNC, why="saved as given")
+                    change_moves.note(queue, [(before, record)], actor=REFSYNC, why="saved as given")
             queue.save(saved)
         return saved
 
@@ -164,14 +164,14 @@ class PendingQueueStore:
             ChangeStateError: it is neither approved nor reserved with this token.
         """
         with self.writing() as queue:
-            return change_moves.reserve(queue, change_moves.stored_change(queue, change_id), reservation_id)
+            return change_moves.reserve(queue, [change_moves.stored_change(queue, change_id)], reservation_id)[0]
 
     def clear_reservation_if_matches(self, *, change_id: int, reservation_id: str) -> None:
         """Give a reservation up; no effect for an unknown id or another token."""
         with self.writing() as queue:
             change = queue.change(change_id)
             if change is not None and change_moves.is_reserved(change, reservation_id):
-                change_moves.release(queue, change, why="the reservation is released")
+                change_moves.release(queue, [change])
                 batch_moves.settle(queue, change.batch_id)
 
     def get_applying_records(self) -> list[PendingChangeRecord]:
@@ -189,7 +189,7 @@ class PendingQueueStore:
             change = change_moves.stored_change(queue, change_id)
             if change.status is not PendingChangeStatus.APPLYING:
                 raise ChangeStateError(f"change {change_id} is not in APPLYING state: it is {change.status}")
-            change_moves.release(queue, change, why="the reservation is revoked")
+            change_moves.release(queue, [change], why="the reservation is revoked")
             batch_moves.settle(queue, change.batch_id)
             return change_moves.stored_change(queue, change_id)
 

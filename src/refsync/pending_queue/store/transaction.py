@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from refsync.pending_queue.store import schema
 
 _changes = schema.changes.c
 _KNOWN = [category.value for category in Category]
+_MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _CHUNK = 500  # well under what any database takes as parameters of one statement
 _MAX_INTEGER = 2**63 - 1
 
@@ -102,6 +104,15 @@ class QueueTransaction:
                 update(schema.changes).where(_changes.change_id == values.pop("change_id")).values(values)
             )
 
+    def update(
+        self, changes: Iterable[PendingChangeRecord], values: Mapping[str, str | int | None]
+    ) -> list[PendingChangeRecord]:
+        """Set these fields of stored changes, of all to the same; returns the changes as they are then."""
+        before = list(changes)
+        for chunk in _chunks(change.change_id for change in before):
+            self._connection.execute(update(schema.changes).where(_changes.change_id.in_(chunk)).values(values))
+        return [change.model_copy(update=values) for change in before]
+
     def remove(self, change_ids: Iterable[int]) -> None:
         """Remove changes; their ids stay taken and their history stays."""
         for chunk in _chunks(change_ids):
@@ -113,6 +124,18 @@ class QueueTransaction:
         """The changes of a batch by ascending id."""
         wanted = None if statuses is None else set(statuses)
         return self.changes(PendingQueueFilter(batch_id=_fitting(number), statuses=wanted))
+
+    def members_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[PendingChangeRecord]:
+        """Those of a batch in these statuses by ascending id, without ``payload`` and ``base``: for who moves them."""
+        wanted = PendingQueueFilter(batch_id=_fitting(number), statuses=set(statuses))
+        query = select(*_MEMBER_COLUMNS).where(*_conditions(wanted)).order_by(_changes.change_id)
+        return [_record(row) for row in self._connection.execute(query).mappings()]
+
+    def statuses_of_batch(self, number: int) -> Mapping[PendingChangeStatus, int]:
+        """How many changes of a batch are in each status."""
+        wanted = PendingQueueFilter(batch_id=_fitting(number))
+        query = select(_changes.status, func.count()).where(*_conditions(wanted)).group_by(_changes.status)
+        return Counter({PendingChangeStatus(row[0]): row[1] for row in self._connection.execute(query)})
 
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
         """Id and category, known or not, of the approved changes of a batch by ascending id."""

@@ -25,7 +25,7 @@ def leave_proposals(turn: Turn, memory: ForgeMemory) -> None:
 
 
 def _leave(turn: Turn, batch: Batch) -> None:
-    if not turn.open_changes(batch):
+    if not turn.queue.open_models(batch.number):
         turn.queue.give_up_batch(batch.number, reason="nothing left: every change was purged", actor=REFSYNC)
     elif batch.hold and batch.waits_for_people and not is_back(batch, _UNSEEN):
         turn.outcome.held.append(HeldBatch.of(batch, batch.hold))
