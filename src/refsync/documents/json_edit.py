@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from refsync.documents.alignment import aligned
 from refsync.documents.field_order import FieldOrder
-from refsync.documents.json_style import Style, style_near, style_of_document
+from refsync.documents.json_style import Style, style_near, style_of_document, style_of_scalars
 from refsync.documents.json_text import (
     Container,
     Item,
@@ -54,22 +54,20 @@ def replace_members(
     if not edits and not renames:
         return text
     document = scan_document(text)
-    editor = _Editor(text, style_of_document(text, document), FieldOrder(records.values()))
+    scalars = style_of_scalars(text, document)
+    editor = _Editor(text, FieldOrder(records.values()), scalars, lambda: style_of_document(text, document, scalars))
 
     def write(entry: _Entry, line: str | None) -> str:
         if entry.old is None or entry.key in edits:
             return editor.write_member(document.items, entry, line)
         return editor.keep_member(document.items[entry.old], entry.key)
 
-    around, gap = spacing(text, document), editor.style.gap
-    if not document.items:
-        around, gap = _spacing_of_empty(text, around, editor.style)
     names = [
         Standing(renames.get(item.key or "", item.key or ""), place, is_record(item.value))
         for place, item in enumerate(document.items)
     ]
     entries = _document_entries(document.items, with_new(names, _new(edits, names), order, places), edits)
-    rebuilt = _rebuild(text, document, around, entries, gap, write)
+    rebuilt = editor.rebuild(document, entries, write)
     return text[: document.start] + rebuilt + text[document.end :]
 
 
@@ -87,11 +85,17 @@ def without_items(text: str, container: Container, places: Collection[int]) -> s
 
 @dataclass(frozen=True)
 class _Editor:
-    """A text, with what is needed to write values into it in its own way."""
+    """A text, with what is needed to write values into it in its own way; most of that is learnt when it is needed."""
 
     text: str
-    style: Style
     order: FieldOrder
+    scalars: Style
+    learn: Callable[[], Style]
+
+    @cached_property
+    def style(self) -> Style:
+        """How objects and lists are written around here."""
+        return self.learn()
 
     def rewrite(self, item: Item, value: Any, path: Path, line: str | None) -> str:
         """The text of an item's value after a change; ``line`` is that of ``Style.write``."""
@@ -102,17 +106,30 @@ class _Editor:
             return self._rebuild_value(item, self._members(old, value, path), path)
         if isinstance(old, list) and isinstance(value, list) and old and value:
             return self._rebuild_value(item, _elements(old, value), path)
-        return self.style.write(value, path, line, self.order)
+        return self._written(value, path, line)
+
+    def _written(self, value: Any, path: Path, line: str | None) -> str:
+        if value and isinstance(value, dict | list):
+            return self.style.write(value, path, line, self.order)
+        return self.scalars.quote(value)
 
     def _rebuild_value(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
         container = scan(self.text, item.value_start)
-        write = partial(self._write_entry, container.items, path)
-        return _rebuild(self.text, container, spacing(self.text, container), entries, self.style.gap, write)
+        return self.rebuild(container, entries, partial(self._write_entry, container.items, path))
+
+    def rebuild(self, container: Container, entries: Sequence[_Entry], write: Write) -> str:
+        """The text of a container that shall have these entries."""
+        if [entry.old for entry in entries] == list(range(len(container.items))):
+            return _with_new_values(self.text, container, entries, write)
+        around, gap = spacing(self.text, container), self.style.gap
+        if not container.items:
+            around, gap = _spacing_of_empty(self.text, around, self.style)
+        return _rebuild(self.text, container, around, entries, gap, write)
 
     def write_member(self, members: Sequence[Item], entry: _Entry, line: str | None) -> str:
         """The text of a whole model, in the style of those around it."""
         samples = _around(members, entry.near)
-        editor = replace(self, style=style_near(self.text, samples, self.style))
+        editor = replace(self, learn=lambda: style_near(self.text, samples, self.style))
         if entry.old is not None:
             item = members[entry.old]
             return self._key(item, entry.key) + editor.rewrite(item, entry.value, (), line)
@@ -128,14 +145,14 @@ class _Editor:
         """What stands ahead of the value, with the name that it shall have."""
         if item.key == name:
             return self.text[item.start : item.value_start]
-        return self.style.quote(name) + self.text[item.key_end : item.value_start]
+        return self.scalars.quote(name) + self.text[item.key_end : item.value_start]
 
     def _write_entry(self, items: Sequence[Item], path: Path, entry: _Entry, line: str | None) -> str:
         path = (*path, entry.key)
         if entry.old is not None:
             item = items[entry.old]
             return self.text[item.start : item.value_start] + self.rewrite(item, entry.value, path, line)
-        written = self.style.write(entry.value, path, line, self.order)
+        written = self._written(entry.value, path, line)
         return written if entry.key is None else self.style.member(entry.key, written)
 
     def _members(self, old: Record, new: Record, path: Path) -> list[_Entry]:
@@ -156,6 +173,9 @@ class _Entry(NamedTuple):
     value: Any
     near: int = 0
 
+
+Write = Callable[[_Entry, str | None], str]
+"""Gives the text of an entry; the second argument is the ``line`` of ``Style.write``."""
 
 _NO_SLOT = Slot("", "", "")
 
@@ -195,13 +215,19 @@ def _elements(old: Sequence[Any], new: Sequence[Any]) -> list[_Entry]:
     return [_Entry(before, None, new[after]) for before, after in aligned(old, new) if after is not None]
 
 
+def _with_new_values(text: str, container: Container, entries: Sequence[_Entry], write: Write) -> str:
+    """The text of a container of which no item comes, goes or moves: all that stands between them stays."""
+    parts: list[str] = []
+    at = container.start
+    for item, entry in zip(container.items, entries, strict=True):
+        if entry.value is not item.value or entry.key != item.key:
+            parts += text[at : item.start], write(entry, last_line(text[item.separator_end : item.start]))
+            at = item.end
+    return "".join([*parts, text[at : container.end]])
+
+
 def _rebuild(
-    text: str,
-    container: Container,
-    around: Spacing,
-    entries: Sequence[_Entry],
-    gap: str,
-    write: Callable[[_Entry, str | None], str],
+    text: str, container: Container, around: Spacing, entries: Sequence[_Entry], gap: str, write: Write
 ) -> str:
     """The text of a container that shall have these entries."""
     parts = [text[container.start], around.head]

@@ -149,10 +149,14 @@ class Style:
         return opening + inner + ("," + inner).join(parts) + line + closing
 
 
-def style_of_document(text: str, document: Container) -> Style:
-    """The style of a file as far as its members show it, without looking into them."""
-    style = Style(ascii=_prefers_ascii(text), elsewhere=PathStyles(text, document.items), exponents=Exponents(text))
-    return _learn([_Sample.of(text, None, document)], text, style) if document.items else style
+def style_of_scalars(text: str, document: Container) -> Style:
+    """The style of a file as far as scalars need it; the rest is that of most files."""
+    return Style(ascii=_prefers_ascii(text), elsewhere=PathStyles(text, document.items), exponents=Exponents(text))
+
+
+def style_of_document(text: str, document: Container, otherwise: Style) -> Style:
+    """The style of a file as far as its members show it, without looking into them; ``otherwise`` for the rest."""
+    return _learn([_Sample.of(text, None, document)], text, otherwise) if document.items else otherwise
 
 
 def style_near(text: str, samples: Iterable[Item], otherwise: Style) -> Style:
@@ -212,7 +216,7 @@ def _prefers_ascii(text: str) -> bool:
     """Whether the file escapes what is not ASCII; also where it has nothing of the kind."""
     if text.isascii():
         return True
-    return len(_ESCAPE.findall(text)) > sum(not char.isascii() for char in text)
+    return len(_ESCAPE.findall(text)) > len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _colon(text: str, sample: _Sample) -> str:
