@@ -166,7 +166,9 @@ def shape_of_fields(kind: Any) -> dict[str, Shape]:
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         return {each.name: shape_of(hints[each.name]) for each in fields(kind)}
-    return {name: shape_of(each.annotation) for name, each in kind.model_fields.items() if not each.exclude}
+    kept = {name: each.annotation for name, each in kind.model_fields.items() if not each.exclude}
+    made = {name: each.return_type for name, each in kind.model_computed_fields.items()}
+    return {name: shape_of(type) for name, type in (kept | made).items()}
 
 
 def disagreements(told: Shape, made: Shape, place: str = "$") -> list[str]:
@@ -195,7 +197,7 @@ def differences(document: Any, shape: Shape, place: str = "$") -> list[str]:
     if not isinstance(document, dict):
         return [f"{place} is no object"]
     if not isinstance(shape, dict):
-        shape = dict.fromkeys(shape.model_fields)
+        shape = dict.fromkeys((*shape.model_fields, *shape.model_computed_fields))
     if len(shape) == 1 and (any_key := next(iter(shape))).isupper():
         shape = dict.fromkeys(document, shape[any_key])
     if set(document) != set(shape):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from refsync.clone.process import GitResult, run_git
-from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal
+from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal, Wait, WaitKind
 from refsync.use_cases.renaming import rename_model
 from tests.support.published import PublishedReference
 from tests.support.reference import BLIP, CLIP
@@ -177,7 +177,7 @@ def test_a_branch_that_somebody_else_pushed_to_is_never_forced_and_still_followe
     assert reference.remote.head(branch) == theirs
     proposal = proposal_of(reference.batches()[0])
     assert proposal.pushed_by_others
-    assert proposal.waits_for == "whoever pushed to its branch to bring it up to date with main"
+    assert proposal.wait == Wait(kind=WaitKind.outdated_branch, target="main")
     git(reference.person.path, "checkout", "-q", branch)
     git(reference.person.path, "merge", "-q", "-X", "ours", "--no-edit", "main")
     git(reference.person.path, "push", "-q", "origin", branch)

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from refsync.clone.remotes import push
-from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, PendingQueueFilter, Proposal
+from refsync.pending_queue.models import (
+    REFSYNC,
+    Batch,
+    BatchState,
+    PendingChangeStatus,
+    PendingQueueFilter,
+    Proposal,
+    Wait,
+    WaitKind,
+)
 from tests.support.forge import ForgeStandIn
 from tests.support.published import PublishedReference, RequestedReference
 from tests.support.reference import BLIP
@@ -125,7 +134,7 @@ def test_a_branch_that_was_emptied_is_no_landing(branches: PublishedReference) -
     git(branches.person.path, "push", "-q", "--force", "origin", f"main:{branch}")
     branches.look()
     assert branches.statuses([1, 2]) == [APPROVED, APPROVED]
-    assert proposal_of(branches).waits_for == "whoever emptied its branch, which holds nothing that main lacks"
+    assert proposal_of(branches).wait == Wait(kind=WaitKind.emptied_branch, target="main")
 
 
 def test_who_pushes_while_it_is_rebuilt_keeps_the_branch_and_the_batch_is_followed(
@@ -145,7 +154,7 @@ def test_who_pushes_while_it_is_rebuilt_keeps_the_branch_and_the_batch_is_follow
     branches.look()
     assert branches.remote.head(branch) == theirs[0]
     assert batch_of(branches).state is BatchState.proposed
-    assert proposal_of(branches).waits_for == "whoever pushed to its branch to bring it up to date with main"
+    assert proposal_of(branches).wait == Wait(kind=WaitKind.outdated_branch, target="main")
 
 
 # On the target branch

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from refsync.forges import github
-from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal
+from refsync.pending_queue.models import REFSYNC, Batch, BatchState, PendingChangeStatus, Proposal, Wait, WaitKind
 from refsync.review.proposal import find_token
 from tests.support.forge import ForgeStandIn, unhurried
 from tests.support.forge_merging import Style
@@ -147,7 +147,9 @@ def test_a_forge_that_is_down_stops_nothing_but_its_own_part(
     assert report.problem is None
     assert report.forge_problem
     assert len(reference.remote.branches) == 1
-    assert (proposal_of(reference).waits_for or "").startswith("the forge: ")
+    wait = proposal_of(reference).wait
+    assert wait is not None
+    assert wait.kind is WaitKind.forge
     reference.person.push({"notes.txt": b"x\n"}, "news")
     reference.sync()
     assert reference.in_step()
@@ -243,11 +245,11 @@ def test_another_base_branch_is_waited_out(reference: RequestedReference, forge:
     git(reference.person.path, "push", "-q", "origin", "main:dev")
     forge.retarget(1, "dev")
     reference.look()
-    assert proposal_of(reference).waits_for == "its base to be main again, or dev to be merged there"
+    assert proposal_of(reference).wait == Wait(kind=WaitKind.other_base, target="main", about="dev")
     forge.merge(1)
     reference.look()
     assert reference.statuses([1, 2]) == [APPROVED, APPROVED]
-    assert proposal_of(reference).waits_for == "its merge to reach main: it was merged into dev"
+    assert proposal_of(reference).wait == Wait(kind=WaitKind.merged_elsewhere, target="main", about="dev")
     reference.person.merge("dev", "merge commit")
     reference.look()
     assert reference.statuses([1, 2]) == [APPLIED, APPLIED]
@@ -326,7 +328,7 @@ def test_checks_and_reviews_are_shown_in_words(reference: RequestedReference, fo
     assert proposal.checks == "1 passed"
     assert proposal.reviews
     assert "changes requested by ada" in proposal.reviews
-    assert proposal.waits_for == "what its reviewers asked for"
+    assert proposal.wait == Wait(kind=WaitKind.requested_changes, target="main")
 
 
 def test_a_request_that_a_person_opened_of_our_branch_is_adopted(

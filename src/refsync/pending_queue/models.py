@@ -18,7 +18,10 @@ from refsync.dumping import respelt
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.proposal import Overlap as Overlap
 from refsync.pending_queue.proposal import Proposal as Proposal
+from refsync.pending_queue.proposal import ProposalState as ProposalState
 from refsync.pending_queue.proposal import RefusedOnce as RefusedOnce
+from refsync.pending_queue.proposal import Wait as Wait
+from refsync.pending_queue.proposal import WaitKind as WaitKind
 
 Category = MODEL_REFERENCE_CATEGORY
 
@@ -192,8 +195,7 @@ class PendingChangeRecord(BaseModel):
     """Every move, oldest first; filled where one change is shown whole."""
 
 
-CLOSED, GONE, LEFT = "closed", "branch deleted", "not followed"
-"""How a proposal can have ended without landing; ``LEFT``: the config no longer leads to it."""
+_ENDED_UNLANDED = frozenset({ProposalState.closed, ProposalState.gone, ProposalState.left})
 
 
 class Batch(BaseModel):
@@ -235,7 +237,7 @@ class Batch(BaseModel):
     @property
     def waits_for_people(self) -> bool:
         """Whether it is held for what happens to its proposal, and not for a pass to try it again."""
-        ended = self.proposal is not None and self.proposal.state in (CLOSED, GONE, LEFT)
+        ended = self.proposal is not None and self.proposal.state in _ENDED_UNLANDED
         return self.state is BatchState.held and ended
 
 

@@ -3,9 +3,99 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands: its pull request as the forge tells, or how it ended without landing.
+
+    >>> ProposalState("branch deleted") is ProposalState.gone
+    True
+    """
+
+    open = "open"
+    merged = "merged"
+    closed = "closed"
+    """Its pull request was closed without being merged."""
+    gone = "branch deleted"
+    left = "not followed"
+    """The config no longer leads to it."""
+
+
+class WaitKind(StrEnum):
+    """Kinds of what a proposal waits for; where nothing else is said, ``Wait.about`` is nothing.
+
+    >>> WaitKind("review") is WaitKind.review
+    True
+    """
+
+    review = "review"
+    merge = "merge"
+    """Somebody to merge it: it is approved."""
+    checks = "checks"
+    """Its checks to pass."""
+    requested_changes = "requested_changes"
+    """What its reviewers asked for."""
+    draft = "draft"
+    """Somebody to mark it as ready."""
+    fetch = "fetch"
+    """Its merge to be fetched."""
+    merged_elsewhere = "merged_elsewhere"
+    """Its merge to reach the target branch from the branch that it is about."""
+    other_base = "other_base"
+    """Its base to be the target branch again, or the branch that it is about to be merged there."""
+    emptied_branch = "emptied_branch"
+    """Whoever pushed to its branch, which holds nothing new any more."""
+    outdated_branch = "outdated_branch"
+    """Whoever pushed to its branch, which no longer merges."""
+    forge = "forge"
+    """The forge, which could not be asked for the reason that it is about."""
+
+
+class Wait(BaseModel):
+    """What has to happen before a proposal can land.
+
+    >>> tell_wait(Wait(kind=WaitKind.other_base, target="main", about="dev"))
+    'its base to be main again, or dev to be merged there'
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: WaitKind
+    target: str
+    """The target branch."""
+    about: str | None = None
+    """The other branch, or the reason; ``kind`` says which."""
+
+
+def tell_wait(wait: Wait) -> str:
+    """What it waits for, in words that go on from "waits for"."""
+    match wait.kind:
+        case WaitKind.review:
+            return "review"
+        case WaitKind.merge:
+            return "somebody to merge it"
+        case WaitKind.checks:
+            return "its checks to pass"
+        case WaitKind.requested_changes:
+            return "what its reviewers asked for"
+        case WaitKind.draft:
+            return "somebody to mark it as ready for review: it is a draft"
+        case WaitKind.fetch:
+            return "its merge to be fetched"
+        case WaitKind.merged_elsewhere:
+            return f"its merge to reach {wait.target}: it was merged into {wait.about}"
+        case WaitKind.other_base:
+            return f"its base to be {wait.target} again, or {wait.about} to be merged there"
+        case WaitKind.emptied_branch:
+            return f"whoever emptied its branch, which holds nothing that {wait.target} lacks"
+        case WaitKind.outdated_branch:
+            return f"whoever pushed to its branch to bring it up to date with {wait.target}"
+        case WaitKind.forge:
+            return f"the forge: {wait.about}"
 
 
 class Overlap(BaseModel):
@@ -50,13 +140,13 @@ class Proposal(BaseModel):
     number: int | None = None
     """Of the pull request; ``None`` where there is none, or not yet."""
     url: str | None = None
-    state: str | None = None
-    """The pull request's: ``open``, ``closed`` or ``merged``."""
+    state: ProposalState | None = None
+    """``None`` where it has no pull request and has not ended."""
     checks: str | None = None
     """What the forge's checks say, in words."""
     reviews: str | None = None
     """What the reviewers say, in words."""
-    waits_for: str | None = None
+    wait: Wait | None = None
     """What has to happen before it can land."""
     warnings: list[str] = Field(default_factory=list)
     """What the forge refused of labels and reviewers."""
@@ -74,3 +164,9 @@ class Proposal(BaseModel):
     """Whether the pull request's text has yet to say that the branch was rebuilt."""
     is_over: bool = False
     """Whether, after the batch has ended, its branch and its pull request are cleared away."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def waits_for(self) -> str | None:
+        """What has to happen before it can land, in words."""
+        return tell_wait(self.wait) if self.wait else None

@@ -6,7 +6,7 @@ from loguru import logger
 
 from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.holds import Hold, HoldKind
-from refsync.pending_queue.models import CLOSED, GONE, LEFT, REFSYNC, Actor, Batch
+from refsync.pending_queue.models import REFSYNC, Actor, Batch, ProposalState
 from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
 from refsync.sync.turn import Turn
 
@@ -25,7 +25,7 @@ def end_proposal(turn: ProposalTurn, batch: Batch, view: View) -> bool:
         return True
     if view.head is None and not (view.pull and view.pull.state == "merged"):
         told = f"its branch {branch} was deleted on {turn.upstream.remote.name}"
-        _hold(turn, batch, GONE, Hold(kind=HoldKind.deleted_branch, reason=told, about=branch))
+        _hold(turn, batch, ProposalState.gone, Hold(kind=HoldKind.deleted_branch, reason=told, about=branch))
         return True
     return False
 
@@ -34,22 +34,22 @@ def _end_closed(turn: ProposalTurn, batch: Batch, pull: PullRequest) -> None:
     requests = turn.settings.pull_requests
     reason = f"pull request {pull.number} was closed{_by(pull.closed_by)} without being merged"
     if requests and requests.on_close == "abandon":
-        _note_state(turn, batch, CLOSED)
+        _note_state(turn, batch, ProposalState.closed)
         turn.queue.give_up_batch(batch.number, reason=reason, actor=_closer(pull))
         logger.warning("batch {}: abandoned: {}", batch.number, reason)
         return
-    _hold(turn, batch, CLOSED, Hold(kind=HoldKind.closed_request, reason=reason, about=str(pull.number)))
+    _hold(turn, batch, ProposalState.closed, Hold(kind=HoldKind.closed_request, reason=reason, about=str(pull.number)))
 
 
-def _hold(turn: Turn, batch: Batch, state: str, hold: Hold) -> None:
+def _hold(turn: Turn, batch: Batch, state: ProposalState, hold: Hold) -> None:
     _note_state(turn, batch, state)
     turn.outcome.held.append(turn.hold(batch, hold))
 
 
-def _note_state(turn: Turn, batch: Batch, state: str) -> None:
+def _note_state(turn: Turn, batch: Batch, state: ProposalState) -> None:
     proposal = proposal_of(batch)
     if proposal.state != state:
-        turn.queue.note_proposal(batch.number, proposal.model_copy(update={"state": state, "waits_for": None}))
+        turn.queue.note_proposal(batch.number, proposal.model_copy(update={"state": state, "wait": None}))
 
 
 def _by(account: Account | None) -> str:
@@ -72,10 +72,16 @@ def why_left(turn: ProposalTurn, batch: Batch) -> str | None:
 
 def leave(turn: Turn, batch: Batch, reason: str) -> None:
     """Hold a batch whose proposal the config no longer leads to."""
-    _hold(turn, batch, LEFT, Hold(kind=HoldKind.left_proposal, reason=reason, about=proposal_of(batch).branch))
+    hold = Hold(kind=HoldKind.left_proposal, reason=reason, about=proposal_of(batch).branch)
+    _hold(turn, batch, ProposalState.left, hold)
 
 
 def is_back(batch: Batch, view: View) -> bool:
     """Whether what ended a proposal was taken back."""
-    state = proposal_of(batch).state
-    return state == LEFT or (view.head is not None if state == GONE else bool(view.pull and view.pull.state == "open"))
+    match proposal_of(batch).state:
+        case ProposalState.left:
+            return True
+        case ProposalState.gone:
+            return view.head is not None
+        case _:
+            return bool(view.pull and view.pull.state == "open")

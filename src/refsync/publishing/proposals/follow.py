@@ -8,7 +8,7 @@ from refsync.clone.commits import parse_message
 from refsync.clone.merging import check_git
 from refsync.clone.messages import message_of
 from refsync.forges.base import PullRequest
-from refsync.pending_queue.models import Batch, BatchState
+from refsync.pending_queue.models import Batch, BatchState, ProposalState, Wait, WaitKind
 from refsync.publishing.proposals.clear_away import clear_away
 from refsync.publishing.proposals.end import end_proposal, is_back, why_left
 from refsync.publishing.proposals.land import credit_merger, land_proposal
@@ -69,7 +69,7 @@ def _follow(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullR
         return True
     if batch.state is BatchState.held:
         logger.info("batch {}: goes on, for {} is there again", batch.number, proposal_of(batch).branch)
-        state = view.pull.state if view.pull else None
+        state = ProposalState(view.pull.state) if view.pull else None
         batch = turn.queue.propose_batch(batch.number, proposal_of(batch).model_copy(update={"state": state}))
     if reason := _why_rebuild(turn, batch, view):
         logger.info("batch {}: {} {}; it is rebuilt", batch.number, proposal_of(batch).branch, reason)
@@ -82,7 +82,8 @@ def _follow(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullR
 def _is_tried_again(turn: ProposalTurn, batch: Batch, view: View) -> bool:
     """Whether a pass is about to build the batch anew, or would, if it were not held for a reason of its own."""
     if batch.state is BatchState.held and not batch.waits_for_people:
-        was_closed = proposal_of(batch).state == "open" and view.pull is not None and view.pull.state == "closed"
+        was_open = proposal_of(batch).state is ProposalState.open
+        was_closed = was_open and view.pull is not None and view.pull.state == "closed"
         return not was_closed and why_left(turn, batch) is None
     return batch.state is BatchState.sealed
 
@@ -112,42 +113,46 @@ def _note(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullReq
     noted = proposal.model_copy(
         update={
             "pushed_by_others": theirs,
-            "state": pull.state if pull else proposal.state,
+            "state": ProposalState(pull.state) if pull else proposal.state,
             "url": pull.url if pull else proposal.url,
             "is_draft": pull.is_draft if pull else proposal.is_draft,
             "checks": checks_in_words(pull.checks) if pull else proposal.checks,
             "reviews": reviews_in_words(pull.reviews) if pull else proposal.reviews,
             "overlaps": overlaps_of(turn, batch, pulls),
-            "waits_for": _waits_for(turn, batch, view, theirs=theirs),
+            "wait": _wait(turn, batch, view, theirs=theirs),
         }
     )
     return batch if noted == proposal else turn.queue.note_proposal(batch.number, noted)
 
 
-def _waits_for(turn: ProposalTurn, batch: Batch, view: View, *, theirs: bool) -> str:
+def _wait(turn: ProposalTurn, batch: Batch, view: View, *, theirs: bool) -> Wait:
+    kind, about = _awaited(turn, batch, view, theirs=theirs)
+    return Wait(kind=kind, target=turn.reference.branch, about=about)
+
+
+def _awaited(turn: ProposalTurn, batch: Batch, view: View, *, theirs: bool) -> tuple[WaitKind, str | None]:
     pull, branch = view.pull, turn.reference.branch
-    if pull and pull.state == "merged":
-        where = "to be fetched" if pull.base == branch else f"to reach {branch}: it was merged into {pull.base}"
-        return f"its merge {where}"
     if pull and pull.base != branch:
-        return f"its base to be {branch} again, or {pull.base} to be merged there"
+        return WaitKind.merged_elsewhere if pull.state == "merged" else WaitKind.other_base, pull.base
+    if pull and pull.state == "merged":
+        return WaitKind.fetch, None
     if theirs and view.head and turn.clone.contains(view.head, turn.tip):
-        return f"whoever emptied its branch, which holds nothing that {branch} lacks"
+        return WaitKind.emptied_branch, None
     if theirs and view.head and not merges_cleanly(turn, batch, view.head):
-        return f"whoever pushed to its branch to bring it up to date with {branch}"
+        return WaitKind.outdated_branch, None
     if turn.outcome.forge_problem and pull is None and turn.settings.pull_requests:
-        return f"the forge: {turn.outcome.forge_problem}"
-    return _waits_for_people(pull) if pull else "review"
+        return WaitKind.forge, turn.outcome.forge_problem
+    return _awaited_of_people(pull) if pull else WaitKind.review, None
 
 
-def _waits_for_people(pull: PullRequest) -> str:
+def _awaited_of_people(pull: PullRequest) -> WaitKind:
     if pull.checks.failed:
-        return "its checks to pass"
+        return WaitKind.checks
     if pull.reviews.refused:
-        return "what its reviewers asked for"
+        return WaitKind.requested_changes
     if pull.is_draft:
-        return "somebody to mark it as ready for review: it is a draft"
-    return "somebody to merge it" if pull.reviews.approved else "review"
+        return WaitKind.draft
+    return WaitKind.merge if pull.reviews.approved else WaitKind.review
 
 
 def _is_theirs(turn: ProposalTurn, batch: Batch, view: View) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loguru import logger
 
 from refsync.forges.base import PullRequest
-from refsync.pending_queue.models import Actor, Batch
+from refsync.pending_queue.models import Actor, Batch, ProposalState
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.merged import Merge, Outcome, Records, find_merges, judge
 from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
@@ -58,9 +58,9 @@ def _mark(turn: Turn, batch: Batch, merge: Merge, outcome: Outcome, view: View) 
     )
     merged = view.pull if view.pull and view.pull.state == "merged" else None
     noted = {
-        "state": "merged" if merged else proposal_of(batch).state,
+        "state": ProposalState.merged if merged else proposal_of(batch).state,
         "head": merged.head_commit if merged else proposal_of(batch).head,
-        "waits_for": None,
+        "wait": None,
         "merger_is_due": merger is None and merged is None,
     }
     turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update=noted))

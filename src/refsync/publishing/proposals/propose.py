@@ -11,7 +11,7 @@ from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
 from refsync.errors import PushRefusedError
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
-from refsync.pending_queue.models import Batch, BatchState, Proposal
+from refsync.pending_queue.models import Batch, BatchState, Proposal, ProposalState
 from refsync.pending_queue.service import PendingQueueService
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
@@ -38,7 +38,7 @@ def why_not_proposed_yet(
 ) -> str | None:
     """Why a sealed batch has to wait for others to end, ``more`` of them soon proposed; ``None`` where it need not."""
     requests = settings.pull_requests
-    if requests is None or (batch.proposal and batch.proposal.state == "open"):
+    if requests is None or (batch.proposal and batch.proposal.state is ProposalState.open):
         return None
     in_work = queue.list_batches(IN_WORK_STATES)
     count = sum(each.repository == reference.name and _has_place(each) for each in in_work) + more
@@ -51,7 +51,7 @@ def _has_place(batch: Batch) -> bool:
     """Whether a batch in work counts among the open pull requests; one that is held while it is open does, too."""
     if batch.state is BatchState.proposed:
         return True
-    return batch.proposal is not None and batch.proposal.state == "open"
+    return batch.proposal is not None and batch.proposal.state is ProposalState.open
 
 
 def propose(turn: ProposalTurn, batch: Batch, commit: str) -> None:
@@ -91,7 +91,7 @@ def _leave_to_others(turn: ProposalTurn, batch: Batch, there: str) -> None:
 def _note_proposed(turn: ProposalTurn, batch: Batch, branch: str, commit: str, *, rebuilt: bool) -> None:
     former = batch.proposal if batch.proposal and batch.proposal.branch == branch else None
     before = former or Proposal(branch=branch, head=commit)
-    goes_on = before.state == "open"
+    goes_on = before.state is ProposalState.open
     proposal = before.model_copy(
         update={
             "head": commit,

@@ -10,7 +10,7 @@ from loguru import logger
 from refsync.clone.remotes import url_of
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Extra, Forge, PullRequest, RefusedExtra
-from refsync.pending_queue.models import Batch, BatchState, Proposal, RefusedOnce
+from refsync.pending_queue.models import Batch, BatchState, Proposal, ProposalState, RefusedOnce, Wait, WaitKind
 from refsync.publishing.proposals.proposed import ProposalTurn, proposal_of
 from refsync.publishing.proposals.settings import PullRequestSettings
 from refsync.publishing.proposals.text import body_of, title_of
@@ -58,9 +58,8 @@ def open_request(turn: ProposalTurn, batch: Batch) -> Batch:
         if report.number == batch.number:
             turn.outcome.proposed.remove(report)
             turn.outcome.proposed.append(ProposedBatch(batch.number, proposal.branch, proposal.head, pull.url))
-    noted = proposal.model_copy(
-        update={"number": pull.number, "url": pull.url, "state": pull.state, "opened_at": pull.opened_at}
-    )
+    known = {"number": pull.number, "url": pull.url, "opened_at": pull.opened_at}
+    noted = proposal.model_copy(update={**known, "state": ProposalState(pull.state)})
     return complete_request(turn, turn.queue.note_proposal(batch.number, noted))
 
 
@@ -186,5 +185,6 @@ def _opener(turn: ProposalTurn) -> Callable[[], Forge]:
 
 def _note_failure(turn: ProposalTurn, batch: Batch, failure: ForgeUnavailableError | ForgeRefusedError) -> Batch:
     turn.outcome.forge_problem = str(failure)
-    noted = proposal_of(batch).model_copy(update={"waits_for": f"the forge: {failure}"})
+    wait = Wait(kind=WaitKind.forge, target=turn.reference.branch, about=str(failure))
+    noted = proposal_of(batch).model_copy(update={"wait": wait})
     return batch if noted == batch.proposal else turn.queue.note_proposal(batch.number, noted)
