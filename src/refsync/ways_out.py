@@ -33,6 +33,8 @@ def upstream_of(settings: RepositorySettings) -> Upstream | None:
             credential_of(settings),
             settings.credentials.ssh_key_file,
             settings.credentials.ssh_known_hosts_file,
+            url=settings.url,
+            open_wire=settings.credentials.plain_http,
         ),
         fetch_seconds=settings.fetch_seconds,
         attempts=settings.push.attempts,

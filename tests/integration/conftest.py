@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from refsync.forges import github
 from tests.support.forge import ForgeStandIn, unhurried
 from tests.support.reference import Reference
+from tests.support.repositories import as_machine_setting
 
 
 @pytest.fixture
@@ -20,6 +21,17 @@ def bare_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("GIT_SSL_CAINFO", raising=False)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, object], None]:
+    """Say one setting of git's for the whole machine."""
+
+    def say(key: str, value: object) -> None:
+        for name, text in as_machine_setting(key, value).items():
+            monkeypatch.setenv(name, text)
+
+    return say
 
 
 @pytest.fixture

@@ -98,13 +98,13 @@ SETTINGS = """
 	logOutputEncoding = utf-16
 [user]
 	useConfigOnly = true
-[protocol "ext"]
-	allow = always
 [hook "odd"]
 	command = {witness}
 	event = reference-transaction
 """
 ELSEWHERE = """
+[protocol "ext"]
+	allow = always
 [remote "origin"]
 	mirror = true
 	pushurl = {folder}/elsewhere.git
@@ -272,7 +272,7 @@ def test_only_the_configured_credential_is_sent(tmp_path: Path, ours: Clone, mon
             f"http.{server.origin}/.extraHeader",
         ):
             git(ours.path, "config", key, "Authorization: Basic bGVmdDpvdmVy")
-        remote = Remote(credential=lambda: Credential(USER, SECRET))
+        remote = Remote(credential=lambda: Credential(USER, SECRET), url=url)
         with Repository(ours.path, "main") as clone:
             fetch(clone, remote, ["+refs/heads/main:refs/remotes/origin/main"])
             commit = ours.commit({"clip.json": {"ViT": {}}})

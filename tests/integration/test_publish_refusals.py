@@ -5,6 +5,7 @@ Each trouble is put in the way of one approved change, met by ``refsync sync``, 
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from base64 import b64encode
@@ -22,7 +23,7 @@ from tests.support.command_line import Desk
 from tests.support.daemon import wait_for
 from tests.support.forge import SIGN_IN, ForgeStandIn, unhurried
 from tests.support.published import PublishedReference, PublishedSite, RequestedReference
-from tests.support.repositories import git
+from tests.support.repositories import as_machine_setting, git
 from tests.support.transports import (
     SECRET,
     USER,
@@ -72,6 +73,8 @@ class World:
 
     def point_to(self, url: object) -> None:
         git(self.clone, "remote", "set-url", "origin", str(url))
+        config = self.reference.config_file
+        config.write_text(re.sub(r'(?m)^url = ".*"', f'url = "{url}"', config.read_text()))
 
     @contextmanager
     def pointed_to(self, url: object) -> Iterator[None]:
@@ -98,7 +101,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     bare = bare_repository(tmp_path / "remote.git")
-    credentials = f'[repository.credentials]\nusername = "{USER}"\ntoken_file = "{tmp_path}/token"\n'
+    credentials = f'url = "x:y"\n[repository.credentials]\nusername = "{USER}"\ntoken_file = "{tmp_path}/token"\n'
     with serve_http(tmp_path) as server:
         reference = PublishedReference(tmp_path, "push", repository=credentials, remote=bare)
         made = World(reference, Desk(reference.clone, tmp_path), server)
@@ -212,8 +215,7 @@ def a_certificate_that_nobody_vouches_for(world: World) -> Iterator[None]:
     ):
         yield
         assert server.requests == []
-        git(world.clone, "config", "http.sslCAInfo", str(certificate))
-        assert world.desk("sync").done
+        assert world.desk("sync", stdin=b"", **as_machine_setting("http.sslCAInfo", certificate)).done
 
 
 @contextmanager
@@ -469,9 +471,10 @@ def test_a_pull_request_waits_until_this_is_mended(forge: Forge, trouble: ForgeT
 def test_the_daemon_tells_each_trouble_once_and_recovers_by_itself(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(SECRET)
     bare = bare_repository(tmp_path / "remote.git")
-    credentials = f'[repository.credentials]\nusername = "{USER}"\ntoken_file = "{tmp_path}/token"\n'
-    site = PublishedSite(tmp_path / "site", "push", credentials, remote=bare)
+    credentials = f'url = "x:y"\n[repository.credentials]\nusername = "{USER}"\ntoken_file = "{tmp_path}/token"\n'
     with serve_http(tmp_path) as server:
+        credentials = credentials.replace("x:y", server.origin)
+        site = PublishedSite(tmp_path / "site", "push", credentials, remote=bare)
         git(site.clone.path, "remote", "set-url", "origin", server.url(bare))
         site.write_config(level="TRACE")
         with site.daemon() as daemon:

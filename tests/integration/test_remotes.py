@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,8 @@ MAIN = "refs/heads/main"
 TRACKING = "refs/remotes/origin/main"
 PROPOSAL = "refs/heads/refsync/batch-1"
 FILE = "clip.json"
+Machine = Callable[[str, object], None]
+OURS = Remote(credential=lambda: Credential(USER, SECRET))
 TO_TRACKING = [f"+{MAIN}:{TRACKING}"]
 
 pytestmark = pytest.mark.usefixtures("bare_git")
@@ -50,7 +53,8 @@ class World:
 
     def reached_by(self, transport: Transport) -> World:
         self.configure("remote.origin.url", transport.url)
-        self.remote = transport.remote
+        told = transport.remote.url or transport.url
+        self.remote = replace(transport.remote, url=told if transport.remote.credential else "")
         return self
 
     def configure(self, key: str, value: object) -> None:
@@ -388,28 +392,26 @@ def test_a_rotated_token_is_taken_up(world: World) -> None:
         world.fetch()
 
 
-def test_settings_that_the_environment_has_already_stay_in_force(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_the_environment_has_already_stay_in_force(world: World, machine: Machine) -> None:
     with serve_http(world.folder) as server:
-        world.reached_by(Transport("elsewhere:remote.git", Remote(credential=lambda: Credential(USER, SECRET))))
-        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{server.origin}/.insteadOf")
-        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "elsewhere:")
+        world.reached_by(Transport("elsewhere:remote.git", replace(OURS, url=server.origin)))
+        machine(f"url.{server.origin}/.insteadOf", "elsewhere:")
         world.fetch()
         assert server.requests
 
 
-def test_no_helper_of_the_machine_is_asked_or_told(world: World) -> None:
+def test_no_helper_of_the_machine_is_asked_or_told(world: World, machine: Machine) -> None:
     store = script(world.folder / "helper", f"cat >> {world.folder}/told; echo; echo password=wrong")
-    world.configure("credential.helper", store)
+    machine("credential.helper", store)
     with serve_http(world.folder) as server:
-        world.reached_by(Transport(server.url(world.bare), Remote(credential=lambda: Credential(USER, SECRET))))
+        world.reached_by(Transport(server.url(world.bare), OURS))
         world.fetch()
     assert not (world.folder / "told").exists()
 
 
-def test_without_a_credential_the_settings_of_the_machine_are_in_force(world: World) -> None:
+def test_without_a_credential_the_settings_of_the_machine_are_in_force(world: World, machine: Machine) -> None:
     (world.folder / "answer").write_text(f"username={USER}\npassword={SECRET}\n")
-    world.configure("credential.helper", script(world.folder / "helper", f"cat {world.folder}/answer"))
+    machine("credential.helper", script(world.folder / "helper", f"cat {world.folder}/answer"))
     with serve_http(world.folder) as server:
         world.reached_by(Transport(server.url(world.bare), Remote()))
         world.fetch()
@@ -424,7 +426,7 @@ def test_the_secret_stands_in_no_argument_and_no_config(world: World) -> None:
 
     with serve_http(world.folder) as server:
         server.answer = look
-        world.reached_by(Transport(server.url(world.bare), Remote(credential=lambda: Credential(USER, SECRET))))
+        world.reached_by(Transport(server.url(world.bare), OURS))
         with pytest.raises(RemoteUnavailableError):
             world.fetch()
     assert any("git-remote-http" in line or "remote-http" in line for line in seen)
@@ -435,7 +437,7 @@ def test_the_secret_stands_in_no_argument_and_no_config(world: World) -> None:
 def test_a_redirect_to_another_host_gets_no_credential(world: World) -> None:
     with serve_http(world.folder) as server, serve_http(world.folder) as other:
         server.redirect = other.origin
-        world.reached_by(Transport(server.url(world.bare), Remote(credential=lambda: Credential(USER, SECRET))))
+        world.reached_by(Transport(server.url(world.bare), OURS))
         with pytest.raises(RemoteRefusedError, match=f"redirects to {other.origin}, which is given no credentials"):
             world.fetch()
     assert {request.authorization for request in other.requests} == {None}
@@ -444,7 +446,7 @@ def test_a_redirect_to_another_host_gets_no_credential(world: World) -> None:
 def test_a_redirect_of_whom_the_remote_let_in_gets_no_credential(world: World) -> None:
     with serve_http(world.folder) as server, serve_http(world.folder) as other:
         server.answer = lambda handler: handler.say(302, headers={"Location": other.origin + handler.path})
-        world.reached_by(Transport(server.url(world.bare), Remote(credential=lambda: Credential(USER, SECRET))))
+        world.reached_by(Transport(server.url(world.bare), OURS))
         with pytest.raises(RemoteRefusedError, match="leads on to another host"):
             world.fetch()
     assert {request.authorization for request in other.requests} == {None}

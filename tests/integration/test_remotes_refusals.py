@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ from tests.support.transports import (
     serve_ssh,
 )
 
+Machine = Callable[[str, object], None]
 MAIN = "refs/heads/main"
 OURS = Remote(credential=lambda: Credential(USER, SECRET))
 
@@ -71,6 +73,8 @@ def refusal(
     clone: Clone, remote: Remote, ask: Callable[[Repository, Remote], object], seconds: float = 60.0
 ) -> RefsyncError:
     """Why the remote could not be used: one line that names the clone and the remote, and holds no secret."""
+    if remote.credential:
+        remote = replace(remote, url=git(clone.path, "remote", "get-url", remote.name))
     with Repository(clone.path, "main", timeout_seconds=seconds) as opened, pytest.raises(RefsyncError) as raised:
         ask(opened, remote)
     text = str(raised.value)
@@ -195,7 +199,9 @@ def test_a_host_name_that_cannot_be_resolved_may_pass(ours: Clone, url: str) -> 
     assert "host name cannot be resolved; check the network and the URL" in str(refused)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, bare: Path, ours: Clone) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    tmp_path: Path, bare: Path, ours: Clone, machine: Machine
+) -> None:
     certificate = self_signed(tmp_path)
     with serve_http(tmp_path, certificate=certificate) as server:
         set_url(ours, server.url(bare))
@@ -203,9 +209,9 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, bare: 
         assert isinstance(refused, RemoteRefusedError)
         assert "its TLS certificate is not trusted" in str(refused)
         assert server.requests == []
-        git(ours.path, "config", "http.sslCAInfo", str(certificate))
+        machine("http.sslCAInfo", certificate)
         with Repository(ours.path, "main") as clone:
-            fetch(clone, OURS, [f"+{MAIN}:refs/remotes/origin/main"])
+            fetch(clone, replace(OURS, url=server.origin), [f"+{MAIN}:refs/remotes/origin/main"])
 
 
 def test_a_remote_that_quotes_the_secret_is_not_repeated(server: HttpRemote, ours: Clone) -> None:
@@ -380,12 +386,12 @@ def test_the_credential_is_not_asked_for_where_it_is_not_used(ours: Clone) -> No
 
 
 def test_a_person_whose_ssh_command_is_set_keeps_it(
-    ours: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ours: Clone, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_url(ours, "git@elsewhere:x.git")
     own = script(tmp_path / "own-ssh", "echo 'my own ssh' >&2; exit 1")
-    git(ours.path, "config", "core.sshCommand", str(own))
+    machine("core.sshCommand", own)
     assert "my own ssh" in str(fetch_refusal(ours, Remote()))
-    git(ours.path, "config", "core.sshCommand", os.devnull)
+    machine("core.sshCommand", os.devnull)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(own))
     assert "my own ssh" in str(fetch_refusal(ours, Remote()))

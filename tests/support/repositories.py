@@ -128,3 +128,8 @@ class Clone:
 
     def numstat(self, commit: str = "HEAD") -> str:
         return git(self.path, "show", "--numstat", "--format=", commit)
+
+
+def as_machine_setting(key: str, value: object) -> dict[str, str]:
+    """The variables that say a setting of git's for the whole machine, as its own config would."""
+    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": str(value)}

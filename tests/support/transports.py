@@ -45,7 +45,8 @@ def transport_to(bare: Path, kind: str, folder: Path) -> Iterator[Transport]:
         yield Transport(str(bare), Remote())
     elif kind == "http":
         with serve_http(bare.parent) as server:
-            yield Transport(server.url(bare), Remote(credential=lambda: Credential(USER, SECRET)))
+            remote = Remote(credential=lambda: Credential(USER, SECRET), url=server.origin)
+            yield Transport(server.url(bare), remote)
     else:
         with serve_ssh(folder) as ssh:
             files = Remote(ssh_key_file=ssh.key_file, ssh_known_hosts_file=ssh.known_hosts_file)

@@ -42,7 +42,7 @@ TOLD = [
     (
         "fatal: unable to access 'https://git.example.org/': SSL certificate problem: self-signed certificate",
         RemoteRefusedError,
-        "name its authority: git -C /clones/image config http.sslCAInfo FILE",
+        "name its authority: git config --global http.sslCAInfo FILE",
         "name its authority: git config --global http.sslCAInfo FILE",
     ),
     (

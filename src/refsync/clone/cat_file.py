@@ -7,12 +7,13 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from refsync.clone.objects import GitObject
 from refsync.clone.process import GitResult, end_git, explain, interrupted, start_git, waiting_for
-from refsync.clone.settings import git_environment
+from refsync.clone.settings import Settings, git_environment
 from refsync.errors import GitTimeoutError
 
 _COMMAND = ("cat-file", "--batch")
@@ -23,8 +24,9 @@ _ENDING_SECONDS = 5.0
 class CatFile:
     """Reads objects of one clone; git is started at the first one, and ended by :meth:`close`."""
 
-    def __init__(self, folder: Path, timeout_seconds: float) -> None:
-        """Read for the clone in this folder; git may take so long for one object."""
+    def __init__(self, folder: Path, timeout_seconds: float, settings: Callable[[], Settings] = tuple) -> None:
+        """Read for the clone in this folder; git may take so long for one object, and is told these settings."""
+        self._settings = settings
         self._folder = folder
         self._timeout_seconds = timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,7 +73,7 @@ class CatFile:
             return GitObject(kind, identity, self._take(process, size + 1, deadline)[:-1])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = start_git(self._folder, *_COMMAND, environment=git_environment(os.environ))
+        process = start_git(self._folder, *_COMMAND, environment=git_environment(os.environ, settings=self._settings()))
         assert process.stderr
         os.set_blocking(process.stderr.fileno(), False)
         return process

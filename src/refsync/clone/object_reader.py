@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refsync.clone.cat_file import CatFile
 from refsync.clone.objects import GitObject, object_id
+from refsync.clone.settings import Settings
 
 if TYPE_CHECKING:
     from refsync.clone.object_database import ObjectDatabase
@@ -20,11 +22,20 @@ _FEW = 32
 class ObjectReader:
     """Reads objects of one clone, until it is closed."""
 
-    def __init__(self, folder: Path, objects: Path, timeout_seconds: float) -> None:
-        """Read for the clone in this folder, whose objects lie in that one; git may take so long for one object."""
+    def __init__(
+        self, folder: Path, objects: Path, timeout_seconds: float, settings: Callable[[], Settings] = tuple
+    ) -> None:
+        """Read for the clone in this folder, whose objects lie in that one.
+
+        Args:
+            folder: the clone.
+            objects: where its objects lie.
+            timeout_seconds: git may take so long for one object.
+            settings: what git is told beside, when it is started.
+        """
         self._objects = objects
         self._database: ObjectDatabase | None = None
-        self._git = CatFile(folder, timeout_seconds)
+        self._git = CatFile(folder, timeout_seconds, settings)
         self._count = 0
         self._kept: dict[str, GitObject] = {}
 

@@ -26,7 +26,7 @@ _ADVICE = {
     "other_branch": "push one there, or correct `branch`",
     "name_token": "name a token in [repository.credentials]",
     "own_token": "the token of [repository.credentials]",
-    "trust_authority": "{git} config http.sslCAInfo FILE",
+    "trust_authority": "git config --global http.sslCAInfo FILE",
     "again": "refsync asks again by itself",
 }
 """What to do, as the texts below name it; with the words that they may name, too."""

@@ -21,9 +21,11 @@ from refsync.clone.access import (
     secrets_of,
     ssh_environment,
 )
-from refsync.clone.addresses import push_addresses, reached_urls
+from refsync.clone.addresses import addresses_of, push_addresses, reached_urls
+from refsync.clone.destination import is_open_wire, strangers
 from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
+from refsync.clone.own_settings import check_own_settings
 from refsync.clone.process import ANY_CODE, GitResult
 from refsync.clone.remote_errors import Place, explain_remote
 from refsync.clone.repository import Repository
@@ -40,20 +42,29 @@ from refsync.errors import (
     RefsyncError,
     RemoteRefusedError,
 )
+from refsync.plain_text import shortened
 
 _SERVED_BY = "--upload-pack=git-upload-pack"
 """The clone's config may name another command, which runs as the service where the remote is on this machine."""
 _FETCH = ("fetch", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--no-auto-maintenance", _SERVED_BY)
-_PUSH = ("push", "--porcelain", "--no-follow-tags", "--no-signed", "--recurse-submodules=no")
+_PUSH = (
+    "push",
+    "--porcelain",
+    "--no-follow-tags",
+    "--no-signed",
+    "--recurse-submodules=no",
+    "--receive-pack=git-receive-pack",
+)
 
 
 @dataclass(frozen=True)
 class Remote:
     """Where a clone's branches come from and go to, and what lets us in.
 
-    ``name`` is git's name of it. ``credential`` is asked at each use over ``http(s)``; without it git uses what
-    the machine's own settings say. The two files are for ``ssh``. ``cloned_from`` is its URL while somebody clones it:
-    what fails is told of that, for there is no clone yet, and with what helps at the command line.
+    ``name`` is git's name of it, ``url`` where it has to be, whatever the clone's own config says. ``credential`` is
+    asked at each use over ``http(s)``, and goes to ``url`` alone; without it git uses what the machine's own settings
+    say. ``open_wire`` allows it over plain ``http``. The two files are for ``ssh``. ``cloned_from`` is its URL while
+    somebody clones it: what fails is told of that, for there is no clone yet, and with what helps at the command line.
     """
 
     name: str = "origin"
@@ -61,6 +72,8 @@ class Remote:
     ssh_key_file: Path | None = None
     ssh_known_hosts_file: Path | None = None
     cloned_from: str = ""
+    url: str = ""
+    open_wire: bool = False
 
 
 def url_of(clone: Repository, name: str) -> str:
@@ -300,6 +313,7 @@ def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], path
 def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"") -> GitResult:
     """Run a git command that talks to the remote."""
     urls = _urls(clone, remote)
+    _check_destination(clone, remote, urls)
     credential = remote.credential() if remote.credential and any(map(origin_of, urls)) else None
     place = _place(clone, remote, urls, credential)
     settings = http_settings(urls, credential is not None, (setting.key for setting in clone.settings()))
@@ -317,6 +331,39 @@ def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"")
         output = scrubbed(result.output.decode(errors="replace"), secrets).encode()
         raise explain_remote(place, GitResult(result.code, output, scrubbed(result.error, secrets)))
     return result
+
+
+def _check_destination(clone: Repository, remote: Remote, urls: Sequence[str]) -> None:
+    """See that nobody who may write the clone's config sends us, and our secrets, elsewhere.
+
+    Raises:
+        CloneError: its config says how remotes are reached.
+        RemoteRefusedError: the remote is not where the config says.
+        CredentialError: the config does not say where the secret may go, or it would go there for all to read.
+    """
+    check_own_settings(clone.path, clone.settings(), with_remotes=True)
+    if remote.url and (strange := strangers(remote.url, addresses_of(clone.settings(), remote.name))):
+        back = git_command(clone.path, "remote", "set-url", remote.name, remote.url)
+        raise _place(clone, remote).refused(
+            f"git's settings say that it is at {_without_secret(strange[0])}, and `url` of the config says "
+            f"{_without_secret(remote.url)}; correct `url`, or run: {back}"
+        )
+    if remote.credential is None or not any(map(origin_of, urls)):
+        return
+    if not remote.url and not remote.cloned_from:
+        raise CredentialError(
+            f"{clone.path}: the config does not say where the token may go; say it in [[repository]]: "
+            f'url = "{_without_secret(urls[0])}"'
+        )
+    if not remote.open_wire and (readable := next(filter(is_open_wire, urls), None)):
+        raise CredentialError(
+            f"{clone.path}: the token would go to {_without_secret(readable)} for all on the way to read; use https, "
+            "or allow it by `plain_http = true` in [repository.credentials]"
+        )
+
+
+def _without_secret(url: str) -> str:
+    return shortened(scrubbed(url, secrets_of([url], None)))
 
 
 def _urls(clone: Repository, remote: Remote) -> list[str]:

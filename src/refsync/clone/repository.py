@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from refsync.clone.addresses import Setting
+from refsync.clone.addresses import LIST_SETTINGS, Setting, is_partial, parse_settings
 from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import check_git_version, durable
 from refsync.clone.git_errors import unwritable
@@ -17,8 +16,9 @@ from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, par
 from refsync.clone.kinds import check_kind
 from refsync.clone.object_reader import ObjectReader
 from refsync.clone.objects import FOLDER, GitObject, TreeEntry, parse_tree
+from refsync.clone.own_settings import check_own_settings
 from refsync.clone.places import common_directory, git_directory
-from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git, verb_of
+from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
 from refsync.clone.recent_history import first_parents_between, recent_history
 from refsync.clone.ref_files import is_empty, last_of_reflog, pointed_to_by_head, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
@@ -26,9 +26,7 @@ from refsync.commands import command, git_command, track_branch
 from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
 
-_COMPARING_OR_WRITING_FILES = frozenset({"checkout", "diff", "merge-tree", "read-tree", "status", "update-index"})
-"""The commands that a filter, driver or the like of the config could have a part in."""
-
+_CHANGING_SETTINGS = ("config", "remote", "sparse-checkout")
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -69,7 +67,9 @@ class Repository:
         self.git_directory = git_directory(path)
         self.common_directory = common_directory(self.git_directory)
         check_kind(path, self.common_directory)
-        self._objects = ObjectReader(path, self.common_directory / "objects", timeout_seconds)
+        self._objects = ObjectReader(
+            path, self.common_directory / "objects", timeout_seconds, lambda: neutralised_by_name(self.keys())
+        )
         self._settings: list[Setting] | None = None
         self._inherited: tuple[int, ...] = ()
 
@@ -99,13 +99,26 @@ class Repository:
         accept: Collection[int] = (0,),
     ) -> GitResult:
         """Run a git command in the clone; see :func:`refsync.clone.process.run_git`."""
-        by_name = self._neutralised_by_name() if verb_of(arguments) in _COMPARING_OR_WRITING_FILES else []
+        told = [*neutralised_by_name(self.keys()), *settings]
+        result = self._run(*arguments, stdin=stdin, environment=environment, settings=told, accept=accept)
+        if arguments[0] in _CHANGING_SETTINGS:
+            self._settings = None
+        return result
+
+    def _run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        settings: Settings = (),
+        accept: Collection[int] = (0,),
+    ) -> GitResult:
         return run_git(
             self.path,
             *arguments,
             stdin=stdin,
             environment=environment,
-            settings=[*by_name, *settings],
+            settings=settings,
             timeout_seconds=self.timeout_seconds,
             accept=accept,
             keep_open=self._inherited,
@@ -122,21 +135,24 @@ class Repository:
             self._inherited = before
 
     def settings(self) -> list[Setting]:
-        """What git's settings say, read once; later ones are stronger. Sections and names are in lower case."""
+        """What git's settings say, read once; later ones are stronger. Sections and names are in lower case.
+
+        Raises:
+            CloneError: the clone's own config holds what refsync does not take from it.
+        """
         if self._settings is None:
-            tokens = (
-                self.run("config", "-z", "--list", "--show-scope").output.decode(errors="surrogateescape").split("\0")
-            )
-            pairs = zip(tokens[0:-1:2], (entry.partition("\n") for entry in tokens[1::2]), strict=True)
-            self._settings = [Setting(scope, key, value if mark else "true") for scope, (key, mark, value) in pairs]
+            settings = parse_settings(self._run(*LIST_SETTINGS).output)
+            check_own_settings(self.path, settings, with_remotes=is_partial(settings))
+            self._settings = settings
         return self._settings
+
+    def keys(self) -> list[str]:
+        """The keys of all settings."""
+        return [setting.key for setting in self.settings()]
 
     def setting(self, key: str) -> str | None:
         """The value of a setting; ``None`` where there is none."""
         return next((setting.value for setting in reversed(self.settings()) if setting.key == key), None)
-
-    def _neutralised_by_name(self) -> list[tuple[str, str]]:
-        return neutralised_by_name(setting.key for setting in self.settings())
 
     def is_set(self, key: str) -> bool:
         """Whether a setting is there and says yes."""
@@ -146,7 +162,6 @@ class Repository:
     def change_setting(self, key: str, value: str) -> None:
         """Write a setting into the clone's own config."""
         self.run("config", key, value)
-        self._settings = None
 
     @property
     def is_shallow(self) -> bool:
@@ -156,9 +171,7 @@ class Repository:
     @property
     def is_partial(self) -> bool:
         """Whether it has left out objects that a remote promised to give."""
-        return any(
-            re.fullmatch(r"remote\..*\.(promisor|partialclonefilter)", setting.key) for setting in self.settings()
-        )
+        return is_partial(self.settings())
 
     def preflight(self) -> None:
         """See that the work tree shows the target branch and nobody is in the middle of something.

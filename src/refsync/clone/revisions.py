@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from refsync.clone.process import run_git
+from refsync.clone.addresses import LIST_SETTINGS, is_partial, parse_settings
+from refsync.clone.own_settings import check_own_settings
+from refsync.clone.process import GitResult, run_git
+from refsync.clone.settings import neutralised_by_name
 from refsync.errors import CloneError, RequestError
 
 WORK_TREE = "the work tree"
@@ -63,7 +66,18 @@ class OtherFile:
 
 def read_blob(clone: Path, blob: str) -> bytes:
     """The content of a blob, by its id."""
-    return run_git(clone, "cat-file", "blob", blob).output
+    return ask(clone, "cat-file", "blob", blob).output
+
+
+def ask(clone: Path, *arguments: str, accept: Collection[int] = (0,)) -> GitResult:
+    """Run a git command in any clone, whose own config has no say in what is run.
+
+    Raises:
+        CloneError: the clone's own config holds what cannot be overruled.
+    """
+    settings = parse_settings(run_git(clone, *LIST_SETTINGS).output)
+    check_own_settings(clone, settings, with_remotes=is_partial(settings))
+    return run_git(clone, *arguments, settings=neutralised_by_name(each.key for each in settings), accept=accept)
 
 
 def find_clone(folder: Path) -> Path:
@@ -119,7 +133,7 @@ def merge_base(clone: Path, left: str, right: str) -> str:
         RequestError: one of them does not exist, or they have nothing in common.
     """
     commits = [_commit_of(clone, revision) for revision in (left, right)]
-    found = run_git(clone, "merge-base", *commits, accept=(0, 1))
+    found = ask(clone, "merge-base", *commits, accept=(0, 1))
     if found.code:
         raise RequestError(f"{clone}: {left!r} and {right!r} have no commit in common; is the clone shallow?")
     return found.output.decode().strip()
@@ -135,10 +149,10 @@ class Merge(NamedTuple):
 
 def merges_between(clone: Path, base: str, head: str) -> Iterator[Merge]:
     """The merge commits in the history of a commit that are not in another one's, newest first."""
-    listed = run_git(clone, "rev-list", "--min-parents=2", "--parents", head, f"^{base}").output.decode()
+    listed = ask(clone, "rev-list", "--min-parents=2", "--parents", head, f"^{base}").output.decode()
     for line in listed.splitlines():
         commit, *parents = line.split(" ")
-        found = run_git(clone, "merge-base", *_several(parents), *parents, accept=(0, 1)).output.decode().split()
+        found = ask(clone, "merge-base", *_several(parents), *parents, accept=(0, 1)).output.decode().split()
         yield Merge(commit, tuple(parents), tuple(found))
 
 
@@ -149,7 +163,7 @@ def _several(parents: Collection[str]) -> tuple[str, ...]:
 def differing_files(old: Snapshot, new: Snapshot) -> list[OtherFile]:
     """Every tracked path in which two snapshots of a clone differ; the first one is of a revision."""
     commits = [each.commit for each in (old, new) if each.commit]
-    listed = run_git(old.clone, "diff", "--name-status", "--no-renames", "--no-relative", "-z", *commits, "--").output
+    listed = ask(old.clone, "diff", "--name-status", "--no-renames", "--no-relative", "-z", *commits, "--").output
     tokens = listed.decode(errors="surrogateescape").split("\0")[:-1]
     return [
         OtherFile(path, _CHANGES.get(letter, "changed")) for letter, path in zip(tokens[::2], tokens[1::2], strict=True)
@@ -157,9 +171,7 @@ def differing_files(old: Snapshot, new: Snapshot) -> list[OtherFile]:
 
 
 def _commit_of(clone: Path, revision: str) -> str:
-    found = run_git(
-        clone, "rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}", accept=(0, 1, 128)
-    )
+    found = ask(clone, "rev-parse", "-q", "--verify", "--end-of-options", f"{revision}^{{commit}}", accept=(0, 1, 128))
     if found.code:
         raise RequestError(f"{clone}: there is no revision {revision!r}; fetch it, or correct the name")
     return found.output.decode().split()[-1]
@@ -167,7 +179,7 @@ def _commit_of(clone: Path, revision: str) -> str:
 
 def _listed(clone: Path, commit: str, folders: Collection[str]) -> Iterator[tuple[str, StoredFile]]:
     for folder in folders:  # a folder that is not there lists as nothing
-        listed = run_git(clone, "ls-tree", "-z", "--full-tree", commit, *([folder] if folder else [])).output
+        listed = ask(clone, "ls-tree", "-z", "--full-tree", commit, *([folder] if folder else [])).output
         for line in listed.decode(errors="surrogateescape").split("\0")[:-1]:
             about, _, path = line.partition("\t")
             mode, _, blob = about.split(" ")

@@ -126,7 +126,7 @@ KEPT = {
     "credential.*": "this machine's own credentials, where none is configured",
     "url.*.insteadOf": "this machine's mirrors",
     "core.sshCommand": "how this machine reaches others",
-    "core.gitProxy": "the same",
+    "core.gitProxy": "the same; these five of the machine's config only (clone/own_settings.py)",
     "safe.directory": "whose clones git may trust",
     "protocol.*": "what the operator forbids stays forbidden",
     "core.autocrlf": "a file that people's git wrote is compared in their way; with core.eol and core.safecrlf",

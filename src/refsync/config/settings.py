@@ -18,6 +18,7 @@ from refsync.categories import (
     canonical_format,
     is_table,
 )
+from refsync.clone.destination import is_open_wire
 from refsync.config.ownership import Fault, FaultsError, Files, faults_between, faults_within, files_of
 from refsync.config.values import (
     DEFAULT_SCHEDULE,
@@ -39,6 +40,7 @@ from refsync.config.values import (
     Origin,
     PositiveSeconds,
     RemoteName,
+    RemoteURL,
     RepositoryName,
     Schedule,
     Seconds,
@@ -73,6 +75,7 @@ class CredentialsTable(Table):
     app_id: Annotated[int, Strict(), Field(ge=1)] | None = None
     app_installation_id: Annotated[int, Strict(), Field(ge=1)] | None = None
     app_key_file: File | None = None
+    plain_http: StrictBool = False
     ssh_key_file: File | None = None
     ssh_known_hosts_file: File | None = None
 
@@ -134,6 +137,7 @@ class RepositorySettings(Table):
     layout: Layout = Layout.upstream
     publish: Literal["local", "push", "branch", "pull_request"] = "local"
     remote: RemoteName = "origin"
+    url: RemoteURL = ""
     fetch_seconds: PositiveSeconds = 60.0
     stamp_records: StrictBool | None = None
     categories: Mapping[Category, CategoryFile] = {}
@@ -150,6 +154,15 @@ class RepositorySettings(Table):
         self._files = files_of(self.layout, self.categories)
         if faults := list(faults_within(self)):
             raise FaultsError(faults)
+        return self
+
+    @model_validator(mode="after")
+    def _keep_secrets_off_open_wires(self) -> Self:
+        table = self.credentials
+        has_secret = table.token_file or table.token_variable or table.token_credential or table.app_key_file
+        if has_secret and not table.plain_http and is_open_wire(self.pull_request.base_url):
+            reason = "the token would go there for all on the way to read; write https, or plain_http = true"
+            raise FaultsError([Fault(("pull_request", "base_url"), f"{reason} in [repository.credentials]")])
         return self
 
     @property

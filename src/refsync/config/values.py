@@ -70,6 +70,18 @@ def _remote_name(name: str) -> str:
     return name
 
 
+def _remote_url(url: str) -> str:
+    """Refuse what is no URL; it is not shown, for it may hold a password, which must not stand there at all."""
+    if not url:
+        return url
+    userinfo = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if ":" in userinfo or (url.startswith("http") and userinfo):
+        raise ValueError("must hold no user name, password or token; leave them out")
+    if not url.isprintable() or not re.match(r"[a-z][a-z0-9+]*://[^/]|/|[^/:]+:[^:]", url) or "::" in url.split("[")[0]:
+        raise ValueError('must be a URL such as "https://github.com/owner/name", "git@host:path" or a path')
+    return url
+
+
 def _absolute_file(path: Path) -> Path:
     if path == Path():
         raise ValueError("must be the path of a file")
@@ -225,6 +237,7 @@ RepositoryName = Annotated[str, AfterValidator(_repository_name)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 BranchPrefix = Annotated[str, AfterValidator(_branch_prefix)]
 RemoteName = Annotated[str, AfterValidator(_remote_name)]
+RemoteURL = Annotated[str, AfterValidator(_remote_url)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 CredentialName = Annotated[str, AfterValidator(_credential_name)]
 ForgeRepository = Annotated[str, AfterValidator(_forge_repository)]

@@ -50,7 +50,7 @@ layout = {layout}
 # "local": a batch lands in this clone, and no remote is touched. "push": it is pushed to the remote's target branch.
 # "branch": it is pushed as a branch of its own, for people to merge. "pull_request": and a request is opened on GitHub.
 publish = {publish}
-
+{url}
 # The category files that were found. A category that is not listed has the layout's default file name.
 [repository.categories]
 {categories}
@@ -60,6 +60,11 @@ publish = {publish}
 when = "approval"
 """
 
+
+_URL = """\
+# Where its remote has to be; elsewhere nothing goes, whatever the clone's own config says.
+url = {url}
+"""
 
 _CREDENTIALS = """
 [repository.credentials]
@@ -244,6 +249,7 @@ def _render(clone: Path, url: str | None, wanted: Wanted, found: Survey) -> str:
         branch=_quoted(found.branch),
         layout=_quoted(found.layout.value),
         publish=_quoted(wanted.publish or _publish_to(url)),
+        url=_URL.format(url=_quoted(url)) if url else "",
         credentials=_CREDENTIALS.format(token_file=_quoted(str(_absolute(token_file)))) if token_file else "",
         categories="\n".join(f"{category.value} = {_quoted(file)}" for category, file in found.files.items()),
     )
