@@ -7,18 +7,22 @@ benchmark.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from json.decoder import JSONDecoder
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from refsync.clone.process import run_git
 from refsync.documents.json_document import read_records
+from refsync.pending_queue.models import Category, PendingChangeStatus, PendingQueueFilter
+from refsync.pending_queue.store import PendingQueueStore
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
 from tests.support.reference import Reference
@@ -148,7 +152,53 @@ def test_a_page(reference: Reference, tmp_path: Path) -> None:
         reference.submit(name, {**MODELS[name], "version": "2"})
     with counted(tmp_path / "costs") as costs:
         assert len(reference.application.queue.list_changes(limit=50).items) == 50
-    assert not costs.exceed(git=0, transactions=1, writing=0, statements=4)
+    assert not costs.exceed(git=0, transactions=1, writing=0, statements=5)
+
+
+PENDING = {PendingChangeStatus.PENDING}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offset"),
+    [
+        (None, 0),
+        (None, 9_000),
+        (PendingQueueFilter(statuses=PENDING), 9_000),
+        (PendingQueueFilter(statuses=PENDING, categories={Category.clip}), 0),
+        (PendingQueueFilter(categories={Category.clip}), 0),
+        (PendingQueueFilter(batch_id=1), 0),
+        (PendingQueueFilter(reverts=1), 0),
+    ],
+)
+def test_a_page_and_the_number_of_its_hits_come_from_an_index(
+    wanted: PendingQueueFilter | None, offset: int, tmp_path: Path
+) -> None:
+    with PendingQueueStore(root_path=tmp_path) as store, asked_of_sqlite() as statements:
+        store.list_changes(queue_filter=wanted, offset=offset, limit=50)
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as connection:
+        plans = [
+            step
+            for statement, parameters in statements
+            if "change_id" in statement
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert plans
+    assert [step for step in plans if step.startswith("SCAN changes") and "COVERING INDEX" not in step] == []
+
+
+@contextmanager
+def asked_of_sqlite() -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are executed, each with its parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def execute(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        found.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", execute)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", execute)
 
 
 def test_the_counts_see_what_is_done(reference: Reference, tmp_path: Path) -> None:

@@ -108,6 +108,30 @@ def test_filters_hold_together(store: PendingQueueStore, wanted: PendingQueueFil
     assert total == len(ids)
 
 
+NAMES = [
+    "ABC",
+    "abc",
+    "a%c",
+    "a_c",
+    "a/c",
+    "\N{KELVIN SIGN}elvin",
+    "kelvin",
+    "\u0130stanbul",
+    "\u00c4rger",
+    "\u00c4 b",
+    "last",
+]
+
+
+@pytest.mark.parametrize("text", ["b", "B", "%", "_", "/", "K", "\N{KELVIN SIGN}", "i", "\u0130", "\u00e4R", "\u00c4"])
+def test_a_part_of_a_name_is_found_in_upper_and_lower_case_of_every_script(store: PendingQueueStore, text: str) -> None:
+    for name in NAMES:
+        store.enqueue_change(record(name))
+    hits, total = store.list_changes(queue_filter=PendingQueueFilter(model_name=text))
+    assert [change.model_name for change in hits] == [name for name in NAMES if text.lower() in name.lower()]
+    assert total == len(hits)
+
+
 def test_pages_are_cut_from_the_hits_and_the_total_is_not(store: PendingQueueStore) -> None:
     for number in range(5):
         store.enqueue_change(record(f"m{number}"))
@@ -169,17 +193,18 @@ def test_a_reservation_can_be_reverted_whoever_holds_it(store: PendingQueueStore
         store.revert_applying_to_approved(1)
 
 
-def test_an_unknown_category_is_kept_and_reported_but_not_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("category", ["smell", "", "~", "Clip", "clip ", "clip2"])
+def test_an_unknown_category_is_kept_and_reported_but_not_listed(category: str, tmp_path: Path) -> None:
     with PendingQueueStore(root_path=tmp_path) as store:
         store.enqueue_change(record())
         store.enqueue_change(record())
-    run_sql(tmp_path / "queue.db", "UPDATE changes SET category = 'smell' WHERE change_id = 1")
+    run_sql(tmp_path / "queue.db", f"UPDATE changes SET category = '{category}' WHERE change_id = 1")
     with PendingQueueStore(root_path=tmp_path) as store:
-        assert store.unknown_changes() == [(1, "smell")]
+        assert store.unknown_changes() == [(1, category)]
         assert [change.change_id for change in store.list_changes()[0]] == [2]
         assert [change.change_id for change in store.purge_changes()] == [2]
-        assert store.unknown_changes() == [(1, "smell")]
-        with pytest.raises(StoreError, match=r"change 1 cannot be read: category is 'smell'; it is kept"):
+        assert store.unknown_changes() == [(1, category)]
+        with pytest.raises(StoreError, match=f"change 1 cannot be read: category is '{category}'; it is kept"):
             store.get_change(1)
 
 

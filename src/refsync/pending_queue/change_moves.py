@@ -70,13 +70,13 @@ def with_conflicts(queue: QueueTransaction, changes: Sequence[PendingChangeRecor
         (change.category, change.model_name) for change in changes if change.status in OPEN_STATUSES
     )
 
-    def others(change: PendingChangeRecord) -> list[int] | None:
-        if change.status not in OPEN_STATUSES:
-            return None
-        same_model = proposals.get((change.category, change.model_name), [])
-        return [change_id for change_id in same_model if change_id != change.change_id] or None
+    def with_others(change: PendingChangeRecord) -> PendingChangeRecord:
+        is_open = change.status in OPEN_STATUSES
+        same_model = proposals.get((change.category, change.model_name), []) if is_open else []
+        others = [change_id for change_id in same_model if change_id != change.change_id] or None
+        return change if change.conflicts_with == others else change.model_copy(update={"conflicts_with": others})
 
-    return [change.model_copy(update={"conflicts_with": others(change)}) for change in changes]
+    return list(map(with_others, changes))
 
 
 def move(

@@ -197,7 +197,7 @@ def _hand_over(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) 
 
 def _as_text(value: Any) -> Any:
     if isinstance(value, str):
-        return writable(value)
+        return value if value.isascii() else writable(value)
     if isinstance(value, dict):
         return {key: _as_text(each) for key, each in value.items()}
     return type(value)(map(_as_text, value)) if isinstance(value, list | tuple) else value

@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0006"
+VERSION = "0007"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -112,8 +112,11 @@ changes = Table(
     Column("remarks", _JSON),
     Column("unknown_fields", _JSON),  # what an import brought and this refsync has no field for
 )
-Index("changes_by_status", changes.c.status)
-Index("changes_by_model", changes.c.category, changes.c.model_name)
+# Each ends with the id, so that a page is found in its order, and a hit counted, without a look at the changes.
+Index("changes_by_status", changes.c.status, changes.c.change_id)
+Index("changes_by_category", changes.c.category, changes.c.status, changes.c.change_id)
+Index("changes_by_model", changes.c.category, changes.c.model_name, changes.c.change_id)
+Index("changes_by_reverts", changes.c.reverts)
 
 # Append-only, and without a reference to the change: what was purged keeps its history.
 events = Table(

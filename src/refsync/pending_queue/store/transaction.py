@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, insert, select, update
 
 from refsync.dumping import dump, load
-from refsync.errors import RequestError, StoreError
+from refsync.errors import StoreError
 from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -25,14 +25,12 @@ from refsync.pending_queue.models import (
     RepositoryNote,
     as_json,
 )
-from refsync.pending_queue.payloads import check_number
-from refsync.pending_queue.store import schema
+from refsync.pending_queue.store import filters, schema
+from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
 
 _changes = schema.changes.c
-_KNOWN = [category.value for category in Category]
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _CHUNK = 500  # well under what any database takes as parameters of one statement
-_MAX_INTEGER = 2**63 - 1
 
 ModelKey = tuple[Category, str]
 _Item = TypeVar("_Item")
@@ -45,6 +43,7 @@ class QueueTransaction:
         self._connection = connection
         self.events: list[Event] = []
         """What was done, in order."""
+        self._holds_unknown: bool | None = None
 
     # changes
 
@@ -55,7 +54,7 @@ class QueueTransaction:
             StoreError: it is stored, but of a category this refsync does not know.
         """
         row = self._row(change_id)
-        return None if row is None else _record(row)
+        return None if row is None else _record(dict(row))
 
     def changes(
         self,
@@ -66,20 +65,26 @@ class QueueTransaction:
         limit: int | None = None,
     ) -> list[PendingChangeRecord]:
         """The hits with ids behind ``after``, ascending, cut to the page; those of unknown categories are left out."""
-        conditions = [*_conditions(queue_filter), *([_changes.change_id > after] if after else [])]
-        query = select(schema.changes).where(*conditions).order_by(_changes.change_id)
-        query = query.offset(min(offset, _MAX_INTEGER)).limit(_MAX_INTEGER if limit is None else _fitting(limit))
-        return [_record(row) for row in self._connection.execute(query).mappings()]
+        conditions = [*self._conditions(queue_filter), *([_changes.change_id > after] if after else [])]
+        query = select(schema.changes).order_by(_changes.change_id)
+        if offset == 0 and limit is None:
+            query = query.where(*conditions)
+        else:  # the ids come from an index, so that what is passed over is never read
+            ids = select(_changes.change_id).where(*conditions).order_by(_changes.change_id)
+            ids = ids.offset(min(offset, MAX_INTEGER)).limit(MAX_INTEGER if limit is None else fitting(limit))
+            page = ids.subquery()
+            query = query.join(page, page.c.change_id == _changes.change_id)
+        return self._records(query)
 
     def count(self, queue_filter: PendingQueueFilter | None = None) -> int:
         """How many hits there are."""
-        query = select(func.count()).select_from(schema.changes).where(*_conditions(queue_filter))
+        query = select(func.count()).select_from(schema.changes).where(*self._conditions(queue_filter))
         return self._connection.execute(query).scalar_one()
 
     def unknown_changes(self) -> list[tuple[int, str]]:
         """Id and category of the changes whose category this refsync does not know."""
-        query = select(_changes.change_id, _changes.category).where(_changes.category.not_in(_KNOWN))
-        return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
+        query = filters.unknown().order_by(_changes.change_id)
+        return [(row.change_id, row.category) for row in self._connection.execute(query)]
 
     def is_empty(self) -> bool:
         """Whether nothing was ever stored here."""
@@ -123,18 +128,17 @@ class QueueTransaction:
     ) -> list[PendingChangeRecord]:
         """The changes of a batch by ascending id."""
         wanted = None if statuses is None else set(statuses)
-        return self.changes(PendingQueueFilter(batch_id=_fitting(number), statuses=wanted))
+        return self.changes(PendingQueueFilter(batch_id=fitting(number), statuses=wanted))
 
     def members_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[PendingChangeRecord]:
         """Those of a batch in these statuses by ascending id, without ``payload`` and ``base``: for who moves them."""
-        wanted = PendingQueueFilter(batch_id=_fitting(number), statuses=set(statuses))
-        query = select(*_MEMBER_COLUMNS).where(*_conditions(wanted)).order_by(_changes.change_id)
-        return [_record(row) for row in self._connection.execute(query).mappings()]
+        wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
+        return self._records(select(*_MEMBER_COLUMNS).where(*self._conditions(wanted)).order_by(_changes.change_id))
 
     def statuses_of_batch(self, number: int) -> Mapping[PendingChangeStatus, int]:
         """How many changes of a batch are in each status."""
-        wanted = PendingQueueFilter(batch_id=_fitting(number))
-        query = select(_changes.status, func.count()).where(*_conditions(wanted)).group_by(_changes.status)
+        wanted = PendingQueueFilter(batch_id=fitting(number))
+        query = select(_changes.status, func.count()).where(*self._conditions(wanted)).group_by(_changes.status)
         return Counter({PendingChangeStatus(row[0]): row[1] for row in self._connection.execute(query)})
 
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
@@ -169,7 +173,7 @@ class QueueTransaction:
 
     def batch(self, number: int) -> Batch | None:
         """One batch."""
-        query = select(schema.batches).where(schema.batches.c.number == _fitting(number))
+        query = select(schema.batches).where(schema.batches.c.number == fitting(number))
         row = self._connection.execute(query).mappings().first()
         return None if row is None else Batch.model_validate(dict(row))
 
@@ -239,7 +243,7 @@ class QueueTransaction:
         """For each of the changes that has any, its moves, oldest first; purged changes included."""
         found: dict[int, list[ChangeEvent]] = {}
         column = schema.events.c
-        for chunk in _chunks(_fitting(change_id) for change_id in change_ids):
+        for chunk in _chunks(fitting(change_id) for change_id in change_ids):
             query = select(schema.events).where(column.change_id.in_(chunk)).order_by(column.event_id)
             for row in self._connection.execute(query).mappings():
                 found.setdefault(row["change_id"], []).append(ChangeEvent.model_validate(dict(row)))
@@ -269,6 +273,7 @@ class QueueTransaction:
 
     def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store changes as they are, ids included."""
+        self._holds_unknown = None
         if rows:
             self._connection.execute(insert(schema.changes), [dict(row) for row in rows])
 
@@ -302,34 +307,27 @@ class QueueTransaction:
         value: int = self._connection.execute(select(column.value).where(here)).scalar_one()
         return value
 
+    def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
+        return filters.conditions(queue_filter, self._connection.dialect.name, self._may_hold_unknown)
+
+    def _may_hold_unknown(self) -> bool:
+        if self._holds_unknown is None:
+            self._holds_unknown = self._connection.execute(filters.first_unknown()).first() is not None
+        return self._holds_unknown
+
+    def _records(self, query: Select[Any]) -> list[PendingChangeRecord]:
+        found = self._connection.execute(query)
+        names = tuple(found.keys())
+        return [_record(dict(zip(names, row, strict=True))) for row in found]
+
     def _row(self, change_id: int) -> RowMapping | None:
-        query = select(schema.changes).where(_changes.change_id == _fitting(change_id))
+        query = select(schema.changes).where(_changes.change_id == fitting(change_id))
         return self._connection.execute(query).mappings().first()
 
 
-def _conditions(queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
-    wanted = PendingQueueFilter() if queue_filter is None else queue_filter
-    if not isinstance(wanted, PendingQueueFilter):  # one that restricts nothing would purge everything
-        raise RequestError(f"filter: expected a PendingQueueFilter, got {type(wanted).__name__}")
-    found: list[ColumnElement[bool]] = [_changes.category.in_(_KNOWN)]
-    if wanted.statuses is not None:
-        found.append(_changes.status.in_(sorted(wanted.statuses)))
-    if wanted.categories is not None:
-        found.append(_changes.category.in_(sorted(wanted.categories)))
-    if wanted.batch_id is not None:
-        found.append(_changes.batch_id == _fitting(wanted.batch_id))
-    if wanted.model_name is not None:
-        found.append(func.lower(_changes.model_name).contains(wanted.model_name.lower(), autoescape=True))
-    if wanted.requested_by is not None:
-        found.append(_changes.requested_by.in_(sorted(wanted.requested_by)))
-    if wanted.reverts is not None:
-        found.append(_changes.reverts == _fitting(wanted.reverts))
-    return found
-
-
-def _record(row: RowMapping) -> PendingChangeRecord:
+def _record(row: dict[str, Any]) -> PendingChangeRecord:
     try:
-        return PendingChangeRecord.model_validate(dict(row))
+        return PendingChangeRecord.model_validate(row)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -343,11 +341,6 @@ _COMPUTED = frozenset({"conflicts_with", "history"})
 
 def _row_of(record: PendingChangeRecord) -> dict[str, Any]:
     return as_json(record, exclude=_COMPUTED)
-
-
-def _fitting(number: int) -> int:
-    """The number, or one that matches nothing where no database integer can hold it."""
-    return number if -1 <= check_number("id", number) <= _MAX_INTEGER else -1
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
