@@ -67,6 +67,8 @@ def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
         return Layers(path, tomllib.loads(text), _from_environment(environ))
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(f"{path}: is no valid TOML: {' '.join(str(problem).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply; no key of it goes deeper than a table in a list") from None
 
 
 def scalar_keys() -> Iterator[tuple[str, ...]]:

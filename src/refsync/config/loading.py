@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from refsync.config.layers import Layers, Source, lookup, read_layers, scalar_keys
 from refsync.config.problems import CONFIG_VARIABLE, explain, mistyped, unknown_variables
 from refsync.config.settings import Config, RepositorySettings
+from refsync.config.unasked import check_unasked
 from refsync.errors import ConfigError
 
 _DEFAULT_PLACES = ("./refsync.toml", "/etc/refsync/refsync.toml")
@@ -23,12 +24,15 @@ def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     """Find the config file: the one asked for, ``REFSYNC_CONFIG``, ``./refsync.toml``, ``/etc/refsync/refsync.toml``.
 
     Raises:
-        ConfigError: the file asked for is not there, or none is.
+        ConfigError: the file asked for is not there, or none is, or one that nobody asked for may be somebody else's.
     """
     asked = str(explicit or "") or environ.get(CONFIG_VARIABLE, "")
     for place in [asked] if asked else _DEFAULT_PLACES:
         if os.path.exists(place):
-            return Path(os.path.abspath(place))
+            found = Path(os.path.abspath(place))
+            if not asked:
+                check_unasked(found)
+            return found
     advice = "`refsync init PATH` writes one for the clone at PATH"
     if not asked:
         raise ConfigError(f"no config file: looked for {' and '.join(_DEFAULT_PLACES)}; {advice}")

@@ -1,0 +1,84 @@
+"""Which config file is taken though nobody asked for it: one that only this user, or root, can have put there.
+
+A config names commands that are run and files that are read. One that came with a clone was written by whoever pushed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from refsync.clone.process import ANY_CODE, run_git
+from refsync.commands import command
+from refsync.errors import ConfigError
+
+
+def check_unasked(path: Path) -> None:
+    """See that a config file that was found by default may be taken.
+
+    Args:
+        path: the file, absolute.
+
+    Raises:
+        ConfigError: git tracks it, it lies in a clone that it names, or others may write it or its folder.
+    """
+    real = path.resolve()
+    for file in dict.fromkeys((path, real)):
+        if why := next(_doubts(file), None):
+            asked = command("refsync", "--config", path)
+            raise ConfigError(f"{path}: is not taken unasked, for {why}; if you trust it, say so: {asked}")
+
+
+def _doubts(file: Path) -> Iterator[str]:
+    """Why somebody else may have written it."""
+    yield from _of_permissions(file)
+    if clone := _clone_that_it_names(file):
+        yield f"it lies in the clone {clone} that it names"
+    if _is_tracked(file):
+        yield "git tracks it: whoever pushes there writes it"
+
+
+def _of_permissions(file: Path) -> Iterator[str]:
+    found, folder = file.lstat(), file.parent.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        yield f"it belongs to {_user(found.st_uid)}"
+    if not stat.S_ISLNK(found.st_mode) and _others_write(found):
+        yield "others may write it"
+    if folder.st_uid not in (0, os.geteuid()):
+        yield f"its folder belongs to {_user(folder.st_uid)}"
+    if _others_write(folder) and not (folder.st_mode & stat.S_ISVTX and found.st_uid in (0, os.geteuid())):
+        yield "others may write its folder"
+
+
+def _others_write(found: os.stat_result) -> bool:
+    """Whether anybody else than the owner may: all of a group may, but for this user's own one."""
+    by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid())
+    return bool(found.st_mode & stat.S_IWOTH or by_group)
+
+
+def _user(id: int) -> str:
+    try:
+        return pwd.getpwuid(id).pw_name
+    except KeyError:
+        return str(id)
+
+
+def _clone_that_it_names(file: Path) -> str | None:
+    try:
+        repositories = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("repository", [])
+        named = [each["path"] for each in repositories]
+        places = [Path(os.path.realpath(file.parent / each)) for each in named]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # what is wrong with it is told when it is read
+    return next((str(place) for place in places if file.resolve().is_relative_to(place)), None)
+
+
+def _is_tracked(file: Path) -> bool:
+    if not any((folder / ".git").exists() for folder in file.parents):
+        return False
+    listed = run_git(file.parent, "ls-files", "-z", "--", file.name, accept=ANY_CODE)
+    return bool(listed.output) or (listed.code != 0 and "not a git repository" not in listed.error)
