@@ -40,6 +40,7 @@ from refsync.use_cases.reviewing import ReviewedChanges
 from refsync.use_cases.settings import ConfigInForce, ConfigVerdict
 from refsync.use_cases.status import Status
 from refsync.use_cases.submitting import SubmittedChanges
+from refsync.use_cases.tokens import EndedTokens, NewToken, TokenHolders
 from tests.support.command_line import Desk
 from tests.support.forge import ForgeStandIn
 from tests.support.published import RequestedReference
@@ -135,6 +136,9 @@ ANSWERS: dict[str, Any] = {
     "model show": Record,
     "model history": History,
     "model blame": Blame,
+    "token add": NewToken,
+    "token list": TokenHolders,
+    "token revoke": EndedTokens,
     "config check": ConfigVerdict,
     "config show": ConfigInForce,
 }
@@ -236,7 +240,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def command_of(*words: str | int | Path) -> str:
     first = str(words[0])
-    if first in ("queue", "batch", "metadata", "model", "config"):
+    if first in ("queue", "batch", "metadata", "model", "config", "token"):
         return f"{first} {words[1]}"
     return "sync --dry-run" if "--dry-run" in words else first
 
@@ -323,6 +327,10 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     say("model", "blame", "clip", "old")
     say("config", "check")
     say("config", "show")
+    desk.configure('[serve]\ntokens_file = "tokens"\n')
+    say("token", "add", "ada", "--role", "requestor")
+    say("token", "list")
+    say("token", "revoke", "ada")
     assert say("doctor")["checks"]
     say("backup", desk.folder / "backup.tar")
     say("restore", "--force", desk.folder / "backup.tar")

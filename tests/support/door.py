@@ -11,22 +11,26 @@ from pathlib import Path
 import httpx
 
 from refsync.application import Application
+from refsync.http.identity.gate import Gate
 from refsync.http.server import Server
 from refsync.http.sockets import listening
 from tests.support.daemon import wait_for
 
 
 @contextlib.contextmanager
-def open_door(application: Application, folder: Path, *, bind: str = "") -> Iterator[httpx.Client]:
-    """Serve an application for as long as the block runs; gives a client of its socket."""
+def open_door(
+    application: Application, folder: Path, *, port: bool = False, gate: Gate | None = None
+) -> Iterator[httpx.Client]:
+    """Serve an application for as long as the block runs; gives a client of its socket, or of its port."""
     path = folder / "door.sock"
-    with listening(bind, str(path)) as sockets:
-        server = Server(application, sockets)
+    with listening("127.0.0.1:0" if port else "", str(path)) as sockets:
+        server = Server(application, sockets, gate)
+        address = sockets[0].getsockname()
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)))
         thread.start()
         try:
             wait_for("the door is open", lambda: server.started or not thread.is_alive())
-            with client_of(path) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{address[1]}") if port else client_of(path) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -27,6 +27,7 @@ from refsync.cli import (
     serve,
     status,
     sync,
+    token,
 )
 from refsync.cli.context import Context
 from refsync.errors import RefsyncError, told
@@ -59,6 +60,7 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(metadata.app, name="metadata")
 app.add_typer(model.app, name="model")
 app.add_typer(config.app, name="config")
+app.add_typer(token.app, name="token")
 
 
 def _show_version(wanted: bool) -> None:

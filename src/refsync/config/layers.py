@@ -52,7 +52,8 @@ class Layers(NamedTuple):
         if isinstance(entries := merged.get("repository"), list):
             merged["repository"] = [_repository_anchored(entry, self.path.parent) for entry in entries]
         if "serve" in merged:
-            merged["serve"] = _anchored(merged["serve"], "socket", self.path.parent)
+            for key in ("socket", "tokens_file"):
+                merged["serve"] = _anchored(merged["serve"], key, self.path.parent)
         anchored: dict[str, Any] = _anchored(merged, "state_directory", self.path.parent)
         return anchored
 

@@ -35,6 +35,8 @@ from refsync.config.values import (
     Folder,
     ForgeRepository,
     ForgeURL,
+    HeaderName,
+    HordeURL,
     LogLevel,
     OptionalFile,
     Origin,
@@ -241,6 +243,11 @@ class ServeSettings(Table):
     allow_http: bool = False
     origins: tuple[Origin, ...] = ()
     replicate_mode: Literal["object", "string"] = "object"
+    identity: tuple[Literal["tokens", "horde", "proxy", "system"], ...] = ("tokens", "system")
+    tokens_file: File = Path("/etc/refsync/tokens")
+    horde_url: HordeURL = "https://aihorde.net"
+    proxy_header: HeaderName = "x-remote-user"
+    proxy_users: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _keep_keys_off_the_wire(self) -> Self:

@@ -205,6 +205,18 @@ def _optional_file(path: str) -> str:
     return str(_absolute_file(Path(path))) if path else path
 
 
+def _horde_url(url: str) -> str:
+    if not re.fullmatch(r"https://[^\s/@?#]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", url.rstrip("/")):
+        raise ValueError('must be the https URL of the horde, without a path, such as "https://aihorde.net"')
+    return url.rstrip("/")
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError(f"must be the name of a header, not {shown(name)}")
+    return name
+
+
 def _origin(origin: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
         raise ValueError(f'must be an origin, such as "https://models.example.org"; not {shown(origin)}')
@@ -250,6 +262,8 @@ Author = Annotated[str, AfterValidator(_author)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 BindAddress = Annotated[str, AfterValidator(_bind_address)]
 OptionalFile = Annotated[str, AfterValidator(_optional_file)]
+HordeURL = Annotated[str, AfterValidator(_horde_url)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 StoreURL = Annotated[str, AfterValidator(_store_url)]
 LogLevel = Annotated[

@@ -10,18 +10,24 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from refsync.application import Application
-from refsync.http import health
+from refsync.http import health, persons
 from refsync.http.door import Door
 from refsync.http.failures import handle_failures
 from refsync.http.guard import Guard
+from refsync.http.identity.gate import Gate
 from refsync.http.records import LEGACY, V2, records_router
 
 LONGEST_SECONDS = 60.0
 """How long an answer may take."""
 
 
-def create_app(application: Application) -> FastAPI:
-    """The door of an installation, which the caller opened and closes."""
+def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
+    """The door of an installation, which the caller opened and closes.
+
+    Args:
+        application: the parts.
+        gate: recognises who asks; by default by the providers of the config.
+    """
     app = FastAPI(
         title="refsync",
         version=version("refsync"),
@@ -31,7 +37,7 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
         lifespan=_watching,
     )
-    app.state.door = Door(application)
+    app.state.door = Door(application, gate or Gate(application.config.serve))
     handle_failures(app)
     app.add_middleware(Guard, seconds=LONGEST_SECONDS)
     if origins := application.config.serve.origins:
@@ -39,6 +45,7 @@ def create_app(application: Application) -> FastAPI:
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["apikey", "content-type"]
         )
     app.include_router(health.router)
+    app.include_router(persons.router)
     app.include_router(records_router("v1", LEGACY))
     app.include_router(records_router("v2", V2))
     return app
@@ -53,4 +60,5 @@ async def _watching(app: FastAPI) -> AsyncIterator[None]:
         for backend in application.backends.values():
             watcher = backend.watch(mode=settings.mode, rescan_seconds=settings.rescan_seconds)
             stack.callback(watcher.stop)
+        stack.push_async_callback(app.state.door.gate.close)
         yield

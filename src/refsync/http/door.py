@@ -12,6 +12,7 @@ from refsync.application import Application
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.dumping import load
 from refsync.http.answers import Content, json_body
+from refsync.http.identity.gate import Gate
 from refsync.use_cases.reading import read_category
 
 
@@ -43,6 +44,7 @@ class Door:
     """One per process."""
 
     application: Application
+    gate: Gate
     _served: dict[tuple[MODEL_REFERENCE_CATEGORY, CanonicalFormat], ServedCategory] = field(default_factory=dict)
 
     def category(self, category: MODEL_REFERENCE_CATEGORY, format: CanonicalFormat) -> ServedCategory:

@@ -30,9 +30,13 @@ def readyz(door: TheDoor) -> Response:
 @router.get("/heartbeat", response_model=dict[str, Any])
 async def heartbeat(door: TheDoor) -> Response:
     """How the identity provider is that people are looked up at."""
-    return answer(
-        {"status": "ok", "ai_horde": {"degraded": False, "consecutive_failures": 0, "seconds_until_retry": 0}}
-    )
+    breaker = door.gate.horde.breaker
+    horde = {
+        "degraded": breaker.is_open,
+        "consecutive_failures": breaker.failures,
+        "seconds_until_retry": round(breaker.seconds_until_retry, 1),
+    }
+    return answer({"status": "ok", "ai_horde": horde})
 
 
 @router.get("/replicate_mode", response_model=dict[str, Any] | str)

@@ -20,6 +20,7 @@ from refsync.config import load_config
 from refsync.daemon import systemd
 from refsync.http.app import create_app
 from refsync.http.connections import Connection
+from refsync.http.identity.gate import Gate
 from refsync.http.sockets import listening, told
 
 MOST_CONNECTIONS = 512
@@ -49,9 +50,9 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
 class Server(uvicorn.Server):
     """uvicorn's, with our settings; says where it listens, to people and to systemd."""
 
-    def __init__(self, application: Application, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, application: Application, sockets: Sequence[socket.socket], gate: Gate | None = None) -> None:
         config = uvicorn.Config(
-            create_app(application),
+            create_app(application, gate),
             http=Connection,
             ws="none",
             lifespan="on",

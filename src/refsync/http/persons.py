@@ -1,0 +1,67 @@
+"""Who has to be behind a request: somebody known, a requestor, an approver. Routes name one of these."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import APIKeyHeader
+
+from refsync.http.answers import answer
+from refsync.http.door import TheDoor
+from refsync.http.failures import DoorError
+from refsync.http.identity.callers import Person
+from refsync.http.identity.roles import roles_of
+from refsync.use_cases.answer import Answer
+
+_KEY = APIKeyHeader(name="apikey", auto_error=False, description="A token, or a key of a provider of the config.")
+
+router = APIRouter(prefix="/model_references/v2/me", tags=["who you are"])
+
+
+async def _anybody_known(request: Request, door: TheDoor, _: Annotated[str | None, Depends(_KEY)]) -> Person:
+    return await door.gate.identify(request)
+
+
+Known = Annotated[Person, Depends(_anybody_known)]
+
+
+def _requestor(door: TheDoor, person: Known) -> Person:
+    if not roles_of(door.gate, person).is_requestor:
+        raise DoorError(403, f"{person.username} may not submit changes")
+    return person
+
+
+def _approver(door: TheDoor, person: Known) -> Person:
+    if not roles_of(door.gate, person).is_approver:
+        raise DoorError(403, f"{person.username} may not review changes")
+    return person
+
+
+Requestor = Annotated[Person, Depends(_requestor)]
+Approver = Annotated[Person, Depends(_approver)]
+
+
+class MyRoles(Answer):
+    """Who one is here, and what one may do."""
+
+    user_id: str
+    username: str
+    roles: list[str]
+    is_approver: bool
+    is_requestor: bool
+
+
+@router.get("/roles", response_model=MyRoles)
+def my_roles(door: TheDoor, person: Known) -> Response:
+    """Who the key is, and what they may do."""
+    found = roles_of(door.gate, person)
+    return answer(
+        MyRoles(
+            user_id=person.id,
+            username=person.username,
+            roles=found.names,
+            is_approver=found.is_approver,
+            is_requestor=found.is_requestor,
+        )
+    )
