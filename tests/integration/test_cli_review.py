@@ -318,6 +318,19 @@ def test_a_merge_that_lost_what_no_side_dropped_is_a_failure(desk: Desk) -> None
     assert look(desk, "check", "HEAD~1^1", "HEAD").done
 
 
+def test_a_merge_that_lost_what_one_side_alone_did_is_a_failure(desk: Desk) -> None:
+    git(desk.clone.path, "checkout", "-q", "-b", "topic")
+    desk.clone.commit({"clip.json": {**FINE, "a": {**FINE["a"], "x": 1, "y": 1}}})
+    git(desk.clone.path, "checkout", "-q", "main")
+    desk.clone.commit({"clip.json": {**FINE, "b": {"z": 1}}})
+    git(desk.clone.path, "merge", "-q", "--no-commit", "topic")
+    desk.clone.commit({"clip.json": {**FINE, "b": {"z": 1}}})
+    (lost,) = (line for line in look(desk, "check", "HEAD^1").out.splitlines() if line.endswith("[lost-in-merge]"))
+    assert f"the merge {desk.clone.tip[:12]} lost what one side of it did to x, y; make the edit again" in lost
+    desk.clone.commit({"clip.json": {**FINE, "a": {**FINE["a"], "x": 2, "y": 2}}})
+    assert "lost-in-merge" not in look(desk, "check", "HEAD~2").out
+
+
 def test_a_merge_that_keeps_what_both_sides_wanted_is_fine(desk: Desk) -> None:
     merged(desk, {"a": FINE["a"], "theirs": {"x": 2}, "mine": {"x": 1}})
     assert look(desk, "check", "HEAD^1", "HEAD").done

@@ -58,6 +58,15 @@ def read_rows(data: bytes) -> list[Row]:
     return [_row(columns, line) for line in lines if not line.blank]
 
 
+def header_of(data: bytes) -> tuple[str, ...]:
+    """The names of the columns, in their order.
+
+    Raises:
+        DocumentError: see ``read_rows``.
+    """
+    return tuple(_columns(_scan(decode(data)[1])[0]))
+
+
 def edit_rows(
     data: bytes,
     edits: Mapping[str, Row | None],

@@ -171,16 +171,17 @@ def edit_document(
     order: Sequence[str] = (),
     places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
+    others: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """``edit_records`` of a file that has been read."""
+    """``edit_records`` of a file that has been read; ``others`` are members to write that are no models, nor null."""
     renames = renames or {}
     with _faults_explained():
         for name in (*edits, *renames, *renames.values()):
             if fault := document.fault_of(name, edits.get(name, {}) is None):
                 raise fault.with_traceback(None)
         _check_renames(document.records, edits, renames)
-        edits = {name: record for name, record in edits.items() if name not in renames}
-        return (document._mark + _edited(document, edits, order, places or {}, renames)).encode()
+        members = {name: record for name, record in edits.items() if name not in renames} | dict(others or {})
+        return (document._mark + _edited(document, members, order, places or {}, renames)).encode()
 
 
 def _edited(

@@ -74,15 +74,27 @@ def merge_record(
         The merged record, its keys in the order of ``current``, new ones where ``wanted`` has them; or
         every field in conflict.
     """
-    conflicts: list[FieldConflict] = []
-    base, wanted = (_stamped_as(current, record, stamps) for record in (base, wanted))
-    merged = _merge_objects(base, current, wanted, (), conflicts)
+    merged, conflicts = _merged(base, current, wanted, stamps)
     return MergeConflict(tuple(conflicts)) if conflicts else merged
 
 
-def describe_conflict(conflict: MergeConflict, *, limit: int = 8) -> str:
+def merge_leaning(base: Record, current: Record, wanted: Record, *, stamps: Stamps = NO_STAMPS) -> Record:
+    """As ``merge_record``; where both sides changed a field it keeps the value of ``current``."""
+    return _merged(base, current, wanted, stamps)[0]
+
+
+def _merged(base: Record, current: Record, wanted: Record, stamps: Stamps) -> tuple[Record, list[FieldConflict]]:
+    conflicts: list[FieldConflict] = []
+    base, wanted = (_stamped_as(current, record, stamps) for record in (base, wanted))
+    return _merge_objects(base, current, wanted, (), conflicts), conflicts
+
+
+def describe_conflict(
+    conflict: MergeConflict, *, words: tuple[str, str, str] = ("was", "is now", "wanted"), limit: int = 8
+) -> str:
     """One line for a person: each field with its three values, at most ``limit`` fields and then how many more."""
-    return _enumerated([_describe_field(field) for field in conflict.fields], limit)
+    fields = ((each.path, (each.base, each.current, each.wanted)) for each in conflict.fields)
+    return _enumerated([_describe_values(path, words, values) for path, values in fields], limit)
 
 
 def describe_difference(
@@ -157,10 +169,6 @@ def _merge_field(field: FieldConflict, conflicts: list[FieldConflict]) -> Any:
         return _merge_objects({} if base is MISSING else base, current, wanted, field.path, conflicts)
     conflicts.append(field)
     return current
-
-
-def _describe_field(field: FieldConflict) -> str:
-    return _describe_values(field.path, ("was", "is now", "wanted"), (field.base, field.current, field.wanted))
 
 
 def _describe_values(path: FieldPath, words: Sequence[str], values: Sequence[Any]) -> str:

@@ -71,6 +71,18 @@ def place_by_name(names: Sequence[str]) -> PlaceByName:
     return _behind_family if _is_grouped(names) else lambda present, name: len(present)
 
 
+def order_for_new(present: Sequence[str], elsewhere: Sequence[str]) -> Sequence[str]:
+    """The names of another version of a file, as the ``order`` that its new models go by; none where a rule says it.
+
+    In a file that is kept sorted they go to their sorted places; what was added behind all others goes to the end.
+    """
+    if _comparison(present) is not None:
+        return ()
+    known = set(present)
+    last = max((place for place, name in enumerate(elsewhere) if name in known), default=-1)
+    return elsewhere[: last + 1]
+
+
 def _comparison(names: Sequence[str]) -> Callable[[str], Any] | None:
     """What the names are sorted by, or ``None`` if they are not."""
     if len(names) >= _SORTED_FROM:
