@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from refsync.backends.replica_backend_base import ReplicaBackendBase as ReplicaBackendBase
     from refsync.categories import MODEL_REFERENCE_CATEGORY as MODEL_REFERENCE_CATEGORY
     from refsync.categories import CanonicalFormat as CanonicalFormat
+    from refsync.categories import CategoryName as CategoryName
     from refsync.categories import Layout as Layout
     from refsync.config import Config as Config
     from refsync.config import load_config as load_config
@@ -57,7 +58,7 @@ _NAMES = {
     "refsync.backends.base": ("ModelReferenceBackend", "ReplicateMode"),
     "refsync.backends.git_backend": ("GitBackend",),
     "refsync.backends.replica_backend_base": ("ReplicaBackendBase",),
-    "refsync.categories": ("CanonicalFormat", "Layout", "MODEL_REFERENCE_CATEGORY"),
+    "refsync.categories": ("CanonicalFormat", "CategoryName", "Layout", "MODEL_REFERENCE_CATEGORY"),
     "refsync.config": ("Config", "load_config"),
     "refsync.errors": ("PermanentError", "RefsyncError", "TemporaryError"),
     "refsync.metadata.manager": ("MetadataManager",),

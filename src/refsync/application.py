@@ -11,7 +11,7 @@ from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, not_held
+from refsync.categories import CategoryName, not_held
 from refsync.config import Config, RepositorySettings, next_time
 from refsync.errors import ConfigError
 
@@ -110,6 +110,7 @@ class Application:
             health_checks=health_checks(
                 reference, self.queue, self.state, oldest_pass_seconds=self.oldest_pass_seconds
             ),
+            catalogue=self.config.catalogue,
         )
 
     def tips(self) -> ReferenceTips:
@@ -128,6 +129,7 @@ class Application:
             current_record=tips.record,
             stamps_of=lambda category: tips.repository_of(category).stamps,
             critical_fields=self.config.critical_fields(),
+            catalogue=self.config.catalogue,
         )
 
     @cached_property
@@ -236,7 +238,7 @@ def open_application(
         from refsync.pending_queue.store.copying import store_file
 
         finish_restore(state, store_file(state.path, config.queue.url))
-    store = PendingQueueStore(root_path=state.path, url=config.queue.url)
+    store = PendingQueueStore(root_path=state.path, url=config.queue.url, catalogue=config.catalogue)
     application = assemble(config, state, store, wakes_daemon=wakes_daemon)
     application.metadata_handler = metadata_handler
     return application
@@ -245,6 +247,8 @@ def open_application(
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
     """Put the parts together around a store that is open already, to keep it over a change of the settings."""
     from refsync.pending_queue.service import PendingQueueService
+
+    store.catalogue = config.catalogue
 
     def complete(submissions: Iterable[Submission]) -> Iterable[Submission]:
         from refsync.sync.submitting import submissions_with_base
@@ -262,7 +266,7 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     return application
 
 
-def open_reader(config: Config, category: MODEL_REFERENCE_CATEGORY) -> CloneReader:
+def open_reader(config: Config, category: CategoryName) -> CloneReader:
     """What readers of one category get, which needs neither state directory nor queue.
 
     Raises:
@@ -273,7 +277,7 @@ def open_reader(config: Config, category: MODEL_REFERENCE_CATEGORY) -> CloneRead
 
     for each in config.repositories:
         if category in each.files:
-            return CloneReader(each.path, each.files)
+            return CloneReader(each.path, each.files, catalogue=config.catalogue)
     raise not_held(category, (name for each in config.repositories for name in each.files))
 
 
@@ -287,7 +291,7 @@ def _reference(
     from refsync.sync.reference import ReferenceRepository
 
     folder = state.repository_folder(settings.name)
-    metadata = MetadataManager(folder, ModelMetadataManager(handler))
+    metadata = MetadataManager(folder, ModelMetadataManager(handler), catalogue=config.catalogue)
     check = settings.check
     return ReferenceRepository(
         name=settings.name,

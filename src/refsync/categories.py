@@ -1,21 +1,55 @@
 """The categories of model references, as data in one place.
 
-Every path, flag and choice of repository is derived from the descriptors below; their order is the
-order of every listing.
+Every path, flag and choice of repository is derived from the descriptors of a catalogue; their order is the order of
+every listing. What travels is a category's name, which a catalogue has looked at; the members of the specification's
+enum are such names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import ReprEnum, StrEnum
 from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from refsync.errors import UnknownCategoryError
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, ValidationInfo
+    from pydantic_core import CoreSchema
 
-class MODEL_REFERENCE_CATEGORY(StrEnum):  # noqa: N801  the ecosystem's name
+
+class CategoryName(str):
+    """The name of a category that is known; :meth:`Catalogue.parse` makes one of text.
+
+    As a field of a pydantic model it takes the names of the ``catalogue`` in the context of the validation, without one
+    those of the specification.
+
+    >>> isinstance(MODEL_REFERENCE_CATEGORY.clip, CategoryName)
+    True
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """That of text which the catalogue knows; of the enum the usual one."""
+        if source is not CategoryName:
+            return handler(source)
+        from pydantic_core import core_schema
+
+        return core_schema.with_info_wrap_validator_function(_validated, core_schema.str_schema())
+
+
+def _validated(value: object, as_text: Any, info: ValidationInfo) -> CategoryName:
+    if isinstance(value, CategoryName):
+        return value
+    return catalogue_in(info.context).parse(as_text(value))
+
+
+class MODEL_REFERENCE_CATEGORY(CategoryName, ReprEnum):  # noqa: N801  the ecosystem's name
     """A kind of model; one file in the clone.
 
     >>> MODEL_REFERENCE_CATEGORY("clip") is MODEL_REFERENCE_CATEGORY.clip
@@ -54,7 +88,7 @@ class CanonicalFormat(StrEnum):
 class Layout(StrEnum):
     """Where a clone keeps its files.
 
-    >>> default_files(Layout.upstream, MODEL_REFERENCE_CATEGORY.image_generation)
+    >>> SPECIFIED[MODEL_REFERENCE_CATEGORY.image_generation].files(Layout.upstream)
     {<CanonicalFormat.legacy: 'legacy'>: 'stable_diffusion.json'}
     """
 
@@ -91,21 +125,18 @@ class CategoryDescriptor:
 
     ``v2_file`` and ``legacy_file`` are plain file names (the layout adds the folder); ``legacy_file`` is
     ``None`` where the category has no legacy format. ``upstream_repository`` names the public repository
-    that holds it. ``critical_fields`` are those a reviewer must not miss.
+    that holds it. ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model
+    has records for other backends beside its own, which follow it.
     """
 
-    category: MODEL_REFERENCE_CATEGORY
+    category: CategoryName
     domain: Domain
     purpose: Purpose
     v2_file: str
     legacy_file: str | None
     critical_fields: tuple[str, ...] = ()
     managed_elsewhere: bool = False
-
-    @property
-    def has_variants(self) -> bool:
-        """Whether a model has records for other backends beside its own, which follow it."""
-        return self.category is MODEL_REFERENCE_CATEGORY.text_generation
+    has_variants: bool = False
 
     @property
     def upstream_repository(self) -> str | None:
@@ -114,11 +145,69 @@ class CategoryDescriptor:
             return None
         return "text" if self.domain is Domain.text else "image"
 
+    def files(self, layout: Layout) -> dict[CanonicalFormat, str]:
+        """The layout's files of the category: format to path relative to the clone.
+
+        Empty where a clone of this layout does not hold the category; a category without a legacy format has
+        no legacy path at all.
+        """
+        if layout is Layout.upstream:
+            return {} if self.legacy_file is None else {CanonicalFormat.legacy: self.legacy_file}
+        files = {CanonicalFormat.v2: self.v2_file}
+        if self.legacy_file is not None:
+            files[CanonicalFormat.legacy] = f"legacy/{self.legacy_file}"
+        return files
+
+
+class Catalogue:
+    """Which categories there are, in their order.
+
+    >>> "clip" in SPECIFIED, len(list(SPECIFIED)), SPECIFIED.parse("clip")
+    (True, 15, <MODEL_REFERENCE_CATEGORY.clip: 'clip'>)
+    """
+
+    def __init__(self, descriptors: Iterable[CategoryDescriptor]) -> None:
+        self._descriptors = MappingProxyType({each.category: each for each in descriptors})
+        self._names = MappingProxyType({str(name): name for name in self._descriptors})
+
+    def __iter__(self) -> Iterator[CategoryName]:
+        """The names."""
+        return iter(self._descriptors)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a category of this name."""
+        return name in self._descriptors
+
+    def __getitem__(self, category: CategoryName) -> CategoryDescriptor:
+        """What is known of a category."""
+        return self._descriptors[category]
+
+    @property
+    def descriptors(self) -> Mapping[CategoryName, CategoryDescriptor]:
+        """What is known of each category."""
+        return self._descriptors
+
+    @property
+    def plain_names(self) -> tuple[str, ...]:
+        """The names as nothing but text, which every driver of a database takes."""
+        return tuple(self._names)
+
+    def parse(self, name: str) -> CategoryName:
+        """The category of this name.
+
+        Raises:
+            UnknownCategoryError: there is none; the text lists the names.
+        """
+        try:
+            return self._names[name]
+        except (KeyError, TypeError):
+            raise UnknownCategoryError(f"unknown category {name!r}; known are {', '.join(self)}") from None
+
 
 _STYLE = ("style", "nsfw")
 
 
-def _describe() -> Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor]:
+def _describe() -> Iterator[CategoryDescriptor]:
     c, d, p = MODEL_REFERENCE_CATEGORY, Domain, Purpose
 
     def json_both(
@@ -134,7 +223,7 @@ def _describe() -> Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor]:
             category, domain, purpose, f"{category.value}.json", None, managed_elsewhere=elsewhere
         )
 
-    rows = (
+    yield from (
         json_both(c.blip, p.feature_extractor, _STYLE),
         json_both(c.clip, p.feature_extractor, _STYLE),
         json_both(c.codeformer, p.post_processing, _STYLE),
@@ -158,6 +247,7 @@ def _describe() -> Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor]:
             "text_generation.json",
             "models.csv",
             ("baseline", "nsfw", "url", "parameters"),
+            has_variants=True,
         ),
         v2_only(c.video_generation, d.video, p.generation),
         v2_only(c.audio_generation, d.audio, p.generation),
@@ -165,32 +255,24 @@ def _describe() -> Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor]:
         v2_only(c.lora, d.image, p.auxiliary_or_patch, elsewhere=True),
         v2_only(c.ti, d.image, p.auxiliary_or_patch, elsewhere=True),
     )
-    return MappingProxyType({row.category: row for row in rows})
 
 
-DESCRIPTORS: Mapping[MODEL_REFERENCE_CATEGORY, CategoryDescriptor] = _describe()
-"""One descriptor per category, in the order of the enum."""
+SPECIFIED = Catalogue(_describe())
+"""The categories of the specification, in the order of its enum."""
 
 
-def has_variants(category: MODEL_REFERENCE_CATEGORY) -> bool:
+def catalogue_in(context: Mapping[str, Any] | None) -> Catalogue:
+    """The ``catalogue`` in the context of a validation; without one that of the specification."""
+    catalogue: Catalogue = (context or {}).get("catalogue", SPECIFIED)
+    return catalogue
+
+
+def has_variants(category: CategoryName) -> bool:
     """Whether a category's models have records for other backends beside their own."""
-    return DESCRIPTORS[category].has_variants
+    return category in SPECIFIED and SPECIFIED[category].has_variants
 
 
-def parse_category(name: str) -> MODEL_REFERENCE_CATEGORY:
-    """The category of this name.
-
-    Raises:
-        UnknownCategoryError: there is none; the text lists the names.
-    """
-    try:
-        return MODEL_REFERENCE_CATEGORY(name)
-    except ValueError:
-        known = ", ".join(MODEL_REFERENCE_CATEGORY)
-        raise UnknownCategoryError(f"unknown category {name!r}; known are {known}") from None
-
-
-def not_held(category: MODEL_REFERENCE_CATEGORY, held: Iterable[str]) -> UnknownCategoryError:
+def not_held(category: CategoryName, held: Iterable[str]) -> UnknownCategoryError:
     """The refusal of a category that is in none of the repositories, which hold these."""
     names = ", ".join(sorted(held)) or "none"
     return UnknownCategoryError(f"no repository of the config holds {category}; held are: {names}")
@@ -199,21 +281,6 @@ def not_held(category: MODEL_REFERENCE_CATEGORY, held: Iterable[str]) -> Unknown
 def canonical_format(layout: Layout) -> CanonicalFormat:
     """The format that changes are written in, in a clone of this layout."""
     return CanonicalFormat.legacy if layout is Layout.upstream else CanonicalFormat.v2
-
-
-def default_files(layout: Layout, category: MODEL_REFERENCE_CATEGORY) -> dict[CanonicalFormat, str]:
-    """The layout's files of a category: format to path relative to the clone.
-
-    Empty where a clone of this layout does not hold the category; a category without a legacy format has
-    no legacy path at all.
-    """
-    descriptor = DESCRIPTORS[category]
-    if layout is Layout.upstream:
-        return {} if descriptor.legacy_file is None else {CanonicalFormat.legacy: descriptor.legacy_file}
-    files = {CanonicalFormat.v2: descriptor.v2_file}
-    if descriptor.legacy_file is not None:
-        files[CanonicalFormat.legacy] = f"legacy/{descriptor.legacy_file}"
-    return files
 
 
 def is_table(file: str) -> bool:
@@ -228,4 +295,4 @@ def document_of(table: str) -> str:
 
 def stand_in_of(table: str) -> str:
     """The path of the JSON document that legacy records are read from where their table is not there."""
-    return str(PurePosixPath(table).with_name(DESCRIPTORS[MODEL_REFERENCE_CATEGORY.text_generation].v2_file))
+    return str(PurePosixPath(table).with_name(SPECIFIED[MODEL_REFERENCE_CATEGORY.text_generation].v2_file))

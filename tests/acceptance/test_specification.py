@@ -18,9 +18,10 @@ import pytest
 from pydantic import BaseModel
 
 import refsync
-from refsync.backends.base import Category, ModelReferenceBackend, ReplicateMode
+from refsync.backends.base import ModelReferenceBackend, ReplicateMode
 from refsync.backends.replica_backend_base import ReplicaBackendBase
-from refsync.categories import DESCRIPTORS, CanonicalFormat, Layout, default_files
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import SPECIFIED, CanonicalFormat, CategoryName, Layout
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import (
     CategoryMetadata,
@@ -242,7 +243,7 @@ MAYBE_OBJECT: Any = Optional[dict[str, Any]]  # noqa: UP045
 
 FIELDS: dict[type[BaseModel], dict[str, tuple[Any, Any]]] = {
     CategoryMetadata: {
-        "category": (Category, REQUIRED),
+        "category": (CategoryName, REQUIRED),
         "last_updated": (int, REQUIRED),
         "last_operation_type": (Optional[OperationType], None),  # noqa: UP045
         "last_operation_model": (MAYBE_TEXT, None),
@@ -265,7 +266,7 @@ FIELDS: dict[type[BaseModel], dict[str, tuple[Any, Any]]] = {
     },
     PendingChangeRecord: {
         "change_id": (int, REQUIRED),
-        "category": (Category, REQUIRED),
+        "category": (CategoryName, REQUIRED),
         "model_name": (str, REQUIRED),
         "operation": (AuditOperation, REQUIRED),
         "payload": (MAYBE_OBJECT, None),
@@ -293,7 +294,7 @@ FIELDS: dict[type[BaseModel], dict[str, tuple[Any, Any]]] = {
     },
     PendingQueueFilter: {
         "statuses": (Optional[set[PendingChangeStatus]], None),  # noqa: UP045
-        "categories": (Optional[set[Category]], None),  # noqa: UP045
+        "categories": (Optional[set[CategoryName]], None),  # noqa: UP045
         "batch_id": (MAYBE_NUMBER, None),
         "model_name": (MAYBE_TEXT, None),
         "requested_by": (Optional[set[str]], None),  # noqa: UP045
@@ -321,7 +322,7 @@ FIELDS: dict[type[BaseModel], dict[str, tuple[Any, Any]]] = {
     },
     PendingChangeDiff: {
         "change_id": (int, REQUIRED),
-        "category": (Category, REQUIRED),
+        "category": (CategoryName, REQUIRED),
         "model_name": (str, REQUIRED),
         "operation": (AuditOperation, REQUIRED),
         "current_state": (MAYBE_OBJECT, None),
@@ -423,12 +424,12 @@ def test_the_categories_stand_in_order_with_domain_purpose_and_files() -> None:
     for name, domain, purpose, v2, legacy in rows:
         category = Category(name)
         assert category.name == name
-        described = DESCRIPTORS[category]
-        files = default_files(Layout.primary, category)
+        described = SPECIFIED[category]
+        files = SPECIFIED[category].files(Layout.primary)
         assert (described.domain.value, described.purpose.value) == (domain, purpose)
         assert (files[CanonicalFormat.v2], files.get(CanonicalFormat.legacy, "none")) == (v2, legacy)
         upstream = {} if legacy == "none" else {CanonicalFormat.legacy: legacy.removeprefix("legacy/")}
-        assert default_files(Layout.upstream, category) == upstream
+        assert SPECIFIED[category].files(Layout.upstream) == upstream
         assert described.managed_elsewhere is (name in {"lora", "ti"})
         held = None if legacy == "none" else "text" if domain == "text" else "image"
         assert described.upstream_repository == held
@@ -444,7 +445,7 @@ CRITICAL = {
 
 @pytest.mark.parametrize("category", Category)
 def test_each_category_has_its_critical_fields(category: Category) -> None:
-    assert set(DESCRIPTORS[category].critical_fields) == CRITICAL.get(category, set())
+    assert set(SPECIFIED[category].critical_fields) == CRITICAL.get(category, set())
 
 
 def test_a_new_backend_has_the_protected_state_empty_and_of_its_types() -> None:

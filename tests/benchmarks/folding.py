@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refsync.application import open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED
 from refsync.config import parse_config
 from tests.benchmarks.ground import (
     IMAGE_FILE,
@@ -108,10 +108,10 @@ def _fold(
 
 
 def _followed(clone: Clone) -> Iterator[str]:
-    from refsync.categories import Layout, default_files
+    from refsync.categories import Layout
 
     for category in MODEL_REFERENCE_CATEGORY:
-        yield from default_files(Layout.upstream, category).values()
+        yield from SPECIFIED[category].files(Layout.upstream).values()
 
 
 def _by_hand(clone: Path, files: tuple[str, ...]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refsync.application import open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout, default_files
+from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, Layout
 from refsync.config import parse_config
 from tests.benchmarks.ground import IMAGE_FILE, Bench, config_table, generated_clone, generated_records, site
 from tests.benchmarks.landing import FLOOR, ByHand, landing
@@ -28,7 +28,7 @@ def category(bench: Bench) -> Iterator[Figure]:
 
 def repositories(bench: Bench) -> Iterator[Figure]:
     """A pass over ever more repositories, with nothing to do; each category is held by one, so there are no more."""
-    held = [each for each in MODEL_REFERENCE_CATEGORY if default_files(Layout.upstream, each)]
+    held = [each for each in MODEL_REFERENCE_CATEGORY if SPECIFIED[each].files(Layout.upstream)]
     for size in bench.sizes(1, 4, 8, len(held)):
         with bench.room() as room:
             config = f'state_directory = "{room}/state"\n'

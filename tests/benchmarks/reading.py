@@ -14,7 +14,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from refsync.backends.git_backend import GitBackend
-from refsync.categories import CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 from tests.benchmarks.ground import IMAGE, IMAGE_FILE, Bench, image_clone
 from tests.benchmarks.measuring import Figure, Times
 from tests.support.repositories import Clone
@@ -24,7 +24,7 @@ _READS = 2000
 
 def reader_of(clone: Clone) -> GitBackend:
     """A program that reads one category of a clone."""
-    files = {IMAGE: {CanonicalFormat.legacy: IMAGE_FILE}}
+    files: dict[CategoryName, dict[CanonicalFormat, str]] = {IMAGE: {CanonicalFormat.legacy: IMAGE_FILE}}
     return GitBackend(clone.path, files, canonical_format=CanonicalFormat.legacy)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from loguru import logger
 
 from refsync.application import Application, open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.config import parse_config
 from refsync.documents.csv_document import Row, read_rows
@@ -39,7 +39,7 @@ from tests.support.text_files import DOCUMENT, LISTED, TABLE
 Record = dict[str, Any]
 Read = Callable[[str], bytes | None]
 """Gives the bytes of a file."""
-Files = Mapping[MODEL_REFERENCE_CATEGORY, Sequence[str]]
+Files = Mapping[CategoryName, Sequence[str]]
 """The files that changes of a category edit, the one of its records first."""
 
 LAST = 100
@@ -148,7 +148,7 @@ def _start_at(clone: Clone, parent: str) -> str:
 def _submit(
     case: Case,
     application: Application,
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     paths: Sequence[str],
     before: Read,
     after: Read,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refsync.categories import DESCRIPTORS
+from refsync.categories import SPECIFIED
 from refsync.documents.csv_document import COLUMNS, read_rows
 from refsync.documents.text_derivation import derive_text
 from tests.support.command_line import Desk, Ended
@@ -267,7 +267,7 @@ def test_a_config_found_by_default_counts_where_it_names_the_clone(desk: Desk, m
     desk.config.write_text(desk.config.read_text().replace(str(desk.clone.path), str(desk.folder / "elsewhere")))
     assert look(desk, "check").done
     assert desk("check", "--directory", desk.clone.path).code == 1
-    names = [each for each, it in DESCRIPTORS.items() if it.upstream_repository == "image"]
+    names = [each for each, it in SPECIFIED.descriptors.items() if it.upstream_repository == "image"]
     second = "".join(f'{each} = "{each}.json"\n' for each in names if each != "image_generation")
     tables = [f'[[repository]]\nname = "{name}"\npath = "{name}"\n' for name in "xy"]
     desk.config.write_text(f"{tables[0]}{CATEGORIES}{tables[1]}[repository.categories]\n{second}")

@@ -19,9 +19,10 @@ from unittest import mock
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.clone.process import run_git
 from refsync.documents.json_document import read_records
-from refsync.pending_queue.models import Category, PendingChangeStatus, PendingQueueFilter
+from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from refsync.backends.base import Category, ReplicateMode
+from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
-from refsync.categories import CanonicalFormat, Layout, canonical_format, default_files
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import SPECIFIED, CanonicalFormat, CategoryName, Layout, canonical_format
 from refsync.errors import CloneError, ConfigError, DocumentError
 from tests.support.backends import CATEGORY, Heard
 from tests.support.repositories import Clone, dump, git
@@ -22,11 +23,11 @@ from tests.support.repositories import Clone, dump, git
 LEGACY, V2 = CanonicalFormat.legacy, CanonicalFormat.v2
 RECORDS = {"Deliberate": {"nsfw": False, "files": [{"sha": "é"}]}, "Other": {}}
 FILE = "stable_diffusion.json"
-FilesOf = dict[Category, dict[CanonicalFormat, str]]
+FilesOf = dict[CategoryName, dict[CanonicalFormat, str]]
 
 
 def backend_of(clone: Clone, layout: Layout = Layout.upstream, **options: Any) -> GitBackend:
-    files: FilesOf = {category: default_files(layout, category) for category in Category}
+    files: FilesOf = {category: SPECIFIED[category].files(layout) for category in Category}
     return GitBackend(clone.path, files, canonical_format=canonical_format(layout), **options)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from refsync.backends.base import Category
 from refsync.backends.git_backend import GitBackend
-from refsync.categories import Layout
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CategoryName, Layout
 from refsync.file_events import WatchMode
 from tests.integration.test_git_backend_reading import FILE, backend_of, replace
 from tests.support.backends import CATEGORY
@@ -20,21 +20,21 @@ class Waiting:
     """A callback whose calls are waited for."""
 
     def __init__(self, backend: GitBackend) -> None:
-        self.heard: list[Category] = []
+        self.heard: list[CategoryName] = []
         self._more = threading.Condition()
         backend.register_invalidation_callback(self._hear)
 
-    def _hear(self, category: Category) -> None:
+    def _hear(self, category: CategoryName) -> None:
         with self._more:
             self.heard.append(category)
             self._more.notify_all()
 
-    def wait_until(self, ready: Callable[[list[Category]], bool]) -> None:
+    def wait_until(self, ready: Callable[[list[CategoryName]], bool]) -> None:
         with self._more:
             assert self._more.wait_for(lambda: ready(self.heard), timeout=10), self.heard
 
 
-def has_length(length: int, heard: list[Category]) -> bool:
+def has_length(length: int, heard: list[CategoryName]) -> bool:
     return len(heard) == length
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from refsync.backends.base import Category, ReplicateMode
+from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
-from refsync.categories import CanonicalFormat, Layout
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CanonicalFormat, CategoryName, Layout
 from refsync.errors import DocumentError, RequestError, UnknownCategoryError
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, OperationType
@@ -31,7 +32,7 @@ class FileWriter:
 
     def update(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record: dict[str, Any],
         *,
@@ -44,7 +45,7 @@ class FileWriter:
 
     def delete(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None,

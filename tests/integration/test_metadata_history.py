@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from refsync.categories import DESCRIPTORS, CanonicalFormat, Layout, default_files
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import SPECIFIED, CanonicalFormat, CategoryName, Layout
 from refsync.clone.repository import Repository
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.models import Category
 from refsync.metadata.recorder import Recorder
 from tests.support.repositories import Clone, git
 
 LEGACY = CanonicalFormat.legacy
-BLIP = {Category.blip: {LEGACY: "blip.json"}}
+BLIP: dict[CategoryName, dict[CanonicalFormat, str]] = {Category.blip: {LEGACY: "blip.json"}}
 IMAGE = {
-    category: default_files(Layout.upstream, category)
-    for category, descriptor in DESCRIPTORS.items()
+    category: descriptor.files(Layout.upstream)
+    for category, descriptor in SPECIFIED.descriptors.items()
     if descriptor.upstream_repository == "image"
 }
 

@@ -7,14 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.models import Category
 
 COUNT = """
 import sys
 from pathlib import Path
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.models import Category, OperationType
+from refsync.metadata.models import OperationType
 
 manager = MetadataManager(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):

@@ -125,6 +125,7 @@ from refsync import (
     MODEL_REFERENCE_CATEGORY,
     AuditOperation,
     CategoryMetadata,
+    CategoryName,
     GitBackend,
     PendingChangeRecord,
     PendingQueueFilter,
@@ -147,7 +148,7 @@ def submit(config: Path) -> PendingChangeRecord:
             requestor_username="Ada",
         )
         backend: GitBackend = application.backends["image"]
-        counters: dict[MODEL_REFERENCE_CATEGORY, CategoryMetadata] = backend.get_all_metadata()
+        counters: dict[CategoryName, CategoryMetadata] = backend.get_all_metadata()
         print(counters[clip].total_models, (backend.fetch_category(clip) or {}).get("m"))
         print(application.queue.list_changes(queue_filter=PendingQueueFilter(batch_id=1)).total)
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.errors import (
     ChangeNotFoundError,
     ChangeStateError,
@@ -22,7 +23,6 @@ from refsync.errors import (
 )
 from refsync.pending_queue.models import (
     AuditOperation,
-    Category,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,

@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from refsync.backends import replica_backend_base
-from refsync.backends.base import Category, Data
+from refsync.backends.base import Data
 from refsync.backends.replica_backend_base import ReplicaBackendBase
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CategoryName
 
 CATEGORY = Category.image_generation
 
@@ -21,38 +23,38 @@ CATEGORY = Category.image_generation
 class DictBackend(ReplicaBackendBase):
     """Serves what ``source`` gives: the eight methods that a subclass has to supply, and nothing else."""
 
-    def __init__(self, source: Callable[[Category], Data], **options: Any) -> None:
+    def __init__(self, source: Callable[[CategoryName], Data], **options: Any) -> None:
         super().__init__(**options)
         self.source = source
 
-    def fetch_category(self, category: Category, *, force_refresh: bool = False) -> Data:
+    def fetch_category(self, category: CategoryName, *, force_refresh: bool = False) -> Data:
         return self._fetch_with_cache(category, lambda: self.source(category), force_refresh=force_refresh)
 
-    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[Category, Data]:
+    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[CategoryName, Data]:
         return {category: self.fetch_category(category, force_refresh=force_refresh) for category in Category}
 
     async def fetch_category_async(
-        self, category: Category, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
+        self, category: CategoryName, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
     ) -> Data:
         return await asyncio.to_thread(self.fetch_category, category, force_refresh=force_refresh)
 
     async def fetch_all_categories_async(
         self, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
-    ) -> dict[Category, Data]:
+    ) -> dict[CategoryName, Data]:
         return {category: await self.fetch_category_async(category) for category in Category}
 
-    def get_category_file_path(self, category: Category) -> Path | None:
+    def get_category_file_path(self, category: CategoryName) -> Path | None:
         return None
 
-    def get_all_category_file_paths(self) -> dict[Category, Path | None]:
+    def get_all_category_file_paths(self) -> dict[CategoryName, Path | None]:
         return dict.fromkeys(Category)
 
-    def get_legacy_json(self, category: Category, redownload: bool = False) -> Data:
+    def get_legacy_json(self, category: CategoryName, redownload: bool = False) -> Data:
         return self._fetch_legacy_with_cache(
             category, lambda: (self.source(category), "the text"), redownload=redownload
         )[0]
 
-    def get_legacy_json_string(self, category: Category, redownload: bool = False) -> str | None:
+    def get_legacy_json_string(self, category: CategoryName, redownload: bool = False) -> str | None:
         self.get_legacy_json(category, redownload)
         return self._get_legacy_from_cache(category)[1]
 
@@ -60,14 +62,14 @@ class DictBackend(ReplicaBackendBase):
 class FileBackend(DictBackend):
     """The same, with a file whose changes make both caches outdated."""
 
-    def __init__(self, file: Path, source: Callable[[Category], Data], **options: Any) -> None:
+    def __init__(self, file: Path, source: Callable[[CategoryName], Data], **options: Any) -> None:
         super().__init__(source, **options)
         self.file = file
 
-    def _get_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_file_path_for_validation(self, category: CategoryName) -> Path | None:
         return self.file
 
-    def _get_legacy_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_legacy_file_path_for_validation(self, category: CategoryName) -> Path | None:
         return self.file
 
 
@@ -86,12 +88,12 @@ class Heard:
     """An invalidation callback that remembers, and says whether the cache's lock was free."""
 
     def __init__(self, backend: ReplicaBackendBase) -> None:
-        self.categories: list[Category] = []
+        self.categories: list[CategoryName] = []
         self.lock_was_free: list[bool] = []
         self._backend = backend
         backend.register_invalidation_callback(self.hear)
 
-    def hear(self, category: Category) -> None:
+    def hear(self, category: CategoryName) -> None:
         self.categories.append(category)
         self.lock_was_free.append(in_other_thread(self._take_lock))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingBatchResult, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
@@ -63,9 +63,9 @@ def approved(service: PendingQueueService, count: int, **more: Any) -> list[int]
     return ids
 
 
-def in_image(category: MODEL_REFERENCE_CATEGORY) -> str | None:
+def in_image(category: CategoryName) -> str | None:
     """Where categories are held: clip in one repository, text in another, all else in none."""
-    return {CLIP: "image", TEXT: "text"}.get(category)
+    return {str(CLIP): "image", str(TEXT): "text"}.get(category)
 
 
 def waits_for(reason: str) -> Hold:

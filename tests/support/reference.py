@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refsync.application import Application, open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.clone.repository import Repository
 from refsync.config import parse_config
 from refsync.metadata.models import CategoryMetadata
@@ -75,7 +75,7 @@ class Reference:
         payload: Mapping[str, Any] | None,
         operation: AuditOperation = AuditOperation.UPDATE,
         *,
-        category: MODEL_REFERENCE_CATEGORY = CLIP,
+        category: CategoryName = CLIP,
         by: str = "ada",
     ) -> int:
         """A pending change, made from the record as it is now; its id."""
@@ -139,7 +139,7 @@ class Reference:
     def batches(self) -> list[Batch]:
         return self.application.queue.list_batches()
 
-    def counters(self, category: MODEL_REFERENCE_CATEGORY = CLIP) -> CategoryMetadata:
+    def counters(self, category: CategoryName = CLIP) -> CategoryMetadata:
         found = self.image.metadata.stored_metadata(self.image.written_format(category), category)
         assert found is not None
         return found

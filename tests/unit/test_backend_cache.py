@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from refsync.backends.base import Category, Data
-from refsync.categories import CanonicalFormat
+from refsync.backends.base import Data
+from refsync.categories import CanonicalFormat, CategoryName
 from tests.support.backends import CATEGORY, Clock, DictBackend, FileBackend, Heard
 
 DATA = {"Deliberate": {"nsfw": False}}
@@ -148,7 +148,7 @@ def test_the_own_rule_is_asked_last_and_by_one_question_only() -> None:
     class Strict(DictBackend):
         asked = 0
 
-        def _additional_cache_validation(self, category: Category) -> bool:
+        def _additional_cache_validation(self, category: CategoryName) -> bool:
             self.asked += 1
             return False
 
@@ -196,7 +196,7 @@ def test_a_file_that_vanished_makes_stale_and_a_load_of_nothing_then_clears(file
 
 
 def test_a_write_during_the_load_is_noticed_afterwards(file: Path) -> None:
-    def read_then_overtaken(_: Category) -> Data:
+    def read_then_overtaken(_: CategoryName) -> Data:
         file.write_text("newer")
         return DATA
 
@@ -218,7 +218,7 @@ def test_the_state_from_before_the_read_can_be_handed_to_the_store(file: Path) -
 def test_an_invalidation_during_the_load_is_not_lost() -> None:
     backend: DictBackend
 
-    def read_then_invalidated(_: Category) -> Data:
+    def read_then_invalidated(_: CategoryName) -> Data:
         backend.mark_stale(CATEGORY)
         return DATA
 
@@ -232,9 +232,9 @@ def test_an_invalidation_during_the_load_is_not_lost() -> None:
 
 
 def test_a_read_is_served_from_the_cache_until_forced() -> None:
-    reads: list[Category] = []
+    reads: list[CategoryName] = []
 
-    def source(category: Category) -> Data:
+    def source(category: CategoryName) -> Data:
         reads.append(category)
         return {"number": {"n": len(reads)}}
 
@@ -308,7 +308,7 @@ class Flaky:
         self.answer: Data | Exception = DATA
         self.asked = 0
 
-    def __call__(self, _: Category) -> Data:
+    def __call__(self, _: CategoryName) -> Data:
         self.asked += 1
         if isinstance(self.answer, Exception):
             raise self.answer

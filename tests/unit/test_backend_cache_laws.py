@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from refsync.backends.base import Category, Data
+from refsync.backends.base import Data
+from refsync.categories import CategoryName
 from tests.support.backends import CATEGORY, FileBackend
 
 
@@ -32,7 +33,7 @@ class CacheOfAFile(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.folder.cleanup()
 
-    def source(self, _: Category) -> Data:
+    def source(self, _: CategoryName) -> Data:
         if self.failing:
             raise OSError("down")
         if not self.file.exists():
@@ -44,7 +45,7 @@ class CacheOfAFile(RuleBasedStateMachine):
         self.good.add(version)
         return {"model": {"version": version}, "twin": {"version": version}}
 
-    def hear(self, _: Category) -> None:
+    def hear(self, _: CategoryName) -> None:
         self.told += 1
 
     @rule()

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from refsync.backends.base import Category, Data
+from refsync.backends.base import Data
 from refsync.backends.format_cache import Staleness
-from refsync.categories import CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CanonicalFormat, CategoryName
 from tests.support.backends import Clock, DictBackend
 
 CLIP, LORA = Category.clip, Category.lora
@@ -28,22 +29,22 @@ class Files(DictBackend):
     def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(lambda _: OLD, **options)
         self.folder = folder
-        self.asked: list[tuple[str, Category]] = []
+        self.asked: list[tuple[str, CategoryName]] = []
 
-    def file(self, format: CanonicalFormat, category: Category = CLIP) -> Path:
+    def file(self, format: CanonicalFormat, category: CategoryName = CLIP) -> Path:
         return self.folder / f"{category}.{format}"
 
-    def _get_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_file_path_for_validation(self, category: CategoryName) -> Path | None:
         return self.file(V2, category)
 
-    def _get_legacy_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_legacy_file_path_for_validation(self, category: CategoryName) -> Path | None:
         return self.file(LEGACY, category)
 
-    def _additional_cache_validation(self, category: Category) -> bool:
+    def _additional_cache_validation(self, category: CategoryName) -> bool:
         self.asked.append(("rule", category))
         return True
 
-    def _mark_stale_impl(self, category: Category) -> None:
+    def _mark_stale_impl(self, category: CategoryName) -> None:
         self.asked.append(("stale", category))
         super()._mark_stale_impl(category)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from refsync.backends.base import CanonicalFormat, Category, ModelReferenceBackend, ReplicateMode
+from refsync.backends.base import CanonicalFormat, ModelReferenceBackend, ReplicateMode
 from refsync.backends.replica_backend_base import ReplicaBackendBase
+from refsync.categories import CategoryName
 from tests.support.backends import CATEGORY, DictBackend
 
 
@@ -120,9 +121,9 @@ def test_a_model_is_written_with_the_fields_that_were_set() -> None:
 
 def test_callbacks_run_in_order_and_a_failing_one_stops_nobody() -> None:
     backend = empty()
-    heard: list[tuple[str, Category]] = []
+    heard: list[tuple[str, CategoryName]] = []
 
-    def fail(category: Category) -> None:
+    def fail(category: CategoryName) -> None:
         raise ValueError("boom")
 
     backend.register_invalidation_callback(lambda category: heard.append(("first", category)))
@@ -135,7 +136,7 @@ def test_callbacks_run_in_order_and_a_failing_one_stops_nobody() -> None:
 
 def test_an_unregistered_callback_hears_no_more() -> None:
     backend = empty()
-    heard: list[Category] = []
+    heard: list[CategoryName] = []
     backend.register_invalidation_callback(heard.append)
     backend.unregister_invalidation_callback(heard.append)
     backend.unregister_invalidation_callback(heard.append)

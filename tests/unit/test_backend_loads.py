@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from refsync.backends.base import Category, Data
+from refsync.backends.base import Data
 from refsync.backends.single_flight import SingleFlight
+from refsync.categories import CategoryName
 from tests.support.backends import CATEGORY, DictBackend, FileBackend
 
 DATA: Data = {"Deliberate": {}}
@@ -23,7 +24,7 @@ class Gate:
         self.calls = 0
         self._answers = iter(answers)
 
-    def __call__(self, _: Category) -> Data:
+    def __call__(self, _: CategoryName) -> Data:
         self.calls += 1
         answer = next(self._answers)
         self.entered.release()
@@ -55,7 +56,7 @@ def test_threads_that_read_a_cold_category_share_one_load() -> None:
 
 
 def test_those_who_wait_for_a_load_share_its_failure() -> None:
-    flights: SingleFlight[Category] = SingleFlight()
+    flights: SingleFlight[CategoryName] = SingleFlight()
     flight, leads = flights.board(CATEGORY, 0, alone=False)
     with ThreadPoolExecutor(1) as pool:
         joined, also_leads = pool.submit(flights.board, CATEGORY, 0, alone=False).result()
@@ -110,7 +111,7 @@ def test_a_load_that_reads_its_own_category_does_not_wait_for_itself() -> None:
     backend: DictBackend
     depth = 0
 
-    def source(category: Category) -> Data:
+    def source(category: CategoryName) -> Data:
         nonlocal depth
         depth += 1
         return DATA if depth == 2 else backend.fetch_category(category)

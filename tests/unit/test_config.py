@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from refsync.categories import DESCRIPTORS, MODEL_REFERENCE_CATEGORY, CanonicalFormat, Layout
+from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, CanonicalFormat, Layout
 from refsync.config import Config, find_config_file, load_config, parse_config, restart_keys, sources
 from refsync.config.settings import RepositorySettings
 from refsync.errors import ConfigError
@@ -491,7 +491,7 @@ def test_whatever_stands_in_a_key_or_value_the_problem_is_one_line(anything: str
 
 def test_an_upstream_clone_holds_the_nine_legacy_json_files() -> None:
     (repository,) = parse(IMAGE).repositories
-    assert [*repository.files] == [category for category in C if DESCRIPTORS[category].upstream_repository == "image"]
+    assert [*repository.files] == [category for category in C if SPECIFIED[category].upstream_repository == "image"]
     assert repository.files[C.image_generation] == {CanonicalFormat.legacy: "stable_diffusion.json"}
     assert (repository.format, repository.stamps) == (CanonicalFormat.legacy, False)
 
@@ -526,7 +526,7 @@ def test_stamps_follow_the_config_where_it_says_so() -> None:
 
 
 def test_a_category_listed_by_one_repository_is_no_default_of_the_other() -> None:
-    names = [category for category in C if DESCRIPTORS[category].upstream_repository == "image"]
+    names = [category for category in C if SPECIFIED[category].upstream_repository == "image"]
     listed = "\n".join(f'categories.{name} = "{name}.json"' for name in names)
     config = parse(two(listed, 'categories.text_generation = "db.json"'))
     assert [*config.repositories[1].files] == [C.text_generation]
@@ -557,5 +557,5 @@ def test_critical_fields_are_the_built_in_ones_unless_listed() -> None:
     config = parse(f'{IMAGE}critical_fields.blip = ["config.files"]')
     assert config.critical_fields() == {
         category: ("config.files",) if category is C.blip else descriptor.critical_fields
-        for category, descriptor in DESCRIPTORS.items()
+        for category, descriptor in SPECIFIED.descriptors.items()
     }

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from refsync.categories import CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.errors import ModelNameError, RequestError, UnknownCategoryError
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import (
-    Category,
     CategoryMetadata,
     MetadataEvent,
     OperationType,
@@ -40,14 +40,14 @@ class Door:
         self.get_or_initialize: Callable[..., CategoryMetadata] = self._method("get_or_initialize_{}_metadata")
         self.record: Callable[..., CategoryMetadata] = self._method("record_{}_operation")
         self.error: Callable[..., CategoryMetadata] = self._method("record_{}_error")
-        self.get: Callable[[Category], CategoryMetadata] = self._method("get_{}_metadata")
-        self.get_all: Callable[[], dict[Category, CategoryMetadata]] = self._method("get_all_{}_metadata")
-        self.mark_stale: Callable[[Category], None] = self._method("mark_{}_stale")
+        self.get: Callable[[CategoryName], CategoryMetadata] = self._method("get_{}_metadata")
+        self.get_all: Callable[[], dict[CategoryName, CategoryMetadata]] = self._method("get_all_{}_metadata")
+        self.mark_stale: Callable[[CategoryName], None] = self._method("mark_{}_stale")
         self.path: Path = self._method("_get_{}_metadata_path")(LORA)
-        self.cache: dict[Category, CategoryMetadata] = self._method("_{}_cache")
-        self.timestamps: dict[Category, float] = self._method("_{}_cache_timestamps")
-        self.mtimes: dict[Category, float] = self._method("_{}_mtimes")
-        self.stale: set[Category] = self._method("_stale_{}")
+        self.cache: dict[CategoryName, CategoryMetadata] = self._method("_{}_cache")
+        self.timestamps: dict[CategoryName, float] = self._method("_{}_cache_timestamps")
+        self.mtimes: dict[CategoryName, float] = self._method("_{}_mtimes")
+        self.stale: set[CategoryName] = self._method("_stale_{}")
 
     def _method(self, name: str) -> Any:
         return getattr(self.manager, name.format(self.format))
@@ -401,7 +401,9 @@ def test_the_documented_rule_changes_nothing_and_needs_every_part(door: Door, cl
     door.record(LORA, CREATE, "m")
     mtime = door.path.stat().st_mtime
 
-    def valid(timestamps: dict[Category, float], mtimes: dict[Category, float], stale: set[Category]) -> bool:
+    def valid(
+        timestamps: dict[CategoryName, float], mtimes: dict[CategoryName, float], stale: set[CategoryName]
+    ) -> bool:
         return door.manager._is_cache_valid(LORA, timestamps, mtimes, stale, lambda _: door.path)
 
     assert valid({LORA: clock[0]}, {LORA: mtime}, set())

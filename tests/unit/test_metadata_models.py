@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from refsync.metadata.models import Category, CategoryMetadata, GenericModelRecordMetadata, OperationType
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.metadata.models import CategoryMetadata, GenericModelRecordMetadata, OperationType
 
 REQUIRED: dict[str, Any] = {
     "category": "lora",

@@ -16,15 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.categories import CanonicalFormat
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
 from refsync.documents.operations import Operation
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.models import Category, CategoryMetadata, MetadataEvent, OperationType
+from refsync.metadata.models import CategoryMetadata, MetadataEvent, OperationType
 from refsync.metadata.recorder import Difference, LandedOperation, Recorder
 
 LEGACY, V2 = CanonicalFormat.legacy, CanonicalFormat.v2
-FILES: dict[Category, dict[CanonicalFormat, str]] = {
+FILES: dict[CategoryName, dict[CanonicalFormat, str]] = {
     Category.blip: {LEGACY: "blip.json"},
     Category.lora: {V2: "lora.json", LEGACY: "legacy/lora.json"},
 }
@@ -134,8 +135,8 @@ def recorder(manager: MetadataManager) -> Recorder:
     return Recorder(manager, FILES)
 
 
-def stored(manager: MetadataManager) -> dict[CanonicalFormat, dict[Category, CategoryMetadata]]:
-    found: dict[CanonicalFormat, dict[Category, CategoryMetadata]] = {}
+def stored(manager: MetadataManager) -> dict[CanonicalFormat, dict[CategoryName, CategoryMetadata]]:
+    found: dict[CanonicalFormat, dict[CategoryName, CategoryMetadata]] = {}
     for category, formats in FILES.items():
         for format in formats:
             metadata = manager.stored_metadata(format, category)

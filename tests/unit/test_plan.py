@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.errors import DocumentError
 from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord
@@ -20,7 +20,7 @@ from refsync.sync.sealing import seconds_until_due
 
 CLIP, BLIP = MODEL_REFERENCE_CATEGORY.clip, MODEL_REFERENCE_CATEGORY.blip
 CREATE, UPDATE, DELETE = AuditOperation
-FILES = {CLIP: "clip.json", BLIP: "blip.json"}
+FILES: dict[CategoryName, str] = {CLIP: "clip.json", BLIP: "blip.json"}
 A: Record = {"version": "1"}
 B: Record = {"version": "2"}
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
+from refsync.categories import CategoryName
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.pending_queue.diffs import PendingChangeDiffService, diff_records, join_path, split_path
-from refsync.pending_queue.models import AuditOperation, Category, PendingChangeDiff, PendingChangeRecord
+from refsync.pending_queue.models import AuditOperation, PendingChangeDiff, PendingChangeRecord
 
 Json = dict[str, Any]
 
@@ -23,7 +25,7 @@ records = st.dictionaries(st.sampled_from(["a", "b.c", "\\", "config"]), values,
 
 
 def change(
-    payload: Json | None, operation: AuditOperation = AuditOperation.UPDATE, category: Category = Category.clip
+    payload: Json | None, operation: AuditOperation = AuditOperation.UPDATE, category: CategoryName = Category.clip
 ) -> PendingChangeRecord:
     return PendingChangeRecord(
         change_id=1,
@@ -172,7 +174,7 @@ class Queue:
         return found.get(change_id)
 
 
-def current(category: Category, name: str) -> Json | None:
+def current(category: CategoryName, name: str) -> Json | None:
     if category is Category.blip:
         raise DocumentError("not JSON", line=1, column=2)
     return {"style": "a"}
@@ -206,10 +208,10 @@ class Manager:
         self.canonical_format = canonical_format
         self.backend = self
 
-    def get_legacy_json(self, category: Category) -> dict[str, Json]:
+    def get_legacy_json(self, category: CategoryName) -> dict[str, Json]:
         return {"m": {"from": "legacy"}}
 
-    def get_raw_model_json(self, *, category: Category, model_name: str) -> Json | None:
+    def get_raw_model_json(self, *, category: CategoryName, model_name: str) -> Json | None:
         return {"from": "v2"}
 
 

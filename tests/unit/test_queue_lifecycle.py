@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.errors import BatchStateError, ChangeStateError
 from refsync.pending_queue.lifecycle import (
     BATCH_MOVES,
@@ -15,7 +16,6 @@ from refsync.pending_queue.models import (
     AuditOperation,
     Batch,
     BatchState,
-    Category,
     PendingChangeRecord,
     PendingChangeStatus,
 )

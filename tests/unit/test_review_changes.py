@@ -10,6 +10,7 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
 from refsync.review.blame import origins
 from refsync.review.category_files import category_files
 from refsync.review.changes import ModelChange, model_changes
+from refsync.review.conventions import USUAL
 
 Record = dict[str, Any]
 
@@ -17,7 +18,7 @@ Record = dict[str, Any]
 def changes(
     old: dict[str, Record], new: dict[str, Record], category: CATEGORY = CATEGORY.image_generation
 ) -> list[ModelChange]:
-    return model_changes(category, old, new)
+    return model_changes(category, old, new, USUAL.critical_fields(category))
 
 
 def test_models_are_created_updated_and_deleted() -> None:

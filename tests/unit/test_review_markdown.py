@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
 from refsync.clone.revisions import OtherFile
 from refsync.review.changes import Comparison, FileChanges, model_changes
+from refsync.review.conventions import USUAL
 from refsync.review.markdown import MAX_LENGTH, render_comparison
 from refsync.review.markdown_text import code
 from refsync.review.revisions import Side
@@ -18,9 +19,8 @@ BASE, HEAD = (Side(name, "0" * 40) for name in ("base", "head"))
 
 
 def comment(old: dict[str, dict[str, object]], new: dict[str, dict[str, object]], *others: OtherFile) -> str:
-    changes = FileChanges(
-        CATEGORY.clip, "legacy", "clip.json", model_changes(CATEGORY.clip, old, new), rewritings_between(b"{}", b"{}\n")
-    )
+    models = model_changes(CATEGORY.clip, old, new, USUAL.critical_fields(CATEGORY.clip))
+    changes = FileChanges(CATEGORY.clip, "legacy", "clip.json", models, rewritings_between(b"{}", b"{}\n"))
     return render_comparison(Comparison(BASE, HEAD, [changes], list(others)))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from loguru import logger
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
     from refsync.metadata.models import CategoryMetadata
 
-__all__ = ["CanonicalFormat", "Category", "Data", "InvalidationCallback", "ModelReferenceBackend", "ReplicateMode"]
+__all__ = ["CanonicalFormat", "CategoryName", "Data", "InvalidationCallback", "ModelReferenceBackend", "ReplicateMode"]
 
-Category = MODEL_REFERENCE_CATEGORY
 Data = dict[str, Any] | None
 """One category: model name to record; ``None`` where it cannot be had."""
-InvalidationCallback = Callable[[Category], None]
+InvalidationCallback = Callable[[CategoryName], None]
 
 
 class ReplicateMode(StrEnum):
@@ -68,53 +67,53 @@ class ModelReferenceBackend(ABC):
     # What every backend must have.
 
     @abstractmethod
-    def fetch_category(self, category: Category, *, force_refresh: bool = False) -> Data:
+    def fetch_category(self, category: CategoryName, *, force_refresh: bool = False) -> Data:
         """The records of one category; ``None`` (and a log line) if they cannot be had.
 
         ``force_refresh`` bypasses the backend's own caches; only then may an error of the source be raised.
         """
 
     @abstractmethod
-    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[Category, Data]:
+    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[CategoryName, Data]:
         """``fetch_category`` of every category; each is a key."""
 
     @abstractmethod
     async def fetch_category_async(
-        self, category: Category, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
+        self, category: CategoryName, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
     ) -> Data:
         """``fetch_category`` without blocking the event loop; a client that is handed in stays open."""
 
     @abstractmethod
     async def fetch_all_categories_async(
         self, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
-    ) -> dict[Category, Data]:
+    ) -> dict[CategoryName, Data]:
         """``fetch_category_async`` of every category, concurrently, over one client."""
 
     @abstractmethod
-    def get_category_file_path(self, category: Category) -> Path | None:
+    def get_category_file_path(self, category: CategoryName) -> Path | None:
         """The file that holds the category; ``None`` for backends without files."""
 
     @abstractmethod
-    def get_all_category_file_paths(self) -> dict[Category, Path | None]:
+    def get_all_category_file_paths(self) -> dict[CategoryName, Path | None]:
         """``get_category_file_path`` of every category."""
 
     @abstractmethod
-    def get_legacy_json(self, category: Category, redownload: bool = False) -> Data:
+    def get_legacy_json(self, category: CategoryName, redownload: bool = False) -> Data:
         """The legacy records as parsed JSON, unvalidated; ``None`` if there are none.
 
         ``redownload`` reads the source again and renews the cache.
         """
 
     @abstractmethod
-    def get_legacy_json_string(self, category: Category, redownload: bool = False) -> str | None:
+    def get_legacy_json_string(self, category: CategoryName, redownload: bool = False) -> str | None:
         """The same as ``get_legacy_json``, as the JSON text."""
 
     @abstractmethod
-    def needs_refresh(self, category: Category) -> bool:
+    def needs_refresh(self, category: CategoryName) -> bool:
         """Whether data that was loaded before has become outdated."""
 
     @abstractmethod
-    def _mark_stale_impl(self, category: Category) -> None:
+    def _mark_stale_impl(self, category: CategoryName) -> None:
         """The backend's own bookkeeping of staleness."""
 
     # Invalidation.
@@ -128,12 +127,12 @@ class ModelReferenceBackend(ABC):
         if callback in self._invalidation_callbacks:
             self._invalidation_callbacks.remove(callback)
 
-    def mark_stale(self, category: Category) -> None:
+    def mark_stale(self, category: CategoryName) -> None:
         """The category's data is outdated: note it, then tell the callbacks."""
         self._mark_stale_impl(category)
         self._notify_invalidation(category)
 
-    def _notify_invalidation(self, category: Category) -> None:
+    def _notify_invalidation(self, category: CategoryName) -> None:
         for callback in list(self._invalidation_callbacks):
             try:
                 callback(category)
@@ -175,7 +174,7 @@ class ModelReferenceBackend(ABC):
 
     def update_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_dict: dict[str, Any],
         *,
@@ -187,7 +186,7 @@ class ModelReferenceBackend(ABC):
 
     def update_model_from_base_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_model: BaseModel,
         *,
@@ -202,7 +201,7 @@ class ModelReferenceBackend(ABC):
 
     def delete_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None = None,
@@ -217,7 +216,7 @@ class ModelReferenceBackend(ABC):
 
     def update_model_legacy(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_dict: dict[str, Any],
         *,
@@ -229,7 +228,7 @@ class ModelReferenceBackend(ABC):
 
     def update_model_legacy_from_base_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_model: BaseModel,
         *,
@@ -244,7 +243,7 @@ class ModelReferenceBackend(ABC):
 
     def delete_model_legacy(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None = None,
@@ -273,35 +272,35 @@ class ModelReferenceBackend(ABC):
 
     # Metadata.
 
-    def get_legacy_metadata(self, category: Category) -> CategoryMetadata:
+    def get_legacy_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The legacy counters of one category."""
         self._refuse("metadata tracking")
 
-    def get_metadata(self, category: Category) -> CategoryMetadata:
+    def get_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The v2 counters of one category."""
         self._refuse("metadata tracking")
 
-    def get_all_legacy_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_legacy_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The legacy counters of every category."""
         self._refuse("metadata tracking")
 
-    def get_all_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The v2 counters of every category."""
         self._refuse("metadata tracking")
 
-    async def get_legacy_metadata_async(self, category: Category) -> CategoryMetadata:
+    async def get_legacy_metadata_async(self, category: CategoryName) -> CategoryMetadata:
         """``get_legacy_metadata`` without blocking the event loop."""
         self._refuse("async metadata tracking")
 
-    async def get_metadata_async(self, category: Category) -> CategoryMetadata:
+    async def get_metadata_async(self, category: CategoryName) -> CategoryMetadata:
         """``get_metadata`` without blocking the event loop."""
         self._refuse("async metadata tracking")
 
-    async def get_all_legacy_metadata_async(self) -> dict[Category, CategoryMetadata]:
+    async def get_all_legacy_metadata_async(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_all_legacy_metadata`` without blocking the event loop."""
         self._refuse("async metadata tracking")
 
-    async def get_all_metadata_async(self) -> dict[Category, CategoryMetadata]:
+    async def get_all_metadata_async(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_all_metadata`` without blocking the event loop."""
         self._refuse("async metadata tracking")
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from refsync.backends.base import Category, Data, ReplicateMode
+from refsync.backends.base import Data, ReplicateMode
 from refsync.backends.category_file import BrokenFileError, read_category_file
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
-from refsync.categories import CanonicalFormat, is_table, stand_in_of
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName, is_table, stand_in_of
 from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS
 from refsync.errors import ConfigError, RefsyncError
 from refsync.file_events import FolderWatcher, WatchMode
@@ -39,6 +39,7 @@ class CloneReader(ReplicaBackendBase):
         files: for each category held, the file of each format, relative to ``path``.
         mode: as the interface has it.
         cache_ttl_seconds: how old cached data may grow; ``None`` for no limit: file states tell of changes.
+        catalogue: which categories there are.
 
     Raises:
         ConfigError: a category file outside the clone.
@@ -47,12 +48,14 @@ class CloneReader(ReplicaBackendBase):
     def __init__(
         self,
         path: Path,
-        files: Mapping[Category, Mapping[CanonicalFormat, str]],
+        files: Mapping[CategoryName, Mapping[CanonicalFormat, str]],
         *,
         mode: ReplicateMode = ReplicateMode.REPLICA,
         cache_ttl_seconds: int | None = None,
+        catalogue: Catalogue = SPECIFIED,
     ) -> None:
         super().__init__(mode=mode, cache_ttl_seconds=cache_ttl_seconds)
+        self._catalogue = catalogue
         self._path = path
         self._legacy_paths = _paths(path, files, CanonicalFormat.legacy)
         self._v2_paths = _paths(path, files, CanonicalFormat.v2)
@@ -66,7 +69,7 @@ class CloneReader(ReplicaBackendBase):
 
     # Reading.
 
-    def fetch_category(self, category: Category, *, force_refresh: bool = False, copy: bool = False) -> Data:
+    def fetch_category(self, category: CategoryName, *, force_refresh: bool = False, copy: bool = False) -> Data:
         """The category's records, shared and read-only unless ``copy`` asks for the caller's own.
 
         Raises:
@@ -76,54 +79,54 @@ class CloneReader(ReplicaBackendBase):
         data: Data = (row or self._read(self._v2, category, force=force_refresh))[0]
         return deepcopy(data) if copy else data
 
-    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[Category, Data]:
+    def fetch_all_categories(self, *, force_refresh: bool = False) -> dict[CategoryName, Data]:
         """Every category; ``None`` for those that the clone does not hold."""
-        return {category: self.fetch_category(category, force_refresh=force_refresh) for category in Category}
+        return {category: self.fetch_category(category, force_refresh=force_refresh) for category in self._catalogue}
 
     async def fetch_category_async(
-        self, category: Category, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
+        self, category: CategoryName, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
     ) -> Data:
         """``fetch_category`` in a thread; a clone needs no client."""
         return await asyncio.to_thread(self.fetch_category, category, force_refresh=force_refresh)
 
     async def fetch_all_categories_async(
         self, *, httpx_client: httpx.AsyncClient | None = None, force_refresh: bool = False
-    ) -> dict[Category, Data]:
+    ) -> dict[CategoryName, Data]:
         """``fetch_category_async`` of every category, concurrently."""
-        fetches = (self.fetch_category_async(category, force_refresh=force_refresh) for category in Category)
-        return dict(zip(Category, await asyncio.gather(*fetches), strict=True))
+        fetches = (self.fetch_category_async(category, force_refresh=force_refresh) for category in self._catalogue)
+        return dict(zip(self._catalogue, await asyncio.gather(*fetches), strict=True))
 
-    def get_legacy_json(self, category: Category, redownload: bool = False) -> Data:
+    def get_legacy_json(self, category: CategoryName, redownload: bool = False) -> Data:
         """The legacy file's records, shared and read-only; ``None`` where the clone has no legacy file."""
         row = None if redownload else self._ready_row(self._legacy, category)
         records: Data = (row or self._read(self._legacy, category, force=redownload))[0]
         return records
 
-    def get_legacy_json_string(self, category: Category, redownload: bool = False) -> str | None:
+    def get_legacy_json_string(self, category: CategoryName, redownload: bool = False) -> str | None:
         """The legacy file's text."""
         row = None if redownload else self._ready_row(self._legacy, category)
         text: str | None = (row or self._read(self._legacy, category, force=redownload))[1]
         return text
 
-    def get_category_file_path(self, category: Category) -> Path | None:
+    def get_category_file_path(self, category: CategoryName) -> Path | None:
         """The file that ``fetch_category`` reads; ``None`` where the clone does not hold the category."""
         return self._served_paths.get(category)
 
-    def get_all_category_file_paths(self) -> dict[Category, Path | None]:
+    def get_all_category_file_paths(self) -> dict[CategoryName, Path | None]:
         """``get_category_file_path`` of every category."""
-        return {category: self.get_category_file_path(category) for category in Category}
+        return {category: self.get_category_file_path(category) for category in self._catalogue}
 
-    def _get_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_file_path_for_validation(self, category: CategoryName) -> Path | None:
         return self._served_paths.get(category)
 
-    def _get_legacy_file_path_for_validation(self, category: Category) -> Path | None:
+    def _get_legacy_file_path_for_validation(self, category: CategoryName) -> Path | None:
         path = self._legacy_paths.get(category)
         instead = None if path is None else self._instead.get(path)
         if path is None or instead is None or path.exists():
             return path
         return instead if instead.exists() else path
 
-    def _read(self, cache: FormatCache, category: Category, *, force: bool) -> Row:
+    def _read(self, cache: FormatCache, category: CategoryName, *, force: bool) -> Row:
         """From the file, unless another reader is at it; those who force are shown a failure, else it is logged."""
         path = (self._served_paths if cache is self._v2 else self._legacy_paths).get(category)
         if path is None:
@@ -152,35 +155,35 @@ class CloneReader(ReplicaBackendBase):
 
     # Noticing changes.
 
-    def categories_of_path(self, path: Path) -> frozenset[Category]:
+    def categories_of_path(self, path: Path) -> frozenset[CategoryName]:
         """The categories that are read from this file; none for any other file."""
         return frozenset(self._held.get(path, ()))
 
-    def _categories_by_path(self) -> dict[Path, set[Category]]:
+    def _categories_by_path(self) -> dict[Path, set[CategoryName]]:
         """Each file that some category is read from, with those categories."""
-        held: dict[Path, set[Category]] = {}
+        held: dict[Path, set[CategoryName]] = {}
         for category, path in (*self._legacy_paths.items(), *self._v2_paths.items()):
             beside = (path.with_name(DEFAULTS), path.with_name(GENERATION_PARAMS)) if _is_table(path) else ()
             for file in (path, *beside, self._instead.get(path, path)):
                 held.setdefault(file, set()).add(category)
         return held
 
-    def mark_touched(self, paths: Iterable[Path]) -> list[Category]:
+    def mark_touched(self, paths: Iterable[Path]) -> list[CategoryName]:
         """Mark the categories of these files stale, in both formats; those that were touched, in their order."""
         files = set(paths)
         for file in files.intersection(self._all_paths):
             self._seen[file] = observe(file)
             self._broken.pop(file, None)
             self._missing.discard(file)
-        touched = frozenset[Category]().union(*map(self.categories_of_path, files))
+        touched = frozenset[CategoryName]().union(*map(self.categories_of_path, files))
         for category in touched.intersection(self._legacy_paths):
             self._broken.pop(self._legacy_paths[category], None)  # what is beside a table may have been the fault
-        changed = [category for category in Category if category in touched]
+        changed = [category for category in self._catalogue if category in touched]
         for category in changed:
             self._mark_both_stale(category)
         return changed
 
-    def mark_changed_categories(self) -> list[Category]:
+    def mark_changed_categories(self) -> list[CategoryName]:
         """Compare every file with what was seen and loaded last; mark stale, and give, what has changed.
 
         For when events may have been lost.
@@ -210,7 +213,7 @@ class CloneReader(ReplicaBackendBase):
         changed = self.mark_changed_categories()
         logger.debug("looked at every category file of {} ({}): {} changed", self._path, reason, len(changed))
 
-    def _mark_both_stale(self, category: Category) -> None:
+    def _mark_both_stale(self, category: CategoryName) -> None:
         """Tell the callbacks if data that was good turns stale by it, or if nobody has loaded any."""
         with self._lock:
             caches = (self._v2, self._legacy)
@@ -269,13 +272,13 @@ class CloneReader(ReplicaBackendBase):
 
 
 def _paths(
-    clone: Path, files: Mapping[Category, Mapping[CanonicalFormat, str]], format: CanonicalFormat
-) -> dict[Category, Path]:
-    held = ((category, files.get(category, {}).get(format)) for category in Category)
+    clone: Path, files: Mapping[CategoryName, Mapping[CanonicalFormat, str]], format: CanonicalFormat
+) -> dict[CategoryName, Path]:
+    held = ((category, files.get(category, {}).get(format)) for category in files)
     return {category: _inside(clone, file) for category, file in held if file is not None}
 
 
-def _instead_of_tables(legacy_paths: Mapping[Category, Path], others: set[Path]) -> dict[Path, Path]:
+def _instead_of_tables(legacy_paths: Mapping[CategoryName, Path], others: set[Path]) -> dict[Path, Path]:
     """For each table the JSON file that is read where there is no table."""
     tables = {path: path.with_name(stand_in_of(path.name)) for path in legacy_paths.values() if _is_table(path)}
     return {table: instead for table, instead in tables.items() if instead not in others}

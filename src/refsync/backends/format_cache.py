@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,9 +15,8 @@ from typing import Any
 
 from refsync.backends.file_state import FileState, Observed, facts_of, observe
 from refsync.backends.single_flight import SingleFlight
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 
-Category = MODEL_REFERENCE_CATEGORY
 Row = tuple[Any, ...]
 """One value for each column of the cache; no data where all are ``None``."""
 
@@ -68,38 +67,38 @@ def has_data(row: Row) -> bool:
 class FormatCache:
     """The entries of one format, in the columns handed in."""
 
-    def __init__(self, path_of: Callable[[Category], Path | None], *columns: dict[Category, Any]) -> None:
+    def __init__(self, path_of: Callable[[CategoryName], Path | None], *columns: dict[CategoryName, Any]) -> None:
         """Cache nothing yet; ``path_of`` gives the file whose change makes an entry outdated, if there is one."""
         self.path_of = path_of
         self.columns = columns
         self.nothing: Row = (None,) * len(columns)
         """The row without data."""
-        self.timestamps: dict[Category, float] = {}
-        self.mtimes: dict[Category, float] = {}
-        self.file_states: dict[Category, FileState] = {}
-        self.stale: set[Category] = set()
-        self.staleness: dict[Category, Staleness] = {}
-        self.found_nothing_at: dict[Category, float] = {}
-        self.puts: dict[Category, int] = {}
-        self.generations: Counter[Category] = Counter()
-        self.logged_failures: dict[Category, object] = {}
-        self.flights: SingleFlight[Category] = SingleFlight()
+        self.timestamps: dict[CategoryName, float] = {}
+        self.mtimes: dict[CategoryName, float] = {}
+        self.file_states: dict[CategoryName, FileState] = {}
+        self.stale: set[CategoryName] = set()
+        self.staleness: dict[CategoryName, Staleness] = {}
+        self.found_nothing_at: dict[CategoryName, float] = {}
+        self.puts: dict[CategoryName, int] = {}
+        self.generations: Counter[CategoryName] = Counter()
+        self.logged_failures: dict[CategoryName, object] = {}
+        self.flights: SingleFlight[CategoryName] = SingleFlight()
         self.hits = 0  # counted without the lock: it would cost more than a count that is lost is worth
         self.counts: Counter[str] = Counter()
         self.invalidations: Counter[str] = Counter()
 
-    def row(self, category: Category) -> Row:
+    def row(self, category: CategoryName) -> Row:
         """The values, whether they are still good or not."""
         row: Row = ()
         for column in self.columns:
             row += (column.get(category),)
         return row
 
-    def holds_data(self, category: Category) -> bool:
+    def holds_data(self, category: CategoryName) -> bool:
         """Whether there is anything to serve, still good or not."""
         return has_data(self.row(category))
 
-    def plain_row(self, category: Category, ttl: int | None, now: float) -> Row | None:
+    def plain_row(self, category: CategoryName, ttl: int | None, now: float) -> Row | None:
         """The values if no check of ``judge`` finds a fault, asked without the lock; ``None`` says nothing.
 
         That nothing was put meanwhile makes sure that the checks were of these values.
@@ -118,7 +117,7 @@ class FormatCache:
         row = self.row(category)
         return None if row == self.nothing or puts != self.puts.get(category) else row
 
-    def judge(self, category: Category, ttl: int | None, now: float) -> Verdict:
+    def judge(self, category: CategoryName, ttl: int | None, now: float) -> Verdict:
         """The checks in their order."""
         if category in self.stale:
             return Verdict.MARKED
@@ -131,7 +130,7 @@ class FormatCache:
         path = self.path_of(category)
         return Verdict.VALID if path is None else self._compare(category, path)
 
-    def _compare(self, category: Category, path: Path) -> Verdict:
+    def _compare(self, category: CategoryName, path: Path) -> Verdict:
         present = observe(path)
         if isinstance(present, OSError):
             return Verdict.UNREADABLE
@@ -142,7 +141,7 @@ class FormatCache:
         # A rewrite can keep the mtime.
         return Verdict.VALID if self.file_states.get(category, present) == present else Verdict.CHANGED
 
-    def mark(self, category: Category, cause: str, reason: str, now: float) -> bool:
+    def mark(self, category: CategoryName, cause: str, reason: str, now: float) -> bool:
         """Outdated from now on; whether it was not so before."""
         self.generations[category] += 1
         newly = category not in self.stale
@@ -154,18 +153,18 @@ class FormatCache:
             self.invalidations[cause] += 1
         return newly
 
-    def put(self, category: Category, row: Row) -> None:
+    def put(self, category: CategoryName, row: Row) -> None:
         """Keep the values; the rest is for ``refresh``."""
         self.puts[category] = self.puts.get(category, 0) + 1
         for column, value in zip(self.columns, row, strict=True):
             column[category] = value
 
-    def mark_overtaken(self, category: Category, now: float) -> None:
+    def mark_overtaken(self, category: CategoryName, now: float) -> None:
         """What is about to be kept is outdated already."""
         self.stale.add(category)
         self.staleness.setdefault(category, Staleness(now, Verdict.MARKED))
 
-    def refresh(self, category: Category, state: Observed, now: float, *, overtaken: bool = False) -> None:
+    def refresh(self, category: CategoryName, state: Observed, now: float, *, overtaken: bool = False) -> None:
         """The entry was read from a file in this state, and is good as of now, unless it was overtaken.
 
         The mark goes last: who asks without the lock finds the entry outdated or complete.
@@ -182,24 +181,24 @@ class FormatCache:
             self.staleness.pop(category, None)
             self.stale.discard(category)
 
-    def forget(self, category: Category) -> None:
+    def forget(self, category: CategoryName) -> None:
         """As if it had never been loaded."""
         for kept in (*self.columns, self.timestamps, self.mtimes, self.file_states, self.staleness):
             kept.pop(category, None)
         self.stale.discard(category)
 
-    def statistics(self, now: float) -> dict[str, Any]:
-        """Counters, and for each loaded category its age in seconds, its bytes, and why it is stale."""
-        loaded = [category for category in Category if self.holds_data(category)]
+    def statistics(self, now: float, order: Iterable[CategoryName]) -> dict[str, Any]:
+        """Counters, and for each loaded category, in this order, its age in seconds, its bytes, and why it is stale."""
+        loaded = [category for category in order if self.holds_data(category)]
         return {
             "hits": self.hits,
             **{name: self.counts[name] for name in ("misses", "loads", "failed_loads")},
             "invalidations": dict(self.invalidations),
             "bytes": sum(state.size for state in self.file_states.values()),
-            "categories": {category.value: self._entry_statistics(category, now) for category in loaded},
+            "categories": {category: self._entry_statistics(category, now) for category in loaded},
         }
 
-    def _entry_statistics(self, category: Category, now: float) -> dict[str, Any]:
+    def _entry_statistics(self, category: CategoryName, now: float) -> dict[str, Any]:
         loaded_at, state = self.timestamps.get(category), self.file_states.get(category)
         stale = self.staleness.get(category)
         return {

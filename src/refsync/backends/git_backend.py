@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger
 
-from refsync.backends.base import Category, ReplicateMode
+from refsync.backends.base import ReplicateMode
 from refsync.backends.clone_reader import CloneReader
-from refsync.categories import CanonicalFormat, parse_category
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.errors import CloneError, ModelNameError, PayloadError, RequestError, UnknownCategoryError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class WritePath(Protocol):
 
     def update(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record: dict[str, Any],
         *,
@@ -46,7 +46,7 @@ class WritePath(Protocol):
 
     def delete(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None,
@@ -59,19 +59,19 @@ class WritePath(Protocol):
 class MetadataReader(Protocol):
     """Where the counters of the categories are read from."""
 
-    def get_legacy_metadata(self, category: Category) -> CategoryMetadata:
+    def get_legacy_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The legacy counters of one category."""
         ...
 
-    def get_v2_metadata(self, category: Category) -> CategoryMetadata:
+    def get_v2_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The v2 counters of one category."""
         ...
 
-    def get_all_legacy_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_legacy_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The legacy counters of every category."""
         ...
 
-    def get_all_v2_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_v2_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The v2 counters of every category."""
         ...
 
@@ -88,6 +88,7 @@ class GitBackend(CloneReader):
         metadata: where the counters are read from.
         write_path: how changes land.
         health_checks: more checks for ``health_check`` by name; each raises where something is wrong.
+        catalogue: which categories there are.
 
     Raises:
         ConfigError: a category file outside the clone.
@@ -106,7 +107,7 @@ class GitBackend(CloneReader):
     def __init__(
         self,
         path: Path,
-        files: Mapping[Category, Mapping[CanonicalFormat, str]],
+        files: Mapping[CategoryName, Mapping[CanonicalFormat, str]],
         *,
         canonical_format: CanonicalFormat,
         mode: ReplicateMode = ReplicateMode.REPLICA,
@@ -114,8 +115,9 @@ class GitBackend(CloneReader):
         metadata: MetadataReader | None = None,
         write_path: WritePath | None = None,
         health_checks: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+        catalogue: Catalogue = SPECIFIED,
     ) -> None:
-        super().__init__(path, files, mode=mode, cache_ttl_seconds=cache_ttl_seconds)
+        super().__init__(path, files, mode=mode, cache_ttl_seconds=cache_ttl_seconds, catalogue=catalogue)
         self._canonical_format = canonical_format
         self._metadata = metadata
         self._write_path = write_path
@@ -133,7 +135,7 @@ class GitBackend(CloneReader):
 
     def update_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_dict: dict[str, Any],
         *,
@@ -153,7 +155,7 @@ class GitBackend(CloneReader):
 
     def update_model_legacy(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record_dict: dict[str, Any],
         *,
@@ -167,7 +169,7 @@ class GitBackend(CloneReader):
 
     def delete_model(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None = None,
@@ -187,7 +189,7 @@ class GitBackend(CloneReader):
 
     def delete_model_legacy(
         self,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None = None,
@@ -202,14 +204,14 @@ class GitBackend(CloneReader):
         allowed = self._replicate_mode is ReplicateMode.PRIMARY
         return allowed and self._write_path is not None and self._write_path.lands_by_itself
 
-    def _format_written(self, category: Category) -> CanonicalFormat:
+    def _format_written(self, category: CategoryName) -> CanonicalFormat:
         """A category without a legacy file is written as v2 whatever the canonical format is."""
         return self._canonical_format if category in self._legacy_paths else CanonicalFormat.v2
 
     def _update(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         record: dict[str, Any],
         logical_user_id: str | None,
@@ -227,7 +229,7 @@ class GitBackend(CloneReader):
     def _delete(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         logical_user_id: str | None,
         request_id: str | None,
@@ -241,10 +243,10 @@ class GitBackend(CloneReader):
         )  # fmt: skip
         self._mark_both_stale(category)
 
-    def _writer(self, category: Category, format: CanonicalFormat, model_name: str) -> WritePath:
+    def _writer(self, category: CategoryName, format: CanonicalFormat, model_name: str) -> WritePath:
         if not isinstance(model_name, str):
             raise ModelNameError(f"a model name is text, not {type(model_name).__name__}")
-        if parse_category(category) not in self._served_paths:
+        if self._catalogue.parse(category) not in self._served_paths:
             raise UnknownCategoryError(f"{category} is not held by {self._path}; add it to the repository's categories")
         written = self._format_written(category)
         if written is not format:
@@ -285,35 +287,35 @@ class GitBackend(CloneReader):
         """On a PRIMARY that was handed a reader of it."""
         return self._metadata is not None and self._replicate_mode is ReplicateMode.PRIMARY
 
-    def get_legacy_metadata(self, category: Category) -> CategoryMetadata:
+    def get_legacy_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The legacy counters of one category."""
         return self._counters("metadata tracking").get_legacy_metadata(category)
 
-    def get_metadata(self, category: Category) -> CategoryMetadata:
+    def get_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The v2 counters of one category."""
         return self._counters("metadata tracking").get_v2_metadata(category)
 
-    def get_all_legacy_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_legacy_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The legacy counters of every category."""
         return self._counters("metadata tracking").get_all_legacy_metadata()
 
-    def get_all_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """The v2 counters of every category."""
         return self._counters("metadata tracking").get_all_v2_metadata()
 
-    async def get_legacy_metadata_async(self, category: Category) -> CategoryMetadata:
+    async def get_legacy_metadata_async(self, category: CategoryName) -> CategoryMetadata:
         """``get_legacy_metadata`` in a thread."""
         return await asyncio.to_thread(self._counters("async metadata tracking").get_legacy_metadata, category)
 
-    async def get_metadata_async(self, category: Category) -> CategoryMetadata:
+    async def get_metadata_async(self, category: CategoryName) -> CategoryMetadata:
         """``get_metadata`` in a thread."""
         return await asyncio.to_thread(self._counters("async metadata tracking").get_v2_metadata, category)
 
-    async def get_all_legacy_metadata_async(self) -> dict[Category, CategoryMetadata]:
+    async def get_all_legacy_metadata_async(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_all_legacy_metadata`` in a thread."""
         return await asyncio.to_thread(self._counters("async metadata tracking").get_all_legacy_metadata)
 
-    async def get_all_metadata_async(self) -> dict[Category, CategoryMetadata]:
+    async def get_all_metadata_async(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_all_metadata`` in a thread."""
         return await asyncio.to_thread(self._counters("async metadata tracking").get_all_v2_metadata)
 

@@ -14,11 +14,11 @@ from copy import deepcopy
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from refsync.backends.base import Category, Data, ReplicateMode
+from refsync.backends.base import Data, ReplicateMode
 from refsync.backends.cached_formats import CachedFormats
 from refsync.backends.file_state import FileState
 from refsync.backends.format_cache import Loaded, Staleness, Verdict
-from refsync.categories import CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 
 
 class ReplicaBackendBase(CachedFormats):
@@ -105,28 +105,28 @@ class ReplicaBackendBase(CachedFormats):
 
     # Questions.
 
-    def has_cached_data(self, category: Category) -> bool:
+    def has_cached_data(self, category: CategoryName) -> bool:
         """Whether the v2 cache holds data, still good or not."""
         with self._lock:
             return self._v2.holds_data(category)
 
-    def is_cache_valid(self, category: Category) -> bool:
+    def is_cache_valid(self, category: CategoryName) -> bool:
         """Whether the v2 data may be used as it is; finding it outdated marks it stale."""
         return self._valid_row(self._v2, category) is not None
 
-    def needs_refresh(self, category: Category) -> bool:
+    def needs_refresh(self, category: CategoryName) -> bool:
         """Whether v2 data that was loaded is outdated; finding it so marks it stale."""
         return self._judge_v2(category, needs_data=False) not in (Verdict.VALID, Verdict.UNTIMED)
 
-    def should_fetch_data(self, category: Category) -> bool:
+    def should_fetch_data(self, category: CategoryName) -> bool:
         """Whether to fetch now, for the first time or again."""
         return not self.is_cache_valid(category)
 
-    def is_legacy_cache_valid(self, category: Category) -> bool:
+    def is_legacy_cache_valid(self, category: CategoryName) -> bool:
         """Whether the legacy data may be used as it is; marks nothing, tells nobody."""
         return self._valid_row(self._legacy, category) is not None
 
-    def staleness(self, category: Category, format: CanonicalFormat = CanonicalFormat.v2) -> Staleness | None:
+    def staleness(self, category: CategoryName, format: CanonicalFormat = CanonicalFormat.v2) -> Staleness | None:
         """Since when and why the data of this format is outdated; ``None`` where it is not known to be."""
         with self._lock:
             return self._cache_of(format).staleness.get(category)
@@ -134,34 +134,35 @@ class ReplicaBackendBase(CachedFormats):
     def _cache_statistics(self) -> dict[str, Any]:
         """The counters of both caches, by format."""
         with self._lock:
-            return {format.value: self._cache_of(format).statistics(time.time()) for format in CanonicalFormat}
+            now = time.time()
+            return {each.value: self._cache_of(each).statistics(now, self._catalogue) for each in CanonicalFormat}
 
-    def get_record(self, category: Category, model_name: str) -> dict[str, Any] | None:
+    def get_record(self, category: CategoryName, model_name: str) -> dict[str, Any] | None:
         """One record as a copy of the caller's own; ``None`` if there is no such model."""
         record: dict[str, Any] | None = (self.fetch_category(category) or {}).get(model_name)
         return deepcopy(record)
 
     # Invalidation.
 
-    def mark_stale(self, category: Category) -> None:
+    def mark_stale(self, category: CategoryName) -> None:
         """The v2 data is outdated; tells the callbacks if it was not known to be."""
         self._mark(self._v2, category, "marked", Verdict.MARKED)
 
-    def _mark_stale_impl(self, category: Category) -> None:
+    def _mark_stale_impl(self, category: CategoryName) -> None:
         with self._lock:
             self._stale_categories.add(category)
 
-    def _invalidate_cache(self, category: Category) -> None:
+    def _invalidate_cache(self, category: CategoryName) -> None:
         """Outdated, without telling anybody; the data stays."""
         with self._lock:
             self._v2.mark(category, "invalidated", "invalidated", time.time())
             self._category_timestamps.pop(category, None)
 
-    def _invalidate_category_timestamp(self, category: Category) -> None:
+    def _invalidate_category_timestamp(self, category: CategoryName) -> None:
         with self._lock:
             self._category_timestamps.pop(category, None)
 
-    def _invalidate_legacy_cache(self, category: Category) -> None:
+    def _invalidate_legacy_cache(self, category: CategoryName) -> None:
         """Outdated, without telling anybody; the data stays."""
         with self._lock:
             self._legacy.mark(category, "invalidated", "invalidated", time.time())
@@ -175,7 +176,7 @@ class ReplicaBackendBase(CachedFormats):
     # Reading and storing.
 
     def _fetch_with_cache(
-        self, category: Category, fetch_fn: Callable[[], Data], *, force_refresh: bool = False, copy: bool = False
+        self, category: CategoryName, fetch_fn: Callable[[], Data], *, force_refresh: bool = False, copy: bool = False
     ) -> Data:
         """The v2 data from the cache, else from ``fetch_fn``, which one of all concurrent readers calls.
 
@@ -202,7 +203,7 @@ class ReplicaBackendBase(CachedFormats):
 
     def _fetch_legacy_with_cache(
         self,
-        category: Category,
+        category: CategoryName,
         fetch_fn: Callable[[], tuple[dict[str, Any] | None, str | None]],
         *,
         redownload: bool = False,
@@ -216,17 +217,17 @@ class ReplicaBackendBase(CachedFormats):
         records, text = self._fetch_through(self._legacy, category, load, force=redownload)
         return records, text
 
-    def _get_from_cache(self, category: Category) -> Data:
+    def _get_from_cache(self, category: CategoryName) -> Data:
         """The v2 data if it is good, else ``None``."""
         data: Data = (self._valid_row(self._v2, category) or (None,))[0]
         return data
 
-    def _get_legacy_from_cache(self, category: Category) -> tuple[dict[str, Any] | None, str | None]:
+    def _get_legacy_from_cache(self, category: CategoryName) -> tuple[dict[str, Any] | None, str | None]:
         """The legacy records and text if they are good, else ``(None, None)``."""
         records, text = self._valid_row(self._legacy, category) or (None, None)
         return records, text
 
-    def _store_in_cache(self, category: Category, data: Data, *, file_state: FileState | None = None) -> None:
+    def _store_in_cache(self, category: CategoryName, data: Data, *, file_state: FileState | None = None) -> None:
         """Keep v2 data and call it fresh; ``None`` clears nothing and is tried again by the next read.
 
         Args:
@@ -238,7 +239,7 @@ class ReplicaBackendBase(CachedFormats):
 
     def _store_legacy_in_cache(
         self,
-        category: Category,
+        category: CategoryName,
         legacy_dict: dict[str, Any] | None,
         legacy_string: str | None,
         *,
@@ -248,11 +249,11 @@ class ReplicaBackendBase(CachedFormats):
         state = file_state or self._observe(self._legacy, category)
         self._store(self._legacy, category, Loaded((legacy_dict, legacy_string), state))
 
-    def _mark_category_fresh(self, category: Category) -> None:
+    def _mark_category_fresh(self, category: CategoryName) -> None:
         """The v2 entry is good as of now."""
         self._refresh(self._v2, category, self._observe(self._v2, category))
 
-    def _mark_legacy_category_fresh(self, category: Category) -> None:
+    def _mark_legacy_category_fresh(self, category: CategoryName) -> None:
         """The legacy entry is good as of now."""
         self._refresh(self._legacy, category, self._observe(self._legacy, category))
 

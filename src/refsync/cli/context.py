@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from refsync.application import Application
+    from refsync.categories import CategoryName
     from refsync.config import Config
     from refsync.use_cases.conventions import ConfigPlace
 
@@ -46,9 +48,22 @@ class Context:
         Raises:
             ConfigError: there are none, or something in them is wrong.
         """
+        return self._config
+
+    @cached_property
+    def _config(self) -> Config:
         from refsync.config import load_config
 
         return load_config(self.config_file, os.environ)
+
+    def category(self, name: str) -> CategoryName:
+        """The category of this name.
+
+        Raises:
+            ConfigError: as :meth:`config`.
+            UnknownCategoryError: there is none.
+        """
+        return self.config().catalogue.parse(name)
 
     @contextmanager
     def application(self) -> Iterator[Application]:

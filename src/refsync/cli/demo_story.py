@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.cli.demo_reference import FILES, HAND_EDIT, PAYLOADS, STYLES
 from refsync.cli.demo_stage import daemon, wait_until
 from refsync.cli.output import console
@@ -41,7 +41,7 @@ class Play:
 
     application: Application
     reader: GitBackend
-    told: set[MODEL_REFERENCE_CATEGORY]
+    told: set[CategoryName]
     check: Callable[[], None]
 
     def wait_for_batch(self, number: int) -> None:

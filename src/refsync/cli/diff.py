@@ -149,4 +149,4 @@ def _show_summary(categories: list[FileChanges]) -> None:
 
 def _label(changes: FileChanges, categories: list[FileChanges]) -> str:
     several = sum(each.category == changes.category for each in categories) > 1
-    return f"{changes.category} ({changes.format})" if several else changes.category.value
+    return f"{changes.category} ({changes.format})" if several else changes.category

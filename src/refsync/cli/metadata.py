@@ -27,10 +27,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the counters of every category that was recorded."""
-    from refsync.categories import parse_category
     from refsync.use_cases.metadata import show_counters
 
-    only = parse_category(category) if category else None
+    only = context_of(ctx).category(category) if category else None
     with context_of(ctx).application() as application:
         counters = show_counters(application, only)
     print_json(counters) if json else _show(counters)

@@ -17,23 +17,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="One model: its record, and its history.", no_args_is_help=True, rich_markup_mode=None)
 
-CategoryName = Annotated[str, typer.Argument(help="The category, such as image_generation.")]
+CategoryArgument = Annotated[str, typer.Argument(help="The category, such as image_generation.")]
 ModelName = Annotated[str, typer.Argument(help="The model's name; after -- where it begins with a dash.")]
 
 
 @app.command()
-def show(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
+def show(ctx: typer.Context, category: CategoryArgument, model: ModelName, json: Json = False) -> None:
     """The record as readers get it."""
-    from refsync.categories import parse_category
     from refsync.use_cases.record import show_model
 
-    print_json(show_model(context_of(ctx).config(), parse_category(category), model))
+    print_json(show_model(context_of(ctx).config(), context_of(ctx).category(category), model))
 
 
 @app.command()
 def history(
     ctx: typer.Context,
-    category: CategoryName,
+    category: CategoryArgument,
     model: ModelName,
     offset: Offset = None,
     limit: Limit = None,
@@ -41,12 +40,11 @@ def history(
     json: Json = False,
 ) -> None:
     """Which commits created, changed and deleted it, by whom, in which batch: the newest 50, last; as JSON all."""
-    from refsync.categories import parse_category
     from refsync.cli.paging import part_of, show_rest
     from refsync.use_cases.models import model_history
 
     with context_of(ctx).application() as application:
-        commits = model_history(application, parse_category(category), model)
+        commits = model_history(application, context_of(ctx).category(category), model)
     shown, view = part_of(commits.root, offset, limit, everything=all_, json=json)
     if json:
         print_json([commit.model_dump(mode="json") for commit in shown])
@@ -57,13 +55,12 @@ def history(
 
 
 @app.command()
-def blame(ctx: typer.Context, category: CategoryName, model: ModelName, json: Json = False) -> None:
+def blame(ctx: typer.Context, category: CategoryArgument, model: ModelName, json: Json = False) -> None:
     """For each field, the commit that gave it its present value, by whom, in which batch."""
-    from refsync.categories import parse_category
     from refsync.use_cases.models import model_blame
 
     with context_of(ctx).application() as application:
-        fields = model_blame(application, parse_category(category), model)
+        fields = model_blame(application, context_of(ctx).category(category), model)
     print_json(fields) if json else _show_origins(fields)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refsync.cli.context import context_of
+from refsync.cli.context import Context, context_of
 from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
 
@@ -61,7 +61,6 @@ def add(
     json: Json = False,
 ) -> None:
     """Submit a change; prints its id."""
-    from refsync.categories import parse_category
     from refsync.pending_queue.models import Submission
     from refsync.pending_queue.payloads import parse_operation, parse_payload
     from refsync.use_cases.submitting import submit_change
@@ -70,7 +69,7 @@ def add(
     asked = parse_operation(operation)
     _check_payload_given(asked, payload)
     submission = Submission(
-        category=parse_category(category),
+        category=context_of(ctx).category(category),
         model_name=model,
         operation=asked,
         payload=None if payload is None else parse_payload(_read(payload)),
@@ -100,11 +99,12 @@ def rename(
     json: Json = False,
 ) -> None:
     """Submit a model's new name; prints the ids of the two changes, which land together or not at all."""
-    from refsync.categories import parse_category
     from refsync.use_cases.renaming import rename_model
 
     with context_of(ctx).application() as application:
-        changes = rename_model(application, parse_category(category), old, new, actor=acting(by, username), notes=notes)
+        changes = rename_model(
+            application, context_of(ctx).category(category), old, new, actor=acting(by, username), notes=notes
+        )
         _say_if_unserved(application)
     for change in changes.root:
         _tell_conflicts(change)
@@ -178,7 +178,7 @@ def list_(
     from refsync.use_cases.paging import window
 
     check_one_of(offset, limit, all_)
-    queue_filter = _filter(status, category, batch, model, requested_by)
+    queue_filter = _filter(context_of(ctx), status, category, batch, model, requested_by)
     with context_of(ctx).application() as application:
         if all_ and json:
             print_json_items(all_changes(application, queue_filter))
@@ -303,7 +303,7 @@ def purge(
     from refsync.errors import RequestError
     from refsync.use_cases.reviewing import purge_changes
 
-    queue_filter = _filter(status, category, batch, model, requested_by)
+    queue_filter = _filter(context_of(ctx), status, category, batch, model, requested_by)
     if queue_filter is None and not all_:
         raise RequestError("say what to purge: filters such as --status applied, or --all")
     if queue_filter is not None and all_:
@@ -327,7 +327,7 @@ def _check_payload_given(operation: AuditOperation, payload: str | None) -> None
 def _import_lines(application: Application, content: bytes, actor: Actor, json: bool) -> None:
     from refsync.use_cases.submitting import read_lines, submit_lines
 
-    lines = read_lines(content, actor=actor)
+    lines = read_lines(content, application.config.catalogue, actor=actor)
     with progress_bar("submitting", shown=not json) as progress:
         submitted = submit_lines(application, lines, progress)
     changes = submitted.root
@@ -368,6 +368,7 @@ def _read(source: str) -> bytes:
 
 
 def _filter(
+    context: Context,
     statuses: list[str] | None,
     categories: list[str] | None,
     batch: int | None,
@@ -375,14 +376,13 @@ def _filter(
     requested_by: list[str] | None,
 ) -> PendingQueueFilter | None:
     """The filter that the options ask for, ``None`` where none was given."""
-    from refsync.categories import parse_category
     from refsync.pending_queue.models import PendingQueueFilter
 
     if not statuses and not categories and batch is None and model is None and not requested_by:
         return None
     return PendingQueueFilter(
         statuses={_status(name) for name in statuses} if statuses else None,
-        categories={parse_category(name) for name in categories} if categories else None,
+        categories={context.category(name) for name in categories} if categories else None,
         batch_id=batch,
         model_name=model,
         requested_by=set(requested_by) if requested_by else None,

@@ -60,7 +60,7 @@ def _change_row(change: PendingChangeRecord) -> Sequence[str | Text]:
         str(change.change_id),
         _status(change.status),
         change.operation.value,
-        change.category.value,
+        change.category,
         shown_text(change.model_name),
         str(change.batch_id or "-"),
         shown_text(change.requested_username),

@@ -137,9 +137,9 @@ def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[s
         else:
             yield (name,), value
     for category, files in repository.files.items():
-        yield ("categories", category.value), repository.tables.get(category, files[repository.format])
+        yield ("categories", category), repository.tables.get(category, files[repository.format])
     for category, fields in repository.critical_fields.items():
-        yield ("critical_fields", category.value), list(fields)
+        yield ("critical_fields", category), list(fields)
 
 
 def _masked(url: str) -> str:

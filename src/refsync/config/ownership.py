@@ -9,12 +9,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from refsync.categories import (
-    DESCRIPTORS,
-    MODEL_REFERENCE_CATEGORY,
     CanonicalFormat,
+    Catalogue,
+    CategoryName,
     Layout,
     canonical_format,
-    default_files,
     document_of,
     is_table,
 )
@@ -23,7 +22,7 @@ from refsync.config.values import shown
 if TYPE_CHECKING:
     from refsync.config.settings import RepositorySettings
 
-Files = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 """A repository's files, relative to the clone; categories in their own order."""
 
 NO_REPOSITORY = "at least one [[repository]] is needed; `refsync init PATH` writes it"
@@ -44,18 +43,16 @@ class FaultsError(ValueError):
         super().__init__("; ".join(fault.reason for fault in faults))
 
 
-def files_of(layout: Layout, listed: Mapping[MODEL_REFERENCE_CATEGORY, str]) -> Files:
+def files_of(catalogue: Catalogue, layout: Layout, listed: Mapping[CategoryName, str]) -> Files:
     """Put the listed files over the layout's default ones, in the format that the layout writes.
 
     Of a table that changes are written to, the document that is made from it; it has to be listed.
     """
     files = {}
-    for category in MODEL_REFERENCE_CATEGORY:
+    for category, descriptor in catalogue.descriptors.items():
         written = canonical_format(layout)
         found = {
-            form: file
-            for form, file in default_files(layout, category).items()
-            if form is not written or not is_table(file)
+            form: file for form, file in descriptor.files(layout).items() if form is not written or not is_table(file)
         }
         if category in listed:
             file = listed[category]
@@ -68,38 +65,38 @@ def files_of(layout: Layout, listed: Mapping[MODEL_REFERENCE_CATEGORY, str]) -> 
 def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
     """Find what cannot be right in one repository, whatever the others are."""
     for category in repository.categories:
-        if repository.layout is Layout.upstream and DESCRIPTORS[category].legacy_file is None:
+        if repository.layout is Layout.upstream and repository.catalogue[category].legacy_file is None:
             reason = "has no legacy format; only a clone of layout 'primary' can hold it"
-            yield Fault(("categories", category.value), reason)
+            yield Fault(("categories", category), reason)
     for category, file in repository.categories.items():
         if is_table(file) and (category, repository.layout) != (
-            MODEL_REFERENCE_CATEGORY.text_generation,
+            "text_generation",
             Layout.upstream,
         ):
             reason = (
                 f"{shown(file)} is a CSV table, which is written only for text_generation of layout 'upstream'; "
                 "name a JSON file"
             )
-            yield Fault(("categories", category.value), reason)
+            yield Fault(("categories", category), reason)
     if repository.stamp_records and repository.tables:
         yield Fault(("stamp_records",), "no column of a CSV table holds a stamp; leave it false for this repository")
     for category in repository.critical_fields:
         if category not in repository.files:
-            yield Fault(("critical_fields", category.value), "is a category that this repository does not hold")
+            yield Fault(("critical_fields", category), "is a category that this repository does not hold")
     for file, users in _users(repository.files).items():
         if len(users) > 1:
             reason = f"{shown(file)} is the file of {' and of '.join(users)}; give each its own"
             yield Fault(("categories",), reason)
 
 
-def faults_between(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+def faults_between(catalogue: Catalogue, repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
     """Find what several repositories cannot be together."""
     if not repositories:
         yield Fault((), NO_REPOSITORY)
     yield from _same_name(repositories)
     yield from _same_path(repositories)
     yield from _listed_twice(repositories)
-    yield from _contested(repositories)
+    yield from _contested(catalogue, repositories)
 
 
 def _users(files: Files) -> dict[str, list[str]]:
@@ -126,19 +123,19 @@ def _same_path(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
 
 
 def _listed_twice(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
-    owners: dict[MODEL_REFERENCE_CATEGORY, str] = {}
+    owners: dict[CategoryName, str] = {}
     for index, repository in enumerate(repositories):
         for category in repository.categories:
             owner = owners.setdefault(category, repository.name)
             if owner is not repository.name:
                 reason = f"is listed by repository {owner!r} too; a category belongs to one"
-                yield Fault((index, "categories", category.value), reason)
+                yield Fault((index, "categories", category), reason)
 
 
-def _contested(repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
+def _contested(catalogue: Catalogue, repositories: Sequence[RepositorySettings]) -> Iterator[Fault]:
     listed = {category for repository in repositories for category in repository.categories}
     contested: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for category in MODEL_REFERENCE_CATEGORY:
+    for category in catalogue:
         holders = tuple(repository.name for repository in repositories if category in repository.files)
         if category not in listed and len(holders) > 1:
             contested[holders].append(category)

@@ -7,15 +7,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, StrictBool, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    Strict,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from refsync.categories import (
-    DESCRIPTORS,
-    MODEL_REFERENCE_CATEGORY,
+    SPECIFIED,
     CanonicalFormat,
+    Catalogue,
+    CategoryName,
     Layout,
     canonical_format,
+    catalogue_in,
     is_table,
 )
 from refsync.clone.destination import is_open_wire
@@ -149,11 +161,13 @@ class RepositorySettings(Table):
     push: PushTable = PushTable()
     proposal: ProposalTable = ProposalTable()
     pull_request: PullRequestTable = PullRequestTable()
+    _catalogue: Catalogue = PrivateAttr(default_factory=lambda: SPECIFIED)
     _files: Files = PrivateAttr(default={})
 
     @model_validator(mode="after")
-    def _find_files(self) -> Self:
-        self._files = files_of(self.layout, self.categories)
+    def _find_files(self, info: ValidationInfo) -> Self:
+        self._catalogue = catalogue_in(info.context)
+        self._files = files_of(self._catalogue, self.layout, self.categories)
         if faults := list(faults_within(self)):
             raise FaultsError(faults)
         return self
@@ -168,12 +182,17 @@ class RepositorySettings(Table):
         return self
 
     @property
+    def catalogue(self) -> Catalogue:
+        """Which categories there are."""
+        return self._catalogue
+
+    @property
     def files(self) -> Files:
         """The files of every category that this repository holds, relative to the clone, by format."""
         return self._files
 
     @property
-    def tables(self) -> dict[MODEL_REFERENCE_CATEGORY, str]:
+    def tables(self) -> dict[CategoryName, str]:
         """The tables that people edit and whose documents are in ``files``: ``models.csv`` of a text reference."""
         return {category: file for category, file in self.categories.items() if is_table(file)}
 
@@ -187,7 +206,7 @@ class RepositorySettings(Table):
         """Whether records get stamps: ``stamp_records``, and where it is unset, whether they are v2."""
         return self.format is CanonicalFormat.v2 if self.stamp_records is None else self.stamp_records
 
-    def without(self, categories: set[MODEL_REFERENCE_CATEGORY]) -> RepositorySettings:
+    def without(self, categories: set[CategoryName]) -> RepositorySettings:
         """Give up categories that other repositories list."""
         copy = self.model_copy()
         copy._files = MappingProxyType({held: files for held, files in self.files.items() if held not in categories})
@@ -298,8 +317,10 @@ class Config(BaseSettings):
 
     @field_validator("repositories")
     @classmethod
-    def _divide_categories(cls, repositories: tuple[RepositorySettings, ...]) -> tuple[RepositorySettings, ...]:
-        if faults := list(faults_between(repositories)):
+    def _divide_categories(
+        cls, repositories: tuple[RepositorySettings, ...], info: ValidationInfo
+    ) -> tuple[RepositorySettings, ...]:
+        if faults := list(faults_between(catalogue_in(info.context), repositories)):
             raise FaultsError(faults)
         listed = {category for repository in repositories for category in repository.categories}
         return tuple(repository.without(listed - set(repository.categories)) for repository in repositories)
@@ -312,13 +333,18 @@ class Config(BaseSettings):
                 raise FaultsError([Fault(("state_directory",), reason)])
         return self
 
-    def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> RepositorySettings | None:
+    @property
+    def catalogue(self) -> Catalogue:
+        """Which categories there are."""
+        return self.repositories[0].catalogue
+
+    def repository_of(self, category: CategoryName) -> RepositorySettings | None:
         """Find the repository that holds a category; ``None`` where none does."""
         return next((repository for repository in self.repositories if category in repository.files), None)
 
-    def critical_fields(self) -> dict[MODEL_REFERENCE_CATEGORY, tuple[str, ...]]:
+    def critical_fields(self) -> dict[CategoryName, tuple[str, ...]]:
         """List what a reviewer must not miss, for every category: the built-in fields, or those of the config."""
-        fields = {category: descriptor.critical_fields for category, descriptor in DESCRIPTORS.items()}
+        fields = {category: descriptor.critical_fields for category, descriptor in self.catalogue.descriptors.items()}
         for repository in self.repositories:
             fields |= repository.critical_fields
         return fields

@@ -6,20 +6,21 @@ import ipaddress
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName, catalogue_in
 from refsync.config.crontab import check_cron_line
 from refsync.review.finding import Rule
 
 DEFAULT_SCHEDULE = "0 6 * * *"
 
 
-def nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
     """Word the advice which known name was probably meant."""
     found = get_close_matches(name, known, n=1, cutoff=0.0)
     return f"; the nearest is {found[0]}" if found else ""
@@ -128,10 +129,11 @@ def _forge_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _category(name: object) -> object:
-    if name not in set(MODEL_REFERENCE_CATEGORY):
-        raise ValueError(f"is no category{nearest(str(name), list(MODEL_REFERENCE_CATEGORY))}")
-    return name
+def _category(name: object, info: ValidationInfo) -> CategoryName:
+    catalogue = catalogue_in(info.context)
+    if not isinstance(name, str) or name not in catalogue:
+        raise ValueError(f"is no category{nearest(str(name), list(catalogue))}")
+    return catalogue.parse(name)
 
 
 def _check_rule(name: object) -> object:
@@ -254,7 +256,7 @@ VariableName = Annotated[str, AfterValidator(_variable_name)]
 CredentialName = Annotated[str, AfterValidator(_credential_name)]
 ForgeRepository = Annotated[str, AfterValidator(_forge_repository)]
 ForgeURL = Annotated[str, AfterValidator(_forge_url)]
-Category = Annotated[MODEL_REFERENCE_CATEGORY, BeforeValidator(_category)]
+Category = Annotated[CategoryName, BeforeValidator(_category)]
 CheckRule = Annotated[Rule, BeforeValidator(_check_rule)]
 CategoryFile = Annotated[str, AfterValidator(category_file)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_command)]

@@ -13,7 +13,7 @@ from loguru import logger
 
 from refsync import log
 from refsync.application import Application, assemble, open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.clone.upkeep import tidy
 from refsync.config import Config, load_config, restart_keys
@@ -288,5 +288,5 @@ def _text_of(config_file: Path) -> bytes | None:
         return None
 
 
-def _log_invalidation(repository: str, category: MODEL_REFERENCE_CATEGORY) -> None:
+def _log_invalidation(repository: str, category: CategoryName) -> None:
     logger.info("{}: {} changed on disk; its cache is stale", repository, category)

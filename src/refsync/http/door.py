@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 
 from refsync.application import Application
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.dumping import load
 from refsync.http.answers import Content, json_body
 from refsync.http.identity.gate import Gate
@@ -45,9 +45,9 @@ class Door:
 
     application: Application
     gate: Gate
-    _served: dict[tuple[MODEL_REFERENCE_CATEGORY, CanonicalFormat], ServedCategory] = field(default_factory=dict)
+    _served: dict[tuple[CategoryName, CanonicalFormat], ServedCategory] = field(default_factory=dict)
 
-    def category(self, category: MODEL_REFERENCE_CATEGORY, format: CanonicalFormat) -> ServedCategory:
+    def category(self, category: CategoryName, format: CanonicalFormat) -> ServedCategory:
         """A category as it is now; raises as ``read_category`` does."""
         records = read_category(self.application, category, format)
         served = self._served.get((category, format))

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from refsync.categories import CanonicalFormat, parse_category
+from refsync.categories import CanonicalFormat
 from refsync.http.answers import Content, answer, conditional, json_body
 from refsync.http.door import Door, TheDoor
 from refsync.http.failures import DoorError
@@ -37,7 +37,7 @@ def records_router(version: str, format: CanonicalFormat) -> APIRouter:
     @router.get("/{category}", response_model=dict[str, Record])
     def category_records(request: Request, door: TheDoor, category: str) -> Response:
         """All records of a category, byte for byte as its file has them."""
-        return conditional(request, door.category(parse_category(category), format).content)
+        return conditional(request, door.category(door.application.config.catalogue.parse(category), format).content)
 
     if format is V2:
         _add_record(router)
@@ -49,7 +49,7 @@ def _add_record(router: APIRouter) -> None:
     @router.get("/{category}/model/{name:path}", response_model=Record)
     def one_record(request: Request, door: TheDoor, category: str, name: str) -> Response:
         """One record; its name may hold slashes."""
-        record = door.category(parse_category(category), V2).record(name)
+        record = door.category(door.application.config.catalogue.parse(category), V2).record(name)
         if record is None:
             raise DoorError(404, f"{category} has no model {name!r}")
         return conditional(request, Content(json_body(record)))
@@ -70,13 +70,13 @@ def _add_metadata(router: APIRouter, format: CanonicalFormat) -> None:
     @router.get("/metadata/{category}/last_updated", response_model=dict[str, str | int | None])
     def category_last_updated(door: TheDoor, category: str) -> Response:
         """When the newest operation of a category was."""
-        counters = category_counters(door.application, parse_category(category), format)
+        counters = category_counters(door.application, door.application.config.catalogue.parse(category), format)
         return answer({"category": category, "last_updated": counters and counters.last_updated})
 
     @router.get("/metadata/{category}", response_model=CategoryMetadata)
     def category_metadata(door: TheDoor, category: str) -> Response:
         """The counters of a category."""
-        counters = category_counters(door.application, parse_category(category), format)
+        counters = category_counters(door.application, door.application.config.catalogue.parse(category), format)
         if counters is None:
             raise DoorError(404, f"nothing of {category} is recorded yet; a pass of the daemon does so")
         return answer(counters)
@@ -84,5 +84,5 @@ def _add_metadata(router: APIRouter, format: CanonicalFormat) -> None:
 
 def _all_counters(door: Door, format: CanonicalFormat) -> dict[str, CategoryMetadata]:
     held = held_categories(door.application, format)
-    counted = ((each.value, category_counters(door.application, each, format)) for each in held)
+    counted = ((each, category_counters(door.application, each, format)) for each in held)
     return {name: counters for name, counters in counted if counters is not None}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from refsync.categories import CategoryName
 from refsync.clone.history import FileChange, LandedCommit
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, writable
-from refsync.metadata.models import Category, CategoryMetadata, OperationType, RecordedError, RecordedOperation
+from refsync.metadata.models import CategoryMetadata, OperationType, RecordedError, RecordedOperation
 from refsync.reference.versions import Versions
 
 
-def new_metadata(category: Category, backend_type: str, at: int) -> CategoryMetadata:
+def new_metadata(category: CategoryName, backend_type: str, at: int) -> CategoryMetadata:
     """A blank object whose three times are ``at``, in Unix seconds."""
     return CategoryMetadata(
         category=category,

@@ -14,7 +14,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 from loguru import logger
 
-from refsync.categories import CanonicalFormat, parse_category
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.durable import write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import ModelNameError, RequestError, StoreBusyError
@@ -27,7 +27,6 @@ from refsync.metadata.fold import (
     own_errors,
 )
 from refsync.metadata.models import (
-    Category,
     CategoryMetadata,
     MetadataEvent,
     OperationType,
@@ -49,21 +48,21 @@ class _Tracker:
     """What is known of one format's files; a cached object is a copy that nobody else holds."""
 
     format: CanonicalFormat
-    path_of: Callable[[Category], Path]
-    cache: dict[Category, CategoryMetadata] = field(default_factory=dict)
-    timestamps: dict[Category, float] = field(default_factory=dict)
-    mtimes: dict[Category, float] = field(default_factory=dict)
-    stale: set[Category] = field(default_factory=set)
-    states: dict[Category, FileState] = field(default_factory=dict)
+    path_of: Callable[[CategoryName], Path]
+    cache: dict[CategoryName, CategoryMetadata] = field(default_factory=dict)
+    timestamps: dict[CategoryName, float] = field(default_factory=dict)
+    mtimes: dict[CategoryName, float] = field(default_factory=dict)
+    stale: set[CategoryName] = field(default_factory=set)
+    states: dict[CategoryName, FileState] = field(default_factory=dict)
 
-    def remember(self, category: Category, metadata: CategoryMetadata, stat: os.stat_result) -> None:
+    def remember(self, category: CategoryName, metadata: CategoryMetadata, stat: os.stat_result) -> None:
         self.cache[category] = metadata.model_copy(deep=True)
         self.timestamps[category] = time.time()
         self.mtimes[category] = stat.st_mtime
         self.states[category] = _file_state(stat)
         self.stale.discard(category)
 
-    def forget(self, category: Category) -> None:
+    def forget(self, category: CategoryName) -> None:
         for known in (self.cache, self.timestamps, self.mtimes, self.states):
             known.pop(category, None)
 
@@ -83,17 +82,25 @@ class MetadataManager:
     (1, 1, 'ViT-L/14')
     """
 
-    def __init__(self, base_path: Path, model_metadata_manager: ModelMetadataManager | None = None) -> None:
+    def __init__(
+        self,
+        base_path: Path,
+        model_metadata_manager: ModelMetadataManager | None = None,
+        *,
+        catalogue: Catalogue = SPECIFIED,
+    ) -> None:
         """Create the folders ``meta/legacy`` and ``meta/v2`` under ``base_path``.
 
         Args:
             base_path: the folder that holds ``meta``; created with its parents.
             model_metadata_manager: for the metadata of single records; a plain one by default.
+            catalogue: which categories there are.
 
         Raises:
             OSError: the folders cannot be created.
         """
         self._base_path = Path(base_path)
+        self._catalogue = catalogue
         self._lock = RLock()
         self._model_metadata_manager = model_metadata_manager or ModelMetadataManager()
         self._cache_ttl_seconds = 60
@@ -127,12 +134,12 @@ class MetadataManager:
 
     # Legacy
 
-    def initialize_legacy_metadata(self, category: Category, backend_type: str) -> CategoryMetadata:
+    def initialize_legacy_metadata(self, category: CategoryName, backend_type: str) -> CategoryMetadata:
         """A new object in memory, all three times now; nothing is written or cached."""
         return self._new(category, backend_type)
 
     def get_or_initialize_legacy_metadata(
-        self, category: Category, backend_type: str = DEFAULT_BACKEND_TYPE
+        self, category: CategoryName, backend_type: str = DEFAULT_BACKEND_TYPE
     ) -> CategoryMetadata:
         """What the file holds; where there is none, a new object that is written first.
 
@@ -143,7 +150,7 @@ class MetadataManager:
 
     def record_legacy_operation(
         self,
-        category: Category,
+        category: CategoryName,
         operation: OperationType,
         model_name: str,
         success: bool = True,
@@ -177,7 +184,7 @@ class MetadataManager:
 
     def record_legacy_error(
         self,
-        category: Category,
+        category: CategoryName,
         error_info: str,
         backend_type: str = DEFAULT_BACKEND_TYPE,
         *,
@@ -188,26 +195,26 @@ class MetadataManager:
             CanonicalFormat.legacy, category, error_info, backend_type=backend_type, timestamp=timestamp
         )
 
-    def get_legacy_metadata(self, category: Category) -> CategoryMetadata:
+    def get_legacy_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The metadata, from the cache while that is valid; a fresh default where there is no file."""
         return self.get_metadata(CanonicalFormat.legacy, category)
 
-    def get_all_legacy_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_legacy_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_legacy_metadata`` of every category, in the order of the enum."""
-        return {category: self.get_legacy_metadata(category) for category in Category}
+        return {category: self.get_legacy_metadata(category) for category in self._catalogue}
 
-    def mark_legacy_stale(self, category: Category) -> None:
+    def mark_legacy_stale(self, category: CategoryName) -> None:
         """Let the next ``get_legacy_metadata`` of this category read the file."""
         self._mark_stale(CanonicalFormat.legacy, category)
 
     # v2
 
-    def initialize_v2_metadata(self, category: Category, backend_type: str) -> CategoryMetadata:
+    def initialize_v2_metadata(self, category: CategoryName, backend_type: str) -> CategoryMetadata:
         """A new object in memory, all three times now; nothing is written or cached."""
         return self._new(category, backend_type)
 
     def get_or_initialize_v2_metadata(
-        self, category: Category, backend_type: str = DEFAULT_BACKEND_TYPE
+        self, category: CategoryName, backend_type: str = DEFAULT_BACKEND_TYPE
     ) -> CategoryMetadata:
         """What the file holds; where there is none, a new object that is written first.
 
@@ -218,7 +225,7 @@ class MetadataManager:
 
     def record_v2_operation(
         self,
-        category: Category,
+        category: CategoryName,
         operation: OperationType,
         model_name: str,
         success: bool = True,
@@ -235,7 +242,7 @@ class MetadataManager:
 
     def record_v2_error(
         self,
-        category: Category,
+        category: CategoryName,
         error_info: str,
         backend_type: str = DEFAULT_BACKEND_TYPE,
         *,
@@ -246,30 +253,30 @@ class MetadataManager:
             CanonicalFormat.v2, category, error_info, backend_type=backend_type, timestamp=timestamp
         )
 
-    def get_v2_metadata(self, category: Category) -> CategoryMetadata:
+    def get_v2_metadata(self, category: CategoryName) -> CategoryMetadata:
         """The metadata, from the cache while that is valid; a fresh default where there is no file."""
         return self.get_metadata(CanonicalFormat.v2, category)
 
-    def get_all_v2_metadata(self) -> dict[Category, CategoryMetadata]:
+    def get_all_v2_metadata(self) -> dict[CategoryName, CategoryMetadata]:
         """``get_v2_metadata`` of every category, in the order of the enum."""
-        return {category: self.get_v2_metadata(category) for category in Category}
+        return {category: self.get_v2_metadata(category) for category in self._catalogue}
 
-    def mark_v2_stale(self, category: Category) -> None:
+    def mark_v2_stale(self, category: CategoryName) -> None:
         """Let the next ``get_v2_metadata`` of this category read the file."""
         self._mark_stale(CanonicalFormat.v2, category)
 
     # Either format
 
-    def get_metadata(self, format: CanonicalFormat, category: Category) -> CategoryMetadata:
+    def get_metadata(self, format: CanonicalFormat, category: CategoryName) -> CategoryMetadata:
         """The metadata, from the cache while that is valid; a fresh default where there is no file."""
-        tracker, category = self._trackers[format], parse_category(category)
+        tracker, category = self._trackers[format], self._catalogue.parse(category)
         with self._lock:
             cached = tracker.cache.get(category)
             if cached is not None and self._is_current(tracker, category):
                 return cached.model_copy(deep=True)
             return self._load(tracker, category) or self._new(category, DEFAULT_BACKEND_TYPE)
 
-    def stored_metadata(self, format: CanonicalFormat, category: Category) -> CategoryMetadata | None:
+    def stored_metadata(self, format: CanonicalFormat, category: CategoryName) -> CategoryMetadata | None:
         """What the file itself holds; ``None`` where it is missing or cannot be read."""
         with self._lock:
             return self._load(self._trackers[format], category)
@@ -278,7 +285,7 @@ class MetadataManager:
     def record_error(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         error_info: str,
         *,
         backend_type: str = DEFAULT_BACKEND_TYPE,
@@ -324,7 +331,7 @@ class MetadataManager:
     def record_operations(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         operations: Iterable[RecordedOperation],
         *,
         backend_type: str = DEFAULT_BACKEND_TYPE,
@@ -367,7 +374,7 @@ class MetadataManager:
     def replace_metadata(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         metadata: CategoryMetadata,
         *,
         operations: Iterable[RecordedOperation] = (),
@@ -432,7 +439,7 @@ class MetadataManager:
     def _record(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         recorded: RecordedOperation,
         success: bool,
         backend_type: str,
@@ -449,7 +456,9 @@ class MetadataManager:
         self._announce([_operation_event(format, category, recorded, error)])
         return changed
 
-    def _get_or_initialize(self, format: CanonicalFormat, category: Category, backend_type: str) -> CategoryMetadata:
+    def _get_or_initialize(
+        self, format: CanonicalFormat, category: CategoryName, backend_type: str
+    ) -> CategoryMetadata:
         tracker = self._trackers[format]
         with self._exclusive():
             stored = self._load(tracker, category)
@@ -461,7 +470,7 @@ class MetadataManager:
     def _change(
         self,
         format: CanonicalFormat,
-        category: Category,
+        category: CategoryName,
         edit: Callable[[CategoryMetadata | None], CategoryMetadata],
     ) -> CategoryMetadata:
         """Read, edit and write with everybody else shut out; what the file holds counts, never only the cache."""
@@ -474,7 +483,7 @@ class MetadataManager:
                 stored = self._read_backup(path, category)
             return self._store(tracker, category, edit(stored))
 
-    def _store(self, tracker: _Tracker, category: Category, metadata: CategoryMetadata) -> CategoryMetadata:
+    def _store(self, tracker: _Tracker, category: CategoryName, metadata: CategoryMetadata) -> CategoryMetadata:
         path = tracker.path_of(category)
         self._write_metadata_file(path, metadata)
         _remove_leftovers(path)
@@ -503,7 +512,7 @@ class MetadataManager:
 
     # Reading
 
-    def _load(self, tracker: _Tracker, category: Category) -> CategoryMetadata | None:
+    def _load(self, tracker: _Tracker, category: CategoryName) -> CategoryMetadata | None:
         """What the file holds; the cache follows, and an entry that is still valid keeps its age."""
         path = tracker.path_of(category)
         # Taken before the read, so that a write during it is noticed.
@@ -515,33 +524,33 @@ class MetadataManager:
             tracker.remember(category, metadata, stat)
         return metadata
 
-    def _read_backup(self, path: Path, category: Category) -> CategoryMetadata | None:
+    def _read_backup(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
         """What a crash of other software left beside a file that is missing or corrupt."""
         backups = (self._read_checked(backup, category) for backup in _siblings(path, ".bak"))
         return next((metadata for metadata in backups if metadata is not None), None)
 
-    def _read_checked(self, path: Path, category: Category) -> CategoryMetadata | None:
+    def _read_checked(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
         metadata = self._read_metadata_file(path)
         if metadata is not None and metadata.category != category:
             logger.error("{} is not used: it describes category {}", path, metadata.category)
             return None
         return metadata
 
-    def _is_current(self, tracker: _Tracker, category: Category) -> bool:
+    def _is_current(self, tracker: _Tracker, category: CategoryName) -> bool:
         """The documented rule, and beyond it the size, inode and times in nanoseconds."""
         if not self._is_cache_valid(category, tracker.timestamps, tracker.mtimes, tracker.stale, tracker.path_of):
             return False
         stat = _stat(tracker.path_of(category))
         return stat is not None and tracker.states.get(category) == _file_state(stat)
 
-    def _mark_stale(self, format: CanonicalFormat, category: Category) -> None:
+    def _mark_stale(self, format: CanonicalFormat, category: CategoryName) -> None:
         with self._lock:
-            self._trackers[format].stale.add(parse_category(category))
+            self._trackers[format].stale.add(self._catalogue.parse(category))
 
-    def _new(self, category: Category, backend_type: str, at: int | None = None) -> CategoryMetadata:
+    def _new(self, category: CategoryName, backend_type: str, at: int | None = None) -> CategoryMetadata:
         if not isinstance(backend_type, str):
             raise RequestError(f"a backend type is text, not {type(backend_type).__name__}")
-        return new_metadata(parse_category(category), backend_type, _or_now(at))
+        return new_metadata(self._catalogue.parse(category), backend_type, _or_now(at))
 
     # Protected names that subclasses may rely on
 
@@ -554,11 +563,11 @@ class MetadataManager:
                 made.mkdir(exist_ok=True)
                 shutil.copymode(self._base_path, made)  # a group that may write the one may write the other
 
-    def _get_legacy_metadata_path(self, category: Category) -> Path:
-        return self._base_path / "meta" / "legacy" / f"{parse_category(category)}_metadata.json"
+    def _get_legacy_metadata_path(self, category: CategoryName) -> Path:
+        return self._base_path / "meta" / "legacy" / f"{self._catalogue.parse(category)}_metadata.json"
 
-    def _get_v2_metadata_path(self, category: Category) -> Path:
-        return self._base_path / "meta" / "v2" / f"{parse_category(category)}_metadata.json"
+    def _get_v2_metadata_path(self, category: CategoryName) -> Path:
+        return self._base_path / "meta" / "v2" / f"{self._catalogue.parse(category)}_metadata.json"
 
     def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
         try:
@@ -574,11 +583,11 @@ class MetadataManager:
 
     def _is_cache_valid(
         self,
-        category: Category,
-        cache_timestamps: dict[Category, float],
-        mtimes: dict[Category, float],
-        stale_set: set[Category],
-        metadata_path_fn: Callable[[Category], Path],
+        category: CategoryName,
+        cache_timestamps: dict[CategoryName, float],
+        mtimes: dict[CategoryName, float],
+        stale_set: set[CategoryName],
+        metadata_path_fn: Callable[[CategoryName], Path],
     ) -> bool:
         loaded = cache_timestamps.get(category)
         if category in stale_set or loaded is None:
@@ -646,7 +655,7 @@ def _first_time(operations: Sequence[RecordedOperation], errors: Sequence[Record
 
 def _events(
     format: CanonicalFormat,
-    category: Category,
+    category: CategoryName,
     operations: Iterable[RecordedOperation],
     errors: Iterable[RecordedError],
 ) -> Iterator[MetadataEvent]:
@@ -657,10 +666,10 @@ def _events(
 
 
 def _operation_event(
-    format: CanonicalFormat, category: Category, recorded: RecordedOperation, error: str | None = None
+    format: CanonicalFormat, category: CategoryName, recorded: RecordedOperation, error: str | None = None
 ) -> MetadataEvent:
     return MetadataEvent(
-        category=parse_category(category),
+        category=category,
         format=format,
         operation=recorded.operation,
         model=recorded.model,
@@ -671,9 +680,9 @@ def _operation_event(
     )
 
 
-def _error_event(format: CanonicalFormat, category: Category, recorded: RecordedError) -> MetadataEvent:
+def _error_event(format: CanonicalFormat, category: CategoryName, recorded: RecordedError) -> MetadataEvent:
     return MetadataEvent(
-        category=parse_category(category),
+        category=category,
         format=format,
         operation=None,
         model=None,

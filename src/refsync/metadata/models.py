@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 
-Category = MODEL_REFERENCE_CATEGORY
 CATEGORY_SCHEMA_VERSION = "1.0.0"
 
 
@@ -31,20 +30,20 @@ class CategoryMetadata(BaseModel):
     """The counters of one category in one format. Times are whole Unix seconds.
 
     >>> metadata = CategoryMetadata(
-    ...     category=Category.clip,
+    ...     category="clip",
     ...     last_updated=5,
     ...     initialization_time=1,
     ...     last_successful_operation=5,
     ...     backend_type="GitBackend",
     ... )
-    >>> metadata.category == Category.clip, metadata.total_models
+    >>> metadata.category == "clip", metadata.total_models
     (True, 0)
     """
 
     model_config = ConfigDict(use_enum_values=True, use_attribute_docstrings=True)
 
-    category: Category
-    """The category described."""
+    category: Annotated[CategoryName, AfterValidator(str)]
+    """The category described; plain text, as the other enum fields."""
     last_updated: int
     """When this object last changed."""
     last_operation_type: OperationType | None = None
@@ -183,7 +182,7 @@ class RecordedError:
 class MetadataEvent:
     """What a listener gets: an operation, or an error (``error`` says which; ``operation`` is then mostly ``None``)."""
 
-    category: Category
+    category: CategoryName
     format: CanonicalFormat
     operation: OperationType | None
     model: str | None

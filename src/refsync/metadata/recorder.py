@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 from loguru import logger
 
-from refsync.categories import CanonicalFormat
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.clone.history import HistoryRelation, LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable import write_durably
 from refsync.durable_steps import durable_step
 from refsync.metadata.fold import FileFold, add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.models import Category, CategoryMetadata, RecordedError
+from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.reference.versions import Versions
 
 Progress = Callable[[int, int], None]
@@ -68,7 +68,7 @@ class LandedOperation(NamedTuple):
     """An operation, and the commit and category file that it came with."""
 
     commit: str
-    category: Category
+    category: CategoryName
     format: CanonicalFormat
     operation: Operation
 
@@ -77,7 +77,7 @@ class LandedError(NamedTuple):
     """A version of a category file that cannot be read."""
 
     commit: str
-    category: Category
+    category: CategoryName
     format: CanonicalFormat
     reason: str
 
@@ -100,7 +100,7 @@ class RecordedLanding:
 class Difference:
     """A field in which the stored metadata is not what the history gives."""
 
-    category: Category
+    category: CategoryName
     format: CanonicalFormat
     field: str
     stored: Any
@@ -110,7 +110,7 @@ class Difference:
 class _File(NamedTuple):
     """A category file that is followed."""
 
-    category: Category
+    category: CategoryName
     format: CanonicalFormat
     path: str
 
@@ -172,7 +172,7 @@ class Recorder:
     def __init__(
         self,
         manager: MetadataManager,
-        files: Mapping[Category, Mapping[CanonicalFormat, str]],
+        files: Mapping[CategoryName, Mapping[CanonicalFormat, str]],
         *,
         backend_type: str = "GitBackend",
     ) -> None:
@@ -225,13 +225,13 @@ class Recorder:
 
     def fold(
         self, history: History, tip: str, *, progress: Progress | None = None
-    ) -> dict[CanonicalFormat, dict[Category, CategoryMetadata]]:
+    ) -> dict[CanonicalFormat, dict[CategoryName, CategoryMetadata]]:
         """What the whole history up to ``tip`` gives, without writing; categories that it never held are left out.
 
         Raises:
             GitCommandError: the history cannot be read.
         """
-        folded: dict[CanonicalFormat, dict[Category, CategoryMetadata]] = {}
+        folded: dict[CanonicalFormat, dict[CategoryName, CategoryMetadata]] = {}
         for task in self._fold_all(history, tip, progress)[1]:
             if task.touched:
                 folded.setdefault(task.file.format, {})[task.file.category] = self._summary(task)

@@ -8,6 +8,7 @@ from typing import Any
 
 from loguru import logger
 
+from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.holds import Hold
@@ -18,7 +19,6 @@ from refsync.pending_queue.models import (
     Batch,
     BatchSplitInfo,
     BatchState,
-    Category,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,
@@ -70,8 +70,8 @@ class DaemonDoor(QueueDoor):
         with self._store.reading() as queue:
             return queue.changes_of_batch(number, ACCEPTED_STATUSES)
 
-    def open_models(self, number: int) -> list[tuple[Category, str]]:
-        """Category and name of what the changes of a batch touch that are still to land, by ascending id."""
+    def open_models(self, number: int) -> list[tuple[CategoryName, str]]:
+        """CategoryName and name of what the changes of a batch touch that are still to land, by ascending id."""
         with self._store.reading() as queue:
             members = queue.members_of_batch(number, ACCEPTED_STATUSES)
             return [(change.category, change.model_name) for change in members]

@@ -12,14 +12,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from refsync.categories import DESCRIPTORS
+from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName
 from refsync.documents.alignment import LIST_KEYS, Pair, aligned, named
 from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
 from refsync.pending_queue.models import (
     AuditOperation,
-    Category,
     PendingChangeDiff,
     PendingChangeDiffPage,
     PendingChangeRecord,
@@ -114,9 +113,9 @@ def diff_records(
     )
 
 
-def critical_fields(category: Category, instead: Collection[str] | None = None) -> tuple[str, ...]:
+def critical_fields(usual: CategoryDescriptor, instead: Collection[str] | None = None) -> tuple[str, ...]:
     """The dotted paths in a category's records that a reviewer must not miss, or others ``instead`` of the usual."""
-    return (*(DESCRIPTORS[category].critical_fields if instead is None else instead), _ALWAYS_CRITICAL)
+    return (*(usual.critical_fields if instead is None else instead), _ALWAYS_CRITICAL)
 
 
 def field_changes(
@@ -264,10 +263,11 @@ class PendingChangeDiffService:
         *,
         manager: Any = None,
         queue_service: ChangeSource,
-        current_record: Callable[[Category, str], dict[str, Any] | None] | None = None,
-        critical_fields: Mapping[Category, Collection[str]] | None = None,
+        current_record: Callable[[CategoryName, str], dict[str, Any] | None] | None = None,
+        critical_fields: Mapping[CategoryName, Collection[str]] | None = None,
         list_keys: Mapping[str, str] = LIST_KEYS,
-        stamps_of: Callable[[Category], Stamps] = lambda category: NO_STAMPS,
+        stamps_of: Callable[[CategoryName], Stamps] = lambda category: NO_STAMPS,
+        catalogue: Catalogue = SPECIFIED,
     ) -> None:
         """Read changes from a queue and records from the reference.
 
@@ -279,11 +279,13 @@ class PendingChangeDiffService:
             critical_fields: by category; where it names none, those of the category's descriptor.
             list_keys: dotted path of a list to the key that names its elements.
             stamps_of: what takes no part in comparing two records of a category.
+            catalogue: which categories there are.
         """
         if manager is None and current_record is None:
             raise TypeError("give a manager or current_record")
         self._queue_service = queue_service
-        self._current_record = current_record or (lambda category, name: _record_of(manager, category, name))
+        self._current_record = current_record or (lambda category, name: _record_of(manager, catalogue[category], name))
+        self._catalogue = catalogue
         self._critical_fields = critical_fields or {}
         self._list_keys = list_keys
         self._stamps_of = stamps_of
@@ -293,7 +295,7 @@ class PendingChangeDiffService:
         change = self._queue_service.get_change(change_id)
         if change is None:
             return None
-        critical = self._critical_fields.get(change.category, DESCRIPTORS[change.category].critical_fields)
+        critical = self._critical_fields.get(change.category, self._catalogue[change.category].critical_fields)
         current = self._current_record(change.category, change.model_name)
         return diff_records(
             change,
@@ -326,11 +328,11 @@ def _failure(change_id: int, error_type: str, error: Exception) -> dict[str, Any
     return {"change_id": change_id, "error_type": error_type, "message": str(error)}
 
 
-def _record_of(manager: Any, category: Category, model_name: str) -> dict[str, Any] | None:
+def _record_of(manager: Any, descriptor: CategoryDescriptor, model_name: str) -> dict[str, Any] | None:
     """The record in the canonical format, asked of the ecosystem's manager."""
-    backend = getattr(manager, "backend", None)
+    category, backend = descriptor.category, getattr(manager, "backend", None)
     canonical = getattr(manager, "canonical_format", None) or getattr(backend, "canonical_format", None)
-    if canonical == "legacy" and DESCRIPTORS[category].legacy_file is not None and backend is not None:
+    if canonical == "legacy" and descriptor.legacy_file is not None and backend is not None:
         record = (backend.get_legacy_json(category) or {}).get(model_name)
     else:
         record = manager.get_raw_model_json(category=category, model_name=model_name)

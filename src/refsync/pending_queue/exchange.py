@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump, load
 from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
@@ -17,7 +18,6 @@ from refsync.pending_queue.models import (
     AuditOperation,
     Batch,
     BatchState,
-    Category,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -33,7 +33,6 @@ _FORMAT = "refsync_queue"
 _VERSION = 1
 _PAGE = 500
 _COMPUTED = {"conflicts_with", "history"}
-_KNOWN = frozenset(category.value for category in Category)
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class _Entry:
 class _Arrival:
     """A whole queue on its way in."""
 
+    catalogue: Catalogue
     entries: dict[int, _Entry] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     leftovers: list[tuple[object, str]] = field(default_factory=list)
@@ -104,7 +104,7 @@ def import_changes(store: PendingQueueStore, lines: Iterable[str | bytes]) -> Im
     header = next(parsed, {})
     if header.get(_FORMAT) != _VERSION:
         raise PayloadError(f"line 1: expected the header of an exported queue, {_FORMAT} {_VERSION}")
-    arrival = _Arrival()
+    arrival = _Arrival(store.catalogue)
     _take_counters(arrival, header, "line 1")
     for line in parsed:
         if "not_understood" in line:
@@ -129,7 +129,7 @@ def import_folder(store: PendingQueueStore, folder: Path) -> ImportReport:
     changes = _read(folder / "changes.json")
     if not isinstance(changes, list):
         raise StoreError(f"{folder / 'changes.json'}: expected a JSON list of changes; nothing was imported")
-    arrival = _Arrival()
+    arrival = _Arrival(store.catalogue)
     try:
         index = _read(folder / "index.json")
     except StoreError as error:
@@ -201,7 +201,7 @@ def _take_batch(arrival: _Arrival, source: object) -> None:
 
 def _take_change(arrival: _Arrival, source: object, history: object) -> None:
     try:
-        entry = _understood(source)
+        entry = _understood(source, arrival.catalogue)
         if entry.record.change_id in arrival.entries:
             raise PayloadError(f"the id {entry.record.change_id} stands twice")
         entry.events = _events(arrival, entry.record, history)
@@ -210,11 +210,11 @@ def _take_change(arrival: _Arrival, source: object, history: object) -> None:
         return
     _free(arrival, entry)
     arrival.entries[entry.record.change_id] = entry
-    for what in _remarks(entry):
+    for what in _remarks(entry, arrival.catalogue):
         _complain(arrival, f"change {entry.record.change_id}: {what}")
 
 
-def _understood(source: object) -> _Entry:
+def _understood(source: object, catalogue: Catalogue) -> _Entry:
     """The change in an entry; only its category may be unknown.
 
     Raises:
@@ -224,8 +224,8 @@ def _understood(source: object) -> _Entry:
         raise PayloadError(f"expected an object, got {type(source).__name__}")
     category = source.get("category")
     known = {name: value for name, value in source.items() if name in PendingChangeRecord.model_fields}
-    if isinstance(category, str) and category not in _KNOWN:
-        known["category"] = Category.miscellaneous  # stands in while the rest is checked
+    if isinstance(category, str):
+        known["category"] = CategoryName(category)
     try:
         record = PendingChangeRecord.model_validate({name: known[name] for name in known if name not in _COMPUTED})
     except ValidationError as error:
@@ -303,8 +303,8 @@ def _free(arrival: _Arrival, entry: _Entry) -> None:
     arrival.repaired.append(f"change {entry.record.change_id} was being applied; it is approved again")
 
 
-def _remarks(entry: _Entry) -> Iterator[str]:
-    if entry.category not in _KNOWN:
+def _remarks(entry: _Entry, catalogue: Catalogue) -> Iterator[str]:
+    if entry.record.category not in catalogue:
         yield f"unknown category {entry.category!r}; it is kept but not listed"
     if entry.unknown_fields:
         yield f"unknown fields {', '.join(entry.unknown_fields)}; they are kept and exported again"

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.dumping import respelt
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.proposal import Overlap as Overlap
@@ -22,8 +22,6 @@ from refsync.pending_queue.proposal import ProposalState as ProposalState
 from refsync.pending_queue.proposal import RefusedOnce as RefusedOnce
 from refsync.pending_queue.proposal import Wait as Wait
 from refsync.pending_queue.proposal import WaitKind as WaitKind
-
-Category = MODEL_REFERENCE_CATEGORY
 
 
 class AuditOperation(StrEnum):
@@ -131,7 +129,7 @@ class PendingChangeRecord(BaseModel):
 
     >>> change = PendingChangeRecord(
     ...     change_id=0,
-    ...     category=Category.clip,
+    ...     category="clip",
     ...     model_name="ViT-L/14",
     ...     operation=AuditOperation.DELETE,
     ...     requested_by="1",
@@ -143,7 +141,7 @@ class PendingChangeRecord(BaseModel):
 
     change_id: int
     """Given by the store, which replaces the sentinel 0."""
-    category: Category
+    category: CategoryName
     model_name: str
     operation: AuditOperation
     payload: dict[str, Any] | None = None
@@ -256,7 +254,7 @@ class RepositoryNote(BaseModel):
 class Submission:
     """The arguments of one submitted change, for submitting many at once."""
 
-    category: Category
+    category: CategoryName
     model_name: str
     operation: AuditOperation
     payload: dict[str, Any] | None
@@ -282,7 +280,7 @@ class PendingQueueFilter(BaseModel):
     """
 
     statuses: set[PendingChangeStatus] | None = None
-    categories: set[Category] | None = None
+    categories: set[CategoryName] | None = None
     batch_id: int | None = None
     model_name: str | None = None
     """Part of the name, upper and lower case alike."""
@@ -345,7 +343,7 @@ class PendingChangeDiff(BaseModel):
 
     >>> diff = PendingChangeDiff(
     ...     change_id=1,
-    ...     category=Category.clip,
+    ...     category="clip",
     ...     model_name="m",
     ...     operation=AuditOperation.DELETE,
     ...     net_operation="unchanged",
@@ -355,7 +353,7 @@ class PendingChangeDiff(BaseModel):
     """
 
     change_id: int
-    category: Category
+    category: CategoryName
     model_name: str
     operation: AuditOperation
     current_state: dict[str, Any] | None = None

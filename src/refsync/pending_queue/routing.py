@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from refsync.categories import CategoryName
 from refsync.pending_queue.holds import Hold, HoldKind
-from refsync.pending_queue.models import Category
 
-_KNOWN = frozenset(category.value for category in Category)
-
-RepositoryOf = Callable[[Category], str | None]
+RepositoryOf = Callable[[CategoryName], str | None]
 """Name of the repository that holds a category; ``None`` where none does."""
 
 
@@ -19,7 +17,7 @@ def by_repository(
     """The changes by repository, in the order of its first change; those of none come last."""
     parts: dict[str | None, list[tuple[int, str]]] = {}
     for change_id, name in members:
-        repository = repository_of(Category(name)) if name in _KNOWN else None
+        repository = repository_of(CategoryName(name))
         parts.setdefault(repository, []).append((change_id, name))
     unserved = parts.pop(None, None)
     return parts if unserved is None else {**parts, None: unserved}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refsync.categories import CategoryName
 from refsync.errors import RequestError
 from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
 from refsync.pending_queue.daemon_door import DaemonDoor
@@ -18,7 +19,6 @@ from refsync.pending_queue.models import (
     Actor,
     AuditOperation,
     Batch,
-    Category,
     MarkAppliedResult,
     PendingBatchResult,
     PendingChangeRecord,
@@ -94,7 +94,7 @@ class PendingQueueService(DaemonDoor):
     def enqueue_change(
         self,
         *,
-        category: Category,
+        category: CategoryName,
         model_name: str,
         operation: AuditOperation,
         payload: dict[str, Any] | None,
@@ -159,7 +159,7 @@ class PendingQueueService(DaemonDoor):
         """
         records: list[PendingChangeRecord] = []
         for submission in self._complete(submissions):
-            records.append(checked(submission))
+            records.append(checked(submission, self._store.catalogue))
             if progress is not None:
                 progress(len(records))
         halves = list(renames.find_halves(records))
@@ -177,7 +177,7 @@ class PendingQueueService(DaemonDoor):
         Raises:
             RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
         """
-        [record] = map(checked, self._complete([submission]))
+        [record] = (checked(each, self._store.catalogue) for each in self._complete([submission]))
         list(renames.find_halves([record]))  # which refuses one without the other
         line = payloads.check_line("batch title", title)
         with self._writing() as queue:

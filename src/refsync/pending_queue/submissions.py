@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from refsync.categories import parse_category
+from refsync.categories import Catalogue, CategoryName
 from refsync.errors import PayloadError, RequestError
 from refsync.pending_queue import payloads
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     AuditOperation,
-    Category,
     PendingChangeRecord,
     PendingQueueFilter,
     Submission,
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
 
 
-def checked(submission: Submission) -> PendingChangeRecord:
+def checked(submission: Submission, catalogue: Catalogue) -> PendingChangeRecord:
     """The change that is submitted, not stored yet.
 
     Raises:
@@ -33,7 +32,7 @@ def checked(submission: Submission) -> PendingChangeRecord:
         raise PayloadError(f"payload: {operation} needs the full record")
     return PendingChangeRecord(
         change_id=0,
-        category=parse_category(submission.category),
+        category=catalogue.parse(submission.category),
         model_name=_name(operation, submission.model_name),
         operation=operation,
         payload=payload,
@@ -67,7 +66,7 @@ def refuse_second_proposals(queue: QueueTransaction, records: Iterable[PendingCh
     """
     wanted = [(record.category, record.model_name) for record in records]
     stored = queue.open_proposals(wanted)
-    seen: set[tuple[Category, str]] = set()
+    seen: set[tuple[CategoryName, str]] = set()
     for category, name in wanted:
         if (category, name) in stored:
             change_id = stored[category, name][0]

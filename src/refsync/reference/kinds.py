@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants
+from refsync.categories import CategoryName, has_variants
 from refsync.documents.json_document import Record
 from refsync.documents.model_places import Place
 from refsync.errors import DocumentError
@@ -70,7 +70,7 @@ class CategoryFiles(Protocol):
         ...
 
 
-def open_files(view: View, category: MODEL_REFERENCE_CATEGORY, path: str, table: str | None = None) -> CategoryFiles:
+def open_files(view: View, category: CategoryName, path: str, table: str | None = None) -> CategoryFiles:
     """The files of a category: the document at a path, and the table that it is made from, where there is one.
 
     Raises:

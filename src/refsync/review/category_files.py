@@ -6,24 +6,22 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from refsync.categories import (
-    DESCRIPTORS,
-    MODEL_REFERENCE_CATEGORY,
     CanonicalFormat,
+    CategoryName,
     Layout,
-    default_files,
     document_of,
     is_table,
     stand_in_of,
 )
 from refsync.review.conventions import USUAL, Conventions
 
-Files = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 
 
 class CategoryFile(NamedTuple):
     """A file that holds records of one category, by its path in the clone."""
 
-    category: MODEL_REFERENCE_CATEGORY
+    category: CategoryName
     format: CanonicalFormat
     path: str
 
@@ -57,9 +55,9 @@ def tables(paths: Collection[str], conventions: Conventions = USUAL) -> Iterator
 def _held(paths: Collection[str], conventions: Conventions) -> Files:
     if conventions.files is not None:
         return conventions.files
-    legacy = {f"legacy/{each.legacy_file}" for each in DESCRIPTORS.values() if each.legacy_file}
+    legacy = {f"legacy/{each.legacy_file}" for each in conventions.catalogue.descriptors.values() if each.legacy_file}
     layout = Layout.upstream if legacy.isdisjoint(paths) else Layout.primary
-    return {category: default_files(layout, category) for category in MODEL_REFERENCE_CATEGORY}
+    return {name: descriptor.files(layout) for name, descriptor in conventions.catalogue.descriptors.items()}
 
 
 def _with_records(file: str, paths: Collection[str]) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants, is_table
+from refsync.categories import CategoryName, has_variants, is_table
 from refsync.clone.revisions import OtherFile, differing_files
 from refsync.documents.json_document import Document, Record
 from refsync.documents.operations import operations_between
 from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, RequestError
-from refsync.pending_queue.diffs import critical_fields, field_changes
+from refsync.pending_queue.diffs import field_changes
 from refsync.reference.snapshot import Snapshot
 from refsync.reference.versions import Version
 from refsync.review.category_files import CategoryFile, category_files, expected_files
@@ -55,7 +55,7 @@ class FileChanges:
     cannot be read, and why; ``before`` is how many models there were.
     """
 
-    category: MODEL_REFERENCE_CATEGORY
+    category: CategoryName
     format: str
     file: str
     models: list[ModelChange] = field(default_factory=list)
@@ -155,13 +155,12 @@ def compare_file(
 
 
 def model_changes(
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     old: Mapping[str, Record],
     new: Mapping[str, Record],
-    critical: Collection[str] | None = None,
+    critical: Collection[str] = (),
 ) -> list[ModelChange]:
     """The models that came, changed, went and were renamed between two versions of a file, in the file's order."""
-    critical = critical_fields(category) if critical is None else critical
     operations = operations_between(old, new)
     gone, come = (
         {each.model: side[each.model] for each in operations if each.kind == kind}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.pending_queue.diffs import critical_fields
 from refsync.review.finding import Rule
 
@@ -21,14 +21,16 @@ class Conventions:
         critical: the critical fields of categories that have other ones than usual.
         switched_off: the rules that a check leaves out.
         source: the config, for people.
+        catalogue: which categories there are.
     """
 
-    files: Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]] | None = None
-    tables: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
-    listed: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
-    critical: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[CategoryName, Mapping[CanonicalFormat, str]] | None = None
+    tables: Mapping[CategoryName, str] = field(default_factory=dict)
+    listed: Mapping[CategoryName, str] = field(default_factory=dict)
+    critical: Mapping[CategoryName, tuple[str, ...]] = field(default_factory=dict)
     switched_off: frozenset[Rule] = frozenset()
     source: str | None = None
+    catalogue: Catalogue = SPECIFIED
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -37,9 +39,9 @@ class Conventions:
         named = (file.rpartition("/")[0] for file in (*files, *self.tables.values()))
         return tuple(dict.fromkeys(("", "legacy/", *(f"{folder}/" for folder in named if folder))))
 
-    def critical_fields(self, category: MODEL_REFERENCE_CATEGORY) -> tuple[str, ...]:
+    def critical_fields(self, category: CategoryName) -> tuple[str, ...]:
         """The dotted paths in a category's records that a reviewer must not miss."""
-        return critical_fields(category, self.critical.get(category))
+        return critical_fields(self.catalogue[category], self.critical.get(category))
 
 
 USUAL = Conventions()

@@ -131,7 +131,7 @@ def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | N
 
 
 def _is_dumped(file: CategoryFile) -> bool:
-    return file.category is MODEL_REFERENCE_CATEGORY.image_generation and file.format is CanonicalFormat.legacy
+    return file.category == MODEL_REFERENCE_CATEGORY.image_generation and file.format is CanonicalFormat.legacy
 
 
 # What was touched

@@ -58,7 +58,7 @@ def _summary(categories: list[FileChanges]) -> Iterator[str]:
     yield row(_HEADINGS)
     yield row(["---", *["---:"] * (len(_HEADINGS) - 1)])
     for each in categories:
-        yield row([each.category.value, *map(str, each.counts)])
+        yield row([each.category, *map(str, each.counts)])
 
 
 def _model(change: ModelChange) -> Iterator[str]:

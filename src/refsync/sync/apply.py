@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, build_commit, render_message
 from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
@@ -30,7 +30,7 @@ def observe(
     awaited: Mapping[Model, int],
 ) -> Observed:
     """Find what the plan for these changes needs: the files they touch, in the view and in the work tree."""
-    touched: dict[MODEL_REFERENCE_CATEGORY, set[str]] = {}
+    touched: dict[CategoryName, set[str]] = {}
     for change in changes:
         if reference.written_file(change.category) is not None:
             touched.setdefault(change.category, set()).add(change.model_name)
@@ -50,7 +50,7 @@ def observe(
 
 
 def _opened(
-    reference: ReferenceRepository, view: View, category: MODEL_REFERENCE_CATEGORY, touched: Collection[str]
+    reference: ReferenceRepository, view: View, category: CategoryName, touched: Collection[str]
 ) -> CategoryFiles | DocumentError:
     try:
         files = reference.open(category, view)
@@ -61,7 +61,7 @@ def _opened(
 
 
 def _edited_documents(
-    clone: Repository, reference: ReferenceRepository, categories: Iterable[MODEL_REFERENCE_CATEGORY]
+    clone: Repository, reference: ReferenceRepository, categories: Iterable[CategoryName]
 ) -> frozenset[str]:
     """The documents with local edits, in themselves or in the table that they are made from."""
     owners = {
@@ -131,7 +131,7 @@ def _change_line(change: PendingChangeRecord) -> ChangeLine:
     related = tuple(change.related_models or ())
     before = (change.request_metadata or {}).get(RENAMED_FROM) if change.lands_with else None
     return ChangeLine(
-        change.change_id, str(change.operation), change.category.value, change.model_name, related, renamed_from=before
+        change.change_id, str(change.operation), change.category, change.model_name, related, renamed_from=before
     )
 
 
@@ -158,7 +158,7 @@ def stamp_for(reference: ReferenceRepository) -> Stamp | None:
             operation=OperationType(change.operation.value),
             at=change.approved_at or change.requested_at,
             by=change.requested_username,
-            context={"model_name": change.model_name, "category": change.category.value},
+            context={"model_name": change.model_name, "category": change.category},
         )
         return stamped
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.commits import ParsedCommit, parse_message
 from refsync.clone.history import LandedCommit
 from refsync.clone.messages import merged_messages
@@ -33,7 +33,7 @@ def batches_behind(
     clone: Repository,
     queue: PendingQueueService,
     commits: Collection[LandedCommit],
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
 ) -> Callable[[LandedCommit, str], Brought | None]:
     """What tells of each of the commits which batch it brought to a model; ``None`` for a commit that is a person's."""
     landed = queue.batches_landed_in([commit.sha for commit in commits])
@@ -50,9 +50,7 @@ def batches_behind(
     return brought
 
 
-def _changes(
-    queue: PendingQueueService, number: int, category: MODEL_REFERENCE_CATEGORY, model: str
-) -> list[PendingChangeRecord]:
+def _changes(queue: PendingQueueService, number: int, category: CategoryName, model: str) -> list[PendingChangeRecord]:
     """The changes of a batch to a model; where it names another, whose variant the model may be, all of them."""
     try:
         landed = [each for each in queue.changes_of_batch(number) if each.status is PendingChangeStatus.APPLIED]

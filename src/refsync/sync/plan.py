@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.documents.merge import (
     NO_STAMPS,
     MergeConflict,
@@ -34,7 +34,7 @@ from refsync.sync.planned_models import (
     variant_of,
 )
 
-Model = tuple[MODEL_REFERENCE_CATEGORY, str]
+Model = tuple[CategoryName, str]
 ALREADY_THERE = "what it asks for was there already: nothing was written for it"
 
 
@@ -56,12 +56,12 @@ class Observed:
             though others can.
     """
 
-    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
+    files: Mapping[CategoryName, str]
     documents: Mapping[str, Mapping[str, Record] | DocumentError]
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
-    checks: Mapping[MODEL_REFERENCE_CATEGORY, Callable[[str, Record | None], None]] = field(default_factory=dict)
-    derived: Collection[MODEL_REFERENCE_CATEGORY] = ()
+    checks: Mapping[CategoryName, Callable[[str, Record | None], None]] = field(default_factory=dict)
+    derived: Collection[CategoryName] = ()
     stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
     faults: Mapping[str, Callable[[str, bool], DocumentError | None]] = field(default_factory=dict)
 

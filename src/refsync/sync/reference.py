@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table, stand_in_of
+from refsync.categories import CanonicalFormat, CategoryName, is_table, stand_in_of
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from refsync.sync.checking import CheckSettings
 
 Record = dict[str, Any]
-Paths = Mapping[MODEL_REFERENCE_CATEGORY, Mapping[CanonicalFormat, str]]
+Paths = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 Progress = Callable[[int, int], None]
 
 
@@ -45,7 +45,7 @@ class ReferenceRepository:
     author: str = "refsync <refsync@localhost>"
     stamp_records: bool = False
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
-    tables: Mapping[MODEL_REFERENCE_CATEGORY, str] = field(default_factory=dict)
+    tables: Mapping[CategoryName, str] = field(default_factory=dict)
     """For a category whose file is made from a table that people edit: the table."""
     check: CheckSettings | None = None
     """What is checked before a commit is published, where anything is."""
@@ -55,15 +55,15 @@ class ReferenceRepository:
         """What refsync writes into the records by itself, and so takes no part in comparing them."""
         return STAMPS if self.stamp_records else NO_STAMPS
 
-    def written_file(self, category: MODEL_REFERENCE_CATEGORY) -> str | None:
+    def written_file(self, category: CategoryName) -> str | None:
         """The file that changes of a category edit; ``None`` where the repository does not hold it."""
         return self.files.get(category, {}).get(self.written_format(category))
 
-    def edited_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
+    def edited_paths(self, category: CategoryName) -> list[str]:
         """All files that a change of a category edits."""
         return [path for path in (self.written_file(category), self.tables.get(category)) if path]
 
-    def open(self, category: MODEL_REFERENCE_CATEGORY, view: View) -> CategoryFiles:
+    def open(self, category: CategoryName, view: View) -> CategoryFiles:
         """The files of a category that the repository holds, in a state of it.
 
         Raises:
@@ -73,7 +73,7 @@ class ReferenceRepository:
         assert path is not None
         return open_files(view, category, path, self.tables.get(category))
 
-    def read_paths(self, category: MODEL_REFERENCE_CATEGORY) -> list[str]:
+    def read_paths(self, category: CategoryName) -> list[str]:
         """All files that are read for a change of a category."""
         table = self.tables.get(category)
         return [*self.edited_paths(category), *(files_beside(table) if table else ())]
@@ -85,7 +85,7 @@ class ReferenceRepository:
         beside = (files_beside(table) for table in legacy.union(self.tables.values()))
         return sorted(documents.union(*beside, map(stand_in_of, legacy)))
 
-    def written_format(self, category: MODEL_REFERENCE_CATEGORY) -> CanonicalFormat:
+    def written_format(self, category: CategoryName) -> CanonicalFormat:
         """The format that changes of a category are written in: v2 where the category has no other."""
         return self.format if self.format in self.files.get(category, {}) else CanonicalFormat.v2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants
+from refsync.categories import CategoryName, has_variants
 from refsync.documents.text_variants import record_under
 from refsync.errors import RequestError
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
@@ -16,7 +16,7 @@ from refsync.sync.submitting import ReferenceTips
 
 def rename_submissions(
     tips: ReferenceTips,
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     old: str,
     new: str,
     *,
@@ -53,7 +53,7 @@ def linked(delete: Submission, create: Submission) -> list[Submission]:
 
 
 def _half(
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     name: str,
     operation: AuditOperation,
     payload: Record | None,
@@ -72,12 +72,12 @@ def _half(
     )
 
 
-def _under(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, old: str, new: str) -> Record:
+def _under(tips: ReferenceTips, category: CategoryName, old: str, new: str) -> Record:
     """The record as it is under its new name: for a text model with what follows from the name."""
     files = tips.files(category)
     return files.under(old, new) if files else record_under(tips.records(category)[old], old, new)
 
 
-def _base_name(tips: ReferenceTips, category: MODEL_REFERENCE_CATEGORY, name: str) -> str:
+def _base_name(tips: ReferenceTips, category: CategoryName, name: str) -> str:
     """Of a text model the base name, whichever of its names was asked for."""
     return tips.bases(category).get(name, name) if has_variants(category) else name

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from refsync.categories import CategoryName
 from refsync.clone.ancestry import parents
 from refsync.clone.repository import Repository
 from refsync.documents.merge import (
@@ -25,7 +26,6 @@ from refsync.pending_queue.models import (
     AuditOperation,
     Batch,
     BatchState,
-    Category,
     PendingChangeRecord,
     PendingChangeStatus,
     Submission,
@@ -123,7 +123,7 @@ def _link_renames(reversal: Reversal, changes: Iterable[PendingChangeRecord]) ->
             reversal.submissions[made], reversal.submissions[gone] = halves
 
 
-def _check_variants(tips: ReferenceTips, category: Category, deeds: Iterable[_Deed]) -> None:
+def _check_variants(tips: ReferenceTips, category: CategoryName, deeds: Iterable[_Deed]) -> None:
     """See that the variants, which go with their model, are as the batch left them, too."""
     stamps = tips.repository_of(category).stamps
     for name, deed in _variants(deeds):
@@ -133,7 +133,7 @@ def _check_variants(tips: ReferenceTips, category: Category, deeds: Iterable[_De
             raise _ConflictError(f"has a variant {name!r} that has changed: {differing}")
 
 
-def _remarks_on_variants(category: Category, model: Record, deeds: Iterable[_Deed], stamps: Stamps) -> list[str]:
+def _remarks_on_variants(category: CategoryName, model: Record, deeds: Iterable[_Deed], stamps: Stamps) -> list[str]:
     """The variants that come back with their model, but without what was their own."""
     return [
         f"{category} {name!r} comes back as its model makes it, without what was its own"
@@ -216,12 +216,12 @@ def _deeds(tips: ReferenceTips, batch: Batch, changes: Iterable[PendingChangeRec
 
 def _commits(
     batch: Batch, changes: Iterable[PendingChangeRecord]
-) -> dict[tuple[Category, str], dict[str, Sequence[str]]]:
+) -> dict[tuple[CategoryName, str], dict[str, Sequence[str]]]:
     """Category and commit, oldest first -> the models that the batch's changes touched there, with their variants."""
     applied = [change for change in changes if change.status is PendingChangeStatus.APPLIED]
     if not applied:
         raise BatchStateError(f"batch {batch.number}: its changes were purged from the queue; revert it by hand")
-    commits: dict[tuple[Category, str], dict[str, Sequence[str]]] = {}
+    commits: dict[tuple[CategoryName, str], dict[str, Sequence[str]]] = {}
     for change in sorted(applied, key=lambda change: (change.applied_at or 0, change.change_id)):
         if change.commit is None:
             raise BatchStateError(
@@ -233,7 +233,7 @@ def _commits(
 
 
 def _versions(
-    reference: ReferenceRepository, category: Category, batch: Batch, commit: str
+    reference: ReferenceRepository, category: CategoryName, batch: Batch, commit: str
 ) -> tuple[Mapping[str, Record], Mapping[str, Record]]:
     """A category's records ahead of a commit and in it."""
     path = reference.written_file(category)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
 from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.reference import ApplySettings, ReferenceRepository
@@ -41,7 +41,7 @@ def seal_now(
     return sealed
 
 
-def holder_of(repositories: Sequence[ReferenceRepository], category: MODEL_REFERENCE_CATEGORY) -> str | None:
+def holder_of(repositories: Sequence[ReferenceRepository], category: CategoryName) -> str | None:
     """The name of the repository that holds a category, ``None`` where none does."""
     return next((each.name for each in repositories if each.written_file(category)), None)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, has_variants, not_held
+from refsync.categories import CategoryName, has_variants, not_held
 from refsync.clone.repository import Repository
 from refsync.documents.names import folded
 from refsync.documents.text_variants import base_names
@@ -41,13 +41,13 @@ class ReferenceTips:
 
     def __init__(self, repositories: Sequence[ReferenceRepository]) -> None:
         self._repositories = repositories
-        self._views: dict[MODEL_REFERENCE_CATEGORY, View] = {}
-        self._files: dict[MODEL_REFERENCE_CATEGORY, CategoryFiles | None] = {}
-        self._records: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, Record]] = {}
-        self._bases: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
-        self._looks: dict[MODEL_REFERENCE_CATEGORY, Mapping[str, str]] = {}
+        self._views: dict[CategoryName, View] = {}
+        self._files: dict[CategoryName, CategoryFiles | None] = {}
+        self._records: dict[CategoryName, Mapping[str, Record]] = {}
+        self._bases: dict[CategoryName, Mapping[str, str]] = {}
+        self._looks: dict[CategoryName, Mapping[str, str]] = {}
 
-    def repository_of(self, category: MODEL_REFERENCE_CATEGORY) -> ReferenceRepository:
+    def repository_of(self, category: CategoryName) -> ReferenceRepository:
         """The repository that holds a category.
 
         Raises:
@@ -58,7 +58,7 @@ class ReferenceTips:
                 return each
         raise not_held(category, (name for each in self._repositories for name in each.files))
 
-    def records(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
+    def records(self, category: CategoryName) -> Mapping[str, Record]:
         """The category's records, empty where its file does not exist yet; read-only.
 
         Raises:
@@ -70,27 +70,27 @@ class ReferenceTips:
             self._records[category] = self._read(category)
         return self._records[category]
 
-    def record(self, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record | None:
+    def record(self, category: CategoryName, model: str) -> Record | None:
         """One record as it is at the tip, ``None`` where there is none; read-only."""
         return self.records(category).get(model)
 
-    def bases(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, str]:
+    def bases(self, category: CategoryName) -> Mapping[str, str]:
         """The variants that the category's models may have -> the model's name; raises as :meth:`records` does."""
         if category not in self._bases:
             self._bases[category] = base_names(self.records(category))
         return self._bases[category]
 
-    def looks(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, str]:
+    def looks(self, category: CategoryName) -> Mapping[str, str]:
         """What look-alikes have in common -> the model's name; raises as :meth:`records` does."""
         if category not in self._looks:
             self._looks[category] = {folded(name): name for name in self.records(category)}
         return self._looks[category]
 
-    def is_derived(self, category: MODEL_REFERENCE_CATEGORY) -> bool:
+    def is_derived(self, category: CategoryName) -> bool:
         """Whether the category's file is made from a table."""
         return category in self.repository_of(category).tables
 
-    def files(self, category: MODEL_REFERENCE_CATEGORY) -> CategoryFiles | None:
+    def files(self, category: CategoryName) -> CategoryFiles | None:
         """The category's files; ``None`` while they cannot be read, for which a change of it waits."""
         if category not in self._files:
             try:
@@ -101,7 +101,7 @@ class ReferenceTips:
                 self._files[category] = None
         return self._files[category]
 
-    def _read(self, category: MODEL_REFERENCE_CATEGORY) -> Mapping[str, Record]:
+    def _read(self, category: CategoryName) -> Mapping[str, Record]:
         reference = self.repository_of(category)
         path = reference.written_file(category)
         assert path is not None
@@ -111,7 +111,7 @@ class ReferenceTips:
             where = f"{problem.reason} (in {path} at the tip of {reference.name})"
             raise DocumentError(where, line=problem.line, column=problem.column) from None
 
-    def _view(self, category: MODEL_REFERENCE_CATEGORY) -> View:
+    def _view(self, category: CategoryName) -> View:
         """The category's files at the tip."""
         if category not in self._views:
             reference = self.repository_of(category)
@@ -134,8 +134,8 @@ def submissions_with_base(
             name that would take another model's variant.
         UnknownCategoryError: no repository holds the category.
     """
-    announced: dict[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None] = {}
-    looks: dict[MODEL_REFERENCE_CATEGORY, dict[str, str]] = defaultdict(dict)
+    announced: dict[tuple[CategoryName, str], Record | None] = {}
+    looks: dict[CategoryName, dict[str, str]] = defaultdict(dict)
     for given in submissions:
         each = _with_variants(tips, given)
         base, known = _base(queue, tips, each, announced)
@@ -166,7 +166,7 @@ def _noticed(
     tips: ReferenceTips,
     submission: Submission,
     base: Record | None,
-    announced: Mapping[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None],
+    announced: Mapping[tuple[CategoryName, str], Record | None],
     coming: dict[str, str],
 ) -> list[str]:
     """See that its place can be had; what is worth a remark of its name and its stamps.
@@ -223,7 +223,7 @@ def _base(
     queue: PendingQueueService,
     tips: ReferenceTips,
     submission: Submission,
-    announced: Mapping[tuple[MODEL_REFERENCE_CATEGORY, str], Record | None],
+    announced: Mapping[tuple[CategoryName, str], Record | None],
 ) -> tuple[Record | None, bool]:
     category, model = submission.category, submission.model_name
     try:
@@ -242,7 +242,7 @@ def _base(
     return coming, True
 
 
-def _coming(queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record | None:
+def _coming(queue: PendingQueueService, category: CategoryName, model: str) -> Record | None:
     """What the newest open change makes of the model, ``None`` where that is nothing."""
     page = queue.list_changes(queue_filter=PendingQueueFilter(statuses=_OPEN, categories={category}, model_name=model))
     about = [change for change in page.items if change.model_name == model]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.commits import tells_rename
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
@@ -52,21 +52,21 @@ _BEGINNING: tuple[None, Mapping[str, Record]] = (None, {})
 
 
 def trace_model(
-    reference: ReferenceRepository, queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str
+    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
 ) -> list[ModelCommit]:
     """The commits that created, updated, renamed or deleted a model, oldest first, by the first-parent history."""
     return [commit for commit, _ in _touches(reference, queue, category, model)]
 
 
 def blame_model(
-    reference: ReferenceRepository, queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str
+    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
 ) -> list[Origin[ModelCommit]]:
     """Each field of a model's present record, with the commit that gave it its present value."""
     return origins(_touches(reference, queue, category, model))
 
 
 def _touches(
-    reference: ReferenceRepository, queue: PendingQueueService, category: MODEL_REFERENCE_CATEGORY, model: str
+    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
 ) -> list[tuple[ModelCommit, Record | None]]:
     """The commits that did something to the model, by whatever name, with its record after each."""
     path, found = reference.written_file(category), list[_Touch]()
@@ -83,14 +83,14 @@ def _touches(
 
 def _old_name(
     commit: LandedCommit,
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     model: str,
     before: Mapping[str, Record],
     after: Mapping[str, Record],
 ) -> str | None:
     """The name that a model which came in a commit had ahead of it, where its record came from another name."""
     gone = {name: record for name, record in before.items() if name not in after}
-    told = next((name for name in gone if tells_rename(commit.message, category.value, name, model)), None)
+    told = next((name for name in gone if tells_rename(commit.message, category, name, model)), None)
     come = {name: record for name, record in after.items() if name not in before}
     return told if told is not None else renames(gone, come).get(model)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.errors import PermanentError, RefsyncError, RequestError
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -61,7 +61,7 @@ class OneChangeBatches:
 
     def update(
         self,
-        category: MODEL_REFERENCE_CATEGORY,
+        category: CategoryName,
         model_name: str,
         record: dict[str, Any],
         *,
@@ -81,7 +81,7 @@ class OneChangeBatches:
 
     def delete(
         self,
-        category: MODEL_REFERENCE_CATEGORY,
+        category: CategoryName,
         model_name: str,
         *,
         logical_user_id: str | None,
@@ -103,7 +103,7 @@ class OneChangeBatches:
 
     def _land(
         self,
-        category: MODEL_REFERENCE_CATEGORY,
+        category: CategoryName,
         model_name: str,
         operation: AuditOperation,
         record: dict[str, Any] | None,

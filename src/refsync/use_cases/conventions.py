@@ -72,4 +72,5 @@ def _conventions(path: Path, repository: RepositorySettings) -> Conventions:
         critical=repository.critical_fields,
         switched_off=frozenset(repository.check.switched_off),
         source=str(path),
+        catalogue=repository.catalogue,
     )

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, Layout
+from refsync.categories import CategoryName, Layout
 from refsync.clone.cloning import (
     check_out,
     check_url,
@@ -86,7 +86,7 @@ class Wanted(NamedTuple):
     state: Path | None
     publish: str | None
     token_file: Path | None
-    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
+    files: Mapping[CategoryName, str]
 
 
 class NewRepository(Answer):
@@ -251,7 +251,7 @@ def _render(clone: Path, url: str | None, wanted: Wanted, found: Survey) -> str:
         publish=_quoted(wanted.publish or _publish_to(url)),
         url=_URL.format(url=_quoted(url)) if url else "",
         credentials=_CREDENTIALS.format(token_file=_quoted(str(_absolute(token_file)))) if token_file else "",
-        categories="\n".join(f"{category.value} = {_quoted(file)}" for category, file in found.files.items()),
+        categories="\n".join(f"{category} = {_quoted(file)}" for category, file in found.files.items()),
     )
 
 
@@ -272,7 +272,7 @@ def _quoted(text: str) -> str:
 
 def _next_commands(target: Path, found: Survey) -> list[str]:
     refsync = _refsync_for(target)
-    category = next(iter(found.files)).value
+    category = next(iter(found.files))
     return [
         f"{refsync} run",
         f"{refsync} queue add update {category} MODEL --payload FILE",
@@ -301,7 +301,7 @@ def _answer(target: Path, config: Config, found: Survey) -> NewConfig:
             layout=repository.layout.value,
             publish=repository.publish,
         ),
-        categories={category.value: file for category, file in found.files.items()},
+        categories=dict(found.files),
         left_out=dict(found.left_out),
         next=_next_commands(target, found),
     )

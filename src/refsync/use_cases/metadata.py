@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import RootModel
 
 from refsync.application import Application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.metadata.models import CategoryMetadata
 from refsync.sync.reference import Progress, ReferenceRepository
@@ -54,7 +54,7 @@ class RebuiltCounters(RootModel[dict[str, FoldedHistory]]):
     """Repository to what its new counters were made from."""
 
 
-def show_counters(application: Application, only: MODEL_REFERENCE_CATEGORY | None = None) -> Counters:
+def show_counters(application: Application, only: CategoryName | None = None) -> Counters:
     """The counters of every category that was recorded, or of one.
 
     Raises:
@@ -68,7 +68,7 @@ def show_counters(application: Application, only: MODEL_REFERENCE_CATEGORY | Non
             for form in files:
                 stored = reference.metadata.stored_metadata(form, category)
                 if stored is not None and only in (None, category):
-                    counters.setdefault(reference.name, {}).setdefault(form.value, {})[category.value] = stored
+                    counters.setdefault(reference.name, {}).setdefault(form.value, {})[category] = stored
     return Counters(counters)
 
 

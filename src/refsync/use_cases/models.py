@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import RootModel
 
 from refsync.application import Application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.errors import RequestError
 from refsync.sync.tracing import blame_model, trace_model
 from refsync.use_cases.answer import Answer
@@ -42,7 +42,7 @@ class Blame(RootModel[list[FieldOrigin]]):
     """Each field of a model's present record."""
 
 
-def model_history(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> History:
+def model_history(application: Application, category: CategoryName, model: str) -> History:
     """Which commits created, changed and deleted a model, by whom, in which batch.
 
     Raises:
@@ -55,7 +55,7 @@ def model_history(application: Application, category: MODEL_REFERENCE_CATEGORY, 
     return History([TouchingCommit(**vars(commit)) for commit in commits])
 
 
-def model_blame(application: Application, category: MODEL_REFERENCE_CATEGORY, model: str) -> Blame:
+def model_blame(application: Application, category: CategoryName, model: str) -> Blame:
     """For each field, the commit that gave it its present value.
 
     Raises:

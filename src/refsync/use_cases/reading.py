@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refsync.application import Application
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, canonical_format, not_held
+from refsync.categories import CanonicalFormat, CategoryName, canonical_format, not_held
 from refsync.errors import UnknownCategoryError
 from refsync.use_cases.answer import Answer
 
 if TYPE_CHECKING:
     from refsync.metadata.models import CategoryMetadata
 
-Category = MODEL_REFERENCE_CATEGORY
 
-
-def held_categories(application: Application, format: CanonicalFormat) -> list[Category]:
+def held_categories(application: Application, format: CanonicalFormat) -> list[CategoryName]:
     """The categories that can be read in a format; as v2 all that are held, for a legacy file stands in."""
-    held: dict[Category, Mapping[CanonicalFormat, str]] = {}
+    held: dict[CategoryName, Mapping[CanonicalFormat, str]] = {}
     for repository in application.config.repositories:
         held |= repository.files
-    return [each for each in Category if each in held and (format is CanonicalFormat.v2 or format in held[each])]
+    return [
+        each
+        for each in application.config.catalogue
+        if each in held and (format is CanonicalFormat.v2 or format in held[each])
+    ]
 
 
-def read_category(application: Application, category: Category, format: CanonicalFormat) -> Mapping[str, Any]:
+def read_category(application: Application, category: CategoryName, format: CanonicalFormat) -> Mapping[str, Any]:
     """The category's records, shared and read-only: the same object until the file changes.
 
     Args:
@@ -49,7 +51,9 @@ def read_category(application: Application, category: Category, format: Canonica
     return records
 
 
-def category_counters(application: Application, category: Category, format: CanonicalFormat) -> CategoryMetadata | None:
+def category_counters(
+    application: Application, category: CategoryName, format: CanonicalFormat
+) -> CategoryMetadata | None:
     """What is counted of a category in a format, of v2 what is counted of the file that is read; ``None`` as yet.
 
     Raises:
@@ -63,7 +67,7 @@ def category_counters(application: Application, category: Category, format: Cano
     return reference.metadata.stored_metadata(counted, category)
 
 
-def check_held(application: Application, category: Category, format: CanonicalFormat) -> None:
+def check_held(application: Application, category: CategoryName, format: CanonicalFormat) -> None:
     """Refuse a category that cannot be read in a format.
 
     Raises:

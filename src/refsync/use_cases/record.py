@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import RootModel
 
 from refsync.application import open_reader
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.config import Config
 from refsync.errors import CloneError, RequestError
 
@@ -18,7 +18,7 @@ class Record(RootModel[dict[str, Any]]):
     """A model's record, its fields in the file's order."""
 
 
-def show_model(config: Config, category: MODEL_REFERENCE_CATEGORY, model: str) -> Record:
+def show_model(config: Config, category: CategoryName, model: str) -> Record:
     """The record as readers get it.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import RootModel
 
 from refsync.application import Application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.pending_queue.models import Actor, PendingChangeRecord
 from refsync.sync.renaming import rename_submissions
 
@@ -16,7 +16,7 @@ class Rename(RootModel[list[PendingChangeRecord]]):
 
 def rename_model(
     application: Application,
-    category: MODEL_REFERENCE_CATEGORY,
+    category: CategoryName,
     old: str,
     new: str,
     *,

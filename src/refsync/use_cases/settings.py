@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings, find_config_file, load_config, sources
 from refsync.errors import ConfigError, RefsyncError
@@ -81,7 +81,7 @@ def _missing_files(path: Path, config: Config) -> Iterator[str]:
             yield f"{key}: {repository.path} has no file {file!r}; correct the name, or add the file"
 
 
-def missing_files(repository: RepositorySettings) -> dict[MODEL_REFERENCE_CATEGORY, str]:
+def missing_files(repository: RepositorySettings) -> dict[CategoryName, str]:
     """The files that the config lists and the clone has neither at the branch's tip nor in its work tree."""
     listed = repository.categories.items() if repository.path.is_dir() else ()
     return {category: file for category, file in listed if not _has_file(repository, file)}

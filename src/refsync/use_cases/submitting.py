@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import RootModel
 
 from refsync.application import Application
-from refsync.categories import parse_category
+from refsync.categories import Catalogue
 from refsync.errors import PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
 from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json, parse_operation
@@ -38,14 +38,14 @@ def submit_change(application: Application, submission: Submission) -> PendingCh
     return application.queue.enqueue_many([submission])[0]
 
 
-def read_lines(content: bytes, *, actor: Actor) -> list[Line]:
+def read_lines(content: bytes, catalogue: Catalogue, *, actor: Actor) -> list[Line]:
     """The submissions of JSON Lines; blank lines are passed over.
 
     Raises:
         RequestError: a line is no JSON object, or lacks or has a key that it must or must not; names the line.
     """
     lines = enumerate(content.splitlines(), start=1)
-    return [Line(number, _submission(number, line, actor)) for number, line in lines if line.strip()]
+    return [Line(number, _submission(number, line, catalogue, actor)) for number, line in lines if line.strip()]
 
 
 def submit_lines(
@@ -78,14 +78,14 @@ def submit_lines(
         raise RequestError(f"line {lines[checked].number}: {refusal}") from None
 
 
-def _submission(number: int, line: bytes, actor: Actor) -> Submission:
+def _submission(number: int, line: bytes, catalogue: Catalogue, actor: Actor) -> Submission:
     given = parse_json(line, what=f"line {number}")
     if not isinstance(given, dict):
         raise PayloadError(f"line {number}: must be a JSON object, one change a line")
     _check_keys(number, given)
     try:
         return Submission(
-            category=parse_category(str(given["category"])),
+            category=catalogue.parse(str(given["category"])),
             model_name=_name(given),
             operation=parse_operation(given["operation"]),
             payload=given.get("payload"),

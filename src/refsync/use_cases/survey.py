@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from refsync.categories import (
-    DESCRIPTORS,
-    MODEL_REFERENCE_CATEGORY,
+    SPECIFIED,
+    CategoryName,
     Layout,
     canonical_format,
-    default_files,
     document_of,
     is_table,
-    parse_category,
 )
 from refsync.clone.checkout import checked_out_branch, work_tree_root
 from refsync.clone.repository import Repository
@@ -24,7 +22,7 @@ from refsync.documents.json_document import read_records
 from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.reference.text_table import files_beside
 
-Named = Mapping[MODEL_REFERENCE_CATEGORY, str]
+Named = Mapping[CategoryName, str]
 """The files of categories that have other names than usual."""
 
 
@@ -33,7 +31,7 @@ class Survey(NamedTuple):
 
     branch: str
     layout: Layout
-    files: Mapping[MODEL_REFERENCE_CATEGORY, str]
+    files: Mapping[CategoryName, str]
     left_out: Mapping[str, str]
 
 
@@ -44,12 +42,12 @@ def named_files(words: Iterable[str]) -> Named:
         RequestError: a word is not that, or a category has two files.
         UnknownCategoryError: there is no such category.
     """
-    named: dict[MODEL_REFERENCE_CATEGORY, str] = {}
+    named: dict[CategoryName, str] = {}
     for word in words:
         name, separator, file = word.partition("=")
         if not separator:
             raise RequestError(f"--category {word}: write it as NAME=FILE, such as clip=models/clip.json")
-        category = parse_category(name)
+        category = SPECIFIED.parse(name)
         if category in named:
             raise RequestError(f"--category {word}: {category} has the file {named[category]} already")
         try:
@@ -62,7 +60,7 @@ def named_files(words: Iterable[str]) -> Named:
 def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
     """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
     layout = wanted or _detect_layout(clone, clone.tip())
-    usual = [file for category in MODEL_REFERENCE_CATEGORY for file in default_files(layout, category).values()]
+    usual = [file for descriptor in SPECIFIED.descriptors.values() for file in descriptor.files(layout).values()]
     files = [*usual, *named.values()]
     for table in filter(is_table, tuple(files)):
         if clone.file_at(clone.tip(), table) is None:
@@ -88,7 +86,7 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
         raise CloneError(
             f"{where}: no category file of layout {found_layout.value!r} on branch {clone.branch!r} ({why})"
         )
-    ordered = {category: files[category] for category in MODEL_REFERENCE_CATEGORY if category in files}
+    ordered = {category: files[category] for category in SPECIFIED if category in files}
     return Survey(clone.branch, found_layout, ordered, left_out)
 
 
@@ -109,17 +107,18 @@ def checked_out(clone: Repository) -> str:
 
 def _detect_layout(clone: Repository, tip: str) -> Layout:
     in_legacy_folder = set(clone.entries(tip, "legacy")) if "legacy" in clone.entries(tip, "") else set()
-    legacy_files = {descriptor.legacy_file for descriptor in DESCRIPTORS.values()}
+    legacy_files = {descriptor.legacy_file for descriptor in SPECIFIED.descriptors.values()}
     return Layout.primary if in_legacy_folder & legacy_files else Layout.upstream
 
 
 def _sort_files(
     clone: Repository, entries: Mapping[str, tuple[int, str]], layout: Layout, named: Named
-) -> tuple[dict[MODEL_REFERENCE_CATEGORY, str], dict[str, str]]:
+) -> tuple[dict[CategoryName, str], dict[str, str]]:
     """Tell category files from the other data files at the root, where both layouts keep what is written."""
     files, left_out = {}, {}
     categories = {
-        default_files(layout, category).get(canonical_format(layout)): category for category in MODEL_REFERENCE_CATEGORY
+        descriptor.files(layout).get(canonical_format(layout)): category
+        for category, descriptor in SPECIFIED.descriptors.items()
     }
     for file, (mode, blob) in entries.items():
         if not file.endswith((".json", ".csv")):
@@ -142,7 +141,7 @@ def _sort_files(
 def _reason_by_name(file: str, siblings: set[str]) -> str | None:
     if file == "db.json" and "models.csv" in siblings:
         return "is made from models.csv, and follows it"
-    if file not in {name for each in DESCRIPTORS.values() for name in (each.v2_file, each.legacy_file)}:
+    if file not in {name for each in SPECIFIED.descriptors.values() for name in (each.v2_file, each.legacy_file)}:
         return "belongs to no category"
     if is_table(file) and "db.json" not in siblings:
         return "lacks the db.json that is made from it"
@@ -159,7 +158,7 @@ def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> st
     return None
 
 
-def _checked(clone: Repository, tip: str, category: MODEL_REFERENCE_CATEGORY, file: str) -> str:
+def _checked(clone: Repository, tip: str, category: CategoryName, file: str) -> str:
     found = clone.file_at(tip, file)
     if found is None:
         raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {file!r}, which --category names")

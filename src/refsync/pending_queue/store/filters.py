@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 
 from sqlalchemy import ColumnElement, LargeBinary, Select, and_, case, cast, func, or_, select
 
 from refsync.errors import RequestError
-from refsync.pending_queue.models import Category, PendingQueueFilter
+from refsync.pending_queue.models import PendingQueueFilter
 from refsync.pending_queue.payloads import check_number
 from refsync.pending_queue.store import schema
 
 MAX_INTEGER = 2**63 - 1
 
 _changes = schema.changes.c
-_KNOWN = [category.value for category in Category]
 
 
 def conditions(
-    queue_filter: PendingQueueFilter | None, dialect: str, may_hold_unknown: Callable[[], bool]
+    queue_filter: PendingQueueFilter | None, known: Sequence[str], dialect: str, may_hold_unknown: Callable[[], bool]
 ) -> list[ColumnElement[bool]]:
     """What holds for the changes of a filter, all of them without one; never of one of an unknown category.
 
     Args:
         queue_filter: the filter.
+        known: the names of the categories.
         dialect: of the database, as SQLAlchemy calls it.
         may_hold_unknown: whether there are changes of unknown categories; asked only where it matters.
 
@@ -37,9 +37,9 @@ def conditions(
         raise RequestError(f"filter: expected a PendingQueueFilter, got {type(wanted).__name__}")
     found: list[ColumnElement[bool]] = []
     if wanted.categories is not None:
-        found.append(_changes.category.in_(sorted(wanted.categories)))
+        found.append(_changes.category.in_(sorted(map(str, wanted.categories))))
     elif wanted.batch_id is not None or may_hold_unknown():  # of a batch there are few to look at
-        found.append(_changes.category.in_(_KNOWN))
+        found.append(_changes.category.in_(known))
     if wanted.statuses is not None:
         found.append(_changes.status.in_(sorted(wanted.statuses)))
     if wanted.batch_id is not None:
@@ -54,13 +54,13 @@ def conditions(
 
 
 @cache
-def unknown() -> Select[tuple[int, str]]:
+def unknown(known: tuple[str, ...]) -> Select[tuple[int, str]]:
     """Id and category of the changes whose category this refsync does not know.
 
     Asked of each gap between those that it knows, for an index finds what lies in a gap; ``NOT IN`` alone would have
     every change looked at.
     """
-    category, known = _changes.category, sorted(_KNOWN)
+    category, known = _changes.category, tuple(sorted(known))
     gaps = [and_(category > low, category < high) for low, high in pairwise(known)]
     outside = or_(category < known[0], *gaps, category > known[-1])
     # In the order that a database has for text, a known one may lie in a gap.
@@ -68,9 +68,9 @@ def unknown() -> Select[tuple[int, str]]:
 
 
 @cache
-def first_unknown() -> Select[tuple[int, str]]:
+def first_unknown(known: tuple[str, ...]) -> Select[tuple[int, str]]:
     """One of those."""
-    return unknown().limit(1)
+    return unknown(known).limit(1)
 
 
 def fitting(number: int) -> int:

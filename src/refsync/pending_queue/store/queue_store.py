@@ -11,6 +11,7 @@ from typing import Self
 from loguru import logger
 from sqlalchemy import select
 
+from refsync.categories import SPECIFIED, Catalogue
 from refsync.errors import ChangeStateError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
 from refsync.pending_queue.models import (
@@ -35,12 +36,13 @@ class PendingQueueStore:
     (([], 0), None)
     """
 
-    def __init__(self, *, root_path: Path | None = None, url: str = "") -> None:
+    def __init__(self, *, root_path: Path | None = None, url: str = "", catalogue: Catalogue = SPECIFIED) -> None:
         """Open the store, make it if there is none, upgrade it if it is older.
 
         Args:
             root_path: folder of ``queue.db``; made if it is missing.
             url: a SQLAlchemy URL instead.
+            catalogue: the categories whose changes are listed; those of others are kept.
 
         Raises:
             StoreError: it is damaged, of a newer version, or the URL cannot be used.
@@ -54,6 +56,7 @@ class PendingQueueStore:
         else:
             raise StoreError("the queue store needs a folder or a URL")
         self._database = database.Database(address)
+        self.catalogue = catalogue
         self._report_unknown()
 
     def __enter__(self) -> Self:
@@ -70,7 +73,7 @@ class PendingQueueStore:
     def reading(self) -> Iterator[QueueTransaction]:
         """A transaction that sees one state of the queue."""
         with self._database.reading() as connection:
-            yield QueueTransaction(connection)
+            yield QueueTransaction(connection, self.catalogue)
 
     @contextmanager
     def writing(self) -> Iterator[QueueTransaction]:
@@ -78,7 +81,7 @@ class PendingQueueStore:
         with self._database.writing() as connection:
             # SQLite writers are alone already; elsewhere this row makes them take turns.
             connection.execute(select(schema.counters).with_for_update()).all()
-            yield QueueTransaction(connection)
+            yield QueueTransaction(connection, self.catalogue)
 
     def enqueue_change(self, record: PendingChangeRecord) -> PendingChangeRecord:
         """Store a new change under the next id; a given status is kept."""

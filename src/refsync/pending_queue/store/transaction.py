@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, insert, select, update
 
+from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump, load
 from refsync.errors import StoreError
 from refsync.pending_queue.events import ChangeMoved, Event
@@ -17,7 +18,6 @@ from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
-    Category,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -32,15 +32,16 @@ _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _CHUNK = 500  # well under what any database takes as parameters of one statement
 
-ModelKey = tuple[Category, str]
+ModelKey = tuple[CategoryName, str]
 _Item = TypeVar("_Item")
 
 
 class QueueTransaction:
     """The queue as one transaction sees it. Records go in and come out as copies."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
         self._connection = connection
+        self._catalogue = catalogue
         self.events: list[Event] = []
         """What was done, in order."""
         self._holds_unknown: bool | None = None
@@ -54,7 +55,7 @@ class QueueTransaction:
             StoreError: it is stored, but of a category this refsync does not know.
         """
         row = self._row(change_id)
-        return None if row is None else _record(dict(row))
+        return None if row is None else _record(dict(row), self._catalogue)
 
     def changes(
         self,
@@ -83,7 +84,7 @@ class QueueTransaction:
 
     def unknown_changes(self) -> list[tuple[int, str]]:
         """Id and category of the changes whose category this refsync does not know."""
-        query = filters.unknown().order_by(_changes.change_id)
+        query = filters.unknown(self._catalogue.plain_names).order_by(_changes.change_id)
         return [(row.change_id, row.category) for row in self._connection.execute(query)]
 
     def is_empty(self) -> bool:
@@ -160,11 +161,11 @@ class QueueTransaction:
         for chunk in _chunks({name for _, name in wanted}):
             query = select(_changes.change_id, _changes.category, _changes.model_name).where(
                 _changes.model_name.in_(chunk),
-                _changes.category.in_({category.value for category, _ in wanted}),
+                _changes.category.in_({str(category) for category, _ in wanted}),
                 _changes.status.in_(sorted(OPEN_STATUSES)),
             )
             for row in self._connection.execute(query.order_by(_changes.change_id)):
-                key = (Category(row.category), row.model_name)
+                key = (CategoryName(row.category), row.model_name)
                 if key in wanted:
                     found.setdefault(key, []).append(row.change_id)
         return found
@@ -308,26 +309,29 @@ class QueueTransaction:
         return value
 
     def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
-        return filters.conditions(queue_filter, self._connection.dialect.name, self._may_hold_unknown)
+        known, dialect = self._catalogue.plain_names, self._connection.dialect.name
+        return filters.conditions(queue_filter, known, dialect, self._may_hold_unknown)
 
     def _may_hold_unknown(self) -> bool:
         if self._holds_unknown is None:
-            self._holds_unknown = self._connection.execute(filters.first_unknown()).first() is not None
+            self._holds_unknown = (
+                self._connection.execute(filters.first_unknown(self._catalogue.plain_names)).first() is not None
+            )
         return self._holds_unknown
 
     def _records(self, query: Select[Any]) -> list[PendingChangeRecord]:
         found = self._connection.execute(query)
         names = tuple(found.keys())
-        return [_record(dict(zip(names, row, strict=True))) for row in found]
+        return [_record(dict(zip(names, row, strict=True)), self._catalogue) for row in found]
 
     def _row(self, change_id: int) -> RowMapping | None:
         query = select(schema.changes).where(_changes.change_id == fitting(change_id))
         return self._connection.execute(query).mappings().first()
 
 
-def _record(row: dict[str, Any]) -> PendingChangeRecord:
+def _record(row: dict[str, Any], catalogue: Catalogue) -> PendingChangeRecord:
     try:
-        return PendingChangeRecord.model_validate(row)
+        return PendingChangeRecord.model_validate(row, context={"catalogue": catalogue})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))

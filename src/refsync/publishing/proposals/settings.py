@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.forges.base import Forge
 
 
@@ -20,7 +20,7 @@ class PullRequestSettings:
     reviewers: tuple[str, ...] = ()
     team_reviewers: tuple[str, ...] = ()
     on_close: Literal["hold", "abandon"] = "hold"
-    critical_fields: Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]] = field(default_factory=dict)
+    critical_fields: Mapping[CategoryName, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

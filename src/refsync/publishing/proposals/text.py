@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import CategoryName
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
@@ -12,7 +12,7 @@ from refsync.reference.view import View, at_commit
 from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
 from refsync.sync.reference import ReferenceRepository
 
-CriticalFields = Mapping[MODEL_REFERENCE_CATEGORY, tuple[str, ...]]
+CriticalFields = Mapping[CategoryName, tuple[str, ...]]
 
 
 def title_of(batch: Batch) -> str:
@@ -78,7 +78,7 @@ def _proposed(
     return ProposedChange(
         change_id=change.change_id,
         operation=str(change.operation),
-        category=change.category.value,
+        category=change.category,
         model=change.model_name,
         requested_by=change.requested_username,
         before=before.readable_records(path).get(change.model_name),
