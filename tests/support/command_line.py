@@ -26,6 +26,10 @@ FILES: Mapping[str, Mapping[str, Any]] = {
     "blip.json": {"BLIP": {"name": "BLIP"}},
 }
 TIMEOUT_SECONDS = 60
+PROGRAM = (sys.executable, "-c", "from refsync.cli.main import main; main()")
+"""As the installed script starts it. Of one started by ``-m`` CPython forgets the exit code where an interruption came
+just while ``exec`` ran a string, as every dataclass does, and has it die of the signal."""
+
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Desk:
     def running(self, *arguments: str | int | Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         """The real program with pipes on all its streams; ended at the latest with the block."""
         streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        words = [sys.executable, "-m", "refsync.cli.main", "--config", str(self.config), *map(str, arguments)]
+        words = [*PROGRAM, "--config", str(self.config), *map(str, arguments)]
         environment = clean_environment() | options.pop("environment", {})
         environment.pop("COLUMNS", None)  # a terminal's own width counts
         with subprocess.Popen(words, env=environment, cwd=self.folder, **(streams | options)) as process:
