@@ -31,7 +31,6 @@ PROGRAM = (sys.executable, "-c", "from refsync.cli.main import main; main()")
 just while ``exec`` ran a string, as every dataclass does, and has it die of the signal."""
 
 
-
 @dataclass(frozen=True)
 class Ended:
     """What a command left behind."""

@@ -263,7 +263,6 @@ def test_what_landed_is_told_with_commit_category_and_format(recorder: Recorder,
     landing = recorder.record(history, tip)
 
     assert landing.commits == 3
-    assert landing.refolded
     assert landing.operations == (
         LandedOperation(first, Category.blip, LEGACY, Operation("create", "a")),
         LandedOperation(first, Category.blip, LEGACY, Operation("create", "b")),
@@ -383,7 +382,7 @@ def test_a_rewritten_branch_is_one_error_of_ours_where_counted_commits_are_gone(
     manager.add_listener(events.append)
 
     tip = history.commit({"blip.json": dump({"b": 1}), "lora.json": dump({"l": 1})}, 0)
-    assert recorder.record(history, tip).refolded
+    assert recorder.record(history, tip).commits == 2  # from the root
 
     blip = manager.get_legacy_metadata(Category.blip)
     assert counts(blip) == (2, 0, 1, 1, 1)
@@ -402,7 +401,7 @@ def test_a_merge_the_wrong_way_round_is_folded_anew_without_an_error(
     other = int(history.commit({"blip.json": dump({"a": 1, "b": 1}), "lora.json": dump({"l": 1})}, 0))
     tip = history.commit({"blip.json": dump({"a": 2, "b": 1}), "lora.json": dump({"l": 1})}, other, 1)
 
-    assert recorder.record(history, tip).refolded
+    assert recorder.record(history, tip).commits == 3  # from the root
     assert counts(manager.get_legacy_metadata(Category.blip)) == (2, 1, 0, 2, 0)
 
 
@@ -424,7 +423,7 @@ def test_lost_corrupt_and_foreign_metadata_is_folded_anew(
         kept = {key: value for key, value in content.items() if not key.startswith(("recorded", "history"))}
         path.write_text(json.dumps(kept | {"total_creates": 900}))
 
-    assert recorder.record(history, tip).refolded
+    assert recorder.record(history, tip).commits == 2  # from the root
     assert stored(manager) == before
     assert len(list(path.parent.glob("*.corrupt.*"))) == (harm == "corrupt")
 

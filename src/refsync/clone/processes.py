@@ -1,4 +1,4 @@
-"""Other processes of this machine, as ``/proc`` shows them: who lives, and who has a file open."""
+"""Other processes of this machine, as ``/proc`` shows them: who lives, who has a file open, and who was started how."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def gits_at_work_in(*folders: Path) -> list[int]:
     return [process for process in _processes() if _may_lock(process) and _works_in(process, folders)]
 
 
+def processes_with(variable: str, value: str) -> list[int]:
+    """The processes in whose environment a variable has this value, as far as this user may know."""
+    return [process for process in _processes() if f"{variable}={value}".encode() in _environment(process)]
+
+
 def end_processes(processes: list[int]) -> None:
     """Kill them."""
     for process in processes:
@@ -71,6 +76,13 @@ def _started(process: int) -> int | None:
     except _UNSEEN:
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[_STARTED])
+
+
+def _environment(process: int) -> list[bytes]:
+    try:
+        return (_PROC / str(process) / "environ").read_bytes().split(b"\0")
+    except _UNSEEN:
+        return []
 
 
 def _may_lock(process: int) -> bool:

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from refsync.clone.commits import parse_message
 from refsync.clone.export import export_tree, tree_of
+from refsync.clone.processes import end_processes, processes_with
 from refsync.clone.repository import Repository
 from refsync.errors import PermanentError
 from refsync.pending_queue.holds import Hold, HoldKind
@@ -230,19 +231,9 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 def _end_strays(home: Path) -> None:
     """Kill what left the group of its check, as by setsid: it is known by its home, which no other process has."""
     for _ in range(_STRAY_ROUNDS):  # a new one may start while the old ones are killed
-        strays = [process for process in Path("/proc").glob("[0-9]*") if _has_home(process, home)]
-        if not strays:
+        if not (strays := processes_with("HOME", str(home))):
             return
-        for process in strays:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(int(process.name), signal.SIGKILL)
-
-
-def _has_home(process: Path, home: Path) -> bool:
-    try:
-        return f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
-    except OSError:  # it has ended, or is somebody else's
-        return False
+        end_processes(strays)
 
 
 def _how_ended(code: int) -> str:
