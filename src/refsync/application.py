@@ -5,12 +5,14 @@ Each part is loaded when it is first asked for: a command that lists the queue n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from refsync.accounts import acting_account
 from refsync.categories import CategoryName, not_held
 from refsync.config import Config, RepositorySettings, next_time
 from refsync.errors import ConfigError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.pending_queue.models import Submission
+    from refsync.pending_queue.people import People
     from refsync.pending_queue.service import PendingQueueService
     from refsync.pending_queue.store import PendingQueueStore
     from refsync.publishing.proposals.forge_memory import ForgeMemories
@@ -247,6 +250,7 @@ def open_application(
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
     """Put the parts together around a store that is open already, to keep it over a change of the settings."""
     from refsync.pending_queue.service import PendingQueueService
+    from refsync.pending_queue.submissions import OpenLimits
 
     store.catalogue = config.catalogue
 
@@ -255,15 +259,31 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
 
         return submissions_with_base(queue, application.tips(), submissions)
 
+    guard = config.guard
     queue = PendingQueueService(
         store=store,
         two_person_review=config.queue.two_person_review,
         one_proposal_per_model=config.queue.one_proposal_per_model,
         on_change=state.wake if wakes_daemon else None,
         complete=complete,
+        people=_people(config),
+        limits=OpenLimits(guard.open_changes, guard.open_changes_by_person),
+        process_user=acting_account(os.environ),
     )
     application = Application(config, state, store, queue)
     return application
+
+
+def _people(config: Config) -> People | None:
+    from refsync.pending_queue.people import Identity, People
+
+    def named(people: Iterable[str]) -> frozenset[Identity]:
+        return frozenset(map(Identity.parse, people))
+
+    if (given := config.people) is None:
+        return None
+    by_category = {str(category): named(people) for category, people in given.category_approvers.items()}
+    return People(named(given.requestors), named(given.approvers), by_category, named(given.operators))
 
 
 def open_reader(config: Config, category: CategoryName) -> CloneReader:

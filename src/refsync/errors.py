@@ -34,6 +34,7 @@
         └── RequestError            what was asked for is refused (also a ValueError)
             ├── PayloadError        the record handed in
             ├── ModelNameError      the model name handed in
+            ├── NotAllowedError     who asks may not do that
             ├── ChangeNotFoundError no change has this id
             ├── ChangeStateError    the change's status does not allow it
             ├── BatchNotFoundError  no batch has this number
@@ -257,6 +258,10 @@ class PayloadError(RequestError):
 
 class ModelNameError(RequestError):
     """The model name handed in cannot be used."""
+
+
+class NotAllowedError(RequestError):
+    """Who asks for it may not do that; the text names who may."""
 
 
 class ChangeNotFoundError(RequestError):

@@ -177,8 +177,8 @@ def test_nothing_is_lost_of_what_is_not_understood(
     exported = list(service.export_changes())
     assert [line["not_understood"] for line in exported if "not_understood" in line] == odd
     assert [line["change"] for line in exported if "change" in line] == [
-        entry(1, colour="red", base_known=False),
-        entry(2, category="smell", base_known=False),
+        entry(1, colour="red", base_known=False, requested_provider="system"),
+        entry(2, category="smell", base_known=False, requested_provider="system"),
     ]
     assert submit(service).change_id == 13
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, CanonicalFormat, Layout
 from refsync.config import Config, find_config_file, load_config, parse_config, restart_keys, sources
-from refsync.config.settings import RepositorySettings
+from refsync.config.layers import table_in
+from refsync.config.settings import PeopleSettings, RepositorySettings
 from refsync.errors import ConfigError
 
 C = MODEL_REFERENCE_CATEGORY
@@ -65,7 +65,7 @@ def test_the_shipped_file_holds_every_key_with_a_line_of_why() -> None:
     lines = COMPLETE.read_text().splitlines()
     table, seen = "", set()
     for before, line in zip(["", *lines], lines, strict=False):
-        if heading := re.fullmatch(r"\[+([\w.]+)\]+", line):
+        if heading := re.fullmatch(r"(?:# )?\[+([\w.]+)\]+", line):
             table = f"{heading[1]}."
             seen.add(heading[1])
         elif key := re.match(r"(?:# )?(\w+) = ", line):
@@ -77,8 +77,7 @@ def test_the_shipped_file_holds_every_key_with_a_line_of_why() -> None:
 def known_keys() -> set[str]:
     keys = {f"repository.{name}" for name in RepositorySettings.model_fields}
     for name, field in Config.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if inner := table_in(field.annotation):
             keys |= {f"{name}.{key}" for key in inner.model_fields}
         else:
             keys.add(field.alias or name)
@@ -86,9 +85,10 @@ def known_keys() -> set[str]:
 
 
 def test_every_key_outside_repositories_stands_uncommented_in_the_shipped_file() -> None:
-    commented = re.findall(r"^# (token\w+|app\w+|ssh\w+) = ", COMPLETE.read_text(), re.MULTILINE)
+    commented = re.findall(r"^# (token\w+|app_\w+|ssh\w+) = ", COMPLETE.read_text(), re.MULTILINE)
     assert {key for key, (_, source) in sources(COMPLETE, {}).items() if source == "default"} == {
         "repository.image.stamp_records",
+        *(f"people.{key}" for key in PeopleSettings.model_fields),
         *(f"repository.image.credentials.{key}" for key in commented),
         *(
             f"repository.image.categories.{name}"
@@ -96,6 +96,54 @@ def test_every_key_outside_repositories_stands_uncommented_in_the_shipped_file()
             if name != "image_generation"
         ),
     }
+
+
+# People, and what guards against them
+
+
+def test_without_the_table_nobody_is_restricted_and_an_empty_one_lets_nobody_in() -> None:
+    assert parse(IMAGE).people is None
+    assert parse(f"{IMAGE}[people]").people == PeopleSettings()
+
+
+def test_who_may_do_what_is_read_with_who_vouches_for_them() -> None:
+    people = parse(f'{IMAGE}[people]\napprovers = ["bob", "horde:Ada#12"]\ncategory_approvers.clip = ["eve"]').people
+    assert people is not None
+    assert people.approvers == ("bob", "horde:Ada#12")
+    assert people.category_approvers == {C.clip: ("eve",)}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('approvers = [""]', "approvers[1]: must be a login name of this machine, or PROVIDER:ID; not ''"),
+        ('approvers = ["a", "b\\n"]', r"approvers[2]: must be a login name of this machine, or PROVIDER:ID; not 'b\n'"),
+        ('operators = "ada"', "operators: must be a list, not 'ada'"),
+        ('reviewers = ["ada"]', "reviewers: is no known key; the nearest is approvers"),
+        ("category_approvers = { clap = [] }", "category_approvers.clap: is no category; the nearest is clip"),
+    ],
+)
+def test_a_mistake_in_the_table_of_people_is_told(line: str, reason: str) -> None:
+    assert problem(f"{IMAGE}[people]\n{line}") == f"{PLACE}: people.{reason}"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("deletions = { count = -1 }", "deletions.count: must be at least 0, not -1"),
+        ("deletions = { share = 20 }", "deletions.share: must be at most 1, not 20"),
+        ("deletions = { amount = 1 }", "deletions.amount: is no known key; the nearest is count"),
+        ("open_changes = 0", "open_changes: must be at least 1, not 0"),
+    ],
+)
+def test_a_mistake_in_what_guards_is_told(line: str, reason: str) -> None:
+    assert problem(f"{IMAGE}[guard]\n{line}") == f"{PLACE}: guard.{reason}"
+
+
+@pytest.mark.parametrize("key", ["queue.two_person_review", "people.operators", "guard.deletions"])
+def test_what_guards_against_people_is_set_by_the_file_alone(key: str) -> None:
+    name = f"REFSYNC_{key.replace('.', '__').upper()}"
+    assert problem(IMAGE, {name: "true"}) == f"{name}: {key} is set in the config file only"
 
 
 # Finding the file
@@ -154,14 +202,14 @@ def test_the_environment_wins_over_the_file() -> None:
         {
             "REFSYNC_STATE_DIRECTORY": "/srv/other",
             "REFSYNC_APPLY__SETTLE_SECONDS": "2.5",
-            "REFSYNC_QUEUE__TWO_PERSON_REVIEW": "true",
+            "REFSYNC_QUEUE__ONE_PROPOSAL_PER_MODEL": "true",
             "REFSYNC_TEST_DATA": "/anywhere",
             "HOME": "/root",
         },
     )
     assert config.state_directory == Path("/srv/other")
     assert (config.apply.settle_seconds, config.apply.when) == (2.5, "manual")
-    assert config.queue.two_person_review is True
+    assert config.queue.one_proposal_per_model is True
     assert config.log.level == "DEBUG"
 
 

@@ -73,12 +73,19 @@ def seal(ctx: typer.Context, by: By = None, username: Username = None, json: Jso
 
 
 @app.command()
-def retry(ctx: typer.Context, number: Number, by: By = None, username: Username = None, json: Json = False) -> None:
+def retry(
+    ctx: typer.Context,
+    number: Number,
+    confirm: Annotated[bool, typer.Option("--confirm", help="It may delete as many models as it does.")] = False,
+    by: By = None,
+    username: Username = None,
+    json: Json = False,
+) -> None:
     """Let a held batch be worked on again."""
     from refsync.use_cases.batches import retry_batch
 
     with context_of(ctx).application() as application:
-        batch = retry_batch(application, number, actor=acting(by, username))
+        batch = retry_batch(application, number, actor=acting(by, username), confirmed=confirm)
     _tell(batch, "goes on with the next pass", json)
 
 

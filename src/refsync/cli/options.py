@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,26 +22,17 @@ All = Annotated[bool, typer.Option("--all", help="Show all instead of a page.")]
 def acting(by: str | None, username: str | None) -> Actor:
     """Who acts: the operating system's user, or the identity that they name; both are kept.
 
-    With ``sudo`` it is the one who called it.
+    With ``sudo`` to root it is the one who called it.
 
     Raises:
         RequestError: ``--username`` without ``--by``.
     """
+    from refsync.accounts import acting_account
     from refsync.errors import RequestError
     from refsync.pending_queue.models import Actor
 
     if username is not None and by is None:
         raise RequestError("--username names the identity of --by: give both")
-    user = operating_system_user()
+    user = acting_account(os.environ)
     identity = user if by is None else by
     return Actor(id=identity, username=identity if username is None else username, os_user=user)
-
-
-def operating_system_user() -> str:
-    """The login name of who runs the command, or of who called it by ``sudo``, whoever that makes them."""
-    if caller := os.environ.get("SUDO_USER"):
-        return caller
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a user id without a name
-        return str(os.getuid())

@@ -77,6 +77,7 @@ def add(
         requestor_username=actor.username,
         notes=notes,
         os_user=actor.os_user,
+        provider=actor.provider,
         after=after,
         before=before,
     )
@@ -135,9 +136,9 @@ def import_(
     actor = acting(by, username)
     with context_of(ctx).application() as application:
         if source != "-" and Path(source).is_dir():
-            imported = import_folder(application, Path(source))
+            imported = import_folder(application, Path(source), actor=actor)
         elif is_export(content := _read(source)):
-            imported = import_queue(application, content)
+            imported = import_queue(application, content, actor=actor)
         else:
             _import_lines(application, content, actor, json)
             return

@@ -69,7 +69,8 @@ def _tell_repository(repository: RepositoryReport) -> bool:
         note(f"refsync: {repository.name}: {repository.forge_problem}; everything else went on")
     if repository.problem:
         note(f"refsync: {repository.name}: {repository.problem}")
-    done = repository.landed or repository.rejected or repository.proposed or repository.recorded
+    refused = repository.rejected or repository.returned
+    done = repository.landed or refused or repository.proposed or repository.recorded
     waits = repository.queued or repository.held or repository.forge_problem or repository.problem
     return bool(done or waits)
 
@@ -81,6 +82,8 @@ def _tell_progress(repository: RepositoryReport) -> None:
         typer.echo(f"{name}: batch {landed.number} landed: {counted(len(landed.change_ids), 'change')}, {what}")
     for rejected in repository.rejected:
         typer.echo(f"{name}: change {rejected.change_id} rejected: {shown_text(rejected.reason)}")
+    for returned in repository.returned:
+        typer.echo(f"{name}: change {returned.change_id} waits for review again: {shown_text(returned.reason)}")
     for proposed in repository.proposed:
         where = shown_text(proposed.url or f"branch {proposed.branch}")
         typer.echo(f"{name}: batch {proposed.number} proposed: {where}, commit {proposed.commit[:12]}")

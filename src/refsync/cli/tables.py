@@ -139,7 +139,7 @@ def show_change(change: PendingChangeRecord) -> None:
     typer.echo("  history")
     for event in change.history or ():
         to = event.to_status or "purged"
-        via = f" (as {event.os_user})" if event.os_user and event.os_user != event.by else ""
+        via = f" (as {shown_text(event.os_user)})" if event.os_user and event.os_user != event.by else ""
         why = f": {shown_text(event.why)}" if event.why else ""
         batch = f" in batch {event.batch_id}" if event.batch_id else ""
         typer.echo(f"    {shown_time(event.at)}  {to}{batch} by {shown_text(event.username)}{via}{why}")

@@ -6,7 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel
 from pydantic_settings import EnvSettingsSource
@@ -73,12 +74,25 @@ def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
 
 
 def scalar_keys() -> Iterator[tuple[str, ...]]:
-    """List the keys outside ``[[repository]]``, which the environment can set too."""
+    """List the keys outside ``[[repository]]``."""
     for name, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from ((name, inner) for inner in field.annotation.model_fields)
+        if table := table_in(field.annotation):
+            yield from ((name, inner) for inner in table.model_fields)
         elif name != "repositories":
             yield (name,)
+
+
+def is_for_file_only(key: Key) -> bool:
+    """Whether the environment must not set a key: what guards against people cannot be theirs to switch off."""
+    return key[0] in ("people", "guard") or key == ("queue", "two_person_review")
+
+
+def table_in(annotation: Any) -> type[BaseModel] | None:
+    """The table that a field holds, or may hold; ``None`` where it holds none."""
+    for each in get_args(annotation) if isinstance(annotation, UnionType) else [annotation]:
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
 
 
 def variable(key: Key) -> str:
@@ -98,7 +112,8 @@ def lookup(tables: Any, key: Iterable[int | str]) -> Any:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Config, env_prefix=PREFIX, env_nested_delimiter="__")
-    names = [name for name in map(variable, scalar_keys()) if name in environ]
+    keys = (key for key in scalar_keys() if not is_for_file_only(key))
+    names = [name for name in map(variable, keys) if name in environ]
     source.env_vars = {name.lower(): environ[name] for name in names}
     return source()
 

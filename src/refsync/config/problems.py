@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from refsync.config.layers import PREFIX, Key, Layers, lookup, scalar_keys, variable
+from refsync.config.layers import PREFIX, Key, Layers, is_for_file_only, lookup, scalar_keys, table_in, variable
 from refsync.config.ownership import NO_REPOSITORY, FaultsError
 from refsync.config.settings import Config, RepositorySettings
 from refsync.config.values import nearest, shown
@@ -29,6 +29,7 @@ _REASONS = {
     "float_parsing": "must be a number, not {input}",
     "finite_number": "must be a finite number, not {input}",
     "greater_than_equal": "must be at least {ge:g}, not {input}",
+    "less_than_equal": "must be at most {le:g}, not {input}",
     "greater_than": "must be more than {gt:g}, not {input}",
     "string_type": "must be a string, not {input}",
     "path_type": "must be a string, not {input}",
@@ -42,9 +43,14 @@ _REASONS = {
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Find the ``REFSYNC_`` variables that set nothing."""
-    known = [CONFIG_VARIABLE, *map(variable, scalar_keys())]
+    keys = list(scalar_keys())
+    known = [CONFIG_VARIABLE, *(variable(key) for key in keys if not is_for_file_only(key))]
+    guarding = {variable(key): ".".join(key) for key in keys if is_for_file_only(key)}
     for name in environ:
         if not name.startswith(PREFIX) or name in known or name in _NOT_SETTINGS:
+            continue
+        if name in guarding:
+            yield name, f"{guarding[name]} is set in the config file only"
             continue
         if name.startswith(f"{PREFIX}REPOSITORY"):
             yield name, "a repository cannot be set by environment; edit the config file"
@@ -89,10 +95,10 @@ def _table_at(key: Key) -> type[BaseModel]:
     if key[0] == "repository" and len(key) < 3:
         return RepositorySettings
     owner, name = (RepositorySettings, key[2]) if key[0] == "repository" else (Config, key[0])
-    inner = owner.model_fields[str(name)].annotation
-    assert isinstance(inner, type)
-    assert issubclass(inner, BaseModel)
-    return inner
+    inner = table_in(owner.model_fields[str(name)].annotation)
+    assert inner is not None
+    deeper = inner.model_fields.get(str(key[-1])) if key[0] != "repository" and len(key) > 1 else None
+    return (table_in(deeper.annotation) if deeper else None) or inner
 
 
 def _names_near(key: Key) -> list[str]:

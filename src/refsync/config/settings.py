@@ -52,6 +52,7 @@ from refsync.config.values import (
     LogLevel,
     OptionalFile,
     Origin,
+    Person,
     PositiveSeconds,
     RemoteName,
     RemoteURL,
@@ -248,6 +249,30 @@ class QueueSettings(Table):
     one_proposal_per_model: bool = False
 
 
+class PeopleSettings(Table):
+    """``[people]``: who may do what, each by login name or ``PROVIDER:ID``; whoever is not named may nothing."""
+
+    requestors: tuple[Person, ...] = ()
+    approvers: tuple[Person, ...] = ()
+    operators: tuple[Person, ...] = ()
+    category_approvers: Mapping[Category, tuple[Person, ...]] = {}
+
+
+class DeletionLimit(Table):
+    """How many models of a category may go at once: a batch is held that goes beyond both."""
+
+    count: Annotated[int, Strict(), Field(ge=0)] = 5
+    share: Annotated[float, Strict(), Field(ge=0, le=1)] = 0.2
+
+
+class GuardSettings(Table):
+    """``[guard]``: what one slip, or one person, must not do."""
+
+    deletions: DeletionLimit = DeletionLimit()
+    open_changes: Annotated[int, Strict(), Field(ge=1)] = 10_000
+    open_changes_by_person: Annotated[int, Strict(), Field(ge=1)] = 5_000
+
+
 class GitSettings(Table):
     """``[git]``: how git is run."""
 
@@ -299,6 +324,8 @@ class Config(BaseSettings):
     watch: WatchSettings = WatchSettings()
     cache: CacheSettings = CacheSettings()
     queue: QueueSettings = QueueSettings()
+    people: PeopleSettings | None = None
+    guard: GuardSettings = GuardSettings()
     git: GitSettings = GitSettings()
     serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()

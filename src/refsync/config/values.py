@@ -238,6 +238,13 @@ def _command(line: object) -> object:
     return words
 
 
+def _person(text: str) -> str:
+    """Refuse who is no person: a login name, or ``PROVIDER:ID``."""
+    if not re.fullmatch(r"([a-z][a-z0-9_-]*:)?[^\s:]([^\n\r]*\S)?", text) or not text.isprintable():
+        raise ValueError(f"must be a login name of this machine, or PROVIDER:ID; not {shown(text)}")
+    return text
+
+
 def _upper(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
 
@@ -267,6 +274,7 @@ OptionalFile = Annotated[str, AfterValidator(_optional_file)]
 HordeURL = Annotated[str, AfterValidator(_horde_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Person = Annotated[str, AfterValidator(_person)]
 StoreURL = Annotated[str, AfterValidator(_store_url)]
 LogLevel = Annotated[
     Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)

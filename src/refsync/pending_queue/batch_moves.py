@@ -144,8 +144,10 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
     return _move(queue, batch, _B.held, hold=hold)
 
 
-def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
+def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed: bool = False) -> Batch:
     """Let a held batch be worked on again; a person's wish to is kept in the history of its changes.
+
+    Confirmed, it may delete as much as it does.
 
     Raises:
         BatchStateError: it is not held.
@@ -154,9 +156,9 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None) -> Batch:
     check_batch_state(batch, {_B.held}, "tried again")
     if by is not None:
         changes = queue.members_of_batch(number, ACCEPTED_STATUSES)
-        why = f"batch {number} is to be tried again"
+        why = f"batch {number} is to be tried again" + (", and may delete what it does" if confirmed else "")
         change_moves.note(queue, zip(changes, changes, strict=True), actor=by, why=why)
-    return _move(queue, batch, _B.sealed)
+    return _move(queue, batch, _B.sealed, is_confirmed=batch.is_confirmed or confirmed)
 
 
 def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
@@ -256,7 +258,7 @@ def land(
     done = {change.change_id for change in landing}
     change_moves.release(queue, [change for change in members if change.change_id not in done])
     settle(queue, number)
-    _abandon_if_nothing_is_left(queue, number)
+    abandon_if_nothing_is_left(queue, number)
 
 
 def split_off(
@@ -346,7 +348,8 @@ def _named(
     return [change for change in members if change.change_id in named or change.lands_with in named]
 
 
-def _abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
+def abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
+    """End a batch in work of which every change was refused, or taken out."""
     batch = stored_batch(queue, number)
     if batch.state in IN_WORK_STATES and not _has_any(queue, number, ACCEPTED_STATUSES):
         _move(queue, batch, _B.abandoned, reason=NOTHING_LEFT)

@@ -118,6 +118,7 @@ def _event(before: PendingChangeRecord, after: PendingChangeRecord | None, actor
         why=why(before) if callable(why) else why,
         by=actor.id,
         username=actor.username,
+        provider=actor.provider,
         os_user=actor.os_user,
         batch_id=(after or before).batch_id,
     )
@@ -141,7 +142,11 @@ def approve(
 
 
 def withdraw(
-    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], *, actor: Actor
+    queue: QueueTransaction,
+    changes: Sequence[PendingChangeRecord],
+    *,
+    actor: Actor,
+    why: str = "the approval is withdrawn",
 ) -> list[PendingChangeRecord]:
     """Take approvals back; the changes are as they were before."""
     return move(
@@ -149,7 +154,7 @@ def withdraw(
         changes,
         _S.PENDING,
         actor=actor,
-        why="the approval is withdrawn",
+        why=why,
         batch_id=None,
         batch_title=None,
         approved_by=None,
@@ -271,6 +276,7 @@ def _submission(change: PendingChangeRecord) -> ChangeEvent:
         why=change.notes,
         by=change.requested_by,
         username=change.requested_username,
+        provider=change.requested_provider,
         os_user=change.os_user,
         batch_id=change.batch_id,
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
 from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
-from refsync.pending_queue import batch_moves, change_moves, payloads, renames
+from refsync.pending_queue import batch_moves, change_moves, payloads, renames, vetting
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_state, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
+    SYSTEM,
     Actor,
     Batch,
     BatchSplitInfo,
@@ -24,14 +26,28 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
     Proposal,
 )
+from refsync.pending_queue.people import ReviewRules, Role
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.routing import RepositoryOf
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.events import Listeners
+    from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 
 
 class DaemonDoor(QueueDoor):
     """What passes do with the queue; each call is checked as a whole and done in one transaction."""
+
+    def __init__(
+        self, store: PendingQueueStore, listeners: Listeners, rules: ReviewRules, process_user: str | None
+    ) -> None:
+        """Open the door of a store, which the caller closes, by these rules, in a process of this user."""
+        super().__init__(store, listeners)
+        self._rules = rules
+        self._process_user = process_user
 
     @durable_step("date late approvals")
     def open_batch(self, *, approved_until: float) -> Batch | None:
@@ -47,8 +63,13 @@ class DaemonDoor(QueueDoor):
             repository_of: name of the repository that holds a category. The first repository's part keeps the
                 number; changes that no repository holds wait in a held batch that says so.
             actor: who seals; told in the audit of a split.
+
+        Raises:
+            NotAllowedError: the actor may not review one of its changes.
         """
         with self._writing() as queue:
+            if actor is not REFSYNC and (openly := queue.open_batch()):
+                self._check_batch(queue, openly.number, self._with_user(actor))
             return batch_moves.seal_open(queue, repository_of, by=actor)
 
     @durable_step("route batches")
@@ -64,6 +85,32 @@ class DaemonDoor(QueueDoor):
                 if batch.repository is None and batch_moves.may_be_routed(queue, batch, repository_of):
                     routed += batch_moves.route(queue, batch, repository_of)
         return routed
+
+    def vet_batch(self, number: int) -> list[vetting.Unallowed]:
+        """Take out of a batch in work what its history, by the rules of this process, does not let land.
+
+        A change that was submitted by who may not is rejected; one that was approved by who may not waits for review
+        again. A batch that has nothing left ends.
+
+        Raises:
+            BatchNotFoundError: no batch has this number.
+        """
+        return self._vet(number) if self._rules.restrict else []
+
+    @durable_step("vet a batch")
+    def _vet(self, number: int) -> list[vetting.Unallowed]:
+        with self._writing() as queue:
+            batch_moves.stored_batch(queue, number)
+            return vetting.dismiss_unallowed(queue, number, self._rules)
+
+    def _with_user(self, actor: Actor) -> Actor:
+        """Who acts, with whose process this is where the caller has not said so."""
+        is_told = actor.os_user is not None or actor.provider != SYSTEM
+        return actor if is_told or actor is REFSYNC else replace(actor, os_user=self._process_user)
+
+    def _check_batch(self, queue: QueueTransaction, number: int, actor: Actor) -> None:
+        categories = {category for _, category in queue.categories_of_batch(number)}
+        self._rules.check(actor, Role.approver, categories)
 
     def open_changes(self, number: int) -> list[PendingChangeRecord]:
         """The changes of a batch that are still to land, by ascending id."""

@@ -33,6 +33,8 @@ class HoldKind(StrEnum):
     """A file of its commit cannot be written in the clone; it is tried again."""
     lost_races = "lost_races"
     """Somebody else was quicker each time; it is tried again."""
+    mass_deletion = "mass_deletion"
+    """It deletes more of a category, which it is about, than it may without being confirmed."""
     closed_request = "closed_request"
     """Its pull request was closed, whose number it is about."""
     deleted_branch = "deleted_branch"
@@ -75,9 +77,17 @@ def tell(hold: Hold) -> str:
     return f"{hold.reason}; {taking_back}" if taking_back else hold.reason
 
 
+def retry_command(hold: Hold | None, number: int) -> str:
+    """The command by which a person lets the batch of this number be tried again."""
+    confirm = " --confirm" if hold is not None and hold.kind is HoldKind.mass_deletion else ""
+    return f"refsync batch retry {number}{confirm}"
+
+
 def tell_with_command(hold: Hold, number: int) -> str:
     """What the batch of this number waits for, and the command where only that lets it be tried again."""
-    retry = f"refsync batch retry {number}"
+    retry = retry_command(hold, number)
+    if hold.kind is HoldKind.mass_deletion:
+        return f"{tell(hold)}; if that is meant: {retry}"
     if hold.kind in _TAKING_BACK:
         return f"{tell(hold)}, or: {retry}"
     return f"{tell(hold)}; then: {retry}" if hold.kind is HoldKind.refused_push else tell(hold)

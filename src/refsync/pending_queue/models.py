@@ -22,6 +22,8 @@ from refsync.pending_queue.proposal import ProposalState as ProposalState
 from refsync.pending_queue.proposal import RefusedOnce as RefusedOnce
 from refsync.pending_queue.proposal import Wait as Wait
 from refsync.pending_queue.proposal import WaitKind as WaitKind
+from refsync.pending_queue.repository_note import MassDeletion as MassDeletion
+from refsync.pending_queue.repository_note import RepositoryNote as RepositoryNote
 
 
 class AuditOperation(StrEnum):
@@ -94,13 +96,18 @@ def ensure_seq(items: Collection[int] | None) -> list[int]:
     return list(items or ())
 
 
+SYSTEM = "system"
+"""The provider that vouches for the operating system's users."""
+
+
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: the identity given, and the person of the operating system behind it."""
+    """Who acts: the identity given, with who vouches for it, and the person of the operating system behind it."""
 
     id: str
     username: str
     os_user: str | None = None
+    provider: str = SYSTEM
 
 
 REFSYNC = Actor("refsync", "refsync")
@@ -120,6 +127,7 @@ class ChangeEvent(BaseModel):
     why: str | None = None
     by: str
     username: str
+    provider: str = SYSTEM
     os_user: str | None = None
     batch_id: int | None = None
 
@@ -177,6 +185,8 @@ class PendingChangeRecord(BaseModel):
     """The commit that it landed in."""
     os_user: str | None = None
     """The person of the operating system who submitted it."""
+    requested_provider: str = SYSTEM
+    """Who vouches for ``requested_by``: ``system``, or where people are known by tokens or accounts."""
     reverts: int | None = None
     """The number of the batch that it is to undo a part of."""
     after: str | None = None
@@ -191,6 +201,11 @@ class PendingChangeRecord(BaseModel):
     """Other open proposals for the same model; computed when the change is read."""
     history: list[ChangeEvent] | None = None
     """Every move, oldest first; filled where one change is shown whole."""
+
+    @property
+    def requester(self) -> Actor:
+        """Who submitted it."""
+        return Actor(self.requested_by, self.requested_username, self.os_user, self.requested_provider)
 
 
 _ENDED_UNLANDED = frozenset({ProposalState.closed, ProposalState.gone, ProposalState.left})
@@ -216,6 +231,8 @@ class Batch(BaseModel):
     """The same in words, with a command where only that helps; why one was abandoned."""
     base_commit: str | None = None
     commit: str | None = None
+    is_confirmed: bool = False
+    """Whether a person has said that it may delete as much as it does."""
     split_from: int | None = None
     proposal: Proposal | None = None
     """Its branch and pull request, once it was proposed."""
@@ -239,17 +256,6 @@ class Batch(BaseModel):
         return self.state is BatchState.held and ended
 
 
-class RepositoryNote(BaseModel):
-    """What ``status`` tells of a repository beyond what git says."""
-
-    name: str
-    last_landed_commit: str | None = None
-    last_landed_at: float | None = None
-    last_error: str | None = None
-    last_error_at: float | None = None
-    last_pass_at: float | None = None
-
-
 @dataclass(frozen=True)
 class Submission:
     """The arguments of one submitted change, for submitting many at once."""
@@ -270,6 +276,7 @@ class Submission:
     after: str | None = None
     before: str | None = None
     remarks: tuple[str, ...] = ()
+    provider: str = SYSTEM
 
 
 class PendingQueueFilter(BaseModel):

@@ -5,39 +5,42 @@ Each call is checked as a whole and done in one transaction; what raises was not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refsync.categories import CategoryName
-from refsync.errors import RequestError
 from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
-from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.events import AuditWriter, Listeners
-from refsync.pending_queue.lifecycle import check_change_status
 from refsync.pending_queue.models import (
+    SYSTEM,
     Actor,
     AuditOperation,
-    Batch,
     MarkAppliedResult,
-    PendingBatchResult,
     PendingChangeRecord,
     PendingChangeStatus,
-    PendingQueueFilter,
     Submission,
 )
-from refsync.pending_queue.submissions import checked, refuse_second_proposals, refuse_second_reverts
+from refsync.pending_queue.people import People, ReviewRules, Role
+from refsync.pending_queue.review_door import ReviewDoor
+from refsync.pending_queue.submissions import (
+    UNLIMITED,
+    OpenLimits,
+    checked,
+    refuse_second_proposals,
+    refuse_second_reverts,
+    refuse_too_many,
+)
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
-    from refsync.pending_queue.store.transaction import QueueTransaction
 
 Completion = Callable[[Iterable[Submission]], Iterable[Submission]]
 """Gives submissions with what each is made from, and refuses at once what cannot work."""
 _S = PendingChangeStatus
 
 
-class PendingQueueService(DaemonDoor):
+class PendingQueueService(ReviewDoor):
     """The queue's public door.
 
     Over a store alone, as here, it takes submissions as they are given: it knows no reference, so a change without a
@@ -75,19 +78,27 @@ class PendingQueueService(DaemonDoor):
         one_proposal_per_model: bool = False,
         on_change: Callable[[], None] | None = None,
         complete: Completion | None = None,
+        people: People | None = None,
+        limits: OpenLimits = UNLIMITED,
+        process_user: str | None = None,
     ) -> None:
         """Serve a store.
 
         Args:
             store: where the queue is kept; the caller closes it.
             audit_writer: is told of every action; its failure is logged, the action stands.
-            two_person_review: refuse an approval by the proposer.
+            two_person_review: refuse an approval by the proposer, by identity or operating system's user.
             one_proposal_per_model: refuse a proposal for a model that has an open one.
             on_change: called after every action, to wake who waits for one.
             complete: completes each submission, whatever door it comes by.
+            people: who may do what; without it everybody may do everything.
+            limits: how many changes may be open at a time.
+            process_user: whose process this is; taken for who acts, with ``people``, where a caller names no
+                operating system's user for one of the system's identities.
         """
-        super().__init__(store, Listeners(audit_writer, on_change))
-        self._two_person_review = two_person_review
+        rules = ReviewRules(people, two_person_review)
+        super().__init__(store, Listeners(audit_writer, on_change), rules, process_user if people else None)
+        self._limits = limits
         self._one_proposal_per_model = one_proposal_per_model
         self._complete = complete or iter
 
@@ -106,6 +117,7 @@ class PendingQueueService(DaemonDoor):
         base: dict[str, Any] | None = None,
         base_known: bool = False,
         os_user: str | None = None,
+        provider: str = SYSTEM,
     ) -> PendingChangeRecord:
         """Propose a change; it waits for review.
 
@@ -122,8 +134,10 @@ class PendingQueueService(DaemonDoor):
             base: the record that the change was made from; looked up in the reference where it is not given.
             base_known: whether ``base`` is given, also as ``None`` for "there was none".
             os_user: the person of the operating system.
+            provider: who vouches for ``requestor_id``; another one than ``system`` where people have no account.
 
         Raises:
+            NotAllowedError: the proposer may not submit.
             ModelNameError: the name cannot be used.
             PayloadError: the payload, the base or the metadata cannot be used.
             UnknownCategoryError: there is no such category.
@@ -142,6 +156,7 @@ class PendingQueueService(DaemonDoor):
             base,
             base_known,
             os_user,
+            provider=provider,
         )
         return self.enqueue_many([submission])[0]
 
@@ -159,11 +174,12 @@ class PendingQueueService(DaemonDoor):
         """
         records: list[PendingChangeRecord] = []
         for submission in self._complete(submissions):
-            records.append(checked(submission, self._store.catalogue))
+            records.append(self._checked(submission))
             if progress is not None:
                 progress(len(records))
         halves = list(renames.find_halves(records))
         with self._writing() as queue:
+            refuse_too_many(queue, records, self._limits)
             if self._one_proposal_per_model:
                 refuse_second_proposals(queue, records)
             refuse_second_reverts(queue, records)
@@ -177,96 +193,19 @@ class PendingQueueService(DaemonDoor):
         Raises:
             RequestError: it is refused, as ``enqueue_change`` does; or two persons are needed.
         """
-        [record] = (checked(each, self._store.catalogue) for each in self._complete([submission]))
+        [record] = map(self._checked, self._complete([submission]))
+        actor = self._with_user(actor)
+        self._rules.check(actor, Role.approver, [record.category])
         list(renames.find_halves([record]))  # which refuses one without the other
         line = payloads.check_line("batch title", title)
         with self._writing() as queue:
+            refuse_too_many(queue, [record], self._limits)
             if self._one_proposal_per_model:
                 refuse_second_proposals(queue, [record])
             submitted = change_moves.submit(queue, [record])
-            self._check_two_persons(submitted, actor)
             [change] = submitted
+            self._rules.check_two_persons(change.change_id, change.requester, actor)
             return batch_moves.sealed_for(queue, change, title=line, repository=repository, by=actor)
-
-    def process_batch(
-        self,
-        *,
-        approver_id: str,
-        approver_username: str,
-        batch_title: str,
-        approved_ids: Collection[int] | None,
-        rejected_ids: Collection[int] | None,
-        reject_reason: str | None = None,
-        os_user: str | None = None,
-    ) -> PendingBatchResult:
-        """Approve changes into the open batch, and reject others, in one step.
-
-        Args:
-            approver_id: who reviews.
-            approver_username: their display name.
-            batch_title: of the batch, if this call opens one; not needed to reject only.
-            approved_ids: changes to approve.
-            rejected_ids: changes to reject.
-            reject_reason: why; needed to reject.
-            os_user: the person of the operating system.
-
-        Raises:
-            RequestError: no id, a blank title or reason, an id both approved and rejected, a proposer who approves
-                their own change where two persons are needed.
-            ChangeNotFoundError: an id is unknown.
-            ChangeStateError: a change is not pending.
-        """
-        actor = _actor(approver_id, approver_username, os_user)
-        approved, rejected = _review_ids(approved_ids, rejected_ids)
-        title = payloads.check_line("batch title", batch_title) if approved else ""
-        reason = payloads.check_reason("reject reason", reject_reason) if rejected else ""
-        with self._writing() as queue:
-            to_approve, to_reject = (_pending(queue, ids) for ids in (approved, rejected))
-            _refuse_both({change.change_id for change in to_approve} & {change.change_id for change in to_reject})
-            self._check_two_persons(to_approve, actor)
-            batch = batch_moves.accepting(queue, title) if approved else None
-            return PendingBatchResult(
-                batch_id=None if batch is None else batch.number,
-                batch_title="" if batch is None else batch.title,
-                approved=[] if batch is None else change_moves.approve(queue, to_approve, batch, actor=actor),
-                rejected=change_moves.reject(queue, to_reject, reason, actor=actor, batch=batch),
-            )
-
-    def withdraw(self, change_ids: Collection[int], *, actor: Actor) -> list[PendingChangeRecord]:
-        """Take approvals back while their batch is open; the changes wait for review again.
-
-        Raises:
-            RequestError: no id.
-            ChangeNotFoundError: an id is unknown.
-            ChangeStateError: a change is not approved.
-            BatchStateError: its batch is not open any more.
-        """
-        ids = payloads.check_ids("withdrawn ids", change_ids)
-        if not ids:
-            raise RequestError("name the changes whose approval is withdrawn")
-        with self._writing() as queue:
-            named = [change_moves.stored_change(queue, change_id) for change_id in ids]
-            changes = [change_moves.withdrawable_change(queue, change) for change in renames.together(queue, named)]
-            withdrawn = change_moves.withdraw(queue, changes, actor=actor)
-            batch_moves.close_left(queue, changes)
-        return withdrawn
-
-    def purge_changes(
-        self,
-        *,
-        queue_filter: PendingQueueFilter | None,
-        purged_by: str,
-        purged_username: str,
-        os_user: str | None = None,
-    ) -> list[PendingChangeRecord]:
-        """Remove and return the hits, all without a filter; never a change that is being applied."""
-        actor = _actor(purged_by, purged_username, os_user)
-        with self._writing() as queue:
-            hits = renames.together(queue, queue.changes(queue_filter))
-            purged = [change for change in hits if change.status is not _S.APPLYING]
-            change_moves.purge(queue, purged, actor=actor)
-            batch_moves.close_left(queue, purged)
-        return purged
 
     def reserve_for_apply(self, *, change_id: int, reservation_id: str) -> PendingChangeRecord:
         """Lock an approved change for the job with this token; the same job gets it again.
@@ -289,103 +228,65 @@ class PendingQueueService(DaemonDoor):
                 batch_moves.settle(queue, change.batch_id)
 
     def mark_applied(
-        self, *, change_id: int, applied_by: str, applied_username: str, job_id: str | None = None
+        self,
+        *,
+        change_id: int,
+        applied_by: str,
+        applied_username: str,
+        job_id: str | None = None,
+        os_user: str | None = None,
+        provider: str = SYSTEM,
     ) -> MarkAppliedResult:
         """Mark one change as landed; what is still approved in its batch gets a batch of its own.
 
         Raises:
+            NotAllowedError: the actor may not review it.
             ChangeNotFoundError: no change has this id.
             ChangeStateError: it is neither approved nor reserved, or reserved with another token.
         """
-        actor = _actor(applied_by, applied_username, None)
+        actor = self._actor(applied_by, applied_username, os_user, provider)
         with self._writing() as queue:
             change = renames.check_alone(change_moves.stored_change(queue, change_id))
+            self._check_reviewing(actor, [change])
             [applied] = change_moves.apply(queue, [change], actor=actor, token=job_id)
             return MarkAppliedResult(record=applied, batch_split=batch_moves.settle(queue, change.batch_id))
-
-    def retry_batch(self, number: int, *, actor: Actor) -> Batch:
-        """Let a held batch be worked on again, because a person says so.
-
-        Raises:
-            BatchNotFoundError: no batch has this number.
-            BatchStateError: it is not held.
-        """
-        with self._writing() as queue:
-            return batch_moves.reseal(queue, number, by=actor)
-
-    def abandon_batch(self, number: int, *, reason: str, actor: Actor) -> Batch:
-        """Give a held or proposed batch up; its open changes are rejected with the reason.
-
-        Raises:
-            BatchNotFoundError: no batch has this number.
-            BatchStateError: it is neither.
-            RequestError: the reason is blank.
-        """
-        why = payloads.check_reason("reason", reason)
-        with self._writing() as queue:
-            return batch_moves.abandon(queue, number, why, by=actor)
 
     def export_changes(self) -> Iterator[dict[str, Any]]:
         """The whole queue as JSON objects, one a line: a header, then each change with its history and batch."""
         return exchange.export_changes(self._store)
 
-    def import_changes(self, lines: Iterable[str | bytes]) -> exchange.ImportReport:
+    def import_changes(self, lines: Iterable[str | bytes], *, actor: Actor | None = None) -> exchange.ImportReport:
         """Take what ``export_changes`` gave, as JSON Lines, into an empty store; all or nothing.
 
         Raises:
+            NotAllowedError: the actor, or where none is named the process's user, is no operator.
             PayloadError: a line is no JSON object, or the first one no header.
             RequestError: the store is not empty.
         """
+        self._check_operating(actor)
         report = exchange.import_changes(self._store, lines)
         self._listeners.wake()
         return report
 
-    def import_folder(self, folder: Path) -> exchange.ImportReport:
+    def import_folder(self, folder: Path, *, actor: Actor | None = None) -> exchange.ImportReport:
         """Take the ecosystem's queue folder (``changes.json``, ``index.json``) into an empty store; all or nothing.
 
         Raises:
+            NotAllowedError: the actor, or where none is named the process's user, is no operator.
             StoreError: ``changes.json`` is missing or damaged.
             RequestError: the store is not empty.
         """
+        self._check_operating(actor)
         report = exchange.import_folder(self._store, folder)
         self._listeners.wake()
         return report
 
-    def _check_two_persons(self, changes: Iterable[PendingChangeRecord], actor: Actor) -> None:
-        for change in changes:
-            if self._two_person_review and change.requested_by == actor.id:
-                raise RequestError(
-                    f"change {change.change_id} was proposed by {actor.id}; another person has to approve it"
-                )
+    def _check_operating(self, actor: Actor | None) -> None:
+        user = self._process_user or ""
+        self._rules.check(Actor(user, user, user) if actor is None else self._with_user(actor), Role.operator)
 
-
-def _actor(actor_id: str, username: str, os_user: str | None) -> Actor:
-    return Actor(
-        payloads.check_line("acting id", actor_id),
-        payloads.check_line("acting name", username),
-        payloads.check_text("operating system user", os_user),
-    )
-
-
-def _review_ids(approved: Collection[int] | None, rejected: Collection[int] | None) -> tuple[list[int], list[int]]:
-    """Both lists with each id once, in the order given."""
-    approving = [] if approved is None else payloads.check_ids("approved ids", approved)
-    rejecting = [] if rejected is None else payloads.check_ids("rejected ids", rejected)
-    if not approving and not rejecting:
-        raise RequestError("name the changes to approve or reject")
-    _refuse_both(set(approving) & set(rejecting))
-    return approving, rejecting
-
-
-def _refuse_both(change_ids: Collection[int]) -> None:
-    for change_id in sorted(change_ids):
-        raise RequestError(f"change {change_id} is both approved and rejected; decide for one")
-
-
-def _pending(queue: QueueTransaction, change_ids: Iterable[int]) -> list[PendingChangeRecord]:
-    """The pending changes with these ids, with what lands together with them."""
-    named = [change_moves.stored_change(queue, change_id) for change_id in change_ids]
-    changes = renames.together(queue, named)
-    for change in changes:
-        check_change_status(change, _S.PENDING)
-    return changes
+    def _checked(self, submission: Submission) -> PendingChangeRecord:
+        record = checked(submission, self._store.catalogue)
+        requester = self._with_user(record.requester)
+        self._rules.check(requester, Role.requestor)
+        return record.model_copy(update={"os_user": requester.os_user})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refsync.categories import Catalogue, CategoryName
@@ -44,11 +46,46 @@ def checked(submission: Submission, catalogue: Catalogue) -> PendingChangeRecord
         base=_optional_object("base", submission.base),
         base_known=submission.base_known or submission.base is not None,
         os_user=payloads.check_text("operating system user", submission.os_user),
+        requested_provider=payloads.check_line("provider", submission.provider),
         reverts=submission.reverts,
         after=None if submission.after is None else payloads.check_old_name(submission.after),
         before=None if submission.before is None else payloads.check_old_name(submission.before),
         remarks=list(submission.remarks) or None,
     )
+
+
+@dataclass(frozen=True)
+class OpenLimits:
+    """How many changes may be open at a time, in all and of one person; ``None`` for any number."""
+
+    in_all: int | None = None
+    by_person: int | None = None
+
+
+UNLIMITED = OpenLimits()
+
+
+def refuse_too_many(queue: QueueTransaction, records: Sequence[PendingChangeRecord], limits: OpenLimits) -> None:
+    """See that no more changes are open than may be, with these.
+
+    Raises:
+        RequestError: there would be.
+    """
+    if limits == UNLIMITED:
+        return
+    new = Counter((record.requested_provider, record.requested_by) for record in records)
+    for (provider, who), count in new.items():
+        in_all, by_person = queue.count_open(provider, who)
+        _refuse_beyond(limits.in_all, in_all, len(records), "", "open_changes")
+        _refuse_beyond(limits.by_person, by_person, count, f" of {who}", "open_changes_by_person")
+
+
+def _refuse_beyond(limit: int | None, there: int, new: int, whose: str, key: str) -> None:
+    if limit is not None and there + new > limit:
+        raise RequestError(
+            f"{there} changes{whose} are open and {new} more would come; at most {limit} may be open at a time "
+            f"({key} in [guard]); have some reviewed first"
+        )
 
 
 def _name(operation: AuditOperation, name: object) -> str:

@@ -27,7 +27,7 @@ from refsync.ranges import render_ranges
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.land import mark_landed, settle_reserved
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
-from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange
+from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange
 from refsync.sync.turn import Turn
 
 _RACES = (BranchMovedError, LocalEditsError, BatchStateError, ObjectLostError)
@@ -70,6 +70,8 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     queue, number, outcome = turn.queue, batch.number, turn.outcome
     if batch.state not in (BatchState.sealed, BatchState.held):
         return None  # what the remote had new has ended it
+    if _vet(turn, number) and queue.get_batch(number).state is BatchState.abandoned:
+        return None
     turn.publisher.start(turn)
     changes = turn.open_changes(batch)
     observed = turn.observe(changes)
@@ -93,6 +95,20 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
         outcome.queued.append(QueuedBatch(number, reason))
         return None
     return _land(turn, batch, plan, observed, changes, lock)
+
+
+def _vet(turn: Turn, number: int) -> bool:
+    """Take out what somebody had a part in who may not, by the config of this process; whether there was such."""
+    unallowed = turn.queue.vet_batch(number)
+    for each in unallowed:
+        if each.rejected:
+            turn.outcome.rejected.append(RejectedChange(each.change_id, each.reason))
+        else:
+            turn.outcome.returned.append(ReturnedChange(each.change_id, each.reason))
+        what = "rejected" if each.rejected else "waits for review again"
+        told = "batch {batch}: change {change} {what}: {reason}"
+        logger.warning(told, batch=number, change=each.change_id, what=what, reason=each.reason)
+    return bool(unallowed)
 
 
 def _land(

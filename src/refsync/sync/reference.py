@@ -112,6 +112,7 @@ class RepositoryReport:
     tip: str | None = None
     landed: list[LandedBatch] = field(default_factory=list)
     rejected: list[RejectedChange] = field(default_factory=list)
+    returned: list[ReturnedChange] = field(default_factory=list)
     proposed: list[ProposedBatch] = field(default_factory=list)
     """Batches that this pass has put up for review, or brought up to date there."""
     held: list[HeldBatch] = field(default_factory=list)
@@ -141,6 +142,14 @@ class LandedBatch:
 @dataclass(frozen=True)
 class RejectedChange:
     """A change that conflicts with what is there."""
+
+    change_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReturnedChange:
+    """A change that waits for review again, because its approval does not count."""
 
     change_id: int
     reason: str

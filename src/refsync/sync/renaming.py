@@ -69,6 +69,7 @@ def _half(
         requestor_username=actor.username,
         notes=notes,
         os_user=actor.os_user,
+        provider=actor.provider,
     )
 
 

@@ -196,6 +196,7 @@ def _submission(batch: Batch, model: Model, current: Record | None, wanted: Reco
         requestor_username=actor.username,
         notes=f"reverts batch {batch.number}: {batch.title}",
         os_user=actor.os_user,
+        provider=actor.provider,
         reverts=batch.number,
     )
 

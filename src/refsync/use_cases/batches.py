@@ -81,14 +81,15 @@ def seal_batch(application: Application, *, actor: Actor) -> Batches:
     return Batches(sealed)
 
 
-def retry_batch(application: Application, number: int, *, actor: Actor) -> Batch:
-    """Let a held batch be worked on again.
+def retry_batch(application: Application, number: int, *, actor: Actor, confirmed: bool = False) -> Batch:
+    """Let a held batch be worked on again; ``confirmed`` where it is held for how much it deletes.
 
     Raises:
+        NotAllowedError: the actor may not review one of its changes.
         BatchNotFoundError: there is none with this number.
-        BatchStateError: it is not held.
+        BatchStateError: it is not held, or is to be confirmed, or not.
     """
-    return application.queue.retry_batch(number, actor=actor)
+    return application.queue.retry_batch(number, actor=actor, confirmed=confirmed)
 
 
 def abandon_batch(application: Application, number: int, *, reason: str, actor: Actor) -> Batch:

@@ -10,6 +10,7 @@ from pydantic import RootModel
 
 from refsync.application import Application
 from refsync.pending_queue.exchange import ImportReport
+from refsync.pending_queue.models import Actor
 
 
 class ImportedQueue(RootModel[ImportReport]):
@@ -26,21 +27,23 @@ def export_queue(application: Application) -> Iterator[dict[str, Any]]:
     return application.queue.export_changes()
 
 
-def import_queue(application: Application, content: bytes) -> ImportedQueue:
+def import_queue(application: Application, content: bytes, *, actor: Actor) -> ImportedQueue:
     """Take an export into an empty store; all or nothing.
 
     Raises:
+        NotAllowedError: the actor is no operator.
         PayloadError: a line is no JSON object, or the first one no header.
         RequestError: the store is not empty.
     """
-    return ImportedQueue(application.queue.import_changes(content.splitlines()))
+    return ImportedQueue(application.queue.import_changes(content.splitlines(), actor=actor))
 
 
-def import_folder(application: Application, folder: Path) -> ImportedQueue:
+def import_folder(application: Application, folder: Path, *, actor: Actor) -> ImportedQueue:
     """Take the ecosystem's queue folder into an empty store; all or nothing.
 
     Raises:
+        NotAllowedError: the actor is no operator.
         StoreError: ``changes.json`` is missing or damaged.
         RequestError: the store is not empty.
     """
-    return ImportedQueue(application.queue.import_folder(folder))
+    return ImportedQueue(application.queue.import_folder(folder, actor=actor))

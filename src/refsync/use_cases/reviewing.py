@@ -69,7 +69,11 @@ def purge_changes(
 ) -> ReviewedChanges:
     """Remove the hits for good, all without a filter; never a change that is being applied."""
     purged = application.queue.purge_changes(
-        queue_filter=queue_filter, purged_by=actor.id, purged_username=actor.username, os_user=actor.os_user
+        queue_filter=queue_filter,
+        purged_by=actor.id,
+        purged_username=actor.username,
+        os_user=actor.os_user,
+        provider=actor.provider,
     )
     return ReviewedChanges(purged)
 
@@ -91,6 +95,7 @@ def _review(
         rejected_ids=rejected,
         reject_reason=reason,
         os_user=actor.os_user,
+        provider=actor.provider,
     )
 
 

@@ -11,7 +11,7 @@ from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
-from refsync.pending_queue.holds import Hold
+from refsync.pending_queue.holds import Hold, retry_command
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
@@ -198,7 +198,8 @@ def _why_queued(application: Application, batch: Batch, reference: ReferenceRepo
 
 def _command(application: Application, batch: Batch) -> str | None:
     if batch.state is BatchState.held:
-        return f"refsync batch retry {batch.number}, or: refsync batch abandon {batch.number} --reason TEXT"
+        retry = retry_command(batch.hold, batch.number)
+        return f"{retry}, or: refsync batch abandon {batch.number} --reason TEXT"
     if batch.state is BatchState.open and application.config.apply.when != "approval":
         return "refsync batch seal"
     return None if application.state.daemon() or batch.state is BatchState.proposed else "refsync sync"

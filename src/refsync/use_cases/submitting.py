@@ -95,6 +95,7 @@ def _submission(number: int, line: bytes, catalogue: Catalogue, actor: Actor) ->
             request_metadata=given.get("request_metadata"),
             related_models=given.get("related_models"),
             os_user=actor.os_user,
+            provider=actor.provider,
             after=given.get("after"),
             before=given.get("before"),
         )

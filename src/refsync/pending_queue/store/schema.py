@@ -16,12 +16,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     insert,
     inspect,
     select,
 )
 
-VERSION = "0007"
+VERSION = "0008"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -56,6 +57,7 @@ batches = Table(
     Column("hold", _JSON),
     Column("base_commit", String(64)),
     Column("commit", String(64)),
+    Column("is_confirmed", Boolean, nullable=False, server_default=false()),
     Column("split_from", BigInteger),
     Column("proposal", _JSON),
     Column("opened_at", Float(53), nullable=False),
@@ -105,6 +107,7 @@ changes = Table(
     Column("base_known", Boolean, nullable=False),
     Column("commit", String(64)),
     Column("os_user", Text),
+    Column("requested_provider", Text, nullable=False, server_default="system"),
     Column("reverts", BigInteger),
     Column("after", Text),
     Column("before", Text),
@@ -130,6 +133,7 @@ events = Table(
     Column("why", Text),
     Column("by", Text, nullable=False),
     Column("username", Text, nullable=False),
+    Column("provider", Text, nullable=False, server_default="system"),
     Column("os_user", Text),
     Column("batch_id", BigInteger),
 )
@@ -143,6 +147,7 @@ repositories = Table(
     Column("last_error", Text),
     Column("last_error_at", Float(53)),
     Column("last_pass_at", Float(53)),
+    Column("mass_deletion", _JSON),
 )
 
 # Entries of an import that are no changes to us, word for word.

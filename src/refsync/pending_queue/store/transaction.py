@@ -82,6 +82,13 @@ class QueueTransaction:
         query = select(func.count()).select_from(schema.changes).where(*self._conditions(queue_filter))
         return self._connection.execute(query).scalar_one()
 
+    def count_open(self, provider: str, requested_by: str) -> tuple[int, int]:
+        """How many changes are open, in all and of one person."""
+        theirs = (_changes.requested_provider == provider) & (_changes.requested_by == requested_by)
+        query = select(func.count(), func.count().filter(theirs)).where(_changes.status.in_(sorted(OPEN_STATUSES)))
+        in_all, by_person = self._connection.execute(query.select_from(schema.changes)).one()
+        return in_all, by_person
+
     def unknown_changes(self) -> list[tuple[int, str]]:
         """Id and category of the changes whose category this refsync does not know."""
         query = filters.unknown(self._catalogue.plain_names).order_by(_changes.change_id)

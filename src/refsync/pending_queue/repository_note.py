@@ -1,0 +1,31 @@
+"""What is noted of a repository, for ``status``, beyond what git says."""
+
+from __future__ import annotations
+
+import time
+
+from pydantic import BaseModel, Field
+
+
+class MassDeletion(BaseModel):
+    """Many models that others deleted from a category in one commit."""
+
+    commit: str
+    category: str
+    deleted: int
+    models: int
+    """How many there were before."""
+    seen_at: float = Field(default_factory=time.time)
+
+
+class RepositoryNote(BaseModel):
+    """What ``status`` tells of a repository beyond what git says."""
+
+    name: str
+    last_landed_commit: str | None = None
+    last_landed_at: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    last_pass_at: float | None = None
+    mass_deletion: MassDeletion | None = None
+    """The newest one that landed."""
