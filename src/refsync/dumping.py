@@ -9,6 +9,9 @@ from typing import Any
 
 from refsync.numbers import Spelt, spelt_float, spelt_int
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What holds nothing and carries no text: most of what there is, so it is told by its type alone."""
+
 _READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
 
 
@@ -31,7 +34,7 @@ def dump(
 ) -> str:
     """What ``json.dumps`` gives, but for the numbers that carry a text."""
     plain = partial(json.dumps, ensure_ascii=ensure_ascii, allow_nan=allow_nan, default=default)
-    if not _has_spelt(value):
+    if not has_spelt(value):
         return plain(value, indent=indent)
     return "".join(_parts(value, plain, None if indent is None else "\n", " " * (indent or 0)))
 
@@ -47,13 +50,15 @@ def respelt(plain: Any, value: Any) -> Any:
     return plain
 
 
-def _has_spelt(value: Any) -> bool:
-    level = [value]
-    while level:
-        if any(isinstance(each, Spelt) for each in level):
+def has_spelt(value: Any) -> bool:
+    """Whether a number anywhere in the value carries a text."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Spelt):
             return True
-        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
-        level = [each for parts in inner for each in parts if isinstance(each, dict | list | Spelt)]
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list | tuple) else ()
+        waiting.extend(part for part in inner if type(part) not in _PLAIN)
     return False
 
 

@@ -6,6 +6,7 @@ benchmark.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections import Counter
@@ -23,6 +24,7 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.clone.process import run_git
 from refsync.documents.json_document import read_records
 from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
+from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
@@ -154,6 +156,19 @@ def test_a_page(reference: Reference, tmp_path: Path) -> None:
     with counted(tmp_path / "costs") as costs:
         assert len(reference.application.queue.list_changes(limit=50).items) == 50
     assert not costs.exceed(git=0, transactions=1, writing=0, statements=5)
+
+
+def test_an_import_takes_no_more_statements_for_more_changes(tmp_path: Path) -> None:
+    record = {"operation": "create", "payload": {"nsfw": False}, "requested_by": "1", "requested_username": "Ada"}
+    header = json.dumps({"refsync_queue": 1, "last_change_id": 200, "last_batch_id": 0})
+    changes = [{**record, "change_id": at, "category": "clip", "model_name": f"m{at}"} for at in range(1, 201)]
+    with PendingQueueStore(root_path=tmp_path / "queue") as store:
+        with counted(tmp_path / "costs") as costs:
+            PendingQueueService(store=store).import_changes(
+                [header, *(json.dumps({"change": each}) for each in changes)]
+            )
+        assert store.list_changes()[1] == 200
+    assert not costs.exceed(transactions=1, writing=1, statements=9)
 
 
 PENDING = {PendingChangeStatus.PENDING}

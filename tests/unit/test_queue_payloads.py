@@ -15,6 +15,8 @@ from refsync.pending_queue.payloads import (
     check_payload,
     check_reason,
     check_text,
+    is_surely_sound,
+    parse_json,
     parse_payload,
 )
 
@@ -147,3 +149,23 @@ def test_a_text_that_is_no_payload_is_refused_in_one_line(text: bytes | str, sai
 
 def test_a_byte_order_mark_does_no_harm() -> None:
     assert parse_payload(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@given(st.dictionaries(st.text(), json_values), st.booleans(), st.sampled_from([None, 2]))
+def test_what_is_surely_sound_is_taken(payload: dict[str, Any], escaped: bool, indent: int | None) -> None:
+    text = json.dumps(payload, ensure_ascii=escaped, indent=indent, separators=(",", ":"))
+    if is_surely_sound(text):
+        check_payload(parse_json(text, what="line"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "\\ud800"}',
+        '{"a": "\ud800"}',
+        json.dumps(nested(101)),
+        json.dumps({"a": [1] * (MAX_PAYLOAD_BYTES // 3)}, separators=(",", ":")),
+    ],
+)
+def test_what_may_be_refused_is_not_surely_sound(text: str) -> None:
+    assert not is_surely_sound(text)

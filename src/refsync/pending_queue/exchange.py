@@ -21,7 +21,7 @@ from refsync.pending_queue.models import (
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
-    as_json,
+    as_row,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _FORMAT = "refsync_queue"
 _VERSION = 1
 _PAGE = 500
 _COMPUTED = {"conflicts_with", "history"}
+_FIELDS = frozenset(PendingChangeRecord.model_fields)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class _Entry:
 
     @property
     def row(self) -> dict[str, Any]:
-        row = as_json(self.record, exclude=_COMPUTED)
+        row = as_row(self.record, exclude=_COMPUTED)
         return row | {"category": self.category, "unknown_fields": self.unknown_fields or None}
 
 
@@ -101,17 +102,17 @@ def import_changes(store: PendingQueueStore, lines: Iterable[str | bytes]) -> Im
         RequestError: the store is not empty.
     """
     parsed = (_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip())
-    header = next(parsed, {})
+    header, _ = next(parsed, ({}, True))
     if header.get(_FORMAT) != _VERSION:
         raise PayloadError(f"line 1: expected the header of an exported queue, {_FORMAT} {_VERSION}")
     arrival = _Arrival(store.catalogue)
     _take_counters(arrival, header, "line 1")
-    for line in parsed:
+    for line, is_sound in parsed:
         if "not_understood" in line:
             _set_aside(arrival, line["not_understood"], "not understood where it came from either")
             continue
         _take_batch(arrival, line.get("batch"))
-        _take_change(arrival, line.get("change"), line.get("history"))
+        _take_change(arrival, line.get("change"), line.get("history"), is_sound=is_sound)
     return _store(store, arrival)
 
 
@@ -160,15 +161,18 @@ def _line(row: dict[str, Any], history: list[ChangeEvent], batch: Batch | None) 
     }
 
 
-def _parsed(line: str | bytes, number: int) -> dict[str, Any]:
+def _parsed(line: str | bytes, number: int) -> tuple[dict[str, Any], bool]:
+    """What a line holds, and whether it is sound for sure."""
     parsed = payloads.parse_json(line, what=f"line {number}")
     if not isinstance(parsed, dict):
         raise PayloadError(f"line {number}: expected a JSON object")
+    if payloads.is_surely_sound(line):
+        return parsed, True
     try:
         dump(parsed).encode()
     except UnicodeEncodeError:
         raise PayloadError(f"line {number}: has a lone surrogate, which UTF-8 cannot hold") from None
-    return parsed
+    return parsed, False
 
 
 def _read(file: Path) -> Any:
@@ -199,9 +203,10 @@ def _take_batch(arrival: _Arrival, source: object) -> None:
         arrival.batches.setdefault(batch.number, batch)
 
 
-def _take_change(arrival: _Arrival, source: object, history: object) -> None:
+def _take_change(arrival: _Arrival, source: object, history: object, *, is_sound: bool = False) -> None:
     try:
         entry = _understood(source, arrival.catalogue)
+        _check(entry, is_sound)
         if entry.record.change_id in arrival.entries:
             raise PayloadError(f"the id {entry.record.change_id} stands twice")
         entry.events = _events(arrival, entry.record, history)
@@ -223,26 +228,27 @@ def _understood(source: object, catalogue: Catalogue) -> _Entry:
     if not isinstance(source, dict):
         raise PayloadError(f"expected an object, got {type(source).__name__}")
     category = source.get("category")
-    known = {name: value for name, value in source.items() if name in PendingChangeRecord.model_fields}
+    known = {name: value for name, value in source.items() if name in _FIELDS and name not in _COMPUTED}
     if isinstance(category, str):
         known["category"] = CategoryName(category)
     try:
-        record = PendingChangeRecord.model_validate({name: known[name] for name in known if name not in _COMPUTED})
+        record = PendingChangeRecord.model_validate(known)
     except ValidationError as error:
         raise PayloadError(_first(error)) from None
-    _check(record)
-    unknown = {name: value for name, value in source.items() if name not in PendingChangeRecord.model_fields}
-    return _Entry(record, str(category), payloads.check_payload(unknown, what="unknown fields"), [])
+    return _Entry(record, str(category), {name: source[name] for name in source if name not in _FIELDS}, [])
 
 
-def _check(record: PendingChangeRecord) -> None:
+def _check(entry: _Entry, is_sound: bool) -> None:
+    record = entry.record
     for what, number in (("change", record.change_id), ("batch", record.batch_id), ("reverted batch", record.reverts)):
         if number is not None and not 0 < number < 2**62:
             raise PayloadError(f"{what} id {number}: expected a positive number")
     check_name = payloads.check_old_name if record.operation is AuditOperation.DELETE else payloads.check_model_name
     check_name(record.model_name)
+    if is_sound:
+        return
     payloads.check_payload(record.model_dump(mode="python", exclude={"payload", "base"}), what="record")
-    for name, value in (("payload", record.payload), ("base", record.base)):
+    for name, value in (("payload", record.payload), ("base", record.base), ("unknown fields", entry.unknown_fields)):
         if value is not None:
             payloads.check_payload(value, what=name)
 

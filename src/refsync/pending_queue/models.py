@@ -14,7 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import CategoryName
-from refsync.dumping import respelt
+from refsync.dumping import has_spelt, respelt
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.proposal import Overlap as Overlap
 from refsync.pending_queue.proposal import Proposal as Proposal
@@ -396,5 +396,13 @@ class AuditPayload(BaseModel):
 
 def as_json(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
     """The fields as plain JSON, the numbers in records with the text that was written for them."""
-    plain: dict[str, Any] = respelt(record.model_dump(mode="json", exclude=set(exclude)), vars(record))
+    plain: dict[str, Any] = record.model_dump(mode="json", exclude=set(exclude))
+    if has_spelt(vars(record)):
+        plain = respelt(plain, vars(record))
     return plain
+
+
+def as_row(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
+    """The fields as a database takes them, of a record that holds plain JSON for sure."""
+    fields = vars(record).items()
+    return {name: each.value if isinstance(each, StrEnum) else each for name, each in fields if name not in exclude}

@@ -192,15 +192,19 @@ def _engine_of(url: URL) -> Engine:
 
 def _hand_over(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
     """No database takes bytes of no encoding, which a name from a file system or a command line may hold."""
-    return statement, _as_text(parameters)
+    rows = parameters if isinstance(parameters, list) else [parameters]
+    writable_rows = [_with_text(row) for row in rows]
+    return statement, writable_rows if isinstance(parameters, list) else writable_rows[0]
+
+
+def _with_text(row: Any) -> Any:
+    if isinstance(row, dict):
+        return {name: _as_text(value) for name, value in row.items()}
+    return tuple([_as_text(value) for value in row])
 
 
 def _as_text(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value.isascii() else writable(value)
-    if isinstance(value, dict):
-        return {key: _as_text(each) for key, each in value.items()}
-    return type(value)(map(_as_text, value)) if isinstance(value, list | tuple) else value
+    return writable(value) if isinstance(value, str) and not value.isascii() else value
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -24,6 +24,7 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
     RepositoryNote,
     as_json,
+    as_row,
 )
 from refsync.pending_queue.store import filters, schema
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
@@ -243,7 +244,7 @@ class QueueTransaction:
 
     def add_events(self, events: Iterable[tuple[int, ChangeEvent]]) -> None:
         """Append moves of changes, each with the change's id."""
-        rows = [{"change_id": change_id, **event.model_dump(mode="json")} for change_id, event in events]
+        rows = [{"change_id": change_id, **as_row(event)} for change_id, event in events]
         if rows:
             self._connection.execute(insert(schema.events), rows)
 
