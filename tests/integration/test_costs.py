@@ -168,7 +168,7 @@ def test_an_import_takes_no_more_statements_for_more_changes(tmp_path: Path) -> 
                 [header, *(json.dumps({"change": each}) for each in changes)]
             )
         assert store.list_changes()[1] == 200
-    assert not costs.exceed(transactions=1, writing=1, statements=9)
+    assert not costs.exceed(transactions=1, writing=1, statements=8)
 
 
 PENDING = {PendingChangeStatus.PENDING}

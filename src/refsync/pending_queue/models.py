@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -405,4 +405,4 @@ def as_json(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, An
 def as_row(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
     """The fields as a database takes them, of a record that holds plain JSON for sure."""
     fields = vars(record).items()
-    return {name: each.value if isinstance(each, StrEnum) else each for name, each in fields if name not in exclude}
+    return {name: each.value if isinstance(each, Enum) else each for name, each in fields if name not in exclude}

@@ -79,8 +79,8 @@ class PendingQueueStore:
     def writing(self) -> Iterator[QueueTransaction]:
         """A transaction that is the only writer; what raises in it was not done."""
         with self._database.writing() as connection:
-            # SQLite writers are alone already; elsewhere this row makes them take turns.
-            connection.execute(select(schema.counters).with_for_update()).all()
+            if connection.dialect.name != "sqlite":  # whose writers are alone already; this row makes others take turns
+                connection.execute(select(schema.counters).with_for_update()).all()
             yield QueueTransaction(connection, self.catalogue)
 
     def enqueue_change(self, record: PendingChangeRecord) -> PendingChangeRecord:

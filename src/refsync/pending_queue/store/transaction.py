@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump, load
@@ -32,6 +32,20 @@ from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
 _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _CHUNK = 500  # well under what any database takes as parameters of one statement
+
+# Built once: for a submission that takes longer than what the database has to do.
+_HERE = schema.counters.c.name == bindparam("counter")
+_ADVANCE = update(schema.counters).where(_HERE).values(value=schema.counters.c.value + bindparam("by"))
+_LAST = select(schema.counters.c.value).where(_HERE)
+_OPEN_PROPOSALS = (
+    select(_changes.change_id, _changes.category, _changes.model_name)
+    .where(
+        _changes.model_name.in_(bindparam("names", expanding=True)),
+        _changes.category.in_(bindparam("categories", expanding=True)),
+        _changes.status.in_(sorted(OPEN_STATUSES)),
+    )
+    .order_by(_changes.change_id)
+)
 
 ModelKey = tuple[CategoryName, str]
 _Item = TypeVar("_Item")
@@ -166,13 +180,9 @@ class QueueTransaction:
         """For each of the models that has any, the ids of its open changes, ascending."""
         wanted = set(models)
         found: dict[ModelKey, list[int]] = {}
+        categories = sorted({str(category) for category, _ in wanted})
         for chunk in _chunks({name for _, name in wanted}):
-            query = select(_changes.change_id, _changes.category, _changes.model_name).where(
-                _changes.model_name.in_(chunk),
-                _changes.category.in_({str(category) for category, _ in wanted}),
-                _changes.status.in_(sorted(OPEN_STATUSES)),
-            )
-            for row in self._connection.execute(query.order_by(_changes.change_id)):
+            for row in self._connection.execute(_OPEN_PROPOSALS, {"names": chunk, "categories": categories}):
                 key = (CategoryName(row.category), row.model_name)
                 if key in wanted:
                     found.setdefault(key, []).append(row.change_id)
@@ -310,10 +320,8 @@ class QueueTransaction:
             self._advance(name, max(0, value - present))
 
     def _advance(self, counter: str, by: int) -> int:
-        column = schema.counters.c
-        here = column.name == counter
-        self._connection.execute(update(schema.counters).where(here).values(value=column.value + by))
-        value: int = self._connection.execute(select(column.value).where(here)).scalar_one()
+        self._connection.execute(_ADVANCE, {"counter": counter, "by": by})
+        value: int = self._connection.execute(_LAST, {"counter": counter}).scalar_one()
         return value
 
     def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
