@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from refsync.accounts import acting_account
 from refsync.categories import CategoryName, not_held
 from refsync.config import Config, RepositorySettings, next_time
+from refsync.credentials import keep_to_ourselves
 from refsync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -249,6 +250,9 @@ def open_application(
 
 def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *, wakes_daemon: bool) -> Application:
     """Put the parts together around a store that is open already, to keep it over a change of the settings."""
+    for each in config.repositories:
+        if each.credentials.hold_a_secret:
+            keep_to_ourselves(each.credentials.token_variable)
     from refsync.pending_queue.service import PendingQueueService
     from refsync.pending_queue.submissions import OpenLimits
 

@@ -5,6 +5,8 @@ A secret never stands in a text of ours: not in an exception, a log line, a URL 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from refsync.errors import CredentialError
 
 _LONGEST_SECRET = 65536
+_PR_SET_DUMPABLE = 4
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,29 @@ class Credential:
 
 CredentialSource = Callable[[], Credential]
 """Gives the credential as it is now; raises CredentialError where it cannot be read."""
+
+
+_taken: dict[str, str] = {}
+"""Secrets that this process was started with, by their variables."""
+
+
+def keep_to_ourselves(variable: str = "") -> None:
+    """Let no child inherit a secret that stands in the environment, and no process of the same user read our memory.
+
+    Args:
+        variable: the environment variable that holds the secret, if one does; it is gone from there afterwards.
+    """
+    if variable in os.environ:
+        _taken[variable] = os.environ.pop(variable)
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):  # no Linux
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def taken_variables() -> Mapping[str, str]:
+    """What :func:`keep_to_ourselves` has taken out of the environment."""
+    return _taken
 
 
 def token_source(

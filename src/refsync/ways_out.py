@@ -7,7 +7,7 @@ import os
 from refsync.clone.remotes import Remote, url_of
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
-from refsync.credentials import CredentialSource, token_source
+from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
 from refsync.errors import RefsyncError
 from refsync.forges.base import Forge, ForgeFacts, repository_of_url
 from refsync.forges.github_facts import GITHUB
@@ -84,6 +84,8 @@ def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings
 def credential_of(settings: RepositorySettings) -> CredentialSource | None:
     """What the config names; with ``None`` git uses the machine's own settings, and the forge shows what is public."""
     table = settings.credentials
+    if table.hold_a_secret:
+        keep_to_ourselves(table.token_variable)
     if table.app_id and table.app_installation_id and table.app_key_file:
         from refsync.forges.github_app import app_credential  # httpx and PyJWT, only where they are needed
 
@@ -103,7 +105,7 @@ def credential_of(settings: RepositorySettings) -> CredentialSource | None:
         file=table.token_file,
         variable=table.token_variable,
         credential=table.token_credential,
-        environ=os.environ,
+        environ={**os.environ, **taken_variables()},
     )
 
 

@@ -142,7 +142,7 @@ def clone_for_all(desk: Desk) -> None:
     [
         (lock_of_the_index, "locks", "rm -- "),
         (lock_of_the_branch, "locks", "rm -- "),
-        (config_for_all, "config", "chmod o-w "),
+        (config_for_all, "config", "chmod go-w "),
         (state_for_all, "state directory", "chmod o= "),
         (state_without_its_group, "state directory", "chmod g+s "),
         (no_state, "state directory", "install -d -m 2770 "),

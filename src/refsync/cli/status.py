@@ -31,6 +31,9 @@ def _show(answer: Status) -> None:
     typer.echo(f"state     {answer.state_directory}")
     if answer.trouble:
         typer.echo(f"          {shown_text(answer.trouble)}")
+    for exposed in answer.exposed:
+        typer.echo(f"exposed   {shown_text(f'{exposed.path}: {exposed.what}')}")
+        typer.echo(f"          {exposed.mend}")
     typer.echo(f"daemon    {_daemon_line(answer)}")
     if answer.daemon and answer.daemon.trouble:
         typer.echo(f"          {shown_text(answer.daemon.trouble)}")

@@ -94,9 +94,18 @@ def dead_locks(repository: Repository, locks: Iterable[str]) -> list[Path]:
 
 
 def _is_dead(repository: Repository, lock: Path) -> bool:
-    if not can_be_seen() or holders_of(lock):
+    if not can_be_seen() or holders_of(lock) or _is_held(lock):
         return False
     return not gits_at_work_in(repository.path, repository.git_directory, repository.common_directory)
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a refsync holds it, which lets nobody see what it has open."""
+    try:
+        with lock.open("rb") as opened:
+            return not _is_abandoned(opened)
+    except OSError:
+        return False
 
 
 def _is_abandoned(note: BinaryIO) -> bool:

@@ -114,6 +114,11 @@ class CredentialsTable(Table):
             )
         return self
 
+    @property
+    def hold_a_secret(self) -> bool:
+        """Whether something is named that is sent to remote or forge."""
+        return bool(self.token_file or self.token_variable or self.token_credential or self.app_key_file)
+
 
 class PushTable(Table):
     """``[repository.push]``: how the remote's target branch is pushed to."""
@@ -176,8 +181,7 @@ class RepositorySettings(Table):
     @model_validator(mode="after")
     def _keep_secrets_off_open_wires(self) -> Self:
         table = self.credentials
-        has_secret = table.token_file or table.token_variable or table.token_credential or table.app_key_file
-        if has_secret and not table.plain_http and is_open_wire(self.pull_request.base_url):
+        if table.hold_a_secret and not table.plain_http and is_open_wire(self.pull_request.base_url):
             reason = "the token would go there for all on the way to read; write https, or plain_http = true"
             raise FaultsError([Fault(("pull_request", "base_url"), f"{reason} in [repository.credentials]")])
         return self

@@ -6,7 +6,6 @@ A config names commands that are run and files that are read. One that came with
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from refsync.clone.process import ANY_CODE, run_git
 from refsync.commands import command
 from refsync.errors import ConfigError
+from refsync.permissions import others_may_write, user_name
 
 
 def check_unasked(path: Path) -> None:
@@ -45,26 +45,13 @@ def _doubts(file: Path) -> Iterator[str]:
 def _of_permissions(file: Path) -> Iterator[str]:
     found, folder = file.lstat(), file.parent.stat()
     if found.st_uid not in (0, os.geteuid()):
-        yield f"it belongs to {_user(found.st_uid)}"
-    if not stat.S_ISLNK(found.st_mode) and _others_write(found):
+        yield f"it belongs to {user_name(found.st_uid)}"
+    if not stat.S_ISLNK(found.st_mode) and others_may_write(found):
         yield "others may write it"
     if folder.st_uid not in (0, os.geteuid()):
-        yield f"its folder belongs to {_user(folder.st_uid)}"
-    if _others_write(folder) and not (folder.st_mode & stat.S_ISVTX and found.st_uid in (0, os.geteuid())):
+        yield f"its folder belongs to {user_name(folder.st_uid)}"
+    if others_may_write(folder) and not (folder.st_mode & stat.S_ISVTX and found.st_uid in (0, os.geteuid())):
         yield "others may write its folder"
-
-
-def _others_write(found: os.stat_result) -> bool:
-    """Whether anybody else than the owner may: all of a group may, but for this user's own one."""
-    by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid())
-    return bool(found.st_mode & stat.S_IWOTH or by_group)
-
-
-def _user(id: int) -> str:
-    try:
-        return pwd.getpwuid(id).pw_name
-    except KeyError:
-        return str(id)
 
 
 def _clone_that_it_names(file: Path) -> str | None:

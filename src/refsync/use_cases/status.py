@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from refsync.application import Application
@@ -26,6 +26,7 @@ from refsync.state_directory import DaemonIdentity
 from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
+from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, exposed_state
 
 __all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
 
@@ -79,10 +80,15 @@ class DaemonStatus(Answer):
 
 
 class Status(Answer):
-    """All of it; ``changes`` counts them by status, ``trouble`` is why the state directory takes nothing more."""
+    """All of it.
+
+    ``changes`` counts them by status, ``trouble`` is why the state directory takes nothing more, ``exposed`` what
+    others than the service may read or write.
+    """
 
     state_directory: str
     trouble: str | None
+    exposed: list[Exposed]
     daemon: DaemonStatus | None
     changes: dict[str, int]
     open_batch: BatchStatus | None
@@ -108,6 +114,7 @@ def status(application: Application) -> Status:
     return Status(
         state_directory=str(application.state.path),
         trouble=application.state.trouble(),
+        exposed=[*_exposed(application)],
         daemon=DaemonStatus(**asdict(daemon), trouble=_why_idle(application, daemon)) if daemon else None,
         changes={
             status.value: application.queue.list_changes(
@@ -118,6 +125,14 @@ def status(application: Application) -> Status:
         open_batch=_batch(application, opened, None) if opened else None,
         repositories=[_repository(application, each, unlanded) for each in application.repositories],
     )
+
+
+def _exposed(application: Application) -> Iterator[Exposed]:
+    state = application.state.path
+    yield from exposed_state(state)
+    for each in application.config.repositories:
+        yield from exposed_clone(each.path)
+        yield from exposed_secrets(each, state.stat())
 
 
 def _why_idle(application: Application, daemon: DaemonIdentity) -> str | None:

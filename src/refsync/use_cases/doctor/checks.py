@@ -13,6 +13,7 @@ from pathlib import Path
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
 from refsync.use_cases.answer import Answer
+from refsync.use_cases.exposure import Exposed
 
 
 class Looked(StrEnum):
@@ -80,7 +81,7 @@ class Patient:
     def owner(self) -> os.stat_result:
         """Who owns the state directory, which is whom the service runs as; this user where there is none yet."""
         path = self.config.state_directory
-        return path.stat() if path.exists() else Path("/proc/self").stat()
+        return path.stat() if path.exists() else os.stat_result((0, 0, 0, 0, os.geteuid(), os.getegid(), 0, 0, 0, 0))
 
     def opened(self, settings: RepositorySettings) -> Repository:
         """A repository's clone.
@@ -107,6 +108,11 @@ def good(name: Looked, where: object) -> Check:
 def wrong(name: Looked, where: object, what: str, mend: str | None = None) -> Check:
     """Something is."""
     return Check(name=name, verdict=Verdict.wrong, where=str(where), what=what, mend=mend)
+
+
+def exposed(name: Looked, found: Exposed) -> Check:
+    """Others may do too much with it."""
+    return wrong(name, found.path, found.what, found.mend)
 
 
 def unknown(name: Looked, where: object, what: str) -> Check:

@@ -15,7 +15,8 @@ from refsync.clone.repository import Repository
 from refsync.commands import command, git_command
 from refsync.config import RepositorySettings
 from refsync.errors import CloneError, RefsyncError
-from refsync.use_cases.doctor.checks import Check, Looked, Patient, good, or_good, owner_of, wrong
+from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, wrong
+from refsync.use_cases.exposure import exposed_clone
 from refsync.use_cases.settings import missing_files
 
 LOCK_SECONDS = 30.0
@@ -52,8 +53,7 @@ def _of_owner(path: Path, service: os.stat_result) -> Iterator[Check]:
     if strange := [place for place in places if not _may_write(place, service)]:
         mend = command("sudo", "chown", "-R", owner_of(service), path)
         yield wrong(Looked.ownership, strange[0], f"the service ({owner_of(service)}) may not write it", mend)
-    if open_to_all := [place for place in places if place.stat().st_mode & stat.S_IWOTH]:
-        yield wrong(Looked.ownership, open_to_all[0], "everybody may write it", command("chmod", "-R", "o-w", path))
+    yield from (exposed(Looked.ownership, found) for found in exposed_clone(path))
 
 
 def _may_write(path: Path, service: os.stat_result) -> bool:

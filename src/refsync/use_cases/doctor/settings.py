@@ -9,11 +9,10 @@ from pathlib import Path
 from refsync.commands import command
 from refsync.config import RepositorySettings
 from refsync.errors import CredentialError, RefsyncError
-from refsync.use_cases.doctor.checks import Check, Looked, Patient, or_good, unknown, wrong
+from refsync.permissions import others_may_write
+from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, or_good, unknown, wrong
+from refsync.use_cases.exposure import exposed_secrets
 from refsync.ways_out import credential_of
-
-_OTHERS = stat.S_IRWXO
-_OTHERS_WRITE = stat.S_IWOTH
 
 
 def mistake(config_file: Path, problem: str) -> Check:
@@ -28,13 +27,12 @@ def config_file(patient: Patient) -> Iterator[Check]:
 
 def _of_config(patient: Patient) -> Iterator[Check]:
     file = patient.config_file
-    mode = file.stat().st_mode
-    if mode & _OTHERS_WRITE:
-        yield wrong(Looked.config, file, "everybody may write the config", command("chmod", "o-w", file))
-    folder = file.resolve().parent
-    if folder.stat().st_mode & _OTHERS_WRITE and not folder.stat().st_mode & stat.S_ISVTX:
-        yield wrong(Looked.config, folder, "everybody may replace the config", command("chmod", "o-w", folder))
-    if mode & stat.S_IROTH and _has_password(patient.config.queue.url):
+    folder, found = file.resolve().parent, file.stat()
+    if others_may_write(found):
+        yield wrong(Looked.config, file, "others may write the config", command("chmod", "go-w", file))
+    if others_may_write(folder.stat()) and not folder.stat().st_mode & stat.S_ISVTX:
+        yield wrong(Looked.config, folder, "others may replace the config", command("chmod", "go-w", folder))
+    if found.st_mode & stat.S_IROTH and _has_password(patient.config.queue.url):
         yield wrong(Looked.config, file, "everybody may read the queue's password", command("chmod", "o-r", file))
 
 
@@ -52,6 +50,7 @@ def _of_repository(each: RepositorySettings, patient: Patient) -> Iterator[Check
     table = each.credentials
     for file in filter(None, (table.token_file, table.app_key_file, table.ssh_key_file)):
         yield from _of_secret(file)
+    yield from (exposed(Looked.credentials, found) for found in exposed_secrets(each, patient.owner))
     if not patient.is_told_the_secret(each):
         yield unknown(Looked.credentials, each.name, f"{table.token_credential!r} is handed to the daemon alone")
         return
@@ -69,15 +68,11 @@ def _of_repository(each: RepositorySettings, patient: Patient) -> Iterator[Check
 
 def _of_secret(file: Path) -> Iterator[Check]:
     try:
-        mode = file.stat().st_mode
+        file.stat()
     except FileNotFoundError:
         yield wrong(Looked.credentials, file, "there is no such file", _put_anew(file))
-        return
     except OSError as problem:
         yield unknown(Looked.credentials, file, f"this user may not look at it: {problem.strerror}")
-        return
-    if mode & (_OTHERS | stat.S_IWGRP):
-        yield wrong(Looked.credentials, file, "others may read or write the secret", command("chmod", "o=,g-w", file))
 
 
 def _put_anew(file: Path | None) -> str | None:

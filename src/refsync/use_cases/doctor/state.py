@@ -11,7 +11,8 @@ from refsync.backup import is_restoring
 from refsync.commands import command
 from refsync.errors import StoreError
 from refsync.pending_queue.store.copying import examine_store, store_file
-from refsync.use_cases.doctor.checks import Check, Looked, Patient, good, or_good, owner_of, unknown, wrong
+from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, unknown, wrong
+from refsync.use_cases.exposure import exposed_state
 
 OLD_SECONDS = 3600.0
 """A temporary file of that age is nobody's."""
@@ -30,8 +31,7 @@ def directory(patient: Patient) -> Iterator[Check]:
 
 def _of_directory(path: Path) -> Iterator[Check]:
     owner = path.stat()
-    if owner.st_mode & stat.S_IRWXO:
-        yield wrong(Looked.state_directory, path, "others may look into it", command("chmod", "o=", path))
+    yield from (exposed(Looked.state_directory, found) for found in exposed_state(path))
     if not owner.st_mode & stat.S_ISGID:
         what = "what an operator makes there does not become its group's"
         yield wrong(Looked.state_directory, path, what, command("chmod", "g+s", path))
