@@ -312,11 +312,11 @@ def _reference(
     from refsync.metadata.recorder import Recorder
     from refsync.metadata.records import ModelMetadataManager
     from refsync.sync.checking import CheckSettings
-    from refsync.sync.reference import ReferenceRepository
+    from refsync.sync.reference import DeletionLimit, ReferenceRepository
 
     folder = state.repository_folder(settings.name)
     metadata = MetadataManager(folder, ModelMetadataManager(handler), catalogue=config.catalogue)
-    check = settings.check
+    check, deletions = settings.check, config.guard.deletions
     return ReferenceRepository(
         name=settings.name,
         path=settings.path,
@@ -330,4 +330,5 @@ def _reference(
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
+        deletions=DeletionLimit(deletions.count, deletions.share),
     )

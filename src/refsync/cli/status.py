@@ -10,6 +10,7 @@ from refsync.cli.context import context_of
 from refsync.cli.options import Json
 from refsync.cli.output import counted, print_json, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines
+from refsync.commands import command
 
 if TYPE_CHECKING:
     from refsync.use_cases.status import BatchStatus, RepositoryStatus, Standing, Status
@@ -56,6 +57,8 @@ def _daemon_line(answer: Status) -> str:
 
 
 def _show_repository(repository: RepositoryStatus) -> None:
+    from refsync.pending_queue.repository_note import tell
+
     tip = repository.tip[:12] if repository.tip else "no commit"
     typer.echo(f"\n{repository.name}  {repository.path}  {repository.branch} at {tip}")
     if repository.remote:
@@ -72,6 +75,10 @@ def _show_repository(repository: RepositoryStatus) -> None:
         typer.echo(f"  and {more} more that have not landed: refsync batch list --all")
     landed = repository.last_landed_commit
     typer.echo(f"  landed   {f'{landed[:12]} at {shown_time(repository.last_landed_at)}' if landed else 'nothing yet'}")
+    if gone := repository.mass_deletion:
+        typer.echo(f"  deleted  {tell(gone)}, {shown_age(gone.seen_at)}")
+        what = command("refsync", "diff", f"{gone.commit}^", gone.commit, "--directory", repository.path)
+        typer.echo(f"           {what}")
     if repository.last_error and repository.last_error != repository.problem:
         typer.echo(f"  error    {shown_text(repository.last_error)} ({_shown_error_age(repository)})")
     typer.echo(f"  pass     {shown_age(repository.last_pass_at)}")

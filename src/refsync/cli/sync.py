@@ -60,11 +60,15 @@ def _tell(report: PassReport) -> None:
 
 def _tell_repository(repository: RepositoryReport) -> bool:
     """Say what was done and what was not; whether there was anything to say."""
+    from refsync.pending_queue.repository_note import tell
+
     _tell_progress(repository)
     for failure in repository.already_red:
         note(f"refsync: {repository.name}: {failure}")
     for held in repository.held:
         note(f"refsync: {repository.name}: batch {held.number} is held: {held.reason}")
+    for gone in repository.mass_deletions:
+        note(f"refsync: {repository.name}: {tell(gone)}")
     if repository.forge_problem:
         note(f"refsync: {repository.name}: {repository.forge_problem}; everything else went on")
     if repository.problem:

@@ -86,12 +86,14 @@ class LandedError(NamedTuple):
 class RecordedLanding:
     """What one recording took in.
 
-    ``commits`` is the number walked; the operations of a category that was folded anew are those of its whole history.
+    ``commits`` is the number walked. ``refolded`` tells that some category was folded anew from the root: then its
+    operations are those of its whole history.
     """
 
     commits: int = 0
     operations: tuple[LandedOperation, ...] = ()
     errors: tuple[LandedError, ...] = ()
+    refolded: bool = False
 
 
 @dataclass(frozen=True)
@@ -444,6 +446,7 @@ def _landing(walk: Sequence[LandedCommit], tasks: Sequence[_Task]) -> RecordedLa
         commits=len(walk),
         operations=tuple(operation for task in tasks for operation in _landed_operations(task)),
         errors=tuple(error for task in tasks for error in _landed_errors(task)),
+        refolded=any(task.refold and task.touched for task in tasks),
     )
 
 

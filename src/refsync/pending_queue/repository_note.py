@@ -18,6 +18,15 @@ class MassDeletion(BaseModel):
     seen_at: float = Field(default_factory=time.time)
 
 
+def tell(gone: MassDeletion) -> str:
+    """What happened, in one line.
+
+    >>> tell(MassDeletion(commit="3f2a9c" * 5, category="clip", deleted=8, models=15))
+    'others deleted 8 of the 15 models of clip in 3f2a9c3f2a9c'
+    """
+    return f"others deleted {gone.deleted} of the {gone.models} models of {gone.category} in {gone.commit[:12]}"
+
+
 class RepositoryNote(BaseModel):
     """What ``status`` tells of a repository beyond what git says."""
 

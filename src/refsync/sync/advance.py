@@ -25,6 +25,7 @@ from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
 from refsync.sync.checking import Checks, is_known_red, red_check
+from refsync.sync.deletions import hold_for_deletions
 from refsync.sync.land import mark_landed, settle_reserved
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange
@@ -83,6 +84,8 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
             return turn.hold(batch, plan.waiting[0].hold)
         turn.note_landed(mark_landed(queue, batch, None))
         return None
+    if not batch.is_confirmed and (too_many := hold_for_deletions(turn.reference, plan, observed)):
+        return turn.hold(batch, too_many)
     if batch.hold and (_is_known_red(turn, batch, plan) or _was_refused_here(turn, batch.hold)):
         return HeldBatch.of(batch, batch.hold)
     if plan.waiting:

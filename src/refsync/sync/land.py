@@ -8,6 +8,7 @@ from loguru import logger
 
 from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
+from refsync.metadata.recorder import RecordedLanding
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
@@ -87,8 +88,8 @@ def record_landed(
     tip: str,
     versions: Versions,
     progress: Progress | None = None,
-) -> int:
-    """Record what every commit since the last recorded one did; returns the number of operations."""
+) -> RecordedLanding:
+    """Record what every commit since the last recorded one did."""
     recorded = reference.recorder.record(clone, tip, versions=versions, progress=progress)
     if recorded.commits:
         logger.info(
@@ -98,4 +99,4 @@ def record_landed(
             commits=recorded.commits,
             commit=tip[:12],
         )
-    return len(recorded.operations)
+    return recorded

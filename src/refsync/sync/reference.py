@@ -12,6 +12,7 @@ from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
+from refsync.pending_queue.repository_note import MassDeletion
 from refsync.reference.kinds import CategoryFiles, open_files
 from refsync.reference.text_table import files_beside
 from refsync.reference.view import View
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 Paths = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DeletionLimit:
+    """How many models of a category may go at once: too many are more than ``count``, and than this share of them."""
+
+    count: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class ReferenceRepository:
     """For a category whose file is made from a table that people edit: the table."""
     check: CheckSettings | None = None
     """What is checked before a commit is published, where anything is."""
+    deletions: DeletionLimit | None = None
+    """How many models may go at once without a person's word; any number without it."""
 
     @property
     def stamps(self) -> Stamps:
@@ -124,6 +135,8 @@ class RepositoryReport:
     """Checks that fail on what is published already, and so hold nothing; one line each."""
     recorded: int = 0
     """Operations recorded in the metadata."""
+    mass_deletions: list[MassDeletion] = field(default_factory=list)
+    """Where others deleted many models at once."""
     problem: str | None = None
     """Why nothing could be done at all, one line."""
     temporary: bool = False

@@ -15,6 +15,7 @@ from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Verdicts
+from refsync.sync.deletions import note_mass_deletions
 from refsync.sync.land import record_landed
 from refsync.sync.plan import BatchPlan, Model, Observed, plan_batch
 from refsync.sync.publisher import Publisher
@@ -87,7 +88,9 @@ class Turn:
         """The target branch stands at a commit now: record what landed, and go on from there."""
         self.outcome.tip = tip
         self.publisher.fetch_versions(self, tip)
-        self.outcome.recorded += record_landed(self.clone, self.reference, tip, self.versions, progress)
+        recorded = record_landed(self.clone, self.reference, tip, self.versions, progress)
+        self.outcome.recorded += len(recorded.operations)
+        self.outcome.mass_deletions += note_mass_deletions(self.queue, self.reference, recorded)
 
     def observe(self, changes: Sequence[PendingChangeRecord]) -> Observed:
         """What the changes meet at the tip."""

@@ -15,6 +15,7 @@ from refsync.pending_queue.holds import Hold, retry_command
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
+    MassDeletion,
     PendingChangeStatus,
     PendingQueueFilter,
     Proposal,
@@ -30,6 +31,7 @@ from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, 
 
 __all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
 
+_MASS_DELETION_TOLD_SECONDS = 7 * 24 * 3600.0
 _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
 
 
@@ -51,7 +53,7 @@ class BatchStatus(Answer):
 
 
 class RepositoryStatus(Answer):
-    """One repository now."""
+    """One repository now; ``mass_deletion`` is the newest one that others landed, for some days."""
 
     name: str
     path: str
@@ -68,6 +70,7 @@ class RepositoryStatus(Answer):
     last_pass_at: float | None
     last_error: str | None
     last_error_at: float | None
+    mass_deletion: MassDeletion | None
 
 
 class DaemonStatus(Answer):
@@ -149,6 +152,8 @@ def _why_idle(application: Application, daemon: DaemonIdentity) -> str | None:
 def _repository(application: Application, reference: ReferenceRepository, batches: Sequence[Batch]) -> RepositoryStatus:
     publisher = application.publishers()[reference.name]
     note = application.queue.repository_notes().get(reference.name, RepositoryNote(name=reference.name))
+    if note.mass_deletion and time.time() - note.mass_deletion.seen_at > _MASS_DELETION_TOLD_SECONDS:
+        note.mass_deletion = None
     return RepositoryStatus(
         **note.model_dump(),
         **vars(_look_at_clone(reference, publisher)),
