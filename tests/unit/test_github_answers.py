@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from refsync.exchange import Answer
 from refsync.forges.base import Account
-from refsync.forges.exchange import Answer
 from refsync.forges.github_answers import PullAnswer, checks_of
 from refsync.forges.github_customs import LetInBy, github_customs, invalid_fields
 from refsync.forges.github_facts import is_button

@@ -23,6 +23,7 @@ from refsync.cli import (
     merge,
     metadata,
     model,
+    probe,
     queue,
     run,
     serve,
@@ -54,6 +55,7 @@ app.command("status", short_help="What waits, what is held, why, and what clears
 app.command("diff", short_help="What happened to which models, field by field.")(diff.diff)
 app.command("check", short_help="Check the category files of any clone.")(check.check)
 app.command("merge", short_help="Git's merge driver for category files.")(merge.merge)
+app.command("probe", short_help="Whether the links in records hold.")(probe.probe)
 app.command("doctor", short_help="What is wrong, and the command that mends it.")(doctor.doctor)
 app.command("backup", short_help="Write queue and metadata to one file.")(backup.backup)
 app.command("restore", short_help="Take a backup back.")(backup.restore)

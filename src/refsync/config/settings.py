@@ -49,6 +49,7 @@ from refsync.config.values import (
     ForgeURL,
     HeaderName,
     HordeURL,
+    HostURL,
     LogLevel,
     OptionalFile,
     Origin,
@@ -305,6 +306,16 @@ class ServeSettings(Table):
         return self
 
 
+class ProbeSettings(Table):
+    """``[probe]``: how hosts are asked about the links in records."""
+
+    again_after_hours: Annotated[float, Strict(), Field(ge=0)] = 24.0
+    most_a_day: Annotated[int, Strict(), Field(ge=1)] = 2_000
+    allow_private: bool = False
+    hugging_face: HostURL = "https://huggingface.co"
+    civitai: HostURL = "https://civitai.com"
+
+
 class LogSettings(Table):
     """``[log]``: what is logged, and how."""
 
@@ -332,6 +343,7 @@ class Config(BaseSettings):
     guard: GuardSettings = GuardSettings()
     git: GitSettings = GitSettings()
     serve: ServeSettings = ServeSettings()
+    probe: ProbeSettings = ProbeSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -213,6 +213,14 @@ def _horde_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _host_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+", url.rstrip("/")):
+        raise ValueError(
+            f'must be the URL of a host, without a path, such as "https://huggingface.co"; not {shown(url)}'
+        )
+    return url.rstrip("/")
+
+
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValueError(f"must be the name of a header, not {shown(name)}")
@@ -272,6 +280,7 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 BindAddress = Annotated[str, AfterValidator(_bind_address)]
 OptionalFile = Annotated[str, AfterValidator(_optional_file)]
 HordeURL = Annotated[str, AfterValidator(_horde_url)]
+HostURL = Annotated[str, AfterValidator(_host_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Person = Annotated[str, AfterValidator(_person)]

@@ -9,7 +9,7 @@ from functools import partial
 
 from pydantic import BaseModel, ValidationError
 
-from refsync.forges.exchange import Answer
+from refsync.exchange import Answer
 from refsync.forges.rest import Customs, asked_by_header, one_line, whole_number
 
 UNSAID_WAIT = 60.0

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from refsync import plain_text
 from refsync.credentials import CredentialSource
 from refsync.errors import ConfigError, CredentialError, ForgeRefusedError, ForgeUnavailableError, RefsyncError
-from refsync.forges.exchange import Answer, Exchange, Unanswered
+from refsync.exchange import Answer, Exchange, Unanswered
 from refsync.forges.pace import Pace
 from refsync.plain_text import cut
 

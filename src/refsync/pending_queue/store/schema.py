@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0008"
+VERSION = "0009"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -158,6 +158,26 @@ leftovers = Table(
     Column("content", Text, nullable=False),
     Column("problem", Text, nullable=False),
 )
+
+# What hosts said of the links in records, the last time that they were asked.
+link_checks = Table(
+    "link_checks",
+    metadata,
+    Column("link_check_id", Integer, primary_key=True),
+    Column("category", String(64), nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("verdict", String(32), nullable=False),
+    Column("said_sha256", String(64)),
+    Column("said_size", BigInteger),
+    Column("sha256", String(64)),
+    Column("size", BigInteger),
+    Column("why", Text),
+    Column("elsewhere", Text),
+    Column("checked_at", Float(53), nullable=False),
+)
+Index("link_checks_by_model", link_checks.c.category, link_checks.c.model_name)
 
 
 def create(connection: Connection) -> None:

@@ -26,8 +26,9 @@ from refsync.pending_queue.models import (
     as_json,
     as_row,
 )
-from refsync.pending_queue.store import filters, schema
+from refsync.pending_queue.store import filters, link_checks, schema
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
+from refsync.pending_queue.store.link_checks import LinkCheck
 
 _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
@@ -282,6 +283,18 @@ class QueueTransaction:
             self._connection.execute(insert(schema.repositories).values(name=name))
         if values:
             self._connection.execute(update(schema.repositories).where(here).values(dict(values)))
+
+    def link_checks(self, category: str | None = None, model: str | None = None) -> list[LinkCheck]:
+        """What hosts said of links: in all, of a category, or of a model."""
+        return link_checks.kept(self._connection, category, model)
+
+    def hosts_asked_since(self, moment: float) -> Mapping[str, int]:
+        """How many links of each host have been asked about since a moment, in Unix seconds."""
+        return link_checks.asked_since(self._connection, moment)
+
+    def keep_link_checks(self, models: Iterable[tuple[str, str]], checks: Iterable[LinkCheck]) -> None:
+        """Keep what hosts said of the links of some models, in place of what was kept of these."""
+        link_checks.keep(self._connection, models, checks)
 
     # whole rows, for moving a queue from one machine to another
 

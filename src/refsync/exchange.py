@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -42,12 +42,31 @@ class Exchange:
     Proxies are those of the environment; certificates those that the machine trusts, as git does.
     """
 
-    def __init__(self, host: str, timeout_seconds: float) -> None:
+    def __init__(self, host: str, timeout_seconds: float, *, told_by: str = "base_url") -> None:
+        """``told_by`` is what a person has to look at where the host cannot be asked."""
         self._host = host
         self._timeout = timeout_seconds
+        self._told_by = told_by
 
-    def ask(self, verb: str, url: str, headers: Mapping[str, str], body: Any = None) -> Answer:
+    def ask(
+        self,
+        verb: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Any = None,
+        *,
+        address: str | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> Answer:
         """Send a request, with ``body`` as JSON, and read the answer to its end.
+
+        Args:
+            verb: the method.
+            url: an absolute URL.
+            headers: beside those of the connection.
+            body: what is sent as JSON; ``None`` for nothing.
+            address: where to connect to, if the host's name shall not be looked up.
+            most_bytes: so much is read of an answer; one that is longer is none. Nothing is read for 0.
 
         Raises:
             Unanswered: none came in time, none that is whole, or one that is too long.
@@ -57,7 +76,11 @@ class Exchange:
         deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
         try:
             with deadline.running() as trace:
-                return self._answer(verb, url, {**headers, **kind}, content, {"trace": trace})
+                request = self._client.build_request(verb, url, headers={**headers, **kind}, content=content)
+                request.extensions |= {"trace": trace}
+                if address is not None:
+                    _lead_to(request, address)
+                return self._answer(request, most_bytes)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._explained(error, is_late=deadline.has_passed) from None  # the chain holds the headers
 
@@ -74,35 +97,27 @@ class Exchange:
             problem = "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or NO_PROXY in the environment names no http(s) proxy"
             raise Unanswered(f"{problem}; correct it, or unset it") from None
 
-    def _answer(
-        self, verb: str, url: str, headers: Mapping[str, str], content: bytes | None, extensions: Mapping[str, Any]
-    ) -> Answer:
-        plain = {**headers, "accept-encoding": "identity"}  # what is packed may be a bomb
-        with self._client.stream(
-            verb, url, headers=plain, content=content, extensions={**extensions, "timeout": self._step}
-        ) as response:
+    def _answer(self, request: httpx.Request, most_bytes: int) -> Answer:
+        request.headers["accept-encoding"] = "identity"  # what is packed may be a bomb
+        with closing(self._client.send(request, stream=True)) as response:
             read = bytearray()
-            for chunk in response.iter_raw():
+            for chunk in response.iter_raw() if most_bytes else ():
                 read += chunk
-                if len(read) > MOST_BYTES:
-                    raise Unanswered(f"{self._host} answers without end; check base_url")
+                if len(read) > most_bytes:
+                    raise Unanswered(f"{self._host} answers without end; check {self._told_by}")
             names = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, names, bytes(read))
-
-    @property
-    def _step(self) -> dict[str, float | None]:
-        return httpx.Timeout(self._timeout).as_dict()
 
     def _explained(self, error: Exception, *, is_late: bool) -> Unanswered:
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 untrusted = f"the certificate of {self._host} is not trusted ({cause.verify_message})"
-                return Unanswered(f"{untrusted}; install its authority, or correct base_url", is_untrusted=True)
+                return Unanswered(f"{untrusted}; install its authority, or correct {self._told_by}", is_untrusted=True)
         if any(isinstance(cause, socket.gaierror) for cause in causes):
-            return Unanswered(f"{self._host} is not a known host; check base_url and the network")
+            return Unanswered(f"{self._host} is not a known host; check {self._told_by} and the network")
         if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-            return Unanswered(f"{self._host} refuses the connection; check base_url, or wait")
+            return Unanswered(f"{self._host} refuses the connection; check {self._told_by}, or wait")
         if isinstance(error, httpx.TimeoutException):
             return Unanswered(f"{self._host} does not answer within {self._timeout:g} seconds")
         if is_late:
@@ -140,6 +155,12 @@ class _Deadline:
         for each in self._sockets:
             with suppress(OSError):  # one that TLS has taken over is none any more
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+
+def _lead_to(request: httpx.Request, address: str) -> None:
+    """Connect to this address; the host's name stays that of the request and of the certificate."""
+    request.extensions |= {"sni_hostname": request.url.host}
+    request.url = request.url.copy_with(host=address)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

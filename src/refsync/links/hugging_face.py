@@ -1,0 +1,45 @@
+"""Files on Hugging Face: a HEAD of their URL tells hash and size of what lies in the store behind it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from refsync.exchange import Answer
+from refsync.links.asking import Ask, redirected, size_in, standing_of
+from refsync.links.link import Link
+from refsync.links.verdict import Found, Standing
+
+_SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?', re.IGNORECASE)
+_RENAMES = 3  # of a repository, each of which is a redirect on the same host
+_GONE = ("RepoNotFound", "EntryNotFound", "RevisionNotFound")
+
+
+def has(link: Link, base: str) -> bool:
+    """Whether a link is to a file there: ``…/resolve/REVISION/PATH``."""
+    return link.url.startswith(f"{base}/") and "/resolve/" in link.url
+
+
+def look(link: Link, base: str, ask: Ask) -> Found:
+    """What the host says of the file."""
+    url = link.url
+    for _ in range(_RENAMES):
+        answer = ask("HEAD", url)
+        if answer.headers.get("x-error-code") in _GONE:  # of a repository that is gone it says 401
+            return Found(Standing.gone)
+        if told := standing_of(answer):
+            return told
+        target = redirected(url, answer)
+        if target is None or "x-linked-etag" in answer.headers or urlsplit(target).netloc != urlsplit(url).netloc:
+            return _found(answer)
+        url = target
+    return Found(Standing.unknown, why="it redirects without end")
+
+
+def _found(answer: Answer) -> Found:
+    etag = answer.headers.get("x-linked-etag") or answer.headers.get("etag") or ""
+    sha256 = _SHA256.fullmatch(etag.strip())
+    size = size_in(answer.headers.get("x-linked-size"))
+    if size is None and answer.status == 200:
+        size = size_in(answer.headers.get("content-length"))
+    return Found(Standing.there, sha256[1].lower() if sha256 else None, size)

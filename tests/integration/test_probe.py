@@ -1,0 +1,249 @@
+"""Hosts are asked whether what records say of their files is true, without downloading them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refsync.links import addresses
+from refsync.links.asking import MOST_BYTES, Asking
+from refsync.links.link import Link
+from refsync.links.probing import Hosts, Probed, Prober
+from refsync.links.verdict import Verdict
+from tests.support.command_line import Desk
+from tests.support.hosts import Host, Told, serving
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with serving() as host:
+        yield host
+
+
+def probe(
+    host: Host, *links: Link, pauses: list[float] | None = None, timeout: float = 5.0, most: int = 100
+) -> list[Probed]:
+    prober = Prober(
+        Asking(allows_private=True, timeout_seconds=timeout),
+        Hosts(host.url, host.url),
+        pause=(pauses if pauses is not None else []).append,
+        most=lambda name: most,
+    )
+    found = {probed.link: probed for probed in prober.probe(links)}
+    return [found[link] for link in links]
+
+
+def verdicts(host: Host, *links: Link) -> list[Verdict]:
+    return [probed.verdict for probed in probe(host, *links)]
+
+
+@pytest.mark.parametrize("quoted", ['"{}"', 'W/"{}"', "{}"])
+def test_hugging_face_tells_hash_and_size_and_its_store_is_not_asked(host: Host, quoted: str) -> None:
+    url = host.on_hugging_face("/org/repo/resolve/main/model.safetensors", A, 7, quoted=quoted)
+    assert verdicts(host, Link(url, A, 7), Link(url, B, 7), Link(url, A, 8), Link(url)) == [
+        Verdict.good,
+        Verdict.changed,
+        Verdict.changed,
+        Verdict.good,
+    ]
+    assert {path for _, path in host.asked} == {"/org/repo/resolve/main/model.safetensors"}
+    assert {verb for verb, _ in host.asked} == {"HEAD"}
+    assert all("refsync" in agent for agent in host.agents)
+
+
+def test_a_repository_that_is_gone_is_told_from_one_that_asks_for_a_login(host: Host) -> None:
+    gated, gone = ("/o/r/resolve/main/gated", "/o/r/resolve/main/gone")
+    host.at(gated, Told(403, {"X-Error-Code": "GatedRepo"}))
+    host.at(gone, Told(401, {"X-Error-Code": "RepoNotFound"}))
+    assert verdicts(
+        host, Link(host.url + gated), Link(host.url + gone), Link(f"{host.url}/o/r/resolve/main/never")
+    ) == [
+        Verdict.login_needed,
+        Verdict.gone,
+        Verdict.gone,
+    ]
+
+
+def test_a_repository_that_was_renamed_is_followed_on_its_host(host: Host) -> None:
+    host.on_hugging_face("/new/r/resolve/main/f", A, 7)
+    host.at("/old/r/resolve/main/f", Told(307, {"Location": "/new/r/resolve/main/f"}))
+    assert verdicts(host, Link(f"{host.url}/old/r/resolve/main/f", B)) == [Verdict.changed]
+
+
+def test_civitai_tells_the_hash_of_the_file_that_is_meant(host: Host) -> None:
+    files: list[dict[str, Any]] = [
+        {"name": "pruned", "sizeKB": 2.5, "hashes": {"SHA256": B.upper()}, "downloadUrl": "elsewhere"},
+        {"name": "full", "sizeKB": 7, "hashes": {"SHA256": A.upper()}, "primary": True},
+    ]
+    url = host.on_civitai(7, *files)
+    assert verdicts(host, Link(url, A, 7168), Link(url, B, 2560), Link(url, "c" * 64)) == [
+        Verdict.good,
+        Verdict.good,
+        Verdict.changed,
+    ]
+
+
+def test_a_version_that_is_gone_is_looked_for_by_its_hash(host: Host) -> None:
+    there = host.on_civitai(8, {"hashes": {"SHA256": A}, "downloadUrl": "https://civitai.com/api/download/models/8"})
+    host.files[f"/api/v1/model-versions/by-hash/{A}"] = host.files["/api/v1/model-versions/8"]
+    (probed,) = probe(host, Link(there.replace("/8", "/7"), A))
+    assert (probed.verdict, probed.found.elsewhere) == (Verdict.gone, "https://civitai.com/api/download/models/8")
+
+
+@pytest.mark.parametrize(
+    "lie", [b"", b"no JSON", b"[]", b"{" * 100_000, b'{"files": 7}', b'{"files": [{"sizeKB": 1e400}]}', b"\xff"]
+)
+def test_what_civitai_never_answers_is_unknown(host: Host, lie: bytes) -> None:
+    url = host.on_civitai(7)
+    host.files["/api/v1/model-versions/7"] = Told(content=lie)
+    (probed,) = probe(host, Link(url))
+    assert (probed.verdict, probed.found.why) == (Verdict.unknown, "the host answers what Civitai does not")
+
+
+def test_any_other_host_is_asked_for_the_size(host: Host) -> None:
+    head = host.at("/head", Told(headers={"Content-Length": "7"}))
+    here = host.at("/here", Told(302, {"Location": "/head"}))
+    only_get = iter([Told(405), Told(206, {"Content-Range": "bytes 0-0/9"}, b"x")])
+    host.files["/get"] = lambda: next(only_get)
+    assert verdicts(host, Link(head, size=7), Link(here, size=8), Link(f"{host.url}/get", size=9)) == [
+        Verdict.good,
+        Verdict.changed,
+        Verdict.good,
+    ]
+
+
+def test_of_an_endless_file_nothing_is_read_and_an_endless_answer_is_cut_off(host: Host) -> None:
+    endless = iter([Told(405), Told(endless=True)])
+    host.files["/endless"] = lambda: next(endless)
+    url = host.on_civitai(7)
+    host.files["/api/v1/model-versions/7"] = Told(endless=True)
+    assert verdicts(host, Link(f"{host.url}/endless", size=9), Link(url)) == [Verdict.good, Verdict.unknown]
+    assert MOST_BYTES < 16 * 1024 * 1024
+
+
+def test_a_host_that_redirects_without_end_or_is_slow_is_unknown(host: Host) -> None:
+    host.at("/circle", Told(302, {"Location": "/circle"}))
+    host.at("/slow", Told(seconds=1.0))
+    (circle,) = probe(host, Link(f"{host.url}/circle"))
+    (slow,) = probe(host, Link(f"{host.url}/slow"), timeout=0.2)
+    assert circle.found.why == "it redirects without end"
+    assert slow.verdict is Verdict.unknown
+    assert "does not answer within 0.2 seconds" in str(slow.found.why)
+
+
+def test_a_host_is_asked_one_question_at_a_time_and_waits_are_kept(host: Host) -> None:
+    answers = iter([Told(429, {"Retry-After": "7"}), Told(headers={"Content-Length": "1"})])
+    host.files["/busy"] = lambda: next(answers)
+    links = [Link(f"{host.url}/busy"), *(Link(host.at(f"/{number}", Told(seconds=0.01))) for number in range(5))]
+    pauses: list[float] = []
+    assert {probed.verdict for probed in probe(host, *links, pauses=pauses)} == {Verdict.good}
+    assert host.most_at_once == 1
+    assert sum(7 <= pause < 8 for pause in pauses) == 1
+    assert sum(0.2 <= pause <= 0.4 for pause in pauses) == 5
+
+
+def test_a_host_that_asks_to_wait_for_long_is_left_alone(host: Host) -> None:
+    host.at("/busy", Told(503, {"Retry-After": "3600"}))
+    probed = probe(host, Link(f"{host.url}/busy"), Link(host.at("/next", Told())))
+    assert [each.verdict for each in probed] == [Verdict.unknown, Verdict.unknown]
+    assert probed[1].found.why == "127.0.0.1 asks to wait"
+    assert [path for _, path in host.asked] == ["/busy", "/busy"]
+
+
+def test_a_host_is_asked_no_more_often_in_a_day_than_it_may_be(host: Host) -> None:
+    links = [Link(host.at(f"/{number}", Told())) for number in range(3)]
+    assert [each.verdict for each in probe(host, *links, most=1)] == [Verdict.good, Verdict.unknown, Verdict.unknown]
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/f",
+        "http://localhost:1/f",
+        "http://[::1]:1/f",
+        "http://[::ffff:127.0.0.1]:1/f",
+        "http://0.0.0.0:1/f",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/f",
+        "http://2130706433/f",
+        "http://[fe80::1]/f",
+        "http://[64:ff9b::7f00:1]/f",
+    ],
+)
+def test_a_private_address_is_never_asked(url: str) -> None:
+    (probed,) = Prober(Asking(timeout_seconds=0.5)).probe([Link(url)])
+    assert probed.verdict is Verdict.unknown
+    assert "private network" in str(probed.found.why)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.org/f", "http://", "http://a:99999/f", "no url", "http://u:p@h/f"]
+)
+def test_what_is_no_plain_http_url_is_never_asked(url: str) -> None:
+    (probed,) = Prober(Asking()).probe([Link(url)])
+    assert probed.verdict is Verdict.unknown
+
+
+def test_a_redirect_to_a_private_address_is_not_followed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = ipaddress.ip_address("127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda address: address == here)
+    with serving("127.0.0.2") as inner:
+        inner.at("/secret", Told())
+        host.at("/f", Told(302, {"Location": f"{inner.url}/secret"}))
+        (probed,) = Prober(Asking()).probe([Link(f"{host.url}/f")])
+        assert probed.verdict is Verdict.unknown
+        assert inner.asked == []
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that means another address at each look leads nowhere else."""
+    looked = []
+    genuine = socket.getaddrinfo
+
+    def look_up(name: str, *arguments: Any, **options: Any) -> Any:
+        looked.append(name)
+        return genuine("127.0.0.1" if name == "rebinding.example" else name, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    url = host.at("/f", Told(headers={"Content-Length": "7"})).replace("127.0.0.1", "rebinding.example")
+    assert verdicts(host, Link(url, size=7)) == [Verdict.good]
+    assert looked.count("rebinding.example") == 1
+
+
+def model(url: str, sha256: str = A, size: int = 7) -> dict[str, Any]:
+    return {
+        "config": {
+            "files": [{"path": "f", "sha256sum": sha256}],
+            "download": [{"file_name": "f", "file_path": "", "file_url": url}],
+        },
+        "size_on_disk_bytes": size,
+    }
+
+
+def test_the_command_tells_what_is_wrong_and_asks_again_only_about_what_changed(tmp_path: Path, host: Host) -> None:
+    good = host.on_hugging_face("/o/r/resolve/main/good", A, 7)
+    bad = host.on_hugging_face("/o/r/resolve/main/bad", B, 7)
+    settings = f'[probe]\nallow_private = true\nhugging_face = "{host.url}"\n'
+    desk = Desk.at(tmp_path, settings, {"clip.json": {"good": model(good), "bad": model(bad), "none": {}}})
+
+    found = desk("probe")
+    assert found.code == 1
+    assert found.out == f"clip bad: sha256 is bbbbbbbbbbbb…, the record says aaaaaaaaaaaa…: {bad}\n"
+    assert "2 links: 1 good, 1 changed" in found.err
+    assert [check["verdict"] for check in desk("probe", "clip", "--json").json] == ["good", "changed"]
+    assert len(host.asked) == 2
+
+    desk.clone.commit({"clip.json": {"good": model(good), "bad": model(bad, B)}})
+    assert desk("probe", "clip").done.err == "2 links: 2 good\n"
+    assert len(host.asked) == 3
+    assert desk("probe", "clip", "good", "--again").done
+    assert len(host.asked) == 4
+    assert desk("probe", "clip", "never").refusal == "clip has no model 'never' in what has landed"
