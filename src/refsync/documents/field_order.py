@@ -43,8 +43,11 @@ class FieldOrder:
             present: the keys that it has already.
             given: all keys that it shall have, in the order of who hands them in.
         """
-        keys, rank = list(present), self._rank_of(path)
+        keys = list(present)
         known = set(keys)
+        if known.issuperset(given):
+            return keys
+        rank = self._rank_of(path)
         ranked = {key: place for key in (*keys, *given) if (place := rank(key)) is not None}
         for key in sorted((key for key in ranked if key not in known), key=ranked.__getitem__):
             ahead = [other for other in keys if other in ranked and ranked[other] < ranked[key]] if known else keys[-1:]

@@ -23,7 +23,15 @@ def same_value(a: Any, b: Any) -> bool:
     ``2.50`` are the same, however a number is spelt; two numbers that no float tells apart are not. The order of an
     object's keys does not matter, that of a list's elements does.
     """
-    return _same_bytes(a, b) or _same_parts(a, b)
+    return a is b or (_look_equal(a, b) and (_same_bytes(a, b) or _same_parts(a, b)))
+
+
+def _look_equal(a: Any, b: Any) -> bool:
+    """A quick no: what Python tells apart differs, and most that differs it does."""
+    try:
+        return bool(a == b)
+    except RecursionError:
+        return True
 
 
 def _same_bytes(a: Any, b: Any) -> bool:
