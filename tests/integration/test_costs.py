@@ -86,7 +86,7 @@ def test_a_landing(reference: Reference, tmp_path: Path) -> None:
 
     assert reference.clone.records("clip.json")["model 0"]["version"] == "2"
     # what was there and what is written are decoded once each; what was there is scanned once, to be edited
-    assert not costs.exceed(git=3, transactions=19, writing=5, statements=61, decodings=3, flushes=21)
+    assert not costs.exceed(git=3, transactions=9, writing=4, statements=33, decodings=3, flushes=21)
 
 
 def test_a_landing_of_many_updates_costs_no_more(reference: Reference, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_landing_of_many_updates_costs_no_more(reference: Reference, tmp_path:
     costs = cost_of_pass(reference, tmp_path / "costs")
 
     assert reference.clone.records("clip.json")["model 49"]["version"] == "2"
-    assert not costs.exceed(git=3, transactions=19, writing=5, statements=61, decodings=3, flushes=21)
+    assert not costs.exceed(git=3, transactions=9, writing=4, statements=33, decodings=3, flushes=21)
 
 
 def test_a_landing_in_a_table(tmp_path: Path) -> None:
@@ -135,19 +135,19 @@ def test_what_a_person_commits_meanwhile_is_decoded_once_too(reference: Referenc
 
 def test_a_pass_with_nothing_to_do(reference: Reference, tmp_path: Path) -> None:
     costs = cost_of_pass(reference, tmp_path / "costs")
-    assert not costs.exceed(git=0, transactions=9, writing=0, statements=18, decodings=0, flushes=0)
+    assert not costs.exceed(git=0, transactions=1, writing=0, statements=3, decodings=0, flushes=0)
 
 
 def test_a_landing_by_push(published: PublishedReference, tmp_path: Path) -> None:
     approve(published, 1)
     costs = cost_of_pass(published, tmp_path / "costs")
     assert published.in_step()
-    assert not costs.exceed(git=18, transactions=19, writing=5, statements=61, decodings=3, flushes=25)
+    assert not costs.exceed(git=18, transactions=9, writing=4, statements=33, decodings=3, flushes=25)
 
 
 def test_a_pass_of_push_with_nothing_to_do(published: PublishedReference, tmp_path: Path) -> None:
     costs = cost_of_pass(published, tmp_path / "costs")
-    assert not costs.exceed(git=4, transactions=9, writing=0, statements=18, decodings=0, flushes=0)
+    assert not costs.exceed(git=4, transactions=1, writing=0, statements=3, decodings=0, flushes=0)
 
 
 def test_a_page(reference: Reference, tmp_path: Path) -> None:

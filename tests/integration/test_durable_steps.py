@@ -32,9 +32,8 @@ def test_the_moments_of_a_landing_are_listed_in_their_order(reference: Reference
     reference.update("alpha", {"version": "2", "nsfw": False})
     listed = moments_of(lambda: run_pass(reference.config_file))
     walk = [
-        "before:1:reserve a batch",
         "after:1:store objects",
-        "after:1:note the built commit",
+        "before:1:reserve a batch",
         "after:1:lock the index",
         "after:1:move the branch",
         "before:1:place the files",

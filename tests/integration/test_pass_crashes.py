@@ -10,10 +10,9 @@ from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import git
 
 STEPS = {
-    "reserved": "after:1:reserve a batch",
-    "built": "before:1:note the built commit",
-    "noted which commit": "after:1:note the built commit",
+    "built": "after:1:store objects",
     "kept the commit": "after:1:keep a built commit",
+    "reserved, and noted which commit": "after:1:reserve a batch",
     "made the journal": "after:1:make the journal",
     "locked": "after:1:lock the index",
     "looked for local edits": "before:2:note in the journal",

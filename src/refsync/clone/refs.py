@@ -6,7 +6,7 @@ for ``release/2``, as a file where a folder has to be.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from refsync.clone.durability import durable
 from refsync.clone.git_locks import REFS_LOCKS, writing
@@ -87,10 +87,11 @@ def keep_built(clone: Repository, job: str, commit: str) -> None:
 
 
 @durable_step("forget built commits")
-def forget_built(clone: Repository, open_jobs: Iterable[str]) -> None:
-    """Let go of the commits of all batches but those that are still open."""
-    open_refs = {built_ref(job) for job in open_jobs}
-    delete_refs(clone, [ref for ref in refs_under(clone.common_directory, _BUILT) if ref not in open_refs])
+def forget_built(clone: Repository, open_jobs: Callable[[], Iterable[str]]) -> None:
+    """Let go of the commits of all batches but those that are still open, which is asked where a commit is kept."""
+    if kept := refs_under(clone.common_directory, _BUILT):
+        open_refs = {built_ref(job) for job in open_jobs()}
+        delete_refs(clone, [ref for ref in kept if ref not in open_refs])
 
 
 def commits_of_refs(clone: Repository, pattern: str) -> dict[str, str]:

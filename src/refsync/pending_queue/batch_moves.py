@@ -219,6 +219,17 @@ def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     return change_moves.reserve(queue, queue.members_of_batch(number, ACCEPTED_STATUSES), batch.job)
 
 
+def note_commit(queue: QueueTransaction, number: int, *, base_commit: str | None, commit: str) -> Batch:
+    """Keep which commit was built for a batch, and on which.
+
+    Raises:
+        BatchStateError: it is not in work.
+    """
+    batch = stored_batch(queue, number)
+    check_batch_state(batch, IN_WORK_STATES, "committed")
+    return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
+
+
 def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     """Unlock what the batch's own token holds, and tell what that was."""
     batch = stored_batch(queue, number)
@@ -248,8 +259,6 @@ def land(
     check_batch_state(batch, IN_WORK_STATES, "landed")
     members = queue.members_of_batch(number, ACCEPTED_STATUSES)
     landing = _named(members, change_ids, queue, number)
-    if landing and commit is not None:
-        queue.save_batch(batch.model_copy(update={"commit": commit}))
 
     def why(change: PendingChangeRecord) -> str | None:
         return change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
@@ -257,8 +266,9 @@ def land(
     change_moves.apply(queue, landing, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
     change_moves.release(queue, [change for change in members if change.change_id not in done])
-    settle(queue, number)
-    abandon_if_nothing_is_left(queue, number)
+    settle(queue, number, commit=commit if landing else None)
+    if not landing:
+        abandon_if_nothing_is_left(queue, number)
 
 
 def split_off(
@@ -299,11 +309,11 @@ def split_off(
     return info
 
 
-def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None:
+def settle(queue: QueueTransaction, number: int | None, *, commit: str | None = None) -> BatchSplitInfo | None:
     """See that a batch does not mix applied and open changes, after one of its changes has moved.
 
     What is still approved beside applied changes gets a batch of its own; a batch of which nothing is open has
-    landed.
+    landed, by the commit where one is given.
     """
     batch = None if number is None else queue.batch(number)
     if batch is None or batch.state in (_B.landed, _B.abandoned):
@@ -312,6 +322,8 @@ def settle(queue: QueueTransaction, number: int | None) -> BatchSplitInfo | None
     if not members[_S.APPLIED]:
         _close_if_left(queue, batch.number)
         return None
+    if commit is not None:
+        batch = batch.model_copy(update={"commit": commit})
     _end_or_fix(queue, batch, still_applying=members[_S.APPLYING] > 0)
     if not members[_S.APPROVED]:
         return None

@@ -13,11 +13,12 @@ from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames, vetting
 from refsync.pending_queue.holds import Hold
-from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_state, check_change_status
+from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, OPEN_STATES, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     SYSTEM,
     Actor,
+    Agenda,
     Batch,
     BatchSplitInfo,
     BatchState,
@@ -28,7 +29,7 @@ from refsync.pending_queue.models import (
     Proposal,
 )
 from refsync.pending_queue.people import ReviewRules, Role
-from refsync.pending_queue.queue_door import QueueDoor
+from refsync.pending_queue.queue_door import QueueDoor, in_turn
 from refsync.pending_queue.routing import RepositoryOf
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class DaemonDoor(QueueDoor):
         super().__init__(store, listeners)
         self._rules = rules
         self._process_user = process_user
+
+    def agenda(self) -> Agenda:
+        """What there is to do for a pass."""
+        with self._store.reading() as queue:
+            batches = in_turn(queue, OPEN_STATES)
+            reserved = queue.reserved_batches() if batches else frozenset()
+            return Agenda(batches, reserved, {note.name: note for note in queue.repository_notes()})
 
     @durable_step("date late approvals")
     def open_batch(self, *, approved_until: float) -> Batch | None:
@@ -127,7 +135,7 @@ class DaemonDoor(QueueDoor):
     def reserved_changes(self, number: int) -> list[int]:
         """The ids of the changes of a batch that are locked, ascending."""
         with self._store.reading() as queue:
-            return _ids(queue.members_of_batch(number, {_S.APPLYING}))
+            return queue.ids_of_batch(number, {_S.APPLYING})
 
     @durable_step("split a batch")
     def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
@@ -211,8 +219,13 @@ class DaemonDoor(QueueDoor):
             return batch_moves.give_up(queue, number, why, by=actor)
 
     @durable_step("reserve a batch")
-    def reserve_batch(self, number: int) -> list[int]:
+    def reserve_batch(self, number: int, *, base_commit: str | None = None, commit: str | None = None) -> list[int]:
         """Lock the batch's approved changes with its token, and return their ids, ascending; again it does the same.
+
+        Args:
+            number: of the batch.
+            base_commit: what ``commit`` was built on.
+            commit: that was built for the batch, if one was; kept as by :meth:`record_commit`.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -220,6 +233,8 @@ class DaemonDoor(QueueDoor):
             ChangeStateError: another job holds one of them; none is locked.
         """
         with self._writing() as queue:
+            if commit is not None:
+                batch_moves.note_commit(queue, number, base_commit=base_commit, commit=commit)
             return _ids(batch_moves.reserve(queue, number))
 
     @durable_step("release a batch")
@@ -241,9 +256,7 @@ class DaemonDoor(QueueDoor):
             BatchStateError: it is not in work.
         """
         with self._writing() as queue:
-            batch = batch_moves.stored_batch(queue, number)
-            check_batch_state(batch, IN_WORK_STATES, "committed")
-            return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
+            return batch_moves.note_commit(queue, number, base_commit=base_commit, commit=commit)
 
     @durable_step("reject a change")
     def reject_by_refsync(self, change_id: int, reason: str) -> PendingChangeRecord:
@@ -303,7 +316,7 @@ class DaemonDoor(QueueDoor):
                 edited=edited,
                 notes=notes,
             )
-            return _ids(queue.members_of_batch(number, {_S.APPLIED}))
+            return queue.ids_of_batch(number, {_S.APPLIED})
 
     def landed_without_merger(self, repository: str) -> list[Batch]:
         """The landed batches of a repository of which the forge has yet to say who merged them."""

@@ -44,6 +44,9 @@ ACCEPTED_STATUSES = frozenset({_S.APPROVED, _S.APPLYING})
 IN_WORK_STATES = frozenset({_B.sealed, _B.proposed, _B.held})
 """The batch is fixed and has not ended."""
 
+OPEN_STATES = IN_WORK_STATES | {_B.open}
+"""The batch has not ended."""
+
 _WHAT_TO_DO = {
     _S.PENDING: "approve it first",
     _S.APPROVED: "withdraw the approval while its batch is open, or abandon its batch",

@@ -6,7 +6,7 @@ Times of a change are whole Unix seconds (UTC); those of a batch keep their frac
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Self
@@ -254,6 +254,24 @@ class Batch(BaseModel):
         """Whether it is held for what happens to its proposal, and not for a pass to try it again."""
         ended = self.proposal is not None and self.proposal.state in _ENDED_UNLANDED
         return self.state is BatchState.held and ended
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """What a pass finds in the queue, all read at one time.
+
+    ``batches`` are those that have not ended, in their turn; ``reserved`` the numbers of those of which a job holds
+    changes; ``notes`` what is noted of each repository, by its name.
+    """
+
+    batches: Sequence[Batch]
+    reserved: Collection[int]
+    notes: Mapping[str, RepositoryNote]
+
+    @property
+    def open_batch(self) -> Batch | None:
+        """The batch that accepts approvals."""
+        return next((batch for batch in self.batches if batch.state is BatchState.open), None)
 
 
 @dataclass(frozen=True)

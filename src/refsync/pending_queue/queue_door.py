@@ -100,7 +100,7 @@ class QueueDoor:
     def batches_in_turn(self, states: Collection[BatchState]) -> list[Batch]:
         """The batches in these states in the order of their turns: by number, what was split off behind its origin."""
         with self._store.reading() as queue:
-            return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
+            return in_turn(queue, states)
 
     def get_batch(self, number: int) -> Batch:
         """One batch.
@@ -133,8 +133,13 @@ class QueueDoor:
             StoreBusyError: another process holds it, or its disk is full.
             StoreError: it cannot be written.
         """
-        with self._store.writing():
-            pass
+        with self._store.writing() as queue:
+            queue.last_ids()
+
+
+def in_turn(queue: QueueTransaction, states: Collection[BatchState]) -> list[Batch]:
+    """The batches in these states in the order of their turns, see :meth:`QueueDoor.batches_in_turn`."""
+    return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
 
 
 def _lineage(queue: QueueTransaction, batch: Batch) -> list[int]:

@@ -44,7 +44,7 @@ def advance(turn: Turn, batch: Batch) -> None:
             # but never while checking, which may take minutes, or while a remote is asked.
             locked = attempt and not turn.reference.check and races.locks_clone
             with index_locked(turn.clone) if locked else nullcontext() as lock:
-                held = _try_batch(turn, turn.queue.get_batch(batch.number), lock)
+                held = _try_batch(turn, turn.queue.get_batch(batch.number) if attempt else batch, lock)
             break
         except _RACES as lost:
             if attempt == races.attempts - 1:
@@ -57,7 +57,8 @@ def advance(turn: Turn, batch: Batch) -> None:
             _prepare_another_attempt(turn, batch, attempt)
     if held:
         turn.outcome.held.append(held)
-    turn.await_models(batch)
+    if not any(landed.number == batch.number for landed in turn.outcome.landed):
+        turn.await_models(batch)
 
 
 def _prepare_another_attempt(turn: Turn, batch: Batch, attempt: int) -> None:
@@ -125,14 +126,14 @@ def _land(
     clone, queue, publisher = turn.clone, turn.queue, turn.publisher
     publisher.make_sure(turn)
     try:
-        _reserve(queue, batch, plan)
         commit = turn.build(batch, plan, changes)
         if commit:
             keep_built(clone, batch.job or "", commit)
-            queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
+        batch = _reserve(turn, batch, plan, commit)
+        if commit:
             if red := _red_check(turn, batch, commit, plan, observed, changes):
                 return turn.hold(batch, red)
-            publisher.deliver(turn, queue.get_batch(batch.number), commit, lock)
+            publisher.deliver(turn, batch, commit, lock)
             if not publisher.lands:
                 return None
     except PushRefusedError as refusal:
@@ -186,9 +187,12 @@ def _note_red(turn: Turn, failure: str) -> None:
         logger.warning("{}: {}", turn.reference.name, told)
 
 
-def _reserve(queue: PendingQueueService, batch: Batch, plan: BatchPlan) -> None:
-    if {*queue.reserve_batch(batch.number)} != {*plan.written, *plan.done}:
+def _reserve(turn: Turn, batch: Batch, plan: BatchPlan, commit: str | None) -> Batch:
+    """Lock what is planned, and keep which commit was built of it before that is published."""
+    built = {"base_commit": turn.tip, "commit": commit} if commit else {}
+    if {*turn.queue.reserve_batch(batch.number, **built)} != {*plan.written, *plan.done}:
         raise BatchStateError(f"batch {batch.number}: some of its changes were purged meanwhile")
+    return batch.model_copy(update=built)
 
 
 def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Waiting]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from loguru import logger
 
@@ -13,7 +14,8 @@ from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
 from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError, told
 from refsync.pending_queue.holds import Hold, HoldKind
-from refsync.pending_queue.models import Batch, BatchState
+from refsync.pending_queue.lifecycle import IN_WORK_STATES
+from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNote
 from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
@@ -28,7 +30,6 @@ from refsync.sync.sealing import holder_of, seal_when_due
 from refsync.sync.turn import Pass, Turn
 
 _WAITING = (BatchState.sealed, BatchState.held)
-_OPEN = (*_WAITING, BatchState.proposed)
 _NOTE_SECONDS = 10.0
 """How old the time of the last pass may become in what is noted, while passes have nothing else to tell."""
 _OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
@@ -44,9 +45,8 @@ def reconcile(work: Pass) -> PassReport:
         Exception: a bug, after the other repositories had their turn; expected failures are in the report.
     """
     report = PassReport()
-    report.sealed, report.settles_in = seal_when_due(work.queue, work.repositories, work.apply)
-    work.queue.route_batches(lambda category: holder_of(work.repositories, category))
-    report.unserved = _unserved_batches(work)
+    agenda = _seal_and_route(work, report)
+    report.unserved = _unserved_batches(work, agenda)
     bugs: list[Exception] = []
     for reference in work.repositories:
         if work.stopping():
@@ -54,7 +54,7 @@ def reconcile(work: Pass) -> PassReport:
         outcome = RepositoryReport(reference.name)
         report.repositories.append(outcome)
         try:
-            _reconcile_repository(work, reference, outcome)
+            _reconcile_repository(work, reference, outcome, agenda)
         except (RefsyncError, OSError) as problem:
             outcome.problem = told(problem)
             outcome.temporary = isinstance(problem, _OVER_UNSEEN)
@@ -62,7 +62,7 @@ def reconcile(work: Pass) -> PassReport:
             outcome.problem = f"a bug in refsync: {bug!r}"
             bugs.append(bug)
         try:
-            _note(work.queue, outcome)
+            _note(work.queue, outcome, agenda.notes.get(reference.name))
         except RefsyncError as problem:  # the store is busy, say: the other repositories have their turn all the same
             outcome.problem, outcome.temporary = outcome.problem or str(problem), True
         except Exception as bug:
@@ -72,12 +72,24 @@ def reconcile(work: Pass) -> PassReport:
     return report
 
 
-def _unserved_batches(work: Pass) -> list[HeldBatch]:
+def _seal_and_route(work: Pass, report: PassReport) -> Agenda:
+    """Give every batch whose time has come its repository; what there is to do then."""
+    agenda = work.queue.agenda()
+    sealed, report.settles_in = seal_when_due(work.queue, agenda.open_batch, work.repositories, work.apply)
+    report.sealed = [batch.number for batch in sealed]
+    fixed = [batch for batch in agenda.batches if batch.state is not BatchState.open]
+    if any(batch.repository is None for batch in fixed):
+        work.queue.route_batches(lambda category: holder_of(work.repositories, category))
+        return work.queue.agenda()
+    return replace(agenda, batches=[*fixed, *sealed])
+
+
+def _unserved_batches(work: Pass, agenda: Agenda) -> list[HeldBatch]:
     served = {reference.name for reference in work.repositories}
     return [
         HeldBatch.of(batch, batch.hold or _gone_repository(batch))
-        for batch in work.queue.list_batches(_WAITING)
-        if batch.repository not in served
+        for batch in agenda.batches
+        if batch.state in _WAITING and batch.repository not in served
     ]
 
 
@@ -86,11 +98,11 @@ def _gone_repository(batch: Batch) -> Hold:
     return Hold(kind=HoldKind.unserved, reason=told, about=batch.repository)
 
 
-def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
+def _note(queue: PendingQueueService, outcome: RepositoryReport, before: RepositoryNote | None) -> None:
     """Keep for ``status`` what this pass saw."""
     now = time.time()
     landed = next((batch.commit for batch in reversed(outcome.landed) if batch.commit), None)
-    if landed is None and outcome.problem is None and _was_noted_just_now(queue, outcome.name, now):
+    if landed is None and outcome.problem is None and _was_noted_just_now(before, now):
         return
     queue.note_repository(
         outcome.name,
@@ -102,17 +114,19 @@ def _note(queue: PendingQueueService, outcome: RepositoryReport) -> None:
     )
 
 
-def _was_noted_just_now(queue: PendingQueueService, name: str, now: float) -> bool:
+def _was_noted_just_now(note: RepositoryNote | None, now: float) -> bool:
     """Whether the time was told already, which is all that there is to tell: such a pass writes nothing."""
-    note = queue.repository_notes().get(name)
     if note is None or note.last_pass_at is None or (note.last_error_at or 0.0) >= note.last_pass_at:
         return False
     return 0 <= now - note.last_pass_at < _NOTE_SECONDS
 
 
-def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: RepositoryReport) -> None:
+def _reconcile_repository(
+    work: Pass, reference: ReferenceRepository, outcome: RepositoryReport, agenda: Agenda
+) -> None:
+    batches = [batch for batch in agenda.batches if batch.repository == reference.name]
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        turn = Turn(work, reference, clone, outcome, Versions(clone.read_blob))
+        turn = Turn(work, reference, clone, outcome, batches, Versions(clone.read_blob))
         clear_left_behind(clone)
         unreachable = _ask_news(turn)
         clone.preflight()
@@ -123,9 +137,9 @@ def _reconcile_repository(work: Pass, reference: ReferenceRepository, outcome: R
             raise unreachable
         if turn.publisher.remote is not None:  # else the clone is where it was just looked at
             turn.catch_up(work.progress)
-        _settle(turn)
+        _settle(turn, agenda.reserved)
         _bring_on(turn)
-        forget_built(clone, (batch.job for batch in work.queue.list_batches(_OPEN) if batch.job))
+        forget_built(clone, lambda: (batch.job for batch in work.queue.list_batches(IN_WORK_STATES) if batch.job))
 
 
 def _ask_news(turn: Turn) -> RefsyncError | None:
@@ -140,7 +154,7 @@ def _ask_news(turn: Turn) -> RefsyncError | None:
 def _bring_on(turn: Turn) -> None:
     """Give every batch of the repository its turn."""
     turn.publisher.follow(turn)
-    for batch in _waiting_batches(turn.queue, turn.reference.name):
+    for batch in _waiting_batches(turn) if turn.batches else ():
         if turn.work.stopping():
             return
         if not batch.waits_for_people:
@@ -148,14 +162,14 @@ def _bring_on(turn: Turn) -> None:
     turn.publisher.tend(turn)
 
 
-def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Batch]:
+def _waiting_batches(turn: Turn) -> Iterator[Batch]:
     """The repository's sealed and held batches, oldest first; one split off meanwhile has its turn too."""
     seen: set[int] = set()
     while batch := next(
         (
             batch
-            for batch in queue.batches_in_turn(_WAITING)
-            if batch.repository == repository and batch.number not in seen
+            for batch in turn.queue.batches_in_turn(_WAITING)
+            if batch.repository == turn.reference.name and batch.number not in seen
         ),
         None,
     ):
@@ -163,7 +177,8 @@ def _waiting_batches(queue: PendingQueueService, repository: str) -> Iterator[Ba
         yield batch
 
 
-def _settle(turn: Turn) -> None:
-    """Finish or release what an earlier process left in the middle."""
-    for batch in _waiting_batches(turn.queue, turn.reference.name):
-        turn.note_landed(settle_reserved(turn.clone, turn.queue, batch, turn.tip))
+def _settle(turn: Turn, reserved: Collection[int]) -> None:
+    """Finish or release what an earlier process left in the middle: it had a commit built, or changes reserved."""
+    for batch in turn.batches:
+        if batch.state in _WAITING and (batch.commit is not None or batch.number in reserved):
+            turn.note_landed(settle_reserved(turn.clone, turn.queue, batch, turn.tip))

@@ -14,21 +14,25 @@ from refsync.sync.reference import ApplySettings, ReferenceRepository
 
 
 def seal_when_due(
-    queue: PendingQueueService, repositories: Sequence[ReferenceRepository], apply: ApplySettings
-) -> tuple[list[int], float | None]:
-    """Seal the open batch if its time has come.
+    queue: PendingQueueService,
+    batch: Batch | None,
+    repositories: Sequence[ReferenceRepository],
+    apply: ApplySettings,
+) -> tuple[list[Batch], float | None]:
+    """Seal the open batch, if there is one and its time has come.
 
     Returns:
-        The numbers of the sealed batches, and the seconds until the open batch settles (``None``: not by time).
+        The sealed batches, and the seconds until the open batch settles (``None``: not by time).
     """
     now = time.time()
-    batch = queue.open_batch(approved_until=now)
+    if batch is not None and (batch.last_approved_at or batch.opened_at) > now:
+        batch = queue.open_batch(approved_until=now)
     if batch is None:
         return [], None
     wait = seconds_until_due(batch, apply, now)
     if wait is None or wait > 0:
         return [], wait
-    return [batch.number for batch in seal_now(queue, repositories)], None
+    return seal_now(queue, repositories), None
 
 
 def seal_now(

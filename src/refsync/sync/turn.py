@@ -51,7 +51,8 @@ class Pass:
 class Turn:
     """One repository's turn in a pass.
 
-    ``versions`` are the files that it has read; ``awaited`` the models whose batch has not landed, with its number;
+    ``batches`` are those of the repository that had not ended when the pass began; ``versions`` the files that the
+    turn has read; ``awaited`` the models whose batch has not landed, with its number;
     ``told`` for what a batch, by its number, was held when the turn came to it.
     """
 
@@ -59,6 +60,7 @@ class Turn:
     reference: ReferenceRepository
     clone: Repository
     outcome: RepositoryReport
+    batches: Sequence[Batch]
     versions: Versions
     awaited: dict[Model, int] = field(default_factory=dict)
     told: dict[int, Hold] = field(default_factory=dict)

@@ -159,6 +159,12 @@ class QueueTransaction:
         wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
         return self._records(select(*_MEMBER_COLUMNS).where(*self._conditions(wanted)).order_by(_changes.change_id))
 
+    def ids_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[int]:
+        """The ids of a batch's changes in these statuses, ascending."""
+        wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
+        query = select(_changes.change_id).where(*self._conditions(wanted)).order_by(_changes.change_id)
+        return list(self._connection.scalars(query))
+
     def statuses_of_batch(self, number: int) -> Mapping[PendingChangeStatus, int]:
         """How many changes of a batch are in each status."""
         wanted = PendingQueueFilter(batch_id=fitting(number))
@@ -171,6 +177,11 @@ class QueueTransaction:
             _changes.batch_id == number, _changes.status == PendingChangeStatus.APPROVED
         )
         return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
+
+    def reserved_batches(self) -> frozenset[int]:
+        """The numbers of the batches of which a job holds changes."""
+        query = select(_changes.batch_id).where(_changes.status == PendingChangeStatus.APPLYING).distinct()
+        return frozenset(number for number in self._connection.scalars(query) if number is not None)
 
     def is_referred_to(self, number: int) -> bool:
         """Whether any change, of whatever status and category, names the batch."""
