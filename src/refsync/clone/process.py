@@ -41,6 +41,7 @@ def run_git(
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     accept: Collection[int] = (0,),
     keep_open: Collection[int] = (),
+    umask: int = -1,
 ) -> GitResult:
     """Run one git command in a folder and wait for it.
 
@@ -53,6 +54,7 @@ def run_git(
         timeout_seconds: after this long git and all its children are killed.
         accept: exit codes that are answers, not failures.
         keep_open: descriptors that git and its children inherit.
+        umask: git's, if not this process's own.
 
     Raises:
         GitTimeoutError: the deadline passed.
@@ -63,7 +65,11 @@ def run_git(
         GitCommandError: any other exit code.
     """
     process = start_git(
-        folder, *arguments, environment=git_environment(os.environ, environment, settings), keep_open=keep_open
+        folder,
+        *arguments,
+        environment=git_environment(os.environ, environment, settings),
+        keep_open=keep_open,
+        umask=umask,
     )
     with waiting_for(process):
         try:
@@ -99,7 +105,7 @@ def end_command_of(thread: int) -> None:
 
 
 def start_git(
-    folder: Path, *arguments: str, environment: Mapping[str, str], keep_open: Collection[int] = ()
+    folder: Path, *arguments: str, environment: Mapping[str, str], keep_open: Collection[int] = (), umask: int = -1
 ) -> subprocess.Popen[bytes]:
     """Start git with its three streams as pipes, in a process group of its own.
 
@@ -116,6 +122,7 @@ def start_git(
             stderr=subprocess.PIPE,
             start_new_session=True,
             pass_fds=tuple(keep_open),
+            umask=umask,
         )
     except FileNotFoundError as problem:
         if problem.filename != "git":

@@ -72,6 +72,7 @@ class Repository:
         )
         self._settings: list[Setting] | None = None
         self._inherited: tuple[int, ...] = ()
+        self._umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
 
     def __enter__(self) -> Repository:
         return self
@@ -122,6 +123,7 @@ class Repository:
             timeout_seconds=self.timeout_seconds,
             accept=accept,
             keep_open=self._inherited,
+            umask=self._umask,
         )
 
     @contextlib.contextmanager
