@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from refsync.durable_steps import durable_step
-from refsync.scratch import scratch_file
+from refsync.scratch import scratch_file, scratch_folder
 
 
 @durable_step("replace a small file")
@@ -19,11 +20,33 @@ def write_durably(path: Path, text: str) -> None:
         OSError: it cannot be written; the old file is intact and no temporary is left.
     """
     with scratch_file(path.with_name(f"{path.name}.tmp.")) as file:
-        file.write(text)
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
         os.replace(file.name, path)
     flush_folder(path.parent)
+
+
+def make_folder(folder: Path, mode: int | None = None) -> None:
+    """Make a folder, and those above it, each with its permissions from the first moment, whatever the umask.
+
+    Args:
+        folder: one that is there is left as it is.
+        mode: the permissions; ``None``: those of the folder above.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    wanted = stat.S_IMODE(folder.parent.stat().st_mode) & ~stat.S_ISVTX if mode is None else mode
+    try:
+        with scratch_folder(folder.with_name(f".{folder.name}.new-"), wanted) as made:
+            made.path.rename(folder)
+    except OSError as problem:
+        if not folder.is_dir():  # else somebody else was faster
+            raise OSError(problem.errno, problem.strerror, str(folder)) from None
 
 
 def flush_all(folder: Path) -> None:

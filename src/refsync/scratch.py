@@ -16,7 +16,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple
 
 from loguru import logger
 
@@ -32,11 +32,12 @@ class Scratch(NamedTuple):
 
 
 @contextlib.contextmanager
-def scratch_file(kind: Path) -> Iterator[TextIO]:
+def scratch_file(kind: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """A new file to write to, gone when the block ends unless it was renamed meanwhile.
 
     Args:
         kind: its path, up to the part of its name that is chosen at random; what killed ones left of the kind goes.
+        mode: its permissions; ``None``: see :func:`made_mode`.
 
     Raises:
         OSError: it cannot be made.
@@ -45,7 +46,7 @@ def scratch_file(kind: Path) -> Iterator[TextIO]:
     file = _claimed_file(kind)
     try:
         with file:
-            os.fchmod(file.fileno(), made_mode(kind.parent))
+            os.fchmod(file.fileno(), made_mode(kind.parent) if mode is None else mode)
             yield file
     finally:
         with contextlib.suppress(OSError):
@@ -96,9 +97,9 @@ def _new(kind: Path) -> Path:
     return kind.with_name(kind.name + secrets.token_hex(8))
 
 
-def _claimed_file(kind: Path) -> TextIO:
+def _claimed_file(kind: Path) -> BinaryIO:
     while True:
-        file = open(_new(kind), "x", encoding="utf-8")  # noqa: SIM115  its caller closes it
+        file = open(_new(kind), "xb")  # noqa: SIM115  its caller closes it
         if _claim(Path(file.name), file.fileno()):
             return file
         file.close()

@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from refsync.durable import make_folder
 from refsync.errors import AlreadyRunningError, StateDirectoryError
 
 FOLDER_MODE = 0o2770
@@ -206,9 +207,7 @@ def _may_not_write(path: Path) -> str:
 
 def _made_folder(path: Path) -> Path:
     try:
-        if not path.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+        make_folder(path, FOLDER_MODE)
     except OSError as problem:
         raise StateDirectoryError(
             f"{path}: {problem.strerror}; create the state directory for this user or correct `state_directory`"

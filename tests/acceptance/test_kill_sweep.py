@@ -68,14 +68,18 @@ def dying_at(stage: Stage, moment: str) -> None:
     ended_by(die)
 
 
+def told(faults: dict[str, list[str]]) -> str:
+    return "\n".join(f"{point}: {found}" for point, found in faults.items())
+
+
 def sweep(stage: Stage, moments: list[str]) -> None:
     """Kill at each of the moments, print which, and tell all faults together."""
-    faults = {}
+    faults: dict[str, list[str]] = {}
     for moment in moments:
         print(f"  killed {moment}")
         if found := faults_after(stage, partial(dying_at, stage, moment)):
             faults[moment] = found
-    assert faults == {}
+    assert not faults, told(faults)
 
 
 @pytest.mark.slow
@@ -103,7 +107,8 @@ def test_killed_at_every_named_moment(stage: Stage) -> None:
 def test_killed_at_every_call_that_lasts(stage: Stage) -> None:
     """With all its gits; the remote's own git sees its client die, as on another machine."""
     remote = stage.work / ("forge.git" if stage.mode == "pull_request" else "remote.git")
-    faults, number = {}, 1
+    faults: dict[str, list[str]] = {}
+    number = 1
     while True:
         call = None
 
@@ -118,5 +123,5 @@ def test_killed_at_every_call_that_lasts(stage: Stage) -> None:
         if found:
             faults[f"{number}: {call}"] = found
         number += STRIDE
-    assert faults == {}
+    assert not faults, told(faults)
     assert number > 50

@@ -154,9 +154,9 @@ def test_the_real_text_history_adds_up(text_bundle: Path, manager: MetadataManag
     assert (metadata.total_models, metadata.error_count) == (2157, 0)
 
 
-def test_the_metadata_is_usable_by_the_group(clone: Clone, tmp_path: Path) -> None:
+def test_the_metadata_is_usable_by_the_group_whatever_the_umask_is(clone: Clone, tmp_path: Path) -> None:
     script = (
-        "import os, sys; os.umask(0o007)\n"
+        "import os, sys; os.umask(0o077)\n"
         "from pathlib import Path\n"
         "from refsync.categories import MODEL_REFERENCE_CATEGORY as C, CanonicalFormat as F\n"
         "from refsync.clone.repository import Repository\n"
@@ -166,6 +166,8 @@ def test_the_metadata_is_usable_by_the_group(clone: Clone, tmp_path: Path) -> No
         "    recorder = Recorder(MetadataManager(Path(sys.argv[2])), {C.blip: {F.legacy: 'blip.json'}})\n"
         "    recorder.record(history, history.tip())\n"
     )
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o770)
     subprocess.run([sys.executable, "-c", script, str(clone.path), str(tmp_path / "state")], check=True)
     modes = {each.name: each.stat().st_mode & 0o770 for each in (tmp_path / "state").rglob("*")}
     assert modes == {

@@ -227,10 +227,9 @@ class Stage:
     def _closed_files(self) -> Iterator[str]:
         """What those who may read its folder may not read."""
         for path in [*(self.work / "state").rglob("*"), *(self.work / "image").rglob("*")]:
-            if path.is_file() and "objects" not in path.parts:
-                there, folder = path.stat().st_mode, path.parent.stat().st_mode
-                if folder & 0o044 & ~there:
-                    yield str(path.relative_to(self.work))
+            there, folder = path.stat().st_mode, path.parent.stat().st_mode
+            if folder & (0o055 if path.is_dir() else 0o044) & ~there:
+                yield str(path.relative_to(self.work))
 
 
 class Reading:

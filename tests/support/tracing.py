@@ -31,6 +31,9 @@ _PATH_OF_DESCRIPTOR = re.compile(r"\d+<([^>]*)>")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
+_STOPPED = "--- stopped by SIGSTOP"
+
+
 class Call(NamedTuple):
     """One call: its name, the process (or thread) that made it, its arguments as strace shows them, its answer."""
 
@@ -90,7 +93,7 @@ def killed_at_call(work: Callable[[], object], number: int, ground: Path, spared
                     for each in seen:
                         _kill(each, spared)
                     return begun[process]
-            elif text.startswith("--- stopped by SIGSTOP"):
+            elif text.startswith(_STOPPED):
                 _send(process, signal.SIGCONT)
             else:
                 _ended((process, text), begun)
@@ -178,8 +181,9 @@ def _traced(child: int, *options: str) -> Iterator[Iterator[tuple[int, str]]]:
             yield _lines(told, child)
         finally:
             _send(child, signal.SIGKILL)
-            for _ in told:
-                pass
+            for process, text in _lines(told, child):
+                if text.startswith(_STOPPED):
+                    _send(process, signal.SIGCONT)
             strace.wait()
 
 
@@ -190,7 +194,7 @@ def _lines(told: Iterator[str], child: int) -> Iterator[tuple[int, str]]:
         if found is None:
             continue
         process, text = int(found[1]), found[2]
-        if begins and text.startswith("--- stopped by SIGSTOP"):
+        if begins and text.startswith(_STOPPED):
             begins = False
             _send(child, signal.SIGCONT)
             continue

@@ -27,7 +27,7 @@ def die_in_a_folder(kind: Path) -> None:
 
 def die_in_a_file(kind: Path) -> None:
     with scratch_file(kind) as made:
-        made.write("x")
+        made.write(b"x")
         made.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 

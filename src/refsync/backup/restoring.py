@@ -15,7 +15,7 @@ from pathlib import Path
 from refsync.backup import DONE, STAGED, UNPACKING, archive
 from refsync.backup.archive import Manifest
 from refsync.commands import command
-from refsync.durable import flush_folder, write_durably
+from refsync.durable import flush_folder, make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import RequestError, StateDirectoryError, StoreError
 from refsync.pending_queue.store.copying import examine_store, put_in_place, upgrade_copy
@@ -129,13 +129,6 @@ def _replace_metadata(staged: Path, meta: Path) -> None:
             path.unlink(missing_ok=True)
     for path in (*staged.glob("*/*.json"), *staged.glob("*.json")):  # the position last, as after a landing
         target = meta / path.relative_to(staged)
-        _make_folders(target.parent, meta.parent)
+        make_folder(target.parent)
         write_durably(target, path.read_text(encoding="utf-8"))
         target.chmod(FILE_MODE)
-
-
-def _make_folders(folder: Path, until: Path) -> None:
-    for each in reversed([folder, *folder.parents]):
-        if each.is_relative_to(until) and not each.is_dir():
-            each.mkdir()
-            each.chmod(until.stat().st_mode)

@@ -24,8 +24,10 @@ from refsync.scratch import made_mode
 
 REFS_LOCKS = ("refs/remotes/**/*.lock", "refs/refsync/**/*.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock")
 """What git may lock while refs other than a branch are written."""
+FETCHING_LOCKS = (*REFS_LOCKS, "objects/pack/tmp_*", "objects/??/tmp_*")
+"""What git may lock while it fetches, and what it has not yet brought under its own name."""
 TIDYING_LOCKS = (
-    *REFS_LOCKS,
+    *FETCHING_LOCKS,
     "HEAD.lock",
     "refs/heads/**/*.lock",
     "gc.pid.lock",
@@ -33,8 +35,10 @@ TIDYING_LOCKS = (
     "objects/info/*.lock",
     "objects/info/commit-graphs/*.lock",
     "objects/pack/*.lock",
+    "objects/pack/.tmp-*",
+    "objects/info/commit-graphs/tmp_graph_*",
 )
-"""What git may lock while it tidies up."""
+"""What git may lock while it tidies up, and what it has not yet brought under its own name."""
 CONFIG_LOCKS = ("config.lock", "config.worktree.lock")
 """What git locks while a setting is written."""
 _NOTES = "refsync-writing-*"

@@ -43,7 +43,7 @@ from refsync.clone.staging import (
     stage_index,
 )
 from refsync.commands import git_command
-from refsync.durable import flush_folder
+from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import (
     CloneError,
@@ -209,7 +209,7 @@ def place_files(repository: Repository, landing: Landing) -> None:
         elif identity_of(target) == file.found or _is_folder(target):
             _make_way(repository, target)
             if file.mode == SUBMODULE:
-                target.mkdir(parents=True, exist_ok=True)
+                make_folder(target)
     for folder in {(repository.path / file.path).parent for file in landing.files}:
         if folder.is_dir():
             flush_folder(folder)
@@ -226,16 +226,8 @@ def _place(repository: Repository, file: PlannedFile, target: Path) -> None:
         stage_file(repository, file)
     if _is_folder(target):
         _make_way(repository, target)
-    _make_folder(target.parent)
+    make_folder(target.parent)
     staged.replace(target)
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir()
-    folder.chmod(folder.parent.stat().st_mode & 0o7777)
 
 
 def _make_way(repository: Repository, target: Path) -> None:
@@ -280,7 +272,7 @@ def _put_back(repository: Repository, file: PlannedFile) -> None:
     if _is_folder(target) or file.kept is None:
         _make_way(repository, target)
     if file.kept:
-        _make_folder(target.parent)
+        make_folder(target.parent)
         (repository.path / file.kept).replace(target)
         flush_folder(target.parent)
 

@@ -6,9 +6,7 @@ what is written is written here.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,9 +18,12 @@ from gitdb.db.ref import ReferenceDB
 from gitdb.util import hex_to_bin, mman
 
 from refsync.clone.objects import GitObject, header_of, object_id
-from refsync.durable import flush_folder
+from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
+from refsync.scratch import scratch_file
 
+_TEMPORARY = "tmp_obj_"
+"""Git, too, clears away what has such a name, one day."""
 _in_use = threading.Lock()
 """Gitdb's mappings are those of the whole process, and it guards them by nothing."""
 
@@ -93,21 +94,14 @@ def _store(objects: Path, new: GitObject) -> set[Path]:
         _keep(place)
         return {place.parent, objects}
     changed, mode = {place.parent}, objects.stat().st_mode
-    with contextlib.suppress(FileExistsError):
-        place.parent.mkdir()
-        place.parent.chmod(mode & 0o7777)
+    if not place.parent.is_dir():
+        make_folder(place.parent)
         changed.add(objects)
-    temporary = place.with_name(f"tmp_obj_{secrets.token_hex(8)}")  # by this name git clears it away one day
-    try:
-        with open(temporary, "xb") as file:
-            os.fchmod(file.fileno(), 0o400 | (mode & 0o444))
-            file.write(zlib.compress(header_of(new.kind, new.content) + new.content, zlib.Z_BEST_SPEED))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(place)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with scratch_file(objects / _TEMPORARY, 0o400 | (mode & 0o444)) as file:
+        file.write(zlib.compress(header_of(new.kind, new.content) + new.content, zlib.Z_BEST_SPEED))
+        file.flush()
+        os.fsync(file.fileno())
+        os.rename(file.name, place)
     return changed
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from refsync.durable import flush_folder
+from refsync.durable import flush_folder, make_folder
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _POINTS_TO = "ref: "
@@ -86,7 +86,7 @@ def delete_ref(common_directory: Path, ref: str) -> bool:
 def _locked(file: Path) -> Iterator[BinaryIO]:
     """Hold the lock that git takes to write this ref; it is a file that may become the ref's."""
     path = file.with_name(f"{file.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with open(path, "xb") as lock:
         try:
             os.fchmod(lock.fileno(), 0o600 | (file.parent.stat().st_mode & 0o666))

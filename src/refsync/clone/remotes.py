@@ -24,7 +24,7 @@ from refsync.clone.access import (
 from refsync.clone.addresses import addresses_of, push_addresses, reached_urls
 from refsync.clone.destination import is_open_wire, strangers
 from refsync.clone.durability import durable
-from refsync.clone.git_locks import REFS_LOCKS, writing
+from refsync.clone.git_locks import FETCHING_LOCKS, writing
 from refsync.clone.own_settings import check_own_settings
 from refsync.clone.process import ANY_CODE, GitResult
 from refsync.clone.remote_errors import Place, explain_remote
@@ -110,7 +110,7 @@ def fetch(
     depth = ["--unshallow"] if shallow else []
     pruning = "--prune" if prune else "--no-prune"
     try:
-        with writing(clone, REFS_LOCKS):
+        with writing(clone, FETCHING_LOCKS):
             _ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
     except BranchMissingError as problem:
         read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
@@ -307,7 +307,8 @@ def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], path
     if not missing:
         return
     command = ("-c", "fetch.negotiationAlgorithm=noop", *durable(), *_FETCH, "--filter=blob:none", "--stdin")
-    _ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
+    with writing(clone, FETCHING_LOCKS):
+        _ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
 
 
 def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"") -> GitResult:

@@ -8,7 +8,7 @@ from tempfile import gettempdir
 
 from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
-from refsync.durable import write_durably
+from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.scratch import scratch_folder
 
@@ -97,5 +97,5 @@ def _read_patterns(repository: Repository) -> list[str]:
 
 def _write_patterns(repository: Repository, patterns: Iterable[str]) -> None:
     file = _patterns_file(repository)
-    file.parent.mkdir(exist_ok=True)
+    make_folder(file.parent)
     write_durably(file, "".join(f"{pattern}\n" for pattern in patterns))

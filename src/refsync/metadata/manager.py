@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from loguru import logger
 
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
-from refsync.durable import write_durably
+from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import ModelNameError, RequestError, StoreBusyError
 from refsync.metadata.fold import (
@@ -556,12 +556,8 @@ class MetadataManager:
 
     @durable_step("make the metadata folders")
     def _ensure_meta_directories(self) -> None:
-        self._base_path.mkdir(parents=True, exist_ok=True)
-        for folder in ("meta", *(f"meta/{format}" for format in CanonicalFormat)):
-            made = self._base_path / folder
-            if not made.is_dir():
-                made.mkdir(exist_ok=True)
-                shutil.copymode(self._base_path, made)  # a group that may write the one may write the other
+        for format in CanonicalFormat:
+            make_folder(self._base_path / "meta" / format)
 
     def _get_legacy_metadata_path(self, category: CategoryName) -> Path:
         return self._base_path / "meta" / "legacy" / f"{self._catalogue.parse(category)}_metadata.json"

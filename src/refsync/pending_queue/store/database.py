@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refsync.dumping import dump, load
-from refsync.durable import flush_folder
+from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
@@ -44,7 +44,7 @@ class Database:
         self._is_locked = False
         with self._explained():
             if self.file is not None:
-                _make_folder(self.file.parent)
+                make_folder(self.file.parent, _FOLDER_MODE)
                 if not self.file.exists():
                     _make_file(self.file)
                 elif self.file.stat().st_size == 0:  # SQLite would take it for a new one
@@ -247,12 +247,6 @@ def _await_turn(connection: Connection) -> None:
     """Be the only one that makes or upgrades tables; a SQLite writer is alone already."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(_FOLDER_MODE)  # whatever the umask is
 
 
 @durable_step("make the store")
