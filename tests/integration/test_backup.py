@@ -209,7 +209,7 @@ def leading_elsewhere(name: str, content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (with_newer_store, "is of store version 9008, this refsync knows"),
+        (with_newer_store, "is of store version 9"),
         (with_newer_format, "is a backup of format 2, this refsync knows 1: upgrade refsync"),
         (with_a_flipped_bit, "'queue.db' does not have its checksum"),
         (without_position, "is missing"),
