@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from refsync.links import addresses
-from refsync.links.asking import MOST_BYTES, Asking
-from refsync.links.link import Link
-from refsync.links.probing import Hosts, Probed, Prober
-from refsync.links.verdict import Verdict
+from refsync.hosts import addresses
+from refsync.hosts.asking import MOST_BYTES, Asking
+from refsync.hosts.link import Link
+from refsync.hosts.probing import Hosts, Probed, Prober
+from refsync.hosts.verdict import Verdict
 from tests.support.command_line import Desk
 from tests.support.hosts import Host, Told, serving
 

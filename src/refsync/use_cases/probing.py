@@ -13,10 +13,10 @@ from pydantic import RootModel
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.errors import RequestError
-from refsync.links.asking import Asking
-from refsync.links.link import Link, links_of
-from refsync.links.probing import Hosts, Probed, Prober, host_of
-from refsync.links.verdict import Verdict
+from refsync.hosts.asking import Asking
+from refsync.hosts.link import Link, links_of
+from refsync.hosts.probing import Hosts, Probed, Prober, host_of
+from refsync.hosts.verdict import Verdict
 from refsync.pending_queue.store.link_checks import LinkCheck
 
 _DAY_SECONDS = 86_400.0

@@ -13,10 +13,10 @@ from queue import SimpleQueue
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from refsync.links import any_host, civitai, hugging_face
-from refsync.links.asking import Ask, CannotAskError
-from refsync.links.link import Link
-from refsync.links.verdict import Found, Standing, Verdict, judge
+from refsync.hosts import any_host, civitai, hugging_face
+from refsync.hosts.asking import Ask, CannotAskError
+from refsync.hosts.link import Link
+from refsync.hosts.verdict import Found, Standing, Verdict, judge
 
 _GAP_SECONDS = (0.2, 0.4)  # between two questions to a host
 _LONGEST_WAIT = 60.0  # that a host may ask for; who asks for more is left alone for this time

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from refsync.exchange import Answer
-from refsync.links.asking import Ask, CannotAskError, standing_of
-from refsync.links.link import Link
-from refsync.links.verdict import Found, Standing
+from refsync.hosts.asking import Ask, CannotAskError, standing_of
+from refsync.hosts.link import Link
+from refsync.hosts.verdict import Found, Standing
 
 _VERSION = re.compile(r"/api/download/models/(\d{1,18})")
 _KIBIBYTE = 1024

@@ -8,8 +8,8 @@ from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from refsync.exchange import Answer, Exchange, Unanswered
-from refsync.links.addresses import ForbiddenAddressError, UnknownHostError, address_of
-from refsync.links.verdict import Found, Standing
+from refsync.hosts.addresses import ForbiddenAddressError, UnknownHostError, address_of
+from refsync.hosts.verdict import Found, Standing
 
 USER_AGENT = "refsync (link check of a model reference)"
 MOST_BYTES = 4 * 1024 * 1024

@@ -6,9 +6,9 @@ import re
 from urllib.parse import urlsplit
 
 from refsync.exchange import Answer
-from refsync.links.asking import Ask, redirected, size_in, standing_of
-from refsync.links.link import Link
-from refsync.links.verdict import Found, Standing
+from refsync.hosts.asking import Ask, redirected, size_in, standing_of
+from refsync.hosts.link import Link
+from refsync.hosts.verdict import Found, Standing
 
 _SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?', re.IGNORECASE)
 _RENAMES = 3  # of a repository, each of which is a redirect on the same host

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from refsync.links.link import Link
+from refsync.hosts.link import Link
 
 
 class Standing(StrEnum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from refsync.exchange import Answer
-from refsync.links.asking import Ask, redirected, size_in, standing_of
-from refsync.links.link import Link
-from refsync.links.verdict import Found, Standing
+from refsync.hosts.asking import Ask, redirected, size_in, standing_of
+from refsync.hosts.link import Link
+from refsync.hosts.verdict import Found, Standing
 
 _REDIRECTS = 5
 
