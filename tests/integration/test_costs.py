@@ -158,6 +158,17 @@ def test_a_page(reference: Reference, tmp_path: Path) -> None:
     assert not costs.exceed(git=0, transactions=1, writing=0, statements=5)
 
 
+def test_a_fold_of_a_long_history_takes_three_processes_however_long_it_is(tmp_path: Path) -> None:
+    long = Reference(tmp_path / "long", FILES)
+    for number in range(40):
+        long.clone.commit({"clip.json": {**MODELS, "model 50": {"version": f"by hand {number}"}}})
+    with counted(tmp_path / "costs", document_size=SIZE) as costs:
+        long.sync()
+    long.close()
+    assert sorted(costs.git) == ["cat-file", "config", "log"]
+    assert not costs.exceed(decodings=2)  # the first version, to see that it is sound, and where its members stand
+
+
 def test_an_import_takes_no_more_statements_for_more_changes(tmp_path: Path) -> None:
     record = {"operation": "create", "payload": {"nsfw": False}, "requested_by": "1", "requested_username": "Ada"}
     header = json.dumps({"refsync_queue": 1, "last_change_id": 200, "last_batch_id": 0})

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +72,9 @@ class FakeHistory:
         content = bytes.fromhex(blob)
         self.read.append(content)
         return content
+
+    def read_blobs(self, blobs: Iterable[str]) -> Generator[tuple[str, bytes]]:
+        yield from ((blob, self.read_blob(blob)) for blob in blobs)
 
     def _chain(self, tip: int) -> Iterator[int]:
         number: int | None = tip

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +18,7 @@ from refsync.errors import GitTimeoutError
 
 _COMMAND = ("cat-file", "--batch")
 _CHUNK = 1 << 20
+_AHEAD = 8  # names that are asked for before the first answer is taken: far less than fill a pipe
 _ENDING_SECONDS = 5.0
 
 
@@ -61,11 +62,39 @@ class CatFile:
             self.close()  # what it still says would be taken for the answer to another question
             raise
 
+    def read_all(self, names: Iterable[str]) -> Generator[GitObject | None]:
+        """The objects of these names one after the other: git is some ahead, so that it works while we do.
+
+        Raises:
+            GitInterruptedError: git died before it had given all of it.
+            GitTimeoutError: it did not give one in time.
+            GitCommandError: git is not installed.
+        """
+        process = self._process = self._process or self._start()
+        asked = 0
+        try:
+            for name in names:
+                with waiting_for(process):
+                    self._ask(process, name)
+                asked += 1
+                if asked > _AHEAD:
+                    asked -= 1
+                    yield self._answer(process)
+            for _ in range(asked):
+                yield self._answer(process)
+        except BaseException:
+            self.close()
+            raise
+
     def _read(self, name: str) -> GitObject | None:
         process = self._process = self._process or self._start()
-        deadline = time.monotonic() + self._timeout_seconds
         with waiting_for(process):
             self._ask(process, name)
+        return self._answer(process)
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> GitObject | None:
+        deadline = time.monotonic() + self._timeout_seconds
+        with waiting_for(process):
             header = self._line(process, deadline).split(" ")
             if len(header) != 3 or not header[2].isdecimal():
                 return None  # `NAME missing`, `NAME ambiguous`

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ class ObjectReader:
         """
         self._objects = objects
         self._database: ObjectDatabase | None = None
-        self._git = CatFile(folder, timeout_seconds, settings)
+        self._new_git = partial(CatFile, folder, timeout_seconds, settings)
+        self._git = self._new_git()
         self._count = 0
         self._kept: dict[str, GitObject] = {}
 
@@ -56,6 +58,17 @@ class ObjectReader:
         if found and found.kind in ("commit", "tree"):
             self._kept[name] = found
         return found
+
+    def read_all(self, names: Iterable[str]) -> Generator[GitObject]:
+        """Those of these objects that are there, in their order, by a git of their own: for a whole history.
+
+        Raises:
+            GitInterruptedError: git died before it had given all of it.
+            GitTimeoutError: it did not give one in time.
+            GitCommandError: git is not installed.
+        """
+        with self._new_git() as git:
+            yield from filter(None, git.read_all(names))
 
     def _read_here(self, id: str) -> GitObject | None:
         database = self._opened()

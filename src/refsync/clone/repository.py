@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -326,6 +326,16 @@ class Repository:
         if found is None:
             raise self._unreadable(f"blob {blob}: it is missing")
         return found.content
+
+    def read_blobs(self, blobs: Iterable[str]) -> Generator[tuple[str, bytes]]:
+        """Those of these blobs that are there, each with its id, in their order, read ahead: for a whole history.
+
+        Raises:
+            GitInterruptedError: git was killed before it had given all of it.
+        """
+        with contextlib.closing(self._objects.read_all(blobs)) as objects:
+            for found in objects:
+                yield found.id, found.content
 
     def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
         """The first-parent commits behind ``after`` (exclusive; ``None``: from the root) up to ``until``.

@@ -109,7 +109,7 @@ def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
     _, text = decode(data)
     with _faults_explained():
         try:
-            return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else _READER))[0]
+            return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else READER))[0]
         except _TooDeepError:
             raise _too_deep(text) from None
 
@@ -123,8 +123,8 @@ def read_json(data: bytes) -> Any:
     _, text = decode(data)
     with _faults_explained():
         try:
-            value = _READER.decode(text)
-        except _NotFiniteError as error:
+            value = READER.decode(text)
+        except NotFiniteError as error:
             raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
     if is_too_deep([value]):
         raise DocumentError(TOO_DEEP)
@@ -212,7 +212,7 @@ def new_document(records: Mapping[str, Record]) -> bytes:
     return (dump(records, indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
-class _NotFiniteError(Exception):
+class NotFiniteError(Exception):
     """A number that JSON does not have, or that no float can hold."""
 
 
@@ -225,13 +225,13 @@ class _DuplicateKeyError(Exception):
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise _NotFiniteError(text)
+    raise NotFiniteError(text)
 
 
 def _finite(text: str, parse: Callable[[str], float] = exact_float) -> float:
     number = parse(text)
     if math.isinf(number):
-        raise _NotFiniteError(text)
+        raise NotFiniteError(text)
     return number
 
 
@@ -242,7 +242,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+"""What reads a value of a category file; it does not look how deep one is."""
 _READER_AS_WRITTEN = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_float=partial(_finite, parse=spelt_float), parse_int=spelt_int
 )
@@ -260,7 +261,7 @@ def _shallow_document(text: str) -> Document:
     try:
         return Document(*_parted(_members_of(text, _STRICT_READER)), _text=text)
     except _DuplicateKeyError:
-        return Document(*_parted(_members_of(text, _READER)), _doubles(text), _text=text)
+        return Document(*_parted(_members_of(text, READER)), _doubles(text), _text=text)
 
 
 def _deep_document(text: str) -> Document:
@@ -294,7 +295,7 @@ def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
         members = reader.decode(text)
     except RecursionError:
         raise _TooDeepError from None
-    except _NotFiniteError as error:
+    except NotFiniteError as error:
         json.loads(text)  # a fault of syntax comes first, and its place can be found
         raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
     except _DuplicateKeyError:

@@ -33,7 +33,12 @@ def operations_between(
     """
     old, new = old or {}, new or {}
     deleted = [Operation("delete", model) for model in old if model not in new]
-    written = [Operation("update" if model in old else "create", model) for model in new]
-    return deleted + [
-        each for each in written if each.kind == "create" or not same_value(old[each.model], new[each.model])
-    ]
+    written = (
+        Operation("update" if model in old else "create", model) for model in new if not _is_kept(model, old, new)
+    )
+    return [*deleted, *written]
+
+
+def _is_kept(model: str, old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]]) -> bool:
+    before = old.get(model)
+    return before is new[model] or (before is not None and same_value(before, new[model]))

@@ -11,7 +11,7 @@ from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, writable
 from refsync.metadata.models import CategoryMetadata, OperationType, RecordedError, RecordedOperation
-from refsync.reference.versions import Versions
+from refsync.reference.versions import Version, Versions
 
 
 def new_metadata(category: CategoryName, backend_type: str, at: int) -> CategoryMetadata:
@@ -75,6 +75,7 @@ class FileFold:
     began: int | None = None
     commit: str | None = None
     _records: Mapping[str, Record] | None = None
+    _newest: Version | None = None
 
     def take(self, commit: LandedCommit, change: FileChange, versions: Versions) -> None:
         """Compare the version that the commit brings with the last valid one."""
@@ -100,7 +101,10 @@ class FileFold:
             return {}
         if change.new_mode is None or not change.new_mode.startswith("100"):
             raise DocumentError("not a regular file")
-        return versions.of(change.new_blob).records_in(self.path)
+        version = versions.of(change.new_blob)
+        records = version.records_after(self._newest, self.path)
+        self._newest = version
+        return records
 
     def _previous(self, versions: Versions) -> Mapping[str, Record]:
         if self._records is None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from loguru import logger
 
 from refsync.categories import CanonicalFormat, CategoryName
-from refsync.clone.history import HistoryRelation, LandedCommit
+from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable import write_durably
 from refsync.durable_steps import durable_step
@@ -61,6 +63,10 @@ class History(Protocol):
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob."""
+        ...
+
+    def read_blobs(self, blobs: Iterable[str]) -> Generator[tuple[str, bytes]]:
+        """Those of these blobs that are there, each with its id, in their order."""
         ...
 
 
@@ -216,8 +222,10 @@ class Recorder:
         position = _read_position(self._position_path)
         stored = [(file, self._manager.stored_metadata(file.format, file.category)) for file in self._files]
         walk, tasks = self._plan(history, position, tip, stored)
-        known = versions if versions and len(walk) <= _FEW else _unedited(history)
-        _take_in(known, walk, tasks, progress)
+        if versions and len(walk) <= _FEW:
+            _take_in(versions, walk, tasks, progress)
+        else:
+            _take_in_ahead(history, walk, tasks, progress)
         for task in tasks:
             self._count(history, tip, task)
         self._keep_position(position, tip, tasks)
@@ -307,7 +315,7 @@ class Recorder:
     ) -> tuple[list[LandedCommit], list[_Task]]:
         walk = history.first_parent_history(None, tip)
         tasks = [_from_the_root(file, None, _Position()) for file in self._files]
-        _take_in(_unedited(history), walk, tasks, progress)
+        _take_in_ahead(history, walk, tasks, progress)
         return walk, tasks
 
     def _count(self, history: History, tip: str, task: _Task) -> None:
@@ -421,24 +429,39 @@ def _from_the_root(file: _File, stored: CategoryMetadata | None, position: _Posi
     return _Task(file, stored, FileFold(file.path), start=0, anew=True, refold=True, announced=announced)
 
 
-def _unedited(history: History) -> Versions:
-    """Of a long history each version is met once, and the fold keeps the one before."""
-    return Versions(history.read_blob, editable=False, kept_bytes=0)
+def _take_in_ahead(
+    history: History, walk: Sequence[LandedCommit], tasks: Sequence[_Task], progress: Progress | None
+) -> None:
+    """Take in a long history, of which each version is met once: the fold keeps the one before."""
+    wanted = (change.new_blob for commit in _steps(walk, tasks) for change, _ in commit if change.new_blob)
+    with closing(history.read_blobs(blob for blob, _ in groupby(wanted))) as coming:
+
+        def read(blob: str) -> bytes:
+            met = next((content for id, content in coming if id == blob), None)
+            return history.read_blob(blob) if met is None else met  # which says why it cannot be read
+
+        _take_in(Versions(read, editable=False, kept_bytes=0), walk, tasks, progress)
 
 
 def _take_in(
-    versions: Versions, walk: Sequence[LandedCommit], tasks: Iterable[_Task], progress: Progress | None
+    versions: Versions, walk: Sequence[LandedCommit], tasks: Sequence[_Task], progress: Progress | None
 ) -> None:
+    for place, steps in enumerate(_steps(walk, tasks)):
+        for change, task in steps:
+            task.fold.take(walk[place], change, versions)
+        if progress is not None:
+            progress(place + 1, len(walk))
+
+
+def _steps(walk: Sequence[LandedCommit], tasks: Iterable[_Task]) -> Iterator[list[tuple[FileChange, _Task]]]:
+    """For each commit the changes of followed files, each with who takes it in."""
     by_path: dict[str, list[_Task]] = {}
     for task in tasks:
         by_path.setdefault(task.file.path, []).append(task)
     for place, commit in enumerate(walk):
-        for change in commit.files:
-            for task in by_path.get(change.path, ()):
-                if place >= task.start:
-                    task.fold.take(commit, change, versions)
-        if progress is not None:
-            progress(place + 1, len(walk))
+        yield [
+            (change, task) for change in commit.files for task in by_path.get(change.path, ()) if place >= task.start
+        ]
 
 
 def _landing(walk: Sequence[LandedCommit], tasks: Sequence[_Task]) -> RecordedLanding:

@@ -10,6 +10,7 @@ from refsync.clone.objects import blob_id
 from refsync.documents.category_document import reader_of
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.json_document import Document, Record, read_document, read_json, read_records
+from refsync.documents.json_versions import JsonVersion, read_version
 from refsync.documents.text_derivation import derive_document
 from refsync.errors import DocumentError
 
@@ -67,6 +68,16 @@ class Version:
         """The models of a category file of this name: whichever kind of file that is."""
         read = reader_of(path)
         return self.records if read is read_records else self._once(read)
+
+    def records_after(self, before: Version | None, path: str) -> Mapping[str, Record]:
+        """The same, read by what differs from the version ``before`` it, where this one is never edited."""
+        if self._editable or reader_of(path) is not read_records:
+            return self.records_in(path)
+        return self._after(before).records
+
+    def _after(self, before: Version | None) -> JsonVersion:
+        known = before._after(None) if before else None
+        return self._once(lambda content: read_version(content, known), read_version)
 
     def _once(self, parse: Callable[[bytes], T], *known_by: object) -> T:
         key = known_by or (parse,)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from refsync.documents.json_document import read_records
+from refsync.documents.json_versions import JsonVersion, read_version
+from refsync.errors import DocumentError
+
+names = st.sampled_from(["a", "b", "c", 'quo"te', "back\\slash", "{", "}", ",", "Ünï", "", "ab", "aa"])
+values = st.recursive(
+    st.sampled_from([None, True, 1, 12, 1.0, -0.0, 1e300, "", "1", "}", '",', "ü"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2),
+    max_leaves=4,
+)
+documents = st.lists(st.tuples(names, st.dictionaries(names, values, max_size=3) | values), max_size=6)
+layouts = st.sampled_from([(", ", ": "), (",", ":"), (" ,\n", " : "), (",\r\n\t", ":\n")])
+
+
+def text_of(members: list[tuple[str, Any]], layout: tuple[str, str]) -> str:
+    """As people may write it, with keys that stand twice."""
+    comma, colon = layout
+    return "{" + comma.join(f"{json.dumps(name)}{colon}{json.dumps(value)}" for name, value in members) + "}\n"
+
+
+def told(data: bytes, before: JsonVersion | None = None) -> tuple[list[tuple[str, str]], str]:
+    """The models in their order, and why there are none."""
+    try:
+        records = read_records(data) if before is None else read_version(data, before).records
+    except DocumentError as fault:
+        return [], str(fault)
+    return [(name, repr(record)) for name, record in records.items()], ""
+
+
+@given(documents, documents, layouts, layouts, st.data())
+def test_a_version_is_read_as_if_nothing_were_known_of_the_one_before(
+    old: list[tuple[str, Any]],
+    new: list[tuple[str, Any]],
+    was: tuple[str, str],
+    now: tuple[str, str],
+    data: st.DataObject,
+) -> None:
+    kept = data.draw(st.integers(0, len(old)))
+    before = read_version(text_of(old, was).encode())
+    for members in (new, old[:kept] + new, new + old[kept:], old[:kept] + new + old[kept:], old[1:], old[:-1]):
+        for layout in (was, now):
+            content = text_of(members, layout).encode()
+            assert told(content, before) == told(content)
+
+
+@given(documents, layouts, st.integers(0, 200), st.integers(0, 20), st.text('{}[]:,"\\a1 .e-\n\ufeff', max_size=6))
+@example([("a", 1), ("b", {"c": 2})], (", ", ": "), 6, 0, "2")
+@example([("a", {}), ("b", {})], (", ", ": "), 8, 9, "")
+@example([("a", {})], (", ", ": "), 8, 0, ", ")
+@example([("a", {})], (", ", ": "), 0, 0, "\ufeff")
+def test_so_is_one_that_somebody_has_broken(
+    old: list[tuple[str, Any]], layout: tuple[str, str], at: int, length: int, put: str
+) -> None:
+    text = text_of(old, layout)
+    before = read_version(text.encode())
+    content = (text[:at] + put + text[at + length :]).encode()
+    assert told(content, before) == told(content)
+
+
+def test_so_is_one_with_a_record_that_is_too_deep() -> None:
+    before = read_version(b'{"a": {}, "b": {}}')
+    for depth in (101, 100_000):
+        content = b'{"a": {}, "b": {"c": ' + b"[" * depth + b"]" * depth + b"}}"
+        assert told(content, before) == told(content)
+        assert "nested" in told(content)[1]
+
+
+def test_what_is_alike_is_not_read_again() -> None:
+    models = {f"model {number}": {"version": "1", "tags": ["a"]} for number in range(100)}
+    before = read_version(json.dumps(models).encode())
+    after = read_version(json.dumps({**models, "model 50": {"version": "2"}}).encode(), before)
+    assert [name for name, record in after.records.items() if before.records[name] is not record] == ["model 50"]
+
+
+def test_a_version_is_followed_through_many() -> None:
+    models: dict[str, dict[str, Any]] = {}
+    version = None
+    for number in range(60):
+        models[f"model {number * 7 % 20}"] = {"version": number}
+        if number % 5 == 0:
+            models.pop(f"model {number % 20}", None)
+        version = read_version(json.dumps(models, indent=4).encode(), version)
+        assert version.records == models
+        assert list(version.records) == list(models)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b'{"a": NaN}', b'{"a": 1e999}'])
+def test_what_is_no_document_is_refused_with_or_without_one_before(data: bytes) -> None:
+    before = read_version(b'{"a": {}}')
+    assert told(data, before) == told(data) != ([], "")
