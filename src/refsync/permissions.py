@@ -18,14 +18,6 @@ def others_may_read(found: os.stat_result) -> bool:
     return bool(found.st_mode & stat.S_IROTH or (found.st_mode & stat.S_IRGRP and _is_shared(found)))
 
 
-def user_name(id: int) -> str:
-    """A user's name, or where there is none the number."""
-    try:
-        return pwd.getpwuid(id).pw_name
-    except KeyError:
-        return str(id)
-
-
 def _is_shared(found: os.stat_result) -> bool:
     """Whether its group has, as far as this machine tells, another member than the owner."""
     if found.st_gid == 0:

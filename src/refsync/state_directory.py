@@ -29,6 +29,8 @@ from filelock import FileLock, Timeout
 
 from refsync.durable import make_folder
 from refsync.errors import AlreadyRunningError, StateDirectoryError
+from refsync.plain_text import shortened
+from refsync.regular_files import open_own, open_regular
 
 FOLDER_MODE = 0o2770
 FILE_MODE = 0o660
@@ -36,6 +38,9 @@ FILE_MODE = 0o660
 _PATIENCE_SECONDS = 1.0
 _PASS_POLL_SECONDS = 0.5
 LEAST_FREE_BYTES = 64 * 1024 * 1024
+_LONGEST_SIGNATURE = 4096
+_MOST_PROCESSES = 1 << 31
+_YEAR_10000 = 253_402_214_400
 _READ_ONLY = "the state directory lies on a disk that is mounted to be read only; mount it for writing"
 _INSIDE = "INSIDE_REFSYNC_PASS"
 """The variable by which what a pass starts knows it: state directory and process."""
@@ -78,7 +83,7 @@ class StateDirectory:
         Raises:
             StateDirectoryError: it cannot be created.
         """
-        return self.path / name if self.is_locked else _made_folder(self.path / name)
+        return self.path / name if self.is_locked else _made_folder(self.path / name, inside=True)
 
     def check_writable(self) -> None:
         """See that this user may write every file of it, and lock them.
@@ -94,7 +99,7 @@ class StateDirectory:
     def _files(self) -> Iterator[Path]:
         """What refsync keeps: its own files, those of each repository, and the folders that they lie in."""
         for pattern in ("*", "wake/*", "*/meta", "*/meta/*", "*/meta/*/*"):
-            yield from self.path.glob(pattern)
+            yield from (place for place in self.path.glob(pattern) if not place.is_symlink())
 
     def wake(self) -> None:
         """Wake the daemon; harmless without one."""
@@ -116,6 +121,7 @@ class StateDirectory:
         self.check_writable()
         if self.is_inside_pass():
             raise StateDirectoryError(f"{self.path}: a pass waits for this command; run it when that has ended")
+        _open_shared(self.path / "pass.lock").close()  # see that it is no link: the lock itself follows one
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
 
     @contextlib.contextmanager
@@ -174,14 +180,12 @@ class StateDirectory:
     def daemon(self) -> DaemonIdentity | None:
         """The daemon that serves this directory now, ``None`` if there is none."""
         try:
-            with (self.path / "daemon.lock").open("rb") as handle:
-                if _lock_within(handle, fcntl.LOCK_SH, 0.0):
-                    return None
-                return DaemonIdentity(**json.loads(handle.read()))
+            with os.fdopen(open_regular(self.path / "daemon.lock"), "rb") as handle:
+                return None if _lock_within(handle, fcntl.LOCK_SH, 0.0) else _signed(handle.read(_LONGEST_SIGNATURE))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):  # it is just writing its name
-            return DaemonIdentity(0, "?", time.time())
+        except OSError as problem:
+            raise StateDirectoryError(f"{self.path / 'daemon.lock'}: {problem.strerror}; remove it") from None
 
 
 def prepare(path: Path) -> StateDirectory:
@@ -195,7 +199,7 @@ def prepare(path: Path) -> StateDirectory:
         raise StateDirectoryError(f"{path}: {_may_not_write(path)}")
     if not os.access(path, os.W_OK):
         return StateDirectory(path, is_locked=True)
-    _made_folder(path / "wake")
+    _made_folder(path / "wake", inside=True)
     return StateDirectory(path)
 
 
@@ -205,8 +209,10 @@ def _may_not_write(path: Path) -> str:
     return f"{_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
 
 
-def _made_folder(path: Path) -> Path:
+def _made_folder(path: Path, *, inside: bool = False) -> Path:
     try:
+        if inside and path.is_symlink():
+            raise StateDirectoryError(f"{path}: is a symbolic link, which is not followed; put a folder there")
         make_folder(path, FOLDER_MODE)
     except OSError as problem:
         raise StateDirectoryError(
@@ -238,16 +244,29 @@ def _sign(handle: BinaryIO, folder: Path) -> None:
         raise StateDirectoryError(f"{folder}: {problem.strerror}; make room in the state directory") from None
 
 
+def _signed(text: bytes) -> DaemonIdentity:
+    """Who holds the daemon's lock; somebody without a name where the text says nothing of the kind."""
+    try:
+        found = json.loads(text)
+        pid, user, since = found["pid"], found["user"], found["since"]
+        if type(pid) is int and 0 < pid < _MOST_PROCESSES and type(user) is str and _is_time(since):
+            return DaemonIdentity(pid, shortened(user), float(since))
+    except (ValueError, TypeError, KeyError, RecursionError):  # it is just writing its name
+        pass
+    return DaemonIdentity(0, "?", time.time())
+
+
+def _is_time(since: object) -> bool:
+    return type(since) in (int, float) and 0 <= since < _YEAR_10000  # type: ignore[operator]
+
+
 def _open_shared(path: Path) -> BinaryIO:
     """Open a file of the group for reading and writing, creating it."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        descriptor = open_own(path, FILE_MODE)
     except OSError as problem:
         raise StateDirectoryError(f"{path}: {problem.strerror}; is the state directory this group's?") from None
-    handle = os.fdopen(descriptor, "r+b", buffering=0)  # so that a full disk is told by the write, not by the close
-    with contextlib.suppress(PermissionError):  # another member of the group made it, with this mode
-        os.fchmod(descriptor, FILE_MODE)
-    return handle
+    return os.fdopen(descriptor, "r+b", buffering=0)  # so that a full disk is told by the write, not by the close
 
 
 def _lock_within(handle: BinaryIO, kind: int, seconds: float) -> bool:

@@ -183,7 +183,7 @@ def test_who_forces_a_refresh_hears_what_is_wrong(clone: Clone, log: list[str]) 
         backend.get_legacy_json(CATEGORY, redownload=True)
     (clone.path / FILE).unlink()
     (clone.path / FILE).mkdir()
-    with pytest.raises(CloneError, match=r"cannot read .*: Is a directory; check"):
+    with pytest.raises(CloneError, match=r"cannot read .*: it is no regular file; check"):
         backend.fetch_category(CATEGORY, force_refresh=True)
     assert log == []
 

@@ -15,6 +15,7 @@ from refsync.documents.csv_document import read_rows
 from refsync.documents.json_document import new_document, read_json
 from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS, derive_document
 from refsync.errors import CloneError, DocumentError
+from refsync.regular_files import LARGEST_FILE_BYTES, TOO_LARGE, open_regular, read_regular
 
 # A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
 _BROKEN_GRACE_SECONDS = 0.05
@@ -57,7 +58,7 @@ class CategoryFile:
 
 
 def read_category_file(
-    path: Path, *, known_broken: BrokenFileError | None = None, known_missing: bool = False
+    path: Path, *, within: Path, known_broken: BrokenFileError | None = None, known_missing: bool = False
 ) -> CategoryFile:
     """Read a file of records.
 
@@ -66,6 +67,7 @@ def read_category_file(
 
     Args:
         path: the file.
+        within: the folder below which no link is followed: a commit may hold one that leads anywhere.
         known_broken: what an earlier read raised; while the file's state is the same, it is raised again, unread.
         known_missing: it was missing before, so that this needs no second look.
 
@@ -77,7 +79,7 @@ def read_category_file(
     began = time.monotonic()
     while True:
         try:
-            return _read(path, known_broken)
+            return _read(path, within, known_broken)
         except FileNotFoundError:
             if known_missing or time.monotonic() - began >= _MISSING_GRACE_SECONDS:
                 raise
@@ -87,49 +89,51 @@ def read_category_file(
         time.sleep(_RETRY_SECONDS)
 
 
-def _read(path: Path, known_broken: BrokenFileError | None) -> CategoryFile:
+def _read(path: Path, within: Path, known_broken: BrokenFileError | None) -> CategoryFile:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, within=within), "rb") as file:
             state = FileState.of(os.fstat(file.fileno()))
             if known_broken is not None and known_broken.state == state:
                 raise known_broken.with_traceback(None)  # it would grow with each time that it is raised
-            data = file.read()
+            if state.size > LARGEST_FILE_BYTES:
+                raise CloneError(f"cannot read {path}: {TOO_LARGE}")
+            data = file.read(LARGEST_FILE_BYTES)
             whole = FileState.of(os.fstat(file.fileno())) == state
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path} is missing") from None
     except OSError as error:
         raise CloneError(f"cannot read {path}: {error.strerror}; check the clone and its permissions") from None
-    return _parse(path, data, state, whole=whole)
+    return _parse(path, within, data, state, whole=whole)
 
 
-def _parse(path: Path, data: bytes, state: FileState, *, whole: bool) -> CategoryFile:
+def _parse(path: Path, within: Path, data: bytes, state: FileState, *, whole: bool) -> CategoryFile:
     try:
         if not whole:
             raise DocumentError("it was written while it was read")
         if is_table(path.name):
-            return _derived(path, data, state)
+            return _derived(path, within, data, state)
         records = Records.read_from(reader_of(path.name)(data), data)
         return CategoryFile(records, data.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None
 
 
-def _derived(table: Path, data: bytes, state: FileState) -> CategoryFile:
-    defaults, parameters = (_object_beside(table, name) for name in (DEFAULTS, GENERATION_PARAMS))
+def _derived(table: Path, within: Path, data: bytes, state: FileState) -> CategoryFile:
+    defaults, parameters = (_object_beside(table.with_name(name), within) for name in (DEFAULTS, GENERATION_PARAMS))
     records = derive_document(read_rows(data), defaults or {}, parameters)
     document = new_document(records)
     return CategoryFile(Records.read_from(records, document), document.decode(), state)
 
 
-def _object_beside(table: Path, name: str) -> dict[str, Any] | None:
+def _object_beside(path: Path, within: Path) -> dict[str, Any] | None:
     try:
-        found = read_json(table.with_name(name).read_bytes())
+        found = read_json(read_regular(path, within=within))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CloneError(f"cannot read {table.with_name(name)}: {error.strerror}; check its permissions") from None
+        raise CloneError(f"cannot read {path}: {error.strerror}; check its permissions") from None
     except DocumentError as error:
-        raise DocumentError(f"{name}: {error}") from None
+        raise DocumentError(f"{path.name}: {error}") from None
     if not isinstance(found, dict):
-        raise DocumentError(f"{name}: not an object")
+        raise DocumentError(f"{path.name}: not an object")
     return found

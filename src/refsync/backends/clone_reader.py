@@ -141,7 +141,9 @@ class CloneReader(ReplicaBackendBase):
 
     def _load(self, cache: FormatCache, path: Path) -> Loaded:
         try:
-            read = read_category_file(path, known_broken=self._broken.get(path), known_missing=path in self._missing)
+            read = read_category_file(
+                path, within=self._path, known_broken=self._broken.get(path), known_missing=path in self._missing
+            )
         except FileNotFoundError:
             self._missing.add(path)
             instead = self._instead.get(path) if cache is self._legacy else None

@@ -13,6 +13,7 @@ from refsync.clone.objects import blob_id
 from refsync.clone.ref_files import pointed_to_by_head
 from refsync.clone.repository import Repository, TreeFile
 from refsync.errors import DocumentError
+from refsync.regular_files import read_regular
 
 if TYPE_CHECKING:
     from git.index.typ import IndexEntry
@@ -73,7 +74,7 @@ def _is_there(file: Path, committed: TreeFile) -> bool:
     try:
         mode = file.lstat().st_mode
         same_kind = stat.S_ISREG(mode) and bool(mode & 0o100) == bool(committed.mode & 0o100)
-        return same_kind and blob_id(file.read_bytes()) == committed.blob
+        return same_kind and blob_id(read_regular(file)) == committed.blob
     except OSError:
         return False
 
@@ -92,7 +93,7 @@ def _edited_path(repository: Repository, entry: str) -> str | None:
 
 def _blob_there(repository: Repository, path: str) -> str | None:
     try:
-        return blob_id((repository.path / path).read_bytes())
+        return blob_id(read_regular(repository.path / path))
     except OSError:
         return None
 

@@ -13,7 +13,8 @@ from refsync.clone.addresses import LIST_SETTINGS, is_partial, parse_settings
 from refsync.clone.own_settings import check_own_settings
 from refsync.clone.process import GitResult, run_git
 from refsync.clone.settings import neutralised_by_name
-from refsync.errors import CloneError, RequestError
+from refsync.errors import CloneError, DocumentError, RequestError
+from refsync.regular_files import read_regular
 
 WORK_TREE = "the work tree"
 _LINK, _NO_FILE = 0o120000, 0o040000
@@ -52,7 +53,10 @@ class Snapshot:
         """The content of one of the regular files."""
         blob = self.files[path].blob
         if blob is None:
-            return (self.clone / path).read_bytes()
+            try:
+                return read_regular(self.clone / path, within=self.clone)
+            except OSError as problem:
+                raise DocumentError(f"{path}: {problem.strerror}") from None
         return read_blob(self.clone, blob)
 
 

@@ -11,10 +11,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from refsync.accounts import account_name
 from refsync.clone.process import ANY_CODE, run_git
 from refsync.commands import command
 from refsync.errors import ConfigError
-from refsync.permissions import others_may_write, user_name
+from refsync.permissions import others_may_write
 
 
 def check_unasked(path: Path) -> None:
@@ -44,12 +45,14 @@ def _doubts(file: Path) -> Iterator[str]:
 
 def _of_permissions(file: Path) -> Iterator[str]:
     found, folder = file.lstat(), file.parent.stat()
+    if not stat.S_ISREG(file.stat().st_mode):
+        yield "it is no file"
     if found.st_uid not in (0, os.geteuid()):
-        yield f"it belongs to {user_name(found.st_uid)}"
+        yield f"it belongs to {account_name(found.st_uid)}"
     if not stat.S_ISLNK(found.st_mode) and others_may_write(found):
         yield "others may write it"
     if folder.st_uid not in (0, os.geteuid()):
-        yield f"its folder belongs to {user_name(folder.st_uid)}"
+        yield f"its folder belongs to {account_name(folder.st_uid)}"
     if others_may_write(folder) and not (folder.st_mode & stat.S_ISVTX and found.st_uid in (0, os.geteuid())):
         yield "others may write its folder"
 

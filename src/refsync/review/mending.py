@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import category_files
 from refsync.review.conventions import Conventions
 from refsync.review.text_findings import documents_made_anew, name_of
+from refsync.scratch import scratch_file
 
 
 class Mended(NamedTuple):
@@ -28,11 +31,12 @@ class Mended(NamedTuple):
 def write_mended(clone: Path, mended: Mended) -> None:
     """Put a mended file into a work tree, by one rename."""
     target = clone / mended.path
-    staged = target.with_name(f".{target.name}.refsync")
-    staged.write_bytes(mended.content)
-    if target.exists():
-        staged.chmod(target.stat().st_mode)
-    staged.replace(target)
+    with scratch_file(target.with_name(f".{target.name}.refsync-")) as staged:
+        staged.buffer.write(mended.content)
+        staged.buffer.flush()
+        if target.is_file():
+            os.fchmod(staged.fileno(), stat.S_IMODE(target.lstat().st_mode))
+        os.replace(staged.name, target)
 
 
 def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from refsync.accounts import account_name
 from refsync.commands import command
 from refsync.config import RepositorySettings
-from refsync.permissions import others_may_read, others_may_write, user_name
+from refsync.permissions import others_may_read, others_may_write
 from refsync.use_cases.answer import Answer, Text
 
 _OF_GIT = (
@@ -53,7 +54,7 @@ def exposed_secrets(settings: RepositorySettings, service: os.stat_result) -> It
         if found.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
             yield _exposed(file, "others may read or write the secret", "chmod", "o=,g-w", file)
         elif others_may_read(found):
-            given = command("sudo", "chown", user_name(service.st_uid), file)
+            given = command("sudo", "chown", account_name(service.st_uid), file)
             away = f"{given} && {command('sudo', 'chmod', '600', file)}"
             what = f"everybody in the group {_group(file)} may read the secret"
             yield Exposed(path=str(file), what=what, mend=away)
