@@ -32,8 +32,8 @@ def write_mended(clone: Path, mended: Mended) -> None:
     """Put a mended file into a work tree, by one rename."""
     target = clone / mended.path
     with scratch_file(target.with_name(f".{target.name}.refsync-")) as staged:
-        staged.buffer.write(mended.content)
-        staged.buffer.flush()
+        staged.write(mended.content)
+        staged.flush()
         if target.is_file():
             os.fchmod(staged.fileno(), stat.S_IMODE(target.lstat().st_mode))
         os.replace(staged.name, target)
