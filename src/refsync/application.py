@@ -86,6 +86,11 @@ class Application:
         """A reader and writer for each repository, by its name."""
         return {each.name: self._backend(each) for each in self.repositories}
 
+    @cached_property
+    def people(self) -> People:
+        """Who may do what through a door that proves who they are; nobody who is not named."""
+        return people_of(self.config)
+
     @property
     def oldest_pass_seconds(self) -> float:
         """How long ago the last pass may be before something is wrong."""
@@ -270,7 +275,7 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
         one_proposal_per_model=config.queue.one_proposal_per_model,
         on_change=state.wake if wakes_daemon else None,
         complete=complete,
-        people=_people(config),
+        people=people_of(config) if config.people else None,
         limits=OpenLimits(guard.open_changes, guard.open_changes_by_person),
         process_user=acting_account(os.environ),
     )
@@ -278,16 +283,23 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     return application
 
 
-def _people(config: Config) -> People | None:
-    from refsync.pending_queue.people import Identity, People
+def people_of(config: Config) -> People:
+    """Who may do what: the config's people, and whose token says so; the tokens are read anew when they change."""
+    from refsync.config.settings import PeopleSettings
+    from refsync.pending_queue.people import Identity, People, Role
+    from refsync.tokens import PROVIDER, TokensFile
+
+    tokens = TokensFile(config.serve.tokens_file)
 
     def named(people: Iterable[str]) -> frozenset[Identity]:
         return frozenset(map(Identity.parse, people))
 
-    if (given := config.people) is None:
-        return None
+    def with_token(role: Role) -> frozenset[Identity]:
+        return frozenset(Identity(PROVIDER, each.id) for each in tokens.good() if each.role == role)
+
+    given = config.people or PeopleSettings()
     by_category = {str(category): named(people) for category, people in given.category_approvers.items()}
-    return People(named(given.requestors), named(given.approvers), by_category, named(given.operators))
+    return People(named(given.requestors), named(given.approvers), by_category, named(given.operators), with_token)
 
 
 def open_reader(config: Config, category: CategoryName) -> CloneReader:

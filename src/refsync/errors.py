@@ -11,6 +11,7 @@
     │   ├── ObjectLostError         an object that was built is gone before it was published
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
+    │   ├── UnservedError           no daemon serves the store
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
     │   └── ForgeUnavailableError   the forge does not answer, or asks to wait
     └── PermanentError              a person has to change something first
@@ -35,6 +36,8 @@
             ├── PayloadError        the record handed in
             ├── ModelNameError      the model name handed in
             ├── NotAllowedError     who asks may not do that
+            ├── ModelNotFoundError  there is no such model
+            ├── ModelExistsError    there is one already
             ├── ChangeNotFoundError no change has this id
             ├── ChangeStateError    the change's status does not allow it
             ├── BatchNotFoundError  no batch has this number
@@ -156,6 +159,10 @@ class StoreBusyError(TemporaryError):
     """The queue store is locked by another process, or its disk is full."""
 
 
+class UnservedError(TemporaryError):
+    """No daemon serves the store, so that nobody would do what was asked for."""
+
+
 class ConfigError(PermanentError):
     """The config file, or a REFSYNC_ variable, cannot be used.
 
@@ -262,6 +269,14 @@ class ModelNameError(RequestError):
 
 class NotAllowedError(RequestError):
     """Who asks for it may not do that; the text names who may."""
+
+
+class ModelNotFoundError(RequestError):
+    """There is no such model, and no open change creates it."""
+
+
+class ModelExistsError(RequestError):
+    """There is a model of this name already."""
 
 
 class ChangeNotFoundError(RequestError):

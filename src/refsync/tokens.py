@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from loguru import logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from refsync.errors import ConfigError, RequestError
 
-PROVIDER = "tokens"
+PROVIDER = "token"
 """Who vouches for people that show a token."""
 _PREFIX = "refsync_"
 _SECRET_BYTES = 32
@@ -75,6 +76,47 @@ def read_tokens(path: Path) -> dict[str, Token]:
         else:
             tokens = {key: each for key, each in tokens.items() if each.id != entry.revoked}
     return tokens
+
+
+class TokensFile:
+    """The tokens of a file, which is read again when it has changed; for many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[tuple[int, ...], dict[str, Token]] | None = None
+        self._told = ""
+
+    def by_hash(self) -> dict[str, Token]:
+        """The tokens that are good, by their hash.
+
+        Raises:
+            ConfigError: as :func:`read_tokens` does.
+        """
+        state = _state_of(self._path)
+        if self._seen is None or self._seen[0] != state:
+            self._seen = state, read_tokens(self._path)
+        return self._seen[1]
+
+    def good(self) -> list[Token]:
+        """The tokens that are good; none, which is logged once, while the file cannot be read."""
+        try:
+            found = list(self.by_hash().values())
+        except ConfigError as problem:
+            if str(problem) != self._told:
+                logger.warning("nobody's token counts: {}", problem)
+            self._told = str(problem)
+            return []
+        self._told = ""
+        return found
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """What tells one version of the file from the next; nothing where it cannot be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def add_token(path: Path, *, id: str, username: str, role: str) -> str:

@@ -207,7 +207,7 @@ def accounts() -> Accounts:
 
 @pytest.fixture
 def known_there(tmp_path: Path, accounts: Accounts) -> Iterator[httpx.Client]:
-    reference = served(tmp_path, '["tokens", "horde"]')
+    reference = served(tmp_path, '["token", "horde"]')
     gate = Gate(config_of(reference).serve, accounts.provider())
     with open_door(reference.application, tmp_path, port=True, gate=gate) as client:
         yield client

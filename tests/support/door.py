@@ -42,3 +42,27 @@ def client_of(path: Path, **headers: str) -> httpx.Client:
     return httpx.Client(
         transport=httpx.HTTPTransport(uds=str(path)), base_url="http://door", headers=headers, timeout=30.0
     )
+
+
+def bearer(client: httpx.Client, token: str) -> httpx.Client:
+    """The same door, asked by who shows a token."""
+    return httpx.Client(transport=client._transport, base_url=client.base_url, headers={"apikey": token}, timeout=30.0)
+
+
+@contextlib.contextmanager
+def passes(application: Application) -> Iterator[None]:
+    """A daemon, as far as others can tell: it makes one pass after the other."""
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.wait(0.02):
+            application.run_pass()
+
+    with application.state.serve():
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()

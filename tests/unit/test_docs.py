@@ -100,7 +100,7 @@ def test_every_rule_of_check_has_its_row() -> None:
 
 def test_every_route_of_the_door_stands_in_the_readme_and_every_row_is_a_route(tmp_path: Path) -> None:
     rows = "".join(README.split("<!-- routes -->")[1].split("\n\n")[0])
-    told = {path for word in re.findall(r"`(/[^`]*|\.\.\.[^`]*)`", rows) for path in _spelt_out(word)}
+    told = {path for word in re.findall(r"`((?:/|P/|\.\.\.)[^`]*)`", rows) for path in _spelt_out(word)}
     reference = Reference(tmp_path)
     routes = set(create_app(reference.application).openapi()["paths"])
     reference.close()
@@ -108,6 +108,7 @@ def test_every_route_of_the_door_stands_in_the_readme_and_every_row_is_a_route(t
 
 
 def _spelt_out(path: str) -> list[str]:
-    """The paths that a row's word stands for: ``{v1,v2}`` is both, ``...`` what stands before each of its like."""
-    full = path.replace("...", "/model_references/{v1,v2}", 1)
+    """The paths that a row's word stands for: ``{v1,v2}`` is both, ``...`` and ``P`` what the README says."""
+    full = re.sub(r"^P/", "/model_references/{v1,v2}/pending_queue/", path)
+    full = full.replace("...", "/model_references/{v1,v2}", 1)
     return [full.replace("{v1,v2}", version) for version in ("v1", "v2")] if "{v1,v2}" in full else [full]

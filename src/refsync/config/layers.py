@@ -16,6 +16,10 @@ from refsync.config.settings import Config
 from refsync.errors import ConfigError
 
 PREFIX = "REFSYNC_"
+_GUARDING = {
+    ("queue", "two_person_review"),
+    *(("serve", key) for key in ("identity", "tokens_file", "horde_url", "proxy_header", "proxy_users")),
+}
 _CREDENTIAL_FILES = ("token_file", "app_key_file", "ssh_key_file", "ssh_known_hosts_file")
 Source = Literal["default", "file", "environment"]
 Key = tuple[int | str, ...]
@@ -84,7 +88,7 @@ def scalar_keys() -> Iterator[tuple[str, ...]]:
 
 def is_for_file_only(key: Key) -> bool:
     """Whether the environment must not set a key: what guards against people cannot be theirs to switch off."""
-    return key[0] in ("people", "guard") or key == ("queue", "two_person_review")
+    return key[0] in ("people", "guard") or key in _GUARDING
 
 
 def table_in(annotation: Any) -> type[BaseModel] | None:

@@ -292,7 +292,8 @@ class ServeSettings(Table):
     allow_http: bool = False
     origins: tuple[Origin, ...] = ()
     replicate_mode: Literal["object", "string"] = "object"
-    identity: tuple[Literal["tokens", "horde", "proxy", "system"], ...] = ("tokens", "system")
+    apply_seconds: PositiveSeconds = 30.0
+    identity: tuple[Literal["token", "horde", "proxy", "system"], ...] = ("token", "system")
     tokens_file: File = Path("/etc/refsync/tokens")
     horde_url: HordeURL = "https://aihorde.net"
     proxy_header: HeaderName = "x-remote-user"

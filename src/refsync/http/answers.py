@@ -10,15 +10,18 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from refsync.dumping import dump
+from refsync.pending_queue.models import PendingChangeRecord
 from refsync.plain_text import json_escaped
+from refsync.use_cases.answer import Sparse
 
 JSON = "application/json"
 PUBLIC = "public, no-cache"
 """Keep it, and ask before each use whether it is still so."""
 PRIVATE = "private, no-store"
+_SPARSE = (PendingChangeRecord, Sparse)
 _LEAST_PACKED_BYTES = 1024
 
 
@@ -44,8 +47,22 @@ class Content:
 
 def json_body(document: BaseModel | Any) -> bytes:
     """An answer as JSON, each number with the text that was written for it."""
-    plain = document.model_dump() if isinstance(document, BaseModel) else document
-    return json_escaped(dump(plain)).encode("utf-8", "backslashreplace")
+    return json_escaped(dump(_plain(document))).encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> Any:
+    """Plain data; of the ecosystem's own records the fields that hold something, and all of everything else."""
+    if isinstance(value, RootModel):
+        return _plain(value.root)
+    if isinstance(value, BaseModel):
+        kept = {name for name, field in type(value).model_fields.items() if not field.exclude}
+        fields = {name: _plain(each) for name, each in value if name in kept}
+        return (
+            {name: each for name, each in fields.items() if each is not None} if isinstance(value, _SPARSE) else fields
+        )
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def answer(document: BaseModel | Any, status: int = 200) -> Response:

@@ -10,15 +10,18 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from refsync.application import Application
-from refsync.http import health, persons
+from refsync.http import health, persons, submissions
+from refsync.http.applying import applying_router
+from refsync.http.audit import audit_router
 from refsync.http.door import Door
 from refsync.http.failures import handle_failures
 from refsync.http.guard import Guard
 from refsync.http.identity.gate import Gate
+from refsync.http.queue import queue_router
 from refsync.http.records import LEGACY, V2, records_router
 
 LONGEST_SECONDS = 60.0
-"""How long an answer may take."""
+"""How long an answer may take; one that waits for a batch to land takes as long as the config says on top."""
 
 
 def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
@@ -39,13 +42,17 @@ def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
     )
     app.state.door = Door(application, gate or Gate(application.config.serve))
     handle_failures(app)
-    app.add_middleware(Guard, seconds=LONGEST_SECONDS)
+    app.add_middleware(Guard, seconds=LONGEST_SECONDS + application.config.serve.apply_seconds)
     if origins := application.config.serve.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["apikey", "content-type"]
         )
     app.include_router(health.router)
     app.include_router(persons.router)
+    for prefix in ("/model_references/v1/pending_queue", "/model_references/v2/pending_queue"):
+        for routes in (queue_router, applying_router, audit_router):
+            app.include_router(routes(prefix))
+    app.include_router(submissions.router)
     app.include_router(records_router("v1", LEGACY))
     app.include_router(records_router("v2", V2))
     return app

@@ -47,6 +47,14 @@ class Door:
     gate: Gate
     _served: dict[tuple[CategoryName, CanonicalFormat], ServedCategory] = field(default_factory=dict)
 
+    def named(self, category: str) -> CategoryName:
+        """The category of this name.
+
+        Raises:
+            UnknownCategoryError: there is none.
+        """
+        return self.application.config.catalogue.parse(category)
+
     def category(self, category: CategoryName, format: CanonicalFormat) -> ServedCategory:
         """A category as it is now; raises as ``read_category`` does."""
         records = read_category(self.application, category, format)

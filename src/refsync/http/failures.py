@@ -12,7 +12,10 @@ from starlette.exceptions import HTTPException
 from refsync.errors import (
     BatchNotFoundError,
     ChangeNotFoundError,
+    ModelExistsError,
     ModelNameError,
+    ModelNotFoundError,
+    NotAllowedError,
     PayloadError,
     RefsyncError,
     RequestError,
@@ -23,7 +26,7 @@ from refsync.http.answers import JSON, PRIVATE, json_body
 from refsync.plain_text import shortened
 
 RETRY_SECONDS = 5
-_NOT_FOUND = (UnknownCategoryError, ChangeNotFoundError, BatchNotFoundError)
+_NOT_FOUND = (UnknownCategoryError, ModelNotFoundError, ChangeNotFoundError, BatchNotFoundError)
 _INVALID = (PayloadError, ModelNameError)
 
 
@@ -89,6 +92,10 @@ async def _http(request: Request, problem: HTTPException) -> Response:
 async def _refsync(request: Request, problem: RefsyncError) -> Response:
     if isinstance(problem, _NOT_FOUND):
         return refusal(404, str(problem))
+    if isinstance(problem, NotAllowedError):
+        return refusal(403, str(problem))
+    if isinstance(problem, ModelExistsError):
+        return refusal(409, str(problem))
     if isinstance(problem, _INVALID):
         return refusal(422, [fault([], str(problem), "value_error")])
     if isinstance(problem, RequestError):

@@ -27,13 +27,13 @@ Known = Annotated[Person, Depends(_anybody_known)]
 
 
 def _requestor(door: TheDoor, person: Known) -> Person:
-    if not roles_of(door.gate, person).is_requestor:
+    if not roles_of(door.application.people, person).is_requestor:
         raise DoorError(403, f"{person.username} may not submit changes")
     return person
 
 
 def _approver(door: TheDoor, person: Known) -> Person:
-    if not roles_of(door.gate, person).is_approver:
+    if not roles_of(door.application.people, person).is_approver:
         raise DoorError(403, f"{person.username} may not review changes")
     return person
 
@@ -55,7 +55,7 @@ class MyRoles(Answer):
 @router.get("/roles", response_model=MyRoles)
 def my_roles(door: TheDoor, person: Known) -> Response:
     """Who the key is, and what they may do."""
-    found = roles_of(door.gate, person)
+    found = roles_of(door.application.people, person)
     return answer(
         MyRoles(
             user_id=person.id,

@@ -37,7 +37,7 @@ def records_router(version: str, format: CanonicalFormat) -> APIRouter:
     @router.get("/{category}", response_model=dict[str, Record])
     def category_records(request: Request, door: TheDoor, category: str) -> Response:
         """All records of a category, byte for byte as its file has them."""
-        return conditional(request, door.category(door.application.config.catalogue.parse(category), format).content)
+        return conditional(request, door.category(door.named(category), format).content)
 
     if format is V2:
         _add_record(router)
@@ -49,7 +49,7 @@ def _add_record(router: APIRouter) -> None:
     @router.get("/{category}/model/{name:path}", response_model=Record)
     def one_record(request: Request, door: TheDoor, category: str, name: str) -> Response:
         """One record; its name may hold slashes."""
-        record = door.category(door.application.config.catalogue.parse(category), V2).record(name)
+        record = door.category(door.named(category), V2).record(name)
         if record is None:
             raise DoorError(404, f"{category} has no model {name!r}")
         return conditional(request, Content(json_body(record)))
@@ -70,13 +70,13 @@ def _add_metadata(router: APIRouter, format: CanonicalFormat) -> None:
     @router.get("/metadata/{category}/last_updated", response_model=dict[str, str | int | None])
     def category_last_updated(door: TheDoor, category: str) -> Response:
         """When the newest operation of a category was."""
-        counters = category_counters(door.application, door.application.config.catalogue.parse(category), format)
+        counters = category_counters(door.application, door.named(category), format)
         return answer({"category": category, "last_updated": counters and counters.last_updated})
 
     @router.get("/metadata/{category}", response_model=CategoryMetadata)
     def category_metadata(door: TheDoor, category: str) -> Response:
         """The counters of a category."""
-        counters = category_counters(door.application, door.application.config.catalogue.parse(category), format)
+        counters = category_counters(door.application, door.named(category), format)
         if counters is None:
             raise DoorError(404, f"nothing of {category} is recorded yet; a pass of the daemon does so")
         return answer(counters)

@@ -65,7 +65,7 @@ def seal_open(queue: QueueTransaction, repository_of: RepositoryOf, *, by: Actor
     batch = queue.open_batch()
     if batch is None or not queue.categories_of_batch(batch.number):
         return []
-    return route(queue, _seal(queue, batch), repository_of, by=by)
+    return route(queue, seal(queue, batch), repository_of, by=by)
 
 
 def sealed_for(
@@ -389,10 +389,11 @@ def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) 
     if not still_applying:
         _move(queue, batch, _B.landed, landed_at=time.time())
     elif batch.state is _B.open:  # no further approval may join what is applied in part
-        _seal(queue, batch)
+        seal(queue, batch)
 
 
-def _seal(queue: QueueTransaction, batch: Batch) -> Batch:
+def seal(queue: QueueTransaction, batch: Batch) -> Batch:
+    """Fix the set of an open batch, which belongs to no repository yet."""
     return _move(queue, batch, _B.sealed, job=new_token(), sealed_at=time.time())
 
 

@@ -78,7 +78,11 @@ def check_change_status(change: PendingChangeRecord, wanted: PendingChangeStatus
 
 def wrong_status(change: PendingChangeRecord, refusal: str) -> ChangeStateError:
     """The refusal of a change because of its status."""
-    return ChangeStateError(f"change {change.change_id} is {change.status}, {refusal}; {_WHAT_TO_DO[change.status]}")
+    by = {_S.APPROVED: change.approved_username, _S.REJECTED: change.rejected_username}.get(change.status)
+    first = f" ({by} was first)" if by else ""
+    return ChangeStateError(
+        f"change {change.change_id} is {change.status}, {refusal}{first}; {_WHAT_TO_DO[change.status]}"
+    )
 
 
 def check_batch_state(batch: Batch, allowed: Collection[BatchState], action: str) -> None:

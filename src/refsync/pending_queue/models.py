@@ -121,6 +121,8 @@ class ChangeEvent(BaseModel):
     where the change only went to another batch.
     """
 
+    event_id: int | None = Field(default=None, exclude=True)
+    """Its number in the store, which is this store's own."""
     at: int = Field(default_factory=now_ts)
     from_status: PendingChangeStatus | None = None
     to_status: PendingChangeStatus | None = None
@@ -310,6 +312,8 @@ class PendingQueueFilter(BaseModel):
     model_name: str | None = None
     """Part of the name, upper and lower case alike."""
     requested_by: set[str] | None = None
+    requested_provider: str | None = None
+    """Who vouches for those."""
     reverts: int | None = None
     """Made to undo this batch."""
 

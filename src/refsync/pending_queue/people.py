@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -77,15 +77,18 @@ class People:
     approvers: frozenset[Identity] = frozenset()
     category_approvers: Mapping[str, frozenset[Identity]] = field(default_factory=dict)
     operators: frozenset[Identity] = frozenset()
+    others: Callable[[Role], frozenset[Identity]] = lambda role: frozenset()
+    """Who has a role besides, asked each time: whose token says so."""
 
     def having(self, role: Role, category: str | None = None) -> frozenset[Identity]:
         """Who has a role; for an approver of a category, ``None`` for one of them all."""
         if role is Role.operator:
             return self.operators
-        reviewing = self.operators | self.approvers
+        reviewing = self.operators | self.approvers | self.others(Role.approver)
         if role is Role.approver:
             return reviewing | (self.category_approvers.get(category, frozenset()) if category else frozenset())
-        return reviewing | self.requestors | frozenset().union(*self.category_approvers.values())
+        named = frozenset().union(*self.category_approvers.values())
+        return reviewing | self.requestors | self.others(Role.requestor) | named
 
     def why_not(self, actor: Actor, role: Role, categories: Collection[str] = ()) -> str | None:
         """Why somebody may not act in a role, for one category at least; one line that names who may.

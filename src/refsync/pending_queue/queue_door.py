@@ -92,6 +92,11 @@ class QueueDoor:
                 change_moves.stored_change(queue, change_id)
             return events or []
 
+    def histories(self, change_ids: Collection[int]) -> dict[int, list[ChangeEvent]]:
+        """Every move of each of these changes that has any, oldest first; also of those that were purged."""
+        with self._store.reading() as queue:
+            return queue.history(change_ids)
+
     def list_batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
         """The batches in these states, or all, by ascending number."""
         with self._store.reading() as queue:

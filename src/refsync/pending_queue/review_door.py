@@ -14,12 +14,15 @@ from refsync.pending_queue.models import (
     SYSTEM,
     Actor,
     Batch,
+    BatchSplitInfo,
     PendingBatchResult,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,
 )
+from refsync.pending_queue.part_sealing import seal_part
 from refsync.pending_queue.people import Role
+from refsync.pending_queue.routing import RepositoryOf
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
@@ -123,6 +126,21 @@ class ReviewDoor(DaemonDoor):
             change_moves.purge(queue, purged, actor=actor)
             batch_moves.close_left(queue, purged)
         return purged
+
+    def seal_changes(
+        self, change_ids: Collection[int], repository_of: RepositoryOf, *, actor: Actor
+    ) -> tuple[list[Batch], BatchSplitInfo | None]:
+        """Fix these changes of the open batch as its set, one batch a repository; the rest stays open.
+
+        Raises:
+            NotAllowedError: the actor may not review one of them.
+            ChangeNotFoundError: an id is unknown.
+            BatchStateError: none of them is in the open batch.
+        """
+        actor = self._with_user(actor)
+        with self._writing() as queue:
+            self._check_reviewing(actor, [change_moves.stored_change(queue, change_id) for change_id in change_ids])
+            return seal_part(queue, change_ids, repository_of, by=actor)
 
     def retry_batch(self, number: int, *, actor: Actor, confirmed: bool = False) -> Batch:
         """Let a held batch be worked on again, because a person says so.

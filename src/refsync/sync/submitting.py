@@ -11,7 +11,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.names import folded
 from refsync.documents.text_variants import base_names
 from refsync.documents.values import same_value
-from refsync.errors import DocumentError, PayloadError, RequestError
+from refsync.errors import DocumentError, ModelNotFoundError, PayloadError
 from refsync.pending_queue.models import (
     AuditOperation,
     PendingChangeStatus,
@@ -235,7 +235,7 @@ def _base(
     known = (category, model) in announced
     coming = announced[category, model] if known else _coming(queue, category, model)
     if coming is None:
-        raise RequestError(
+        raise ModelNotFoundError(
             f"{category} {model!r} does not exist, and no open change creates it, so there is nothing to "
             f"{submission.operation}; see: refsync queue list --category {category}"
         )

@@ -14,3 +14,7 @@ class Answer(BaseModel):
     """An answer; its JSON is what ``--json`` prints. Times are Unix seconds, ``None`` stands where there is nothing."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=False)
+
+
+class Sparse(Answer):
+    """An answer in the ecosystem's own shape, in which a field stands only where there is something."""

@@ -22,6 +22,25 @@ class ReviewedChanges(RootModel[list[PendingChangeRecord]]):
     """The changes that something was done to."""
 
 
+def review_changes(
+    application: Application,
+    *,
+    title: str,
+    approved: Collection[int],
+    rejected: Collection[int],
+    reason: str | None,
+    actor: Actor,
+) -> PendingBatchResult:
+    """Approve changes into the open batch and reject others, in one step.
+
+    Raises:
+        RequestError: no change is named, or the review is refused.
+        ChangeNotFoundError: an id is unknown.
+        ChangeStateError: a change is not pending; told who was first.
+    """
+    return _review(application, actor, title=title, approved=approved, rejected=rejected, reason=reason)
+
+
 def approve_changes(
     application: Application, change_ids: Collection[int] | None, *, title: str, actor: Actor
 ) -> PendingBatchResult:
@@ -76,6 +95,16 @@ def purge_changes(
         provider=actor.provider,
     )
     return ReviewedChanges(purged)
+
+
+def purgeable_changes(application: Application, queue_filter: PendingQueueFilter) -> ReviewedChanges:
+    """What a purge would remove: the hits, and what goes together with them."""
+    hits = {change.change_id: change for change in application.queue.list_changes(queue_filter=queue_filter).items}
+    for other in [change.lands_with for change in hits.values() if change.lands_with not in (None, *hits)]:
+        if other is not None and (change := application.queue.get_change(other)):
+            hits[other] = change
+    applying = PendingChangeStatus.APPLYING
+    return ReviewedChanges([hits[number] for number in sorted(hits) if hits[number].status is not applying])
 
 
 def _review(

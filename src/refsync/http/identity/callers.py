@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from refsync.http.connections import Peer
+from refsync.pending_queue.models import SYSTEM, Actor
 
 LONGEST_KEY = 256
 
@@ -28,6 +28,12 @@ class Person:
     provider: str
     id: str
     username: str
+
+    @property
+    def actor(self) -> Actor:
+        """The same as the queue knows people."""
+        os_user = self.id if self.provider == SYSTEM else None  # the kernel has said so
+        return Actor(self.id, self.username, os_user, self.provider)
 
 
 class ProviderAwayError(Exception):
@@ -53,11 +59,3 @@ class Provider(Protocol):
             ProviderAwayError: it cannot say.
         """
         ...
-
-
-def account_name(uid: int) -> str:
-    """The login name of a user id; the number itself where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

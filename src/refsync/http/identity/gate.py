@@ -7,10 +7,11 @@ from math import ceil
 
 from fastapi import Request
 
+from refsync.accounts import account_name
 from refsync.config import ServeSettings
 from refsync.http.connections import PEER, Peer
 from refsync.http.failures import DoorError
-from refsync.http.identity.callers import Caller, Person, Provider, ProviderAwayError, account_name
+from refsync.http.identity.callers import Caller, Person, Provider, ProviderAwayError
 from refsync.http.identity.horde import Horde
 from refsync.http.identity.limits import FailedAttempts
 from refsync.http.identity.local import Proxy, System, Tokens
@@ -24,10 +25,9 @@ class Gate:
     def __init__(self, settings: ServeSettings, horde: Horde | None = None) -> None:
         """Ask whom the settings name; ``horde`` in place of the real one."""
         self._proxies = frozenset(settings.proxy_users)
-        self.tokens = Tokens(settings.tokens_file)
         self.horde = horde or Horde(settings.horde_url)
         known: dict[str, Provider] = {
-            "tokens": self.tokens,
+            "token": Tokens(settings.tokens_file),
             "horde": self.horde,
             "proxy": Proxy(settings.proxy_header, settings.proxy_users),
             "system": System(settings.proxy_users),

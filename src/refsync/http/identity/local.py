@@ -2,58 +2,46 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
-from refsync.backends.file_state import FileState
-from refsync.errors import RefsyncError
-from refsync.http.identity.callers import Caller, Person, ProviderAwayError, account_name
+from loguru import logger
+
+from refsync.accounts import account_name
+from refsync.errors import ConfigError
+from refsync.http.identity.callers import Caller, Person, ProviderAwayError
+from refsync.pending_queue.models import SYSTEM
 from refsync.pending_queue.payloads import check_line
-from refsync.tokens import PROVIDER, Token, hash_of, read_tokens
+from refsync.tokens import PROVIDER, TokensFile, hash_of
 
 _LONGEST_ID = 255
 
 
 class Tokens:
-    """People who show a token of the tokens file, which is read again when it has changed."""
+    """People who show a token of the tokens file."""
 
     name = PROVIDER
     asks_others = False
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._state: FileState | None = None
-        self._tokens: dict[str, Token] = {}
+        self._file = TokensFile(path)
 
     async def identify(self, caller: Caller) -> Person | None:
         """By the key."""
-        token = None if caller.key is None else self._read().get(hash_of(caller.key))
-        return None if token is None else Person(self.name, token.id, token.username)
-
-    def roles(self, id: str) -> set[str]:
-        """What the tokens of somebody say that they are."""
-        return {token.role for token in self._read().values() if token.id == id}
-
-    def _read(self) -> dict[str, Token]:
+        if caller.key is None:
+            return None
         try:
-            state = FileState.of(os.stat(self._path))
-        except OSError:
-            state = None
-        if state is None or state != self._state:
-            try:
-                self._tokens = read_tokens(self._path)
-            except RefsyncError as problem:
-                self._state = None
-                raise ProviderAwayError(str(problem), 60.0) from None
-            self._state = state
-        return self._tokens
+            token = self._file.by_hash().get(hash_of(caller.key))
+        except ConfigError as problem:
+            logger.warning("no token can be looked up: {}", problem)
+            raise ProviderAwayError(str(problem), 60.0) from None
+        return None if token is None else Person(self.name, token.id, token.username)
 
 
 class System:
     """The machine's own users, on the Unix socket, where the kernel says who they are."""
 
-    name = "system"
+    name = SYSTEM
     asks_others = False
 
     def __init__(self, proxies: Collection[str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refsync.http.identity.callers import Person
-from refsync.http.identity.gate import Gate
+from refsync.pending_queue.people import Identity, People, Role
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What they are."""
+    """What they are; an approver may be one of some categories only, which is for the queue to see to."""
 
     is_requestor: bool
     is_approver: bool
@@ -21,8 +21,8 @@ class Roles:
         return ["approver"] * self.is_approver + ["requestor"] * self.is_requestor
 
 
-def roles_of(gate: Gate, person: Person) -> Roles:
+def roles_of(people: People, person: Person) -> Roles:
     """The one place that says so."""
-    found = gate.tokens.roles(person.id) if person.provider == gate.tokens.name else set()
-    is_approver = "approver" in found
-    return Roles(is_approver or "requestor" in found, is_approver)
+    who = Identity(person.provider, person.id)
+    is_approver = who in people.having(Role.approver).union(*people.category_approvers.values())
+    return Roles(who in people.having(Role.requestor), is_approver)

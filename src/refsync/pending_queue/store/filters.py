@@ -48,6 +48,8 @@ def conditions(
         found.append(_is_called(wanted.model_name, dialect))
     if wanted.requested_by is not None:
         found.append(_changes.requested_by.in_(sorted(wanted.requested_by)))
+    if wanted.requested_provider is not None:
+        found.append(_changes.requested_provider == wanted.requested_provider)
     if wanted.reverts is not None:
         found.append(_changes.reverts == fitting(wanted.reverts))
     return found

@@ -1,0 +1,82 @@
+"""Bodies: read to their end in time and size, parsed as strictly as the queue parses, and checked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from refsync.errors import PayloadError
+from refsync.http.failures import DoorError, InvalidBodyError, fault
+from refsync.pending_queue.payloads import MAX_PAYLOAD_BYTES, parse_json
+
+BODY_SECONDS = 20.0
+"""How long a body may take to arrive."""
+
+_Asked = TypeVar("_Asked", bound=BaseModel)
+
+
+class Asked(BaseModel):
+    """What a body asks for; nothing that nobody knows."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+async def record_in(request: Request) -> dict[str, Any]:
+    """The body as a record: a JSON object, its numbers with the text that was written for them.
+
+    Raises:
+        InvalidBodyError: it is none.
+        DoorError: it is too large, or too slow.
+    """
+    given = await _json_in(request)
+    if not isinstance(given, dict):
+        raise InvalidBodyError([fault([], "must be a JSON object", "dict_type")])
+    return given
+
+
+def body_as(model: type[_Asked]) -> Callable[[Request], Awaitable[_Asked]]:
+    """What reads a body as this model, for a route to depend on; an absent one is an empty object."""
+
+    async def read(request: Request) -> _Asked:
+        given = await _json_in(request, empty={})
+        try:
+            return model.model_validate(given)
+        except ValidationError as problem:
+            faults = problem.errors(include_url=False, include_context=False, include_input=False)
+            raise InvalidBodyError([fault(list(each["loc"]), each["msg"], each["type"]) for each in faults]) from None
+
+    return read
+
+
+def documented(model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """What OpenAPI tells of a body that a route reads by itself; without a model a record."""
+    record: dict[str, Any] = {"type": "object", "additionalProperties": True}
+    schema = record if model is None else model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def _json_in(request: Request, empty: Any = None) -> Any:
+    content = await _bytes_of(request)
+    if not content and empty is not None:
+        return empty
+    try:
+        return parse_json(content, what="body")
+    except PayloadError as problem:
+        raise InvalidBodyError([fault([], str(problem), "json_invalid")]) from None
+
+
+async def _bytes_of(request: Request) -> bytes:
+    content = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                content += part
+                if len(content) > MAX_PAYLOAD_BYTES:
+                    raise DoorError(413, f"the body is larger than {MAX_PAYLOAD_BYTES} bytes", {"Connection": "close"})
+    except TimeoutError:
+        raise DoorError(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+    return bytes(content)
