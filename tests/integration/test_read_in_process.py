@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refsync.clone import kept_settings, repository
 from refsync.clone.commit_objects import parse_commit
 from refsync.clone.edits import local_edits
 from refsync.clone.history import LandedCommit
 from refsync.clone.index_entries import read_index
+from refsync.clone.index_file import Blob, with_blobs
+from refsync.clone.process import GitResult, run_git
 from refsync.clone.recent_history import recent_history
 from refsync.clone.ref_files import delete_ref, read_ref, refs_under, write_ref
 from refsync.clone.repository import Repository
@@ -262,6 +265,73 @@ def test_an_index_of_another_kind_is_asked_of_git(clone: Clone, options: list[st
     assert read_index(index) is None
     index.write_bytes(index.read_bytes()[:50])
     assert read_index(index) is None
+
+
+@pytest.mark.parametrize("version", ["2", "4"])
+def test_entries_of_an_index_are_changed_as_git_does(clone: Clone, version: str) -> None:
+    git(clone.path, "update-index", "--index-version", version)
+    index, blob = clone.path / ".git/index", git(clone.path, "rev-parse", "main:clip.json")
+    wanted = {"deep/er/blip.json": (0o100755, blob), "crlf": (0o100644, blob)}
+    changed = with_blobs(index.read_bytes(), {path.encode(): Blob(*each) for path, each in wanted.items()})
+    lines = "".join(f"{mode:o} {id}\t{path}\n" for path, (mode, id) in wanted.items())
+    raw_git(clone.path, "update-index", "--index-info", stdin=lines.encode())
+    told_by_git = git(clone.path, "ls-files", "--stage", "--debug")
+    assert changed
+    index.write_bytes(changed)
+    assert git(clone.path, "ls-files", "--stage", "--debug") == told_by_git
+    git(clone.path, "-c", "index.skipHash=false", "fsck", "--strict")
+    assert "crlf" in git(clone.path, "diff", "--cached", "--name-only")
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        (["--split-index"], "crlf"),
+        (["--force-untracked-cache"], "crlf"),
+        (["--assume-unchanged", "crlf"], "crlf"),
+        (["--skip-worktree", "crlf"], "crlf"),
+        (["--refresh"], "new"),
+    ],
+)
+def test_another_index_is_left_to_git(clone: Clone, options: list[str], path: str) -> None:
+    git(clone.path, "update-index", *options)
+    index = (clone.path / ".git/index").read_bytes()
+    blob = Blob(0o100644, "1" * 40)
+    assert with_blobs(index, {path.encode(): blob}) is None
+    assert with_blobs(index[:50], {b"crlf": blob}) is with_blobs(index[:-1] + b"x", {b"crlf": blob}) is None
+
+
+# Settings
+
+
+def test_settings_are_asked_again_once_their_files_have_changed(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_settings, "_YOUNG_NS", 0)
+    machine, asked = tmp_path / "gitconfig", 0
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(machine))
+
+    def seen(key: str) -> str | None:
+        with Repository(clone.path, "main") as opened:
+            return opened.setting(key)
+
+    def ask(*arguments: object, **more: object) -> GitResult:
+        nonlocal asked
+        asked += 1
+        return run_git(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(repository, "run_git", ask)
+    assert (seen("x.y"), seen("x.y"), asked) == (None, None, 1)
+    git(clone.path, "config", "x.y", "1")
+    assert (seen("x.y"), seen("x.y"), asked) == ("1", "1", 2)
+    machine.write_text("[x]\n\tz = 2\n")
+    assert (seen("x.z"), seen("x.z"), asked) == ("2", "2", 3)
+    machine.write_text("[x]\n\tz = 3\n")
+    assert (seen("x.z"), seen("x.z"), asked) == ("3", "3", 4)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    assert (seen("x.z"), seen("x.z"), asked) == (None, None, 5)
+    git(clone.path, "config", "include.path", str(machine))
+    assert (seen("x.z"), seen("x.z"), asked) == ("3", "3", 7)
 
 
 # Refs

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from json.decoder import JSONDecoder
@@ -51,23 +51,26 @@ class Costs:
 
 
 @contextmanager
-def counted(folder: Path, *, document_size: int = sys.maxsize) -> Iterator[Costs]:
+def counted(
+    folder: Path, *, document_size: int = sys.maxsize, before: Callable[[], object] = lambda: None
+) -> Iterator[Costs]:
     """Count what the block does in this thread.
 
     Args:
         folder: an empty folder for what git traces.
         document_size: how many characters a document has at least whose decodings count.
+        before: done before counting begins, with git's settings as they are while it counts.
     """
     costs = Costs()
     traces = folder / "traces"
     traces.mkdir(parents=True)
     (folder / "gitconfig").write_text(f"[trace2]\n\teventTarget = {traces}\n")
-    with (
-        mock.patch.dict(os.environ, {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig")}),
-        _counted_transactions(costs),
-        _counted_calls(costs, document_size),
-    ):
-        yield costs
+    with mock.patch.dict(os.environ, {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig")}):
+        before()
+        for trace in traces.iterdir():
+            trace.unlink()
+        with _counted_transactions(costs), _counted_calls(costs, document_size):
+            yield costs
     for trace in traces.iterdir():
         _add_git(costs, [json.loads(line) for line in trace.read_text().splitlines()])
 

@@ -1,4 +1,4 @@
-"""Telling git's index that the files just put in place are those of its entries.
+"""Changing git's index: which blobs its entries have, and that the files just put in place are theirs.
 
 ``git update-index`` could do so only by comparing contents, and would then ask attributes: a file that stands in the
 commit with CRLF and is marked ``text`` would seem to be edited for ever.
@@ -14,16 +14,29 @@ from typing import NamedTuple
 
 _HEADER = struct.Struct(">4sII")
 _TIMES_AND_PLACE = struct.Struct(">6I")
+_MODE = struct.Struct(">I")
 _OWNER_AND_SIZE = struct.Struct(">3I")
 _STAT_LENGTH, _FIXED_LENGTH, _CHECKSUM_LENGTH = 40, 62, 20
-_EXTENDED, _STAGE = 0x4000, 0x3000
+_EXTENDED, _STAGE, _NAME_LENGTH = 0x4000, 0x3000, 0x0FFF
 _WORD = 0xFFFFFFFF
+
+
+class Blob(NamedTuple):
+    """What an entry is about: git's octal mode (``0o100644``) and the blob's id."""
+
+    mode: int
+    id: str
 
 
 class _Entry(NamedTuple):
     position: int
     path: bytes
-    stage: int
+    flags: int
+    end: int
+
+    @property
+    def stage(self) -> int:
+        return self.flags & _STAGE
 
 
 def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
@@ -39,10 +52,59 @@ def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
     for entry in _entries(index):
         if entry.stage == 0 and entry.path in stats:
             _tell(told, entry.position, stats[entry.path])
-    content, checksum = told[:-_CHECKSUM_LENGTH], told[-_CHECKSUM_LENGTH:]
-    if any(checksum):  # a setting of git's leaves it out
-        checksum = bytearray(hashlib.sha1(content, usedforsecurity=False).digest())
-    return bytes(content + checksum)
+    return bytes(told[:-_CHECKSUM_LENGTH]) + _checksum(index, told[:-_CHECKSUM_LENGTH])
+
+
+def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
+    """The index with other blobs in entries that it has, of which nothing is told about their files.
+
+    Git's notes on whole folders (``TREE``) are left out: it makes them anew when it needs them.
+
+    Args:
+        index: the content of git's index file.
+        blobs: by path.
+
+    Returns:
+        ``None`` where only git can do it: a path has no entry, or a marked one, or the index is damaged, or more than
+        entries stands in it.
+    """
+    try:
+        entries = list(_entries(index))
+    except (ValueError, IndexError, struct.error):
+        return None
+    plain = {entry.path: entry.position for entry in entries if not entry.flags & ~_NAME_LENGTH}
+    end = entries[-1].end if entries else 0
+    if not blobs.keys() <= plain.keys() or not _has_entries_only(index, end):
+        return None
+    changed = bytearray(index[:end])
+    for path, blob in blobs.items():
+        _change(changed, plain[path], blob)
+    return bytes(changed) + _checksum(index, changed)
+
+
+def _change(index: bytearray, position: int, blob: Blob) -> None:
+    index[position : position + _STAT_LENGTH] = bytes(_STAT_LENGTH)
+    _MODE.pack_into(index, position + _TIMES_AND_PLACE.size, blob.mode)
+    index[position + _STAT_LENGTH : position + _FIXED_LENGTH - 2] = bytes.fromhex(blob.id)
+
+
+def _has_entries_only(index: bytes, end: int) -> bool:
+    """Whether nothing stands behind the entries but notes on whole folders, and all is as it was written."""
+    content = index[:-_CHECKSUM_LENGTH]
+    if index[-_CHECKSUM_LENGTH:] != _checksum(index, content):
+        return False
+    while end < len(content):
+        name, length = content[end : end + 4], int.from_bytes(content[end + 4 : end + 8])
+        if name != b"TREE":
+            return False
+        end += 8 + length
+    return end == len(content)
+
+
+def _checksum(before: bytes, content: bytes | bytearray) -> bytes:
+    """What stands at the end of an index with this content, if it is made of another one."""
+    there = before[-_CHECKSUM_LENGTH:]  # a setting of git's leaves it out
+    return hashlib.sha1(content, usedforsecurity=False).digest() if any(there) else there
 
 
 def _tell(index: bytearray, position: int, stat: os.stat_result) -> None:
@@ -72,8 +134,9 @@ def _entries(index: bytes) -> Iterator[_Entry]:
             kept = b""
         end = index.index(b"\0", name)
         path = kept + index[name:end]
-        yield _Entry(position, path, flags & _STAGE)
-        position = end + 1 if version == 4 else position + (end - position) // 8 * 8 + 8
+        after = end + 1 if version == 4 else position + (end - position) // 8 * 8 + 8
+        yield _Entry(position, path, flags, after)
+        position = after
 
 
 def _number(index: bytes, position: int) -> tuple[int, int]:

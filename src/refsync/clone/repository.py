@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import check_git_version, durable
 from refsync.clone.git_errors import unwritable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
+from refsync.clone.kept_settings import settings_of
 from refsync.clone.kinds import check_kind
 from refsync.clone.object_reader import ObjectReader
 from refsync.clone.objects import FOLDER, GitObject, TreeEntry, parse_tree
@@ -143,10 +145,13 @@ class Repository:
             CloneError: the clone's own config holds what refsync does not take from it.
         """
         if self._settings is None:
-            settings = parse_settings(self._run(*LIST_SETTINGS).output)
+            settings = settings_of(self.git_directory, self.common_directory, os.environ, self._listed_settings)
             check_own_settings(self.path, settings, with_remotes=is_partial(settings))
             self._settings = settings
         return self._settings
+
+    def _listed_settings(self) -> list[Setting]:
+        return parse_settings(self._run(*LIST_SETTINGS).output)
 
     def keys(self) -> list[str]:
         """The keys of all settings."""

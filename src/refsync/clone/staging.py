@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from refsync.clone.differences import Difference
-from refsync.clone.index_file import with_stats
+from refsync.clone.index_file import Blob, with_blobs, with_stats
 from refsync.clone.journal import Landing, PlannedFile, identity_of, new_name
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
@@ -159,7 +159,12 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
     """
     staged = repository.git_directory / landing.index
     with refusing(repository, "the index"):
-        _copy_index(repository.git_directory / "index", staged)
+        content = _content(repository.git_directory / "index")
+        changed = content and _changed_in_place(content, differences)
+        if content is not None:
+            _write_index(changed or content, staged, like=repository.git_directory / "index")
+    if changed:
+        return
     environment = {"GIT_INDEX_FILE": str(staged)} | _OFFLINE
     removed_first = sorted(differences, key=lambda item: not item.removed)  # a folder may go where a file was
     entries = _lines(f"{item.new_mode} {item.new_blob}\t{item.path}" for item in removed_first)
@@ -167,6 +172,15 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
     repository.run("update-index", "-z", "--index-info", stdin=entries, environment=environment)
     if hidden:
         repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
+
+
+def _changed_in_place(index: bytes, differences: Sequence[Difference]) -> bytes | None:
+    """The index with the new blobs, ``None`` where only git knows how."""
+    if any(each.removed or each.is_folder or each.hidden for each in differences):
+        return None
+    return with_blobs(
+        index, {os.fsencode(each.path): Blob(int(each.new_mode, 8), each.new_blob) for each in differences}
+    )
 
 
 @durable_step("tell the index of the files")
@@ -209,13 +223,18 @@ def refusing(repository: Repository, what: str) -> Iterator[None]:
         ) from None
 
 
-def _copy_index(index: Path, staged: Path) -> None:
-    if not index.exists():
-        return
+def _content(index: Path) -> bytes | None:
+    try:
+        return index.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write_index(content: bytes, staged: Path, *, like: Path) -> None:
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as copy, index.open("rb") as there:
-        os.fchmod(descriptor, stat.S_IMODE(index.stat().st_mode))
-        shutil.copyfileobj(there, copy)
+    with os.fdopen(descriptor, "wb") as written:
+        os.fchmod(descriptor, stat.S_IMODE(like.stat().st_mode))
+        written.write(content)
 
 
 def _lines(texts: Iterable[str]) -> bytes:
