@@ -31,6 +31,7 @@ def delete(desk: Desk, count: int) -> None:
 def test_a_batch_that_deletes_too_much_waits_until_it_is_confirmed(desk: Desk) -> None:
     delete(desk, 6)
     told = "it deletes 6 of the 20 models of clip, more than [guard] lets go at once"
+    assert [each["problem"] for each in desk("sync", "--dry-run", "--json").json] == [told]
     held = desk("sync")
     assert held.code == 1
     assert f"batch 1 is held: {told}; if that is meant: refsync batch retry 1 --confirm" in held.err

@@ -17,7 +17,7 @@ from loguru import logger
 
 from refsync.clone.refs import built_ref
 from refsync.pending_queue.models import Actor, AuditOperation, BatchState, PendingChangeStatus, PendingQueueFilter
-from refsync.sync import reconcile, turn
+from refsync.sync import advance, reconcile
 from refsync.sync.apply import build
 from refsync.sync.reference import HeldBatch
 from refsync.sync.turn import Pass
@@ -290,7 +290,7 @@ def test_one_tree_is_checked_once_in_a_pass(checked: Checked, monkeypatch: pytes
             git(checked.clone.path, "commit", "-q", "--amend", "-m", "the same files")
         return commit
 
-    monkeypatch.setattr(turn, "build", build_while_somebody_amends)
+    monkeypatch.setattr(advance, "build", build_while_somebody_amends)
     assert checked.sync().clean
     assert checked.count == 1
 

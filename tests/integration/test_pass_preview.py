@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,33 @@ def test_a_clone_that_cannot_be_used_is_told(reference: Reference) -> None:
     git(reference.clone.path, "checkout", "-q", "--detach")
     [planned] = previewed(reference)
     assert "HEAD is detached" in (planned.problem or "")
+
+
+def test_the_commit_of_a_preview_is_the_one_that_lands(reference: Reference) -> None:
+    reference.update("alpha", {"version": "2", "nsfw": False})
+    reference.application.queue.seal_open_batch(lambda category: "image")
+    [planned] = previewed(reference)
+    reference.sync()
+    assert planned.message.strip() == git(reference.clone.path, "log", "-1", "--format=%B")
+    assert planned.diff == git(reference.clone.path, "show", "--format=", "HEAD") + "\n"
+
+
+def test_a_preview_leaves_no_object_and_no_folder_behind(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    reference.update("alpha", {"version": "2", "nsfw": False})
+    objects = {*(reference.clone.path / ".git/objects").rglob("*")}
+    assert previewed(reference)[0].diff
+    assert {*(reference.clone.path / ".git/objects").rglob("*")} == objects
+    assert [*room.iterdir()] == []
+
+
+def test_attributes_of_the_clone_hide_nothing_in_the_diff(reference: Reference) -> None:
+    reference.clone.commit({".gitattributes": b"*.json binary diff=mine\n"})
+    git(reference.clone.path, "config", "diff.mine.textconv", "false")
+    reference.update("beta", {"version": "2"})
+    [planned] = previewed(reference)
+    assert '"version": "2"' in planned.diff

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
-from refsync.sync import turn
+from refsync.sync import advance
 from refsync.sync.apply import build
 from refsync.sync.publisher import Races
 from tests.support.reference import Reference
@@ -95,7 +95,7 @@ def meddled_builds(reference: Reference, monkeypatch: pytest.MonkeyPatch, times:
             break
         return commit
 
-    monkeypatch.setattr(turn, "build", build_slowly)
+    monkeypatch.setattr(advance, "build", build_slowly)
 
 
 def by_plumbing(reference: Reference, message: str) -> None:
@@ -150,7 +150,7 @@ def test_a_person_whose_commit_touches_the_same_field_meanwhile_wins(
             reference.clone.commit({"clip.json": records})
         return commit
 
-    monkeypatch.setattr(turn, "build", build_slowly)
+    monkeypatch.setattr(advance, "build", build_slowly)
     reference.sync()
     assert "wanted" in (reference.change(change).reject_reason or "")
     assert reference.clone.records("clip.json") == {"beta": {"version": "3"}}

@@ -7,9 +7,9 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from refsync.clone.objects import GitObject
 from refsync.clone.process import GitResult, end_git, explain, interrupted, start_git, waiting_for
@@ -25,8 +25,15 @@ _ENDING_SECONDS = 5.0
 class CatFile:
     """Reads objects of one clone; git is started at the first one, and ended by :meth:`close`."""
 
-    def __init__(self, folder: Path, timeout_seconds: float, settings: Callable[[], Settings] = tuple) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        timeout_seconds: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        settings: Callable[[], Settings] = tuple,
+    ) -> None:
         """Read for the clone in this folder; git may take so long for one object, and is told these settings."""
+        self._environment = environment
         self._settings = settings
         self._folder = folder
         self._timeout_seconds = timeout_seconds
@@ -102,7 +109,8 @@ class CatFile:
             return GitObject(kind, identity, self._take(process, size + 1, deadline)[:-1])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = start_git(self._folder, *_COMMAND, environment=git_environment(os.environ, settings=self._settings()))
+        environment = git_environment(os.environ, self._environment, self._settings())
+        process = start_git(self._folder, *_COMMAND, environment=environment)
         assert process.stderr
         os.set_blocking(process.stderr.fileno(), False)
         return process

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from refsync.clone.index_entries import read_index
-from refsync.clone.objects import blob_id
+from refsync.clone.objects import TreeFile, blob_id
 from refsync.clone.ref_files import pointed_to_by_head
-from refsync.clone.repository import Repository, TreeFile
+from refsync.clone.repository import Repository
 from refsync.errors import DocumentError
 from refsync.regular_files import read_regular
 

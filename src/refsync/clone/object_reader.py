@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refsync.clone.cat_file import CatFile
 from refsync.clone.objects import GitObject, object_id
-from refsync.clone.settings import Settings
 
 if TYPE_CHECKING:
     from refsync.clone.object_database import ObjectDatabase
@@ -23,21 +21,12 @@ _FEW = 32
 class ObjectReader:
     """Reads objects of one clone, until it is closed."""
 
-    def __init__(
-        self, folder: Path, objects: Path, timeout_seconds: float, settings: Callable[[], Settings] = tuple
-    ) -> None:
-        """Read for the clone in this folder, whose objects lie in that one.
-
-        Args:
-            folder: the clone.
-            objects: where its objects lie.
-            timeout_seconds: git may take so long for one object.
-            settings: what git is told beside, when it is started.
-        """
+    def __init__(self, new_git: Callable[[], CatFile], objects: Path) -> None:
+        """Read the objects that lie in this folder, and have git read those that cannot be read here."""
         self._objects = objects
         self._database: ObjectDatabase | None = None
-        self._new_git = partial(CatFile, folder, timeout_seconds, settings)
-        self._git = self._new_git()
+        self._new_git = new_git
+        self._git = new_git()
         self._count = 0
         self._kept: dict[str, GitObject] = {}
 

@@ -19,6 +19,18 @@ class GitObject(NamedTuple):
     content: bytes
 
 
+class TreeFile(NamedTuple):
+    """A file in a commit: git's octal mode (``0o100644``) and its blob id."""
+
+    mode: int
+    blob: str
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a plain file: no symbolic link, no submodule."""
+        return self.mode >> 12 == 0o10
+
+
 class TreeEntry(NamedTuple):
     """What a folder holds under a name: git's octal mode (``0o100644``) and the object's id."""
 

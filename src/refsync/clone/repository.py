@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 from refsync.clone.addresses import LIST_SETTINGS, Setting, is_partial, parse_settings
+from refsync.clone.cat_file import CatFile
 from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import check_git_version, durable
 from refsync.clone.git_errors import unwritable
@@ -17,7 +18,7 @@ from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, par
 from refsync.clone.kept_settings import settings_of
 from refsync.clone.kinds import check_kind
 from refsync.clone.object_reader import ObjectReader
-from refsync.clone.objects import FOLDER, GitObject, TreeEntry, parse_tree
+from refsync.clone.objects import FOLDER, GitObject, TreeEntry, TreeFile, parse_tree
 from refsync.clone.own_settings import check_own_settings
 from refsync.clone.places import common_directory, git_directory
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
@@ -39,26 +40,23 @@ _IN_PROGRESS = {
 }
 
 
-class TreeFile(NamedTuple):
-    """A file in a commit: git's octal mode (``0o100644``) and its blob id."""
-
-    mode: int
-    blob: str
-
-    @property
-    def is_regular(self) -> bool:
-        """Whether it is a plain file: no symbolic link, no submodule."""
-        return self.mode >> 12 == 0o10
-
-
 class Repository:
     """One clone, opened for one pass; use it as a context manager.
 
     Once an object was read, packs may be mapped, and a ``git cat-file`` child may run, until it is closed.
     """
 
-    def __init__(self, path: Path, branch: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        branch: str,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        objects: Path | None = None,
+    ) -> None:
         """Open the clone without judging its state; see :meth:`preflight`.
+
+        New objects go to ``objects``, where that is given; see :mod:`refsync.clone.quarantine`.
 
         Raises:
             CloneError: the path is missing, not a repository, bare, or not ours to use.
@@ -69,12 +67,14 @@ class Repository:
         self.git_directory = git_directory(path)
         self.common_directory = common_directory(self.git_directory)
         check_kind(path, self.common_directory)
-        self._objects = ObjectReader(
-            path, self.common_directory / "objects", timeout_seconds, lambda: neutralised_by_name(self.keys())
-        )
+        self._objects_folder = objects or self.common_directory / "objects"
+        self._environment = {"GIT_OBJECT_DIRECTORY": str(objects)} if objects else {}
+        new_git = partial(CatFile, path, timeout_seconds, self._environment, lambda: neutralised_by_name(self.keys()))
+        self._objects = ObjectReader(new_git, self._objects_folder)
+        umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
+        self._git = partial(run_git, path, timeout_seconds=timeout_seconds, umask=umask)
         self._settings: list[Setting] | None = None
         self._inherited: tuple[int, ...] = ()
-        self._umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
 
     def __enter__(self) -> Repository:
         return self
@@ -103,30 +103,17 @@ class Repository:
     ) -> GitResult:
         """Run a git command in the clone; see :func:`refsync.clone.process.run_git`."""
         told = [*neutralised_by_name(self.keys()), *settings]
-        result = self._run(*arguments, stdin=stdin, environment=environment, settings=told, accept=accept)
+        result = self._git(
+            *arguments,
+            stdin=stdin,
+            environment={**self._environment, **(environment or {})},
+            settings=told,
+            accept=accept,
+            keep_open=self._inherited,
+        )
         if arguments[0] in _CHANGING_SETTINGS:
             self._settings = None
         return result
-
-    def _run(
-        self,
-        *arguments: str,
-        stdin: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        settings: Settings = (),
-        accept: Collection[int] = (0,),
-    ) -> GitResult:
-        return run_git(
-            self.path,
-            *arguments,
-            stdin=stdin,
-            environment=environment,
-            settings=settings,
-            timeout_seconds=self.timeout_seconds,
-            accept=accept,
-            keep_open=self._inherited,
-            umask=self._umask,
-        )
 
     @contextlib.contextmanager
     def inherited(self, descriptor: int) -> Iterator[None]:
@@ -151,7 +138,7 @@ class Repository:
         return self._settings
 
     def _listed_settings(self) -> list[Setting]:
-        return parse_settings(self._run(*LIST_SETTINGS).output)
+        return parse_settings(self._git(*LIST_SETTINGS).output)
 
     def keys(self) -> list[str]:
         """The keys of all settings."""
@@ -316,7 +303,7 @@ class Repository:
         from refsync.clone.object_database import store_durably  # slow: it imports GitPython
 
         try:
-            store_durably(self.common_directory / "objects", new)
+            store_durably(self._objects_folder, new)
         except OSError as problem:
             raise unwritable(self.path, problem) from None
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames, vetting
 from refsync.pending_queue.holds import Hold
-from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, OPEN_STATES, check_change_status
+from refsync.pending_queue.lifecycle import OPEN_STATES, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
     SYSTEM,
@@ -120,22 +119,6 @@ class DaemonDoor(QueueDoor):
     def _check_batch(self, queue: QueueTransaction, number: int, actor: Actor) -> None:
         categories = {category for _, category in queue.categories_of_batch(number)}
         self._rules.check(actor, Role.approver, categories)
-
-    def open_changes(self, number: int) -> list[PendingChangeRecord]:
-        """The changes of a batch that are still to land, by ascending id."""
-        with self._store.reading() as queue:
-            return queue.changes_of_batch(number, ACCEPTED_STATUSES)
-
-    def open_models(self, number: int) -> list[tuple[CategoryName, str]]:
-        """CategoryName and name of what the changes of a batch touch that are still to land, by ascending id."""
-        with self._store.reading() as queue:
-            members = queue.members_of_batch(number, ACCEPTED_STATUSES)
-            return [(change.category, change.model_name) for change in members]
-
-    def reserved_changes(self, number: int) -> list[int]:
-        """The ids of the changes of a batch that are locked, ascending."""
-        with self._store.reading() as queue:
-            return queue.ids_of_batch(number, {_S.APPLYING})
 
     @durable_step("split a batch")
     def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
@@ -318,11 +301,6 @@ class DaemonDoor(QueueDoor):
             )
             return queue.ids_of_batch(number, {_S.APPLIED})
 
-    def landed_without_merger(self, repository: str) -> list[Batch]:
-        """The landed batches of a repository of which the forge has yet to say who merged them."""
-        with self._store.reading() as queue:
-            return queue.batches_without_merger(repository)
-
     @durable_step("credit a landing")
     def credit_landing(self, number: int, by: Actor) -> None:
         """Say who landed a batch that was marked as landed without that.
@@ -334,11 +312,6 @@ class DaemonDoor(QueueDoor):
             batch_moves.stored_batch(queue, number)
             landed = queue.members_of_batch(number, {_S.APPLIED})
             change_moves.credit(queue, [change for change in landed if change.applied_by is None], by)
-
-    def batches_landed_in(self, commits: Collection[str]) -> dict[str, int]:
-        """For each of the commits by which a batch landed, the batch's number."""
-        with self._store.reading() as queue:
-            return queue.batches_landed_in(commits)
 
     @durable_step("free stuck reservations")
     def scan_stuck_applying(self, is_alive: Callable[[str], bool] | None = None) -> list[PendingChangeRecord]:

@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from refsync.categories import CategoryName
 from refsync.pending_queue import batch_moves, change_moves, payloads
 from refsync.pending_queue.events import Listeners
+from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES
 from refsync.pending_queue.models import (
     Batch,
     BatchState,
     ChangeEvent,
     PendingChangeRecord,
+    PendingChangeStatus,
     PendingQueueFilter,
     PendingQueuePage,
     RepositoryNote,
@@ -125,6 +128,32 @@ class QueueDoor:
         with self._store.reading() as queue:
             batch_moves.stored_batch(queue, number)
             return change_moves.with_conflicts(queue, queue.changes_of_batch(number))
+
+    def open_changes(self, number: int) -> list[PendingChangeRecord]:
+        """The changes of a batch that are still to land, by ascending id."""
+        with self._store.reading() as queue:
+            return queue.changes_of_batch(number, ACCEPTED_STATUSES)
+
+    def open_models(self, number: int) -> list[tuple[CategoryName, str]]:
+        """Category and name of what the changes of a batch touch that are still to land, by ascending id."""
+        with self._store.reading() as queue:
+            members = queue.members_of_batch(number, ACCEPTED_STATUSES)
+            return [(change.category, change.model_name) for change in members]
+
+    def reserved_changes(self, number: int) -> list[int]:
+        """The ids of the changes of a batch that are locked, ascending."""
+        with self._store.reading() as queue:
+            return queue.ids_of_batch(number, {PendingChangeStatus.APPLYING})
+
+    def landed_without_merger(self, repository: str) -> list[Batch]:
+        """The landed batches of a repository of which the forge has yet to say who merged them."""
+        with self._store.reading() as queue:
+            return queue.batches_without_merger(repository)
+
+    def batches_landed_in(self, commits: Collection[str]) -> dict[str, int]:
+        """For each of the commits by which a batch landed, the batch's number."""
+        with self._store.reading() as queue:
+            return queue.batches_landed_in(commits)
 
     def repository_notes(self) -> dict[str, RepositoryNote]:
         """What is noted of each repository, by its name."""

@@ -24,10 +24,11 @@ from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
+from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.deletions import hold_for_deletions
 from refsync.sync.land import mark_landed, settle_reserved
-from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting
+from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting, plan_batch
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange
 from refsync.sync.turn import Turn
 
@@ -75,9 +76,9 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     if _vet(turn, number) and queue.get_batch(number).state is BatchState.abandoned:
         return None
     turn.publisher.start(turn)
-    changes = turn.open_changes(batch)
-    observed = turn.observe(changes)
-    plan = turn.plan(changes, observed)
+    changes = turn.queue.open_changes(batch.number)
+    observed = observe(turn, changes)
+    plan = plan_batch(changes, observed, stamp_for(turn.reference))
     for conflict in plan.conflicts:
         outcome.rejected.append(reject(queue, turn.reference, changes, conflict))
     if not plan.written and not plan.done:
@@ -126,7 +127,7 @@ def _land(
     clone, queue, publisher = turn.clone, turn.queue, turn.publisher
     publisher.make_sure(turn)
     try:
-        commit = turn.build(batch, plan, changes)
+        commit = build(turn, batch, plan, changes)
         if commit:
             keep_built(clone, batch.job or "", commit)
         batch = _reserve(turn, batch, plan, commit)
@@ -172,7 +173,7 @@ def _red_check(
         return None
 
     def build_part(part: Sequence[PendingChangeRecord]) -> str | None:
-        return turn.build(batch, turn.plan(part, observed), part)
+        return build(turn, batch, plan_batch(part, observed, stamp_for(turn.reference)), part)
 
     checks = Checks(turn.clone, turn.reference.check, turn.work.verdicts, turn.work.stopping)
     written = [change for change in changes if change.change_id in plan.written]

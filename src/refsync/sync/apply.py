@@ -15,21 +15,17 @@ from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.reference.kinds import CategoryFiles
-from refsync.reference.versions import Version, Versions
+from refsync.reference.versions import Version
 from refsync.reference.view import View, at_commit
-from refsync.sync.plan import BatchPlan, Model, Observed
+from refsync.sync.look import Look
+from refsync.sync.plan import BatchPlan, Observed
 from refsync.sync.planned_models import Record, Stamp
 from refsync.sync.reference import ReferenceRepository
 
 
-def observe(
-    clone: Repository,
-    reference: ReferenceRepository,
-    view: View,
-    changes: Iterable[PendingChangeRecord],
-    awaited: Mapping[Model, int],
-) -> Observed:
-    """Find what the plan for these changes needs: the files they touch, in the view and in the work tree."""
+def observe(look: Look, changes: Iterable[PendingChangeRecord]) -> Observed:
+    """Find what the plan for these changes needs: the files they touch, at the tip and in the work tree."""
+    reference, view = look.reference, at_commit(look.clone, look.tip, look.versions)
     touched: dict[CategoryName, set[str]] = {}
     for change in changes:
         if reference.written_file(change.category) is not None:
@@ -41,8 +37,8 @@ def observe(
         files=files,
         documents={path: each if isinstance(each, DocumentError) else each.records for path, each in opened.items()},
         faults={path: each.fault_of for path, each in editable.items()},
-        edited=_edited_documents(clone, reference, touched),
-        awaited=awaited,
+        edited=_edited_documents(look.clone, reference, touched),
+        awaited=look.awaited,
         stamps=reference.stamps,
         checks={category: editable[path].check for category, path in files.items() if path in editable},
         derived=reference.tables.keys() & touched,
@@ -70,8 +66,9 @@ def _edited_documents(
     return frozenset(owners[path] for path in local_edits(clone, sorted(owners)) if path in owners)
 
 
-def edited_files(reference: ReferenceRepository, view: View, plan: BatchPlan, versions: Versions) -> dict[str, Version]:
+def _edited_files(look: Look, plan: BatchPlan) -> dict[str, Version]:
     """The new version of each file that the plan edits, known to ``versions``; files whose bytes stay are left out."""
+    reference, versions, view = look.reference, look.versions, at_commit(look.clone, look.tip, look.versions)
     categories = {reference.written_file(category): category for category in reference.files}
     edited: dict[str, Version] = {}
     for path, edits in plan.edits.items():
@@ -90,27 +87,20 @@ def _check_edit(path: str, edits: Mapping[str, Record | None], records: Mapping[
             raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")
 
 
-def build(
-    clone: Repository,
-    reference: ReferenceRepository,
-    tip: str,
-    batch: Batch,
-    plan: BatchPlan,
-    changes: Sequence[PendingChangeRecord],
-    versions: Versions,
-) -> str | None:
+def build(look: Look, batch: Batch, plan: BatchPlan, changes: Sequence[PendingChangeRecord]) -> str | None:
     """Build the batch's commit on the tip; ``None`` where nothing would change."""
-    edited = edited_files(reference, at_commit(clone, tip, versions), plan, versions)
+    clone, reference, tip = look.clone, look.reference, look.tip
+    edited = _edited_files(look, plan)
     if not edited:
         return None
     files = {path: version.content for path, version in edited.items()}
     written = set(plan.written)
-    message = batch_message(batch, [change for change in changes if change.change_id in written])
+    message = _message(batch, [change for change in changes if change.change_id in written])
     earlier = batch.commit if batch.base_commit == tip else None
     return build_commit(clone, tip, files, message=message, author=reference.author, earlier=earlier)
 
 
-def batch_message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
+def _message(batch: Batch, changes: Sequence[PendingChangeRecord]) -> str:
     """The commit message of a batch with these changes."""
     requesters = (Person(change.requested_by, change.requested_username) for change in changes)
     approvers = (Person(change.approved_by or "", change.approved_username or "") for change in changes)

@@ -17,7 +17,7 @@ from refsync.clone.repository import Repository
 from refsync.clone.squashes import parse_quoted
 from refsync.errors import BatchNotFoundError
 from refsync.pending_queue.models import PendingChangeRecord, PendingChangeStatus
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Brought:
 
 def batches_behind(
     clone: Repository,
-    queue: PendingQueueService,
+    queue: QueueDoor,
     commits: Collection[LandedCommit],
     category: CategoryName,
 ) -> Callable[[LandedCommit, str], Brought | None]:
@@ -50,7 +50,7 @@ def batches_behind(
     return brought
 
 
-def _changes(queue: PendingQueueService, number: int, category: CategoryName, model: str) -> list[PendingChangeRecord]:
+def _changes(queue: QueueDoor, number: int, category: CategoryName, model: str) -> list[PendingChangeRecord]:
     """The changes of a batch to a model; where it names another, whose variant the model may be, all of them."""
     try:
         landed = [each for each in queue.changes_of_batch(number) if each.status is PendingChangeStatus.APPLIED]

@@ -8,13 +8,13 @@ from functools import partial
 
 from refsync.clone.repository import Repository
 from refsync.errors import StateDirectoryError, TemporaryError
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.state_directory import StateDirectory
 from refsync.sync.reference import ReferenceRepository
 
 
 def health_checks(
-    reference: ReferenceRepository, queue: PendingQueueService, state: StateDirectory, *, oldest_pass_seconds: float
+    reference: ReferenceRepository, queue: QueueDoor, state: StateDirectory, *, oldest_pass_seconds: float
 ) -> dict[str, Callable[[], None]]:
     """The checks by name.
 
@@ -43,7 +43,7 @@ def _check_room(state: StateDirectory) -> None:
         raise StateDirectoryError(trouble)
 
 
-def _check_last_pass(reference: ReferenceRepository, queue: PendingQueueService, oldest_seconds: float) -> None:
+def _check_last_pass(reference: ReferenceRepository, queue: QueueDoor, oldest_seconds: float) -> None:
     note = queue.repository_notes().get(reference.name)
     last = note.last_pass_at if note else None
     if last is None or time.time() - last > oldest_seconds:

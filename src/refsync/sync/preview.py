@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import time
 
+from refsync.clone.quarantine import quarantined
 from refsync.clone.repository import Repository
 from refsync.clone.text_diff import text_diff
 from refsync.errors import RefsyncError
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
-from refsync.pending_queue.service import PendingQueueService
-from refsync.reference.versions import Version, Versions
-from refsync.reference.view import View, at_commit
-from refsync.sync.apply import batch_message, edited_files, observe, stamp_for
+from refsync.pending_queue.queue_door import QueueDoor
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
+from refsync.sync.apply import build, observe, stamp_for
+from refsync.sync.deletions import hold_for_deletions
 from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
 from refsync.sync.publisher import Publisher, PullRequestText
 from refsync.sync.reference import ApplySettings, ReferenceRepository
@@ -50,27 +52,34 @@ class PlannedCommit:
 
 
 @dataclass
-class _Ahead:
-    """What the commits shown so far would leave behind: files, models that later batches wait for, proposals."""
+class _Rehearsal:
+    """A repository's turn in which nothing is delivered: a batch lands by moving this tip, in a quarantined clone."""
 
-    written: dict[str, Version] = field(default_factory=dict)
+    reference: ReferenceRepository
+    publisher: Publisher
+    queue: QueueDoor
+    clone: Repository
+    versions: Versions
+    tip: str
     awaited: dict[Model, int] = field(default_factory=dict)
     proposed: int = 0
 
     def await_models(self, batch: Batch, changes: Iterable[PendingChangeRecord]) -> None:
+        """Let later batches that touch the same models wait for this one."""
         for change in changes:
             self.awaited.setdefault((change.category, change.model_name), batch.number)
 
 
 def preview(
-    queue: PendingQueueService,
+    queue: QueueDoor,
     repositories: Sequence[ReferenceRepository],
     publishers: Mapping[str, Publisher],
     apply: ApplySettings,
 ) -> list[PlannedCommit]:
     """The commits that a pass would make now, each on top of the one before where that lands at once.
 
-    Nothing is fetched: a clone with a remote is as it was when that was asked last. What people review is left out.
+    They are made, in quarantine. Nothing is fetched: a clone with a remote is as it was when that was asked last.
+    What people review is left out.
     """
     batches = [
         batch
@@ -80,70 +89,73 @@ def preview(
     return [
         planned
         for reference in repositories
-        for planned in _preview_repository(queue, reference, publishers[reference.name], batches)
+        for planned in _rehearse(queue, reference, publishers[reference.name], batches)
     ]
 
 
-def _preview_repository(
-    queue: PendingQueueService, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
+def _rehearse(
+    queue: QueueDoor, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
 ) -> Iterator[PlannedCommit]:
-    ahead = _Ahead()
-    work = []
-    for batch in batches:
-        if changes := _changes(queue, reference, batch):
-            if batch.state == BatchState.proposed or batch.waits_for_people:
-                ahead.await_models(batch, changes)
-            else:
-                work.append((batch, changes))
+    with_changes = [(batch, changes) for batch in batches if (changes := _changes(queue, reference, batch))]
+    in_review = [each for each in with_changes if _is_in_review(each[0])]
+    work = [each for each in with_changes if not _is_in_review(each[0])]
+    if not work:
+        return
     try:
-        with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
+        with quarantined(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             clone.preflight()
-            versions = Versions(clone.read_blob)
-            at_tip = at_commit(clone, publisher.newest(clone, reference), versions)
+            tip = publisher.newest(clone, reference)
+            rehearsal = _Rehearsal(reference, publisher, queue, clone, Versions(clone.read_blob), tip)
+            for batch, changes in in_review:
+                rehearsal.await_models(batch, changes)
             for batch, changes in work:
-                queued = publisher.why_not_yet(queue, reference, batch, more=ahead.proposed)
-                yield _plan_commit(clone, reference, publisher, batch, changes, at_tip, versions, ahead, queued)
+                yield _commit(rehearsal, batch, changes)
     except RefsyncError as problem:
-        if work:
-            yield _planned(reference, publisher, work[0][0], problem=str(problem))
+        yield _planned(reference, publisher, work[0][0], problem=str(problem))
 
 
-def _changes(queue: PendingQueueService, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
+def _is_in_review(batch: Batch) -> bool:
+    return batch.state == BatchState.proposed or batch.waits_for_people
+
+
+def _changes(queue: QueueDoor, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
     """The batch's open changes that belong to the repository: an open batch may hold some for several."""
     if batch.repository not in (None, reference.name):
         return []
     return [change for change in queue.open_changes(batch.number) if reference.written_file(change.category)]
 
 
-def _plan_commit(
-    clone: Repository,
-    reference: ReferenceRepository,
-    publisher: Publisher,
-    batch: Batch,
-    changes: Sequence[PendingChangeRecord],
-    at_tip: View,
-    versions: Versions,
-    ahead: _Ahead,
-    queued: str | None,
-) -> PlannedCommit:
-    """Plan one batch on top of what the ones before leave behind; adds what it leaves."""
-    proposes = not publisher.lands
-
-    before = at_tip.with_files(dict(ahead.written))
-    plan = plan_batch(changes, observe(clone, reference, before, changes, ahead.awaited), stamp_for(reference))
-    files = edited_files(reference, before, plan, versions)
-    ahead.await_models(batch, _unlanded(changes, plan, proposes=proposes and bool(files)))
-    if not files or (proposes and queued):
-        return _planned(reference, publisher, batch, plan, queued=queued if files else None)
-    kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
-    request = publisher.request_text(reference, batch, kept, before, before.with_files(files))
+def _commit(rehearsal: _Rehearsal, batch: Batch, changes: Sequence[PendingChangeRecord]) -> PlannedCommit:
+    """Make one batch's commit on top of what the ones before leave behind."""
+    reference, publisher, clone, tip = rehearsal.reference, rehearsal.publisher, rehearsal.clone, rehearsal.tip
+    queued = publisher.why_not_yet(rehearsal.queue, reference, batch, more=rehearsal.proposed)
+    observed = observe(rehearsal, changes)
+    plan = plan_batch(changes, observed, stamp_for(reference))
+    if not batch.is_confirmed and (too_many := hold_for_deletions(reference, plan, observed)):
+        rehearsal.await_models(batch, changes)
+        return _planned(reference, publisher, batch, plan, problem=too_many.reason)
+    sealed = batch if batch.job else batch.model_copy(update={"job": _NO_TOKEN_YET})
+    commit = build(rehearsal, sealed, plan, changes)
+    proposes = not publisher.lands and commit is not None
+    rehearsal.await_models(batch, _unlanded(changes, plan, proposes=proposes))
+    if commit is None or (proposes and queued):
+        return _planned(reference, publisher, batch, plan, queued=queued if commit else None)
     if proposes:
-        ahead.proposed += 1
-    diff = text_diff({path: (before.content(path), after.content) for path, after in files.items()})
-    if not proposes:
-        ahead.written.update(files)
+        rehearsal.proposed += 1
+    else:
+        rehearsal.tip = commit
+    kept = [each for each in changes if each.change_id in {*plan.written, *plan.done}]
+    made = clone.commit(commit)
+    assert made is not None
+    before, after = (at_commit(clone, each, rehearsal.versions) for each in (tip, commit))
     return _planned(
-        reference, publisher, batch, plan, message=_message(batch, changes, plan), diff=diff, pull_request=request
+        reference,
+        publisher,
+        batch,
+        plan,
+        message=made.message,
+        diff=text_diff(clone, tip, commit),
+        pull_request=publisher.request_text(reference, batch, kept, before, after),
     )
 
 
@@ -186,8 +198,3 @@ def _planned(
         pull_request=pull_request,
         queued=queued,
     )
-
-
-def _message(batch: Batch, changes: Sequence[PendingChangeRecord], plan: BatchPlan) -> str:
-    sealed = batch if batch.job else batch.model_copy(update={"job": _NO_TOKEN_YET})
-    return batch_message(sealed, [each for each in changes if each.change_id in plan.written])

@@ -14,7 +14,7 @@ from refsync.reference.view import View
 from refsync.sync.reference import ReferenceRepository
 
 if TYPE_CHECKING:
-    from refsync.pending_queue.service import PendingQueueService
+    from refsync.pending_queue.queue_door import QueueDoor
     from refsync.sync.turn import Turn
 
 
@@ -116,7 +116,7 @@ class Publisher(ABC):
     # to look
 
     def why_not_yet(
-        self, queue: PendingQueueService, reference: ReferenceRepository, batch: Batch, *, more: int = 0
+        self, queue: QueueDoor, reference: ReferenceRepository, batch: Batch, *, more: int = 0
     ) -> str | None:
         """Why a sealed batch has to wait for others to end, ``more`` of them soon delivered; ``None``: it need not."""
         return None

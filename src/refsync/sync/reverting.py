@@ -30,7 +30,7 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     Submission,
 )
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.plan import Model
@@ -65,7 +65,7 @@ class _ConflictError(Exception):
     """Somebody has changed what is to be undone; carries how."""
 
 
-def plan_reversal(queue: PendingQueueService, tips: ReferenceTips, number: int, *, actor: Actor) -> Reversal:
+def plan_reversal(queue: QueueDoor, tips: ReferenceTips, number: int, *, actor: Actor) -> Reversal:
     """What undoes a batch, by the reference as it is at the tip.
 
     Raises:

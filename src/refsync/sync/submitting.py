@@ -19,8 +19,8 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.renames import RENAMED_FROM
-from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.kinds import CategoryFiles
 from refsync.reference.versions import Versions
 from refsync.reference.view import View, at_commit
@@ -122,7 +122,7 @@ class ReferenceTips:
 
 
 def submissions_with_base(
-    queue: PendingQueueService, tips: ReferenceTips, submissions: Iterable[Submission]
+    queue: QueueDoor, tips: ReferenceTips, submissions: Iterable[Submission]
 ) -> Iterator[Submission]:
     """Give each submission the record that it is made from, refusing at once what cannot work, and what is noticed.
 
@@ -162,7 +162,7 @@ def _with_kept_base(submission: Submission, base: Record | None, known: bool) ->
 
 
 def _noticed(
-    queue: PendingQueueService,
+    queue: QueueDoor,
     tips: ReferenceTips,
     submission: Submission,
     base: Record | None,
@@ -220,7 +220,7 @@ def _asked_name(submission: Submission) -> str:
 
 
 def _base(
-    queue: PendingQueueService,
+    queue: QueueDoor,
     tips: ReferenceTips,
     submission: Submission,
     announced: Mapping[tuple[CategoryName, str], Record | None],
@@ -242,7 +242,7 @@ def _base(
     return coming, True
 
 
-def _coming(queue: PendingQueueService, category: CategoryName, model: str) -> Record | None:
+def _coming(queue: QueueDoor, category: CategoryName, model: str) -> Record | None:
     """What the newest open change makes of the model, ``None`` where that is nothing."""
     page = queue.list_changes(queue_filter=PendingQueueFilter(statuses=_OPEN, categories={category}, model_name=model))
     about = [change for change in page.items if change.model_name == model]

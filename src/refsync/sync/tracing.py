@@ -13,7 +13,7 @@ from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.versions import Versions
 from refsync.review.blame import Origin, origins
 from refsync.review.renames import renames
@@ -52,21 +52,21 @@ _BEGINNING: tuple[None, Mapping[str, Record]] = (None, {})
 
 
 def trace_model(
-    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
+    reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
 ) -> list[ModelCommit]:
     """The commits that created, updated, renamed or deleted a model, oldest first, by the first-parent history."""
     return [commit for commit, _ in _touches(reference, queue, category, model)]
 
 
 def blame_model(
-    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
+    reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
 ) -> list[Origin[ModelCommit]]:
     """Each field of a model's present record, with the commit that gave it its present value."""
     return origins(_touches(reference, queue, category, model))
 
 
 def _touches(
-    reference: ReferenceRepository, queue: PendingQueueService, category: CategoryName, model: str
+    reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
 ) -> list[tuple[ModelCommit, Record | None]]:
     """The commits that did something to the model, by whatever name, with its record after each."""
     path, found = reference.written_file(category), list[_Touch]()

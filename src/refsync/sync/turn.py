@@ -9,15 +9,13 @@ from loguru import logger
 
 from refsync.clone.repository import Repository
 from refsync.pending_queue.holds import Hold
-from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.pending_queue.models import Batch
 from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
-from refsync.reference.view import at_commit
-from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
 from refsync.sync.land import record_landed
-from refsync.sync.plan import BatchPlan, Model, Observed, plan_batch
+from refsync.sync.plan import Model
 from refsync.sync.publisher import Publisher
 from refsync.sync.reference import (
     ApplySettings,
@@ -93,24 +91,6 @@ class Turn:
         recorded = record_landed(self.clone, self.reference, tip, self.versions, progress)
         self.outcome.recorded += len(recorded.operations)
         self.outcome.mass_deletions += note_mass_deletions(self.queue, self.reference, recorded)
-
-    def observe(self, changes: Sequence[PendingChangeRecord]) -> Observed:
-        """What the changes meet at the tip."""
-        return observe(
-            self.clone, self.reference, at_commit(self.clone, self.tip, self.versions), changes, self.awaited
-        )
-
-    def plan(self, changes: Sequence[PendingChangeRecord], observed: Observed) -> BatchPlan:
-        """What to do with the changes."""
-        return plan_batch(changes, observed, stamp_for(self.reference))
-
-    def build(self, batch: Batch, plan: BatchPlan, changes: Sequence[PendingChangeRecord]) -> str | None:
-        """The commit of what is planned, on the tip."""
-        return build(self.clone, self.reference, self.tip, batch, plan, changes, self.versions)
-
-    def open_changes(self, batch: Batch) -> list[PendingChangeRecord]:
-        """The batch's changes that are still to land."""
-        return self.queue.open_changes(batch.number)
 
     def await_models(self, batch: Batch) -> None:
         """Let later batches that touch the same models wait for this one."""

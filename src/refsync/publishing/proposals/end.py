@@ -13,7 +13,7 @@ from refsync.sync.turn import Turn
 
 def end_proposal(turn: ProposalTurn, batch: Batch, view: View) -> bool:
     """Whether nothing more will come of the proposal by itself; people are told why, and what to do."""
-    if not turn.open_changes(batch):
+    if not turn.queue.open_changes(batch.number):
         turn.queue.give_up_batch(batch.number, reason="nothing left: every change was purged", actor=REFSYNC)
         return True
     branch = proposal_of(batch).branch

@@ -62,7 +62,7 @@ def _follow(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullR
         return True
     if _is_tried_again(turn, batch, view):
         return False
-    if batch.hold and batch.waits_for_people and turn.open_changes(batch) and not is_back(batch, view):
+    if batch.hold and batch.waits_for_people and turn.queue.open_changes(batch.number) and not is_back(batch, view):
         turn.outcome.held.append(HeldBatch.of(batch, batch.hold))
         return True
     if end_proposal(turn, batch, view):
@@ -178,5 +178,5 @@ def _why_rebuild(turn: ProposalTurn, batch: Batch, view: View) -> str | None:
 def _carries_more(turn: ProposalTurn, batch: Batch, head: str) -> bool:
     """Whether a change of the proposed commit has been purged since."""
     parsed = parse_message(message_of(turn.clone, head))
-    wanted = {change.change_id for change in turn.open_changes(batch)}
+    wanted = {change.change_id for change in turn.queue.open_changes(batch.number)}
     return parsed is not None and not wanted.issuperset(parsed.change_ids)

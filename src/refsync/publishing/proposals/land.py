@@ -23,7 +23,7 @@ def land_proposal(turn: Turn, batch: Batch, view: View, memory: ForgeMemory) -> 
     before = marks.get(batch.number)
     if before == mark:
         return False
-    changes = turn.open_changes(batch)
+    changes = turn.queue.open_changes(batch.number)
     paths = {path for change in changes if (path := turn.reference.written_file(change.category))}
     seen = before[0] if before and before[1:] == mark[1:] else None
     records = Records(turn.clone, turn.versions)

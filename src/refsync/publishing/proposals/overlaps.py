@@ -27,7 +27,7 @@ def overlaps_of(turn: ProposalTurn, batch: Batch, pulls: Mapping[int, PullReques
     """The open pull requests of others into the target branch that touch models of the batch, by number."""
     wanted = {
         (path, change.model_name)
-        for change in turn.open_changes(batch)
+        for change in turn.queue.open_changes(batch.number)
         if (path := turn.reference.written_file(change.category))
     }
     found = []

@@ -12,7 +12,7 @@ from refsync.clone.repository import Repository
 from refsync.errors import PushRefusedError
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Batch, BatchState, Proposal, ProposalState
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
 from refsync.publishing.upstream import note_pushed
@@ -29,7 +29,7 @@ def branch_of(settings: ProposalSettings, batch: Batch) -> str:
 
 
 def why_not_proposed_yet(
-    queue: PendingQueueService,
+    queue: QueueDoor,
     reference: ReferenceRepository,
     settings: ProposalSettings,
     batch: Batch,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from refsync.clone.journal import IndexLock
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.publishing.proposals.follow import follow_proposals, tend_new_proposals
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.propose import branch_of, propose, why_not_proposed_yet
@@ -53,7 +53,7 @@ class Proposals(Push):
         tend_new_proposals(self._with_proposals(turn))
 
     def why_not_yet(
-        self, queue: PendingQueueService, reference: ReferenceRepository, batch: Batch, *, more: int = 0
+        self, queue: QueueDoor, reference: ReferenceRepository, batch: Batch, *, more: int = 0
     ) -> str | None:
         """Only so many pull requests are open at once."""
         return why_not_proposed_yet(queue, reference, self._settings, batch, more=more)

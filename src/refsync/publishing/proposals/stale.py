@@ -21,7 +21,7 @@ def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
     if tree is None:
         return False
     touched: dict[str, set[str]] = {}
-    for change in turn.open_changes(batch):
+    for change in turn.queue.open_changes(batch.number):
         if path := turn.reference.written_file(change.category):
             touched.setdefault(path, set()).update((change.model_name, *(change.related_models or ())))
     return all(_is_readable(turn, tree, path, models) for path, models in touched.items())

@@ -29,7 +29,7 @@ def body_of(turn: ProposalTurn, batch: Batch) -> str:
     overlaps = [Overlap(each.number, each.author, tuple(each.models)) for each in near]
     return render(
         turn.reference,
-        turn.open_changes(batch),
+        turn.queue.open_changes(batch.number),
         at_commit(turn.clone, batch.base_commit, turn.versions),
         at_commit(turn.clone, batch.commit, turn.versions),
         job=batch.job,
