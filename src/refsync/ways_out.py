@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from refsync.clone.remotes import Remote, url_of
 from refsync.clone.repository import Repository
@@ -13,11 +14,12 @@ from refsync.forges.base import Forge, ForgeFacts, repository_of_url
 from refsync.forges.github_facts import GITHUB
 from refsync.publishing.local import Local
 from refsync.publishing.proposals.forge_memory import ForgeMemory
-from refsync.publishing.proposals.publisher import Proposals
-from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
 from refsync.publishing.push import Push
 from refsync.publishing.upstream import Remotes, Upstream
 from refsync.sync.publisher import Publisher
+
+if TYPE_CHECKING:
+    from refsync.publishing.proposals.settings import ProposalSettings
 
 FORGE: ForgeFacts = GITHUB
 """What is known of the forge that the pull requests are on."""
@@ -59,10 +61,14 @@ def publisher_of(
         return Local(memory)
     if settings.publish == "push":
         return Push(upstream, remotes, memory)
+    from refsync.publishing.proposals.publisher import Proposals  # slow, and nothing to the other ways
+
     return Proposals(upstream, remotes, memory, _proposals(config, settings))
 
 
 def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
+    from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
+
     requests, credential = settings.pull_request, credential_of(settings)
     return ProposalSettings(
         prefix=settings.proposal.prefix,

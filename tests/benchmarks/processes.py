@@ -36,8 +36,12 @@ def commands(bench: Bench) -> Iterator[Figure]:
 
 
 def _command(folder: Path, *words: str) -> Callable[[], object]:
+    """An installed package has its bytecode, whatever the environment says of writing it."""
+    environment = clean_environment() | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
     def run() -> None:
-        subprocess.run([sys.executable, *words], cwd=folder, env=clean_environment(), check=True, capture_output=True)
+        subprocess.run([sys.executable, *words], cwd=folder, env=environment, check=True, capture_output=True)
 
     return run
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from refsync.cli.main import app
+from refsync.cli.program import program
 from refsync.http.app import create_app
 from refsync.review.finding import Rule
 from tests.support.reference import Reference
@@ -29,7 +29,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(inner, f"{path} {name}".strip())
 
 
-ROOT = typer.main.get_command(app)
+ROOT = typer.main.get_command(program())
 COMMANDS = dict(commands(ROOT))
 
 

@@ -13,7 +13,7 @@ from refsync.cli.output import counted, note, print_json
 if TYPE_CHECKING:
     from refsync.pending_queue.models import Batch
 
-app = typer.Typer(help="See and steer batches.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Number = Annotated[int, typer.Argument(metavar="N", help="The batch's number.")]
 

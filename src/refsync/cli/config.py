@@ -10,7 +10,7 @@ from refsync.cli.context import context_of
 from refsync.cli.options import Json
 from refsync.cli.output import note, print_json
 
-app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()

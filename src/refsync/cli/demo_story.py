@@ -255,10 +255,12 @@ def _commands(*commands: str) -> None:
 
 def _refsync(line: str) -> None:
     """Show a command line of refsync and run it here, which is quicker than a process for each."""
-    from refsync.cli.main import EXIT_INTERRUPTED, app
+    from refsync.cli.main import EXIT_INTERRUPTED
+    from refsync.cli.program import program
 
     _prompt(f"refsync {line}")
-    code = app(args=shlex.split(line), prog_name="refsync", standalone_mode=False)
+    arguments = shlex.split(line)
+    code = program(arguments)(args=arguments, prog_name="refsync", standalone_mode=False)
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt
     if code:

@@ -1,112 +1,39 @@
-"""``refsync``: the commands put together, and what becomes of their failures."""
+"""``refsync``: one command line run, and what becomes of its failures."""
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from refsync.cli import (
-    backup,
-    batch,
-    check,
-    config,
-    demo,
-    diff,
-    doctor,
-    init,
-    merge,
-    metadata,
-    model,
-    probe,
-    queue,
-    run,
-    serve,
-    status,
-    sync,
-    token,
-)
-from refsync.cli.context import Context
+from refsync.cli.program import program
 from refsync.errors import RefsyncError, told
 
 EXIT_REFUSED = 1
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
 
-app = typer.Typer(
-    name="refsync",
-    help="Git-backed GitOps sync for model references: submit, review, commit, record, read.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help, which answers twice as fast
-)
-app.command("demo", short_help="See the whole story, in some seconds.")(demo.demo)
-app.command("init", short_help="Clone a URL or look at a clone; write a config.")(init.init)
-app.command("run")(run.run)
-app.command("serve", short_help="The door: the HTTP API, in the foreground.")(serve.serve)
-app.command("sync")(sync.sync)
-app.command("status", short_help="What waits, what is held, why, and what clears it.")(status.status)
-app.command("diff", short_help="What happened to which models, field by field.")(diff.diff)
-app.command("check", short_help="Check the category files of any clone.")(check.check)
-app.command("merge", short_help="Git's merge driver for category files.")(merge.merge)
-app.command("probe", short_help="Whether the links in records hold.")(probe.probe)
-app.command("doctor", short_help="What is wrong, and the command that mends it.")(doctor.doctor)
-app.command("backup", short_help="Write queue and metadata to one file.")(backup.backup)
-app.command("restore", short_help="Take a backup back.")(backup.restore)
-app.add_typer(queue.app, name="queue")
-app.add_typer(batch.app, name="batch")
-app.add_typer(metadata.app, name="metadata")
-app.add_typer(model.app, name="model")
-app.add_typer(config.app, name="config")
-app.add_typer(token.app, name="token")
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"refsync {version('refsync')}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    ctx: typer.Context,
-    config_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="The config file. Default: $REFSYNC_CONFIG, ./refsync.toml, /etc/refsync/refsync.toml.",
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to stderr.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Git-backed GitOps sync for model references: submit, review, commit, record, read."""
-    ctx.obj = Context(config_file, verbose)
+_GARBAGE = 50_000  # more objects than a command leaves behind; Python's 700 has its imports walked dozens of times
 
 
 def main() -> None:
     """The ``refsync`` program."""
     _lead_closed_streams_nowhere()
+    gc.set_threshold(_GARBAGE)
     sys.exit(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and give its exit code: 0 done, 1 refused, 2 wrong usage, 3 a bug, 130 interrupted."""
     _quiet_log("--verbose" in arguments or "-v" in arguments)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it reads the metadata of whatever is installed
     _print_what_the_terminal_can()
     try:
-        code = app(args=list(arguments), prog_name="refsync", standalone_mode=False)
+        code = program(arguments)(args=list(arguments), prog_name="refsync", standalone_mode=False)
         sys.stdout.flush()
     except RefsyncError as refusal:
         return _refuse(str(refusal))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from refsync.metadata.models import CategoryMetadata
     from refsync.use_cases.metadata import Counters
 
-app = typer.Typer(help="What has happened, per category.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _WIDE = 100  # columns; a narrower terminal is told when the last operation was, and not what
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from refsync.use_cases.models import Blame, TouchingCommit
 
-app = typer.Typer(help="One model: its record, and its history.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 CategoryArgument = Annotated[str, typer.Argument(help="The category, such as image_generation.")]
 ModelName = Annotated[str, typer.Argument(help="The model's name; after -- where it begins with a dash.")]

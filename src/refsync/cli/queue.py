@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from refsync.use_cases.reviewing import ReviewedChanges
 
-app = typer.Typer(help="Submit changes, and review them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _REMARKS_SHOWN = 20
 

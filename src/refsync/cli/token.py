@@ -10,7 +10,7 @@ from refsync.cli.context import context_of
 from refsync.cli.options import Json
 from refsync.cli.output import counted, print_json, shown_text, shown_time
 
-app = typer.Typer(help="Who may come in by the door.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Who it is, as changes and commits name them.")]
 

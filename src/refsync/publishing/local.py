@@ -9,7 +9,6 @@ from refsync.clone.landing import index_locked, land
 from refsync.clone.remotes import Remote
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
-from refsync.publishing.proposals.leave import leave_proposals
 from refsync.publishing.upstream import fetch_versions
 from refsync.sync.publisher import Publisher, Races
 from refsync.sync.turn import Turn
@@ -31,6 +30,8 @@ class Local(Publisher):
 
     def follow(self, turn: Turn) -> None:
         """Nothing is on its way but what was proposed before the config was changed."""
+        from refsync.publishing.proposals.leave import leave_proposals  # slow, and nothing to those who only look
+
         leave_proposals(turn, self._memory)
 
     def deliver(self, turn: Turn, batch: Batch, commit: str, lock: IndexLock | None) -> None:

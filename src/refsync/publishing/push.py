@@ -7,7 +7,6 @@ from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
-from refsync.publishing.proposals.leave import leave_proposals
 from refsync.publishing.upstream import (
     FRESH_SECONDS,
     Remotes,
@@ -54,6 +53,8 @@ class Push(Publisher):
 
     def follow(self, turn: Turn) -> None:
         """Nothing is on its way but what was proposed before the config was changed."""
+        from refsync.publishing.proposals.leave import leave_proposals  # slow, and nothing to those who only look
+
         leave_proposals(turn, self._memory)
 
     def start(self, turn: Turn) -> None:
