@@ -71,6 +71,20 @@ def test_a_deleted_store_takes_the_daemon_with_it(site: Site) -> None:
         assert daemon.process.wait(30) == 1
 
 
+def test_a_daemon_whose_store_alone_is_deleted_ends_before_anything_is_lost_in_it(site: Site) -> None:
+    with site.daemon() as daemon:
+        daemon.wait_until_idle()
+        for file in site.state.glob("queue.db*"):
+            file.unlink()
+        site.approve("Dreamlike")
+        assert daemon.process.wait(30) == 1
+        [line] = daemon.lines("refsync: ")
+        assert f"{site.state}/queue.db was deleted or replaced while it was in use" in line
+        assert daemon.lines("Traceback") == []
+    with site.daemon():
+        wait_for("the commit", lambda: site.has_model("Dreamlike"))
+
+
 def test_status_tells_of_a_full_disk_under_the_state_directory(site: Site) -> None:
     assert "make room" not in told_in_status(site)
     with small_disk(site.state, "80m") as disk:

@@ -99,7 +99,7 @@ class Daemon:
         """Work until told to stop.
 
         Raises:
-            StateDirectoryError: the state directory was deleted or replaced.
+            StateDirectoryError: the state directory, or the store in it, was deleted or replaced.
         """
         systemd.ready(self._summary())
         logger.info("refsync serves {}: {}", self._application.state.path, self._summary())
@@ -130,6 +130,7 @@ class Daemon:
                 f"{self._application.state.path}: the state directory was deleted or replaced while the daemon ran, so "
                 "it ends; put it back if that was a mistake, and start the daemon again (systemd does so by itself)"
             )
+        self._application.store.check_in_place()
 
     # --- passes ---------------------------------------------------------------------------------------------------
 

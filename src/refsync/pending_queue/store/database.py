@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from refsync.commands import command
 from refsync.dumping import dump, load
 from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
@@ -54,6 +55,7 @@ class Database:
                 if not self._is_locked:
                     sweep(_kind_of_new(self.file))
             self._engine = _engine_of(url)
+            self._there = _identity(self.file)
         try:
             self._upgrade()
         except BaseException:
@@ -62,7 +64,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store."""
+        """A transaction that sees one state of the store.
+
+        Raises:
+            StateDirectoryError: the file was deleted or replaced.
+        """
+        self.check_in_place()
         with self._explained(), self._engine.connect() as connection, connection.begin():
             yield connection
 
@@ -71,14 +78,27 @@ class Database:
         """A transaction that is the only writer; rolled back if the block raises.
 
         Raises:
-            StateDirectoryError: this user may only read the store.
+            StateDirectoryError: this user may only read the store, or its file was deleted or replaced.
         """
+        self.check_in_place()
         if self._is_locked:
             raise StateDirectoryError(f"{self.name}: this user may read it and not write it; check owner and mode")
         with self._explained(), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
+
+    def check_in_place(self) -> None:
+        """See that others who open the store meet this one: what is written to a deleted file is lost.
+
+        Raises:
+            StateDirectoryError: the file was deleted or replaced since it was opened.
+        """
+        if self._there is not None and _identity(self.file) != self._there:
+            raise StateDirectoryError(
+                f"{self.name} was deleted or replaced while it was in use; put it back if that was a mistake "
+                f"({command('refsync', 'restore', 'FILE')}), and start refsync again (systemd does so by itself)"
+            )
 
     def close(self) -> None:
         """Close every connection."""
@@ -135,6 +155,15 @@ class Database:
             raise StateDirectoryError(f"{place}: {error.strerror or error}; check owner and mode") from error
         except ImportError as error:
             raise StoreError(f"{self.name}: its database driver is not installed: {error}") from error
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    """By which a file is known again; ``None`` where there is none."""
+    try:
+        stat = file.stat() if file else None
+    except FileNotFoundError:
+        return None
+    return stat and (stat.st_dev, stat.st_ino)
 
 
 def newer_store(name: str, version: str) -> StoreError:

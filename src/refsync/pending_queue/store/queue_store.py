@@ -65,6 +65,14 @@ class PendingQueueStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def check_in_place(self) -> None:
+        """See that others who open the store meet this one.
+
+        Raises:
+            StateDirectoryError: its file was deleted or replaced.
+        """
+        self._database.check_in_place()
+
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
