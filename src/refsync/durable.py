@@ -27,12 +27,13 @@ def write_durably(path: Path, text: str) -> None:
     flush_folder(path.parent)
 
 
-def make_folder(folder: Path, mode: int | None = None) -> None:
+def make_folder(folder: Path, mode: int | None = None, *, flush: bool = True) -> None:
     """Make a folder, and those above it, each with its permissions from the first moment, whatever the umask.
 
     Args:
         folder: one that is there is left as it is.
         mode: the permissions; ``None``: those of the folder above.
+        flush: whether to have its name on the disk when this ends.
 
     Raises:
         OSError: it cannot be made.
@@ -47,6 +48,8 @@ def make_folder(folder: Path, mode: int | None = None) -> None:
     except OSError as problem:
         if not folder.is_dir():  # else somebody else was faster
             raise OSError(problem.errno, problem.strerror, str(folder)) from None
+    if flush:
+        flush_folder(folder.parent)
 
 
 def flush_all(folder: Path) -> None:

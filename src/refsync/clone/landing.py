@@ -31,6 +31,7 @@ from refsync.clone.journal import (
     release,
 )
 from refsync.clone.objects import blob_id
+from refsync.clone.ref_files import flush_name_of
 from refsync.clone.repository import Repository
 from refsync.clone.sparse import show_too
 from refsync.clone.staging import (
@@ -180,6 +181,7 @@ def bring_to_an_end(repository: Repository, landing: Landing) -> None:
             "on by itself"
         ) from None
     flush_folder(repository.git_directory)
+    flush_name_of(repository.common_directory, repository.ref)
     remove_staged(repository, landing)
 
 

@@ -95,7 +95,7 @@ def _store(objects: Path, new: GitObject) -> set[Path]:
         return {place.parent, objects}
     changed, mode = {place.parent}, objects.stat().st_mode
     if not place.parent.is_dir():
-        make_folder(place.parent)
+        make_folder(place.parent, flush=False)
         changed.add(objects)
     with scratch_file(objects / _TEMPORARY, 0o400 | (mode & 0o444)) as file:
         file.write(zlib.compress(header_of(new.kind, new.content) + new.content, zlib.Z_BEST_SPEED))

@@ -68,6 +68,15 @@ def write_ref(common_directory: Path, ref: str, id: str) -> None:
     flush_folder(file.parent)
 
 
+def flush_name_of(common_directory: Path, ref: str) -> None:
+    """Have on the disk where a ref stands that git has written: git itself forces the file there, not its name."""
+    folder = (common_directory / ref).parent
+    while folder != common_directory / "refs":
+        if folder.is_dir():  # else it is packed
+            flush_folder(folder)
+        folder = folder.parent
+
+
 def delete_ref(common_directory: Path, ref: str) -> bool:
     """Delete a ref that is a file; ``False`` where it is packed: only git can take it out of there.
 
