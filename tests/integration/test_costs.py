@@ -154,12 +154,12 @@ def test_a_landing_by_push(published: PublishedReference, tmp_path: Path) -> Non
     approve(published, 1)
     costs = cost_of_pass(published, tmp_path / "costs")
     assert published.in_step()
-    assert not costs.exceed(git=18, transactions=9, writing=4, statements=33, decodings=3, flushes=26)
+    assert not costs.exceed(git=13, transactions=9, writing=4, statements=33, decodings=3, flushes=26)
 
 
 def test_a_pass_of_push_with_nothing_to_do(published: PublishedReference, tmp_path: Path) -> None:
     costs = cost_of_pass(published, tmp_path / "costs")
-    assert not costs.exceed(git=4, transactions=1, writing=0, statements=3, decodings=0, flushes=0)
+    assert not costs.exceed(git=2, transactions=1, writing=0, statements=3, decodings=0, flushes=0)
 
 
 def test_a_page(reference: Reference, tmp_path: Path) -> None:

@@ -376,6 +376,10 @@ class Repository:
 
     def contains(self, commit: str, tip: str) -> bool:
         """Whether a commit is the tip or an ancestor of it; ``False`` also for one that is not there at all."""
+        if first_parents_between(self, commit, tip) is not None:
+            return True
+        if first_parents_between(self, tip, commit):  # it is the other way round
+            return False
         return self.run("merge-base", "--is-ancestor", commit, tip, accept=(0, 1, 128)).code == 0
 
     def entries(self, commit: str, folder: str) -> dict[str, TreeEntry]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from loguru import logger
 from refsync.clone.ancestry import distance, own_commits
 from refsync.clone.differences import missing_contents
 from refsync.clone.landing import index_locked, land
+from refsync.clone.ref_files import refs_under
 from refsync.clone.refs import follow, followed_to, set_ref
 from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
 from refsync.clone.repository import Repository
@@ -94,11 +96,26 @@ class AskAtOnce:
 
 def fetch_news(reference: ReferenceRepository, upstream: Upstream, clone: Repository) -> None:
     """Fetch the target branch, and the proposal branches where there are some; raises as ``Remotes.ask`` does."""
+    if _is_up_to_date(reference, upstream, clone):
+        return
     refspecs = [f"+refs/heads/{reference.branch}:{upstream.tracking_ref(reference.branch)}"]
     prefix = upstream.proposals
     if prefix is not None:
         refspecs.append(f"+refs/heads/{prefix}*:{upstream.tracking_ref(prefix)}*")
     fetch(clone, upstream.remote, refspecs, prune=prefix is not None, paths=reference.data_paths())
+
+
+def _is_up_to_date(reference: ReferenceRepository, upstream: Upstream, clone: Repository) -> bool:
+    """Whether the clone knows where the branches stand: to ask that is much less work than a fetch in vain."""
+    if clone.is_shallow:
+        return False
+    names = [reference.branch] if upstream.proposals is None else [reference.branch, f"{upstream.proposals}*"]
+    asked = read_refs(clone, upstream.remote, *(f"refs/heads/{name}" for name in names))
+    there = {upstream.tracking_ref(ref.removeprefix("refs/heads/")): commit for ref, commit in asked.items()}
+    followed = [upstream.tracking_ref(name) for name in names]
+    kept = refs_under(clone.common_directory, upstream.tracking_ref(""))
+    here = {ref: clone.commit_of(ref) for ref in kept if any(fnmatchcase(ref, each) for each in followed)}
+    return upstream.tracking_ref(reference.branch) in there and there == here
 
 
 def fetch_versions(reference: ReferenceRepository, remote: Remote, clone: Repository, tip: str) -> None:
