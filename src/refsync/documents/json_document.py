@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import explain_syntax
-from refsync.documents.json_text import Item, every_container, scan_document, shadowing
+from refsync.documents.json_text import Item, every_container, shadowing
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
-from refsync.documents.values import is_record
+from refsync.documents.shape import ROOT, Shape
 from refsync.dumping import dump
 from refsync.errors import DocumentError
 from refsync.numbers import exact_float, spelt_float, spelt_int
@@ -44,6 +44,7 @@ class Document:
     _text: str = "{}"
     _cut: Mapping[str, str] = field(default_factory=dict)
     _mark: str = ""
+    _shape: Shape = ROOT
 
     @property
     def has_doubles(self) -> bool:
@@ -67,7 +68,8 @@ class Document:
             return None if removed else self.deep[model]
         if model not in self.others:
             return self.doubles.get(model)
-        at = next(item.value_start for item in scan_document(self._text).items if item.key == model)
+        items = enumerate(self._shape.locate(self._text).items)
+        at = next(item.value_start for place, item in items if self._shape.name(item, place) == model)
         return _fault(self._text, at, f"the record of {cut(json.dumps(model), _LONGEST)} is not an object")
 
     def check_editable(self, models: Collection[str] | None = None) -> None:
@@ -81,19 +83,23 @@ class Document:
                 raise fault.with_traceback(None)
 
 
-def read_document(data: bytes) -> Document:
+def read_document(data: bytes, shape: Shape = ROOT) -> Document:
     """A category file's models, its other members, and which of them can't be changed safely.
+
+    Args:
+        data: the whole file.
+        shape: where in it the models are.
 
     Raises:
         DocumentError: see ``read_records``.
     """
     mark, text = decode(data)
     with _faults_explained():
-        document = _document_of(text)
+        document = _document_of(text, shape)
         return replace(document, _mark=mark) if mark else document
 
 
-def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
+def read_records(data: bytes, *, as_written: bool = False, shape: Shape = ROOT) -> dict[str, Record]:
     """The models of a category file, in the file's order; what else stands there is left out.
 
     Of a key that is there twice the last value counts, as for every other reader of JSON.
@@ -101,15 +107,17 @@ def read_records(data: bytes, *, as_written: bool = False) -> dict[str, Record]:
     Args:
         data: the whole file: UTF-8, with or without byte order mark.
         as_written: whether each number shall carry its text, so that the records can be written back as they were.
+        shape: where in the file the models are.
 
     Raises:
-        DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not an object; with the line and column
-            where the fault has a place.
+        DocumentError: no UTF-8, no valid JSON, a number that is not finite, or not of the shape; with the line and
+            column where the fault has a place.
     """
     _, text = decode(data)
     with _faults_explained():
         try:
-            return _parted(_members_of(text, _READER_AS_WRITTEN if as_written else READER))[0]
+            members, _ = _members_of(text, _READER_AS_WRITTEN if as_written else READER, shape)
+            return _parted(members, shape)[0]
         except _TooDeepError:
             raise _too_deep(text) from None
 
@@ -191,7 +199,7 @@ def _edited(
     places: Mapping[str, Place],
     renames: Mapping[str, str],
 ) -> str:
-    text = replace_members(document._text, document.records, edits, order, places, renames)
+    text = replace_members(document._text, document.records, edits, order, places, renames, document._shape)
     for stand_in, value in document._cut.items():
         text = text.replace(stand_in, value)
     return text
@@ -207,9 +215,9 @@ def _check_renames(
             raise ValueError(f"{old!r} cannot be renamed: there is a model {new!r} already")
 
 
-def new_document(records: Mapping[str, Record]) -> bytes:
+def new_document(records: Mapping[str, Record], shape: Shape = ROOT) -> bytes:
     """A category file that does not exist yet: four spaces, ASCII escapes, one final newline."""
-    return (dump(records, indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
+    return (dump(shape.whole(records), indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 class NotFiniteError(Exception):
@@ -250,18 +258,23 @@ _READER_AS_WRITTEN = json.JSONDecoder(
 _STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
 
 
-def _document_of(text: str) -> Document:
+def _document_of(text: str, shape: Shape) -> Document:
     try:
-        return _shallow_document(text)
+        return _shallow_document(text, shape)
     except _TooDeepError:
+        if shape != ROOT:
+            raise _too_deep(text) from None
         return _deep_document(text)
 
 
-def _shallow_document(text: str) -> Document:
+def _shallow_document(text: str, shape: Shape) -> Document:
     try:
-        return Document(*_parted(_members_of(text, _STRICT_READER)), _text=text)
+        members, are_doubled = _members_of(text, _STRICT_READER, shape)
+        doubles = _doubled_names(text, shape) if are_doubled else {}
     except _DuplicateKeyError:
-        return Document(*_parted(_members_of(text, READER)), _doubles(text), _text=text)
+        members, _ = _members_of(text, READER, shape)
+        doubles = _doubles(text, shape)
+    return Document(*_parted(members, shape), doubles, _text=text, _shape=shape)
 
 
 def _deep_document(text: str) -> Document:
@@ -279,7 +292,7 @@ def _deep_document(text: str) -> Document:
         deep[json.loads(text[each.start : each.key_end])] = _too_deep(text, each)
     if not cut or any(stand_in in text for stand_in in cut):
         raise _too_deep(text)
-    return replace(_document_of(shallow), deep=deep, _cut=cut)
+    return replace(_document_of(shallow, ROOT), deep=deep, _cut=cut)
 
 
 def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
@@ -290,9 +303,10 @@ def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
     return _fault(text, found.start, f"{cut(text[found.start : found.key_end], _LONGEST)} is {TOO_DEEP}")
 
 
-def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
+def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict[str, Any], bool]:
+    """The members by name, and whether an element of a list has the name of another one."""
     try:
-        members = reader.decode(text)
+        root = reader.decode(text)
     except RecursionError:
         raise _TooDeepError from None
     except NotFiniteError as error:
@@ -301,16 +315,18 @@ def _members_of(text: str, reader: json.JSONDecoder) -> dict[str, Any]:
     except _DuplicateKeyError:
         json.loads(text)
         raise
-    if not isinstance(members, dict):
-        raise _fault(text, _first(text), "not an object of models")
+    try:
+        members = shape.members(root)
+    except DocumentError as fault:
+        raise _fault(text, _first(text), fault.reason) from None
     if is_too_deep(members.values()):
         raise _TooDeepError
-    return members
+    return members, shape.has_doubles(root, members)
 
 
-def _parted(members: dict[str, Any]) -> tuple[dict[str, Record], dict[str, Any]]:
+def _parted(members: dict[str, Any], shape: Shape) -> tuple[dict[str, Record], dict[str, Any]]:
     """The models, and the members that are none."""
-    others = {name: value for name, value in members.items() if not is_record(value)}
+    others = {name: value for name, value in members.items() if not shape.is_model(name, value)}
     return {name: value for name, value in members.items() if name not in others} if others else members, others
 
 
@@ -331,7 +347,11 @@ def _faults_explained() -> Iterator[None]:
 
 def _fault(text: str, at: int, reason: str) -> DocumentError:
     """The error for a position in the text."""
-    return DocumentError(reason, line=text.count("\n", 0, at) + 1, column=at - text.rfind("\n", 0, at))
+    return DocumentError(reason, line=_line(text, at), column=at - text.rfind("\n", 0, at))
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
 
 
 def _find_not_finite(text: str) -> int:
@@ -342,18 +362,27 @@ def _find_not_finite(text: str) -> int:
     return next(item.value_start for item in items if isinstance(item.value, float) and not math.isfinite(item.value))
 
 
-def _doubles(text: str) -> dict[str, DocumentError]:
+def _doubles(text: str, shape: Shape) -> dict[str, DocumentError]:
     """The members that are there twice, or have a key twice within, each with the second of the two keys."""
+    found = _doubled_names(text, shape)
+    for place, item in enumerate(shape.locate(text).items):
+        name = shape.name(item, place)
+        if name not in found and (double := _double_within(text, item)) is not None:
+            found[name] = _fault(text, double.start, f"the key {cut(json.dumps(double.key), _LONGEST)} is there twice")
+    return found
+
+
+def _doubled_names(text: str, shape: Shape) -> dict[str, DocumentError]:
+    """The members that are there twice, each with the second of the two."""
     found: dict[str, DocumentError] = {}
-    seen: set[str | None] = set()
-    for item in scan_document(text).items:
-        assert item.key is not None
-        double = item if item.key in seen else _double_within(text, item)
-        if double is not None and item.key not in found:
-            found[item.key] = _fault(
-                text, double.start, f"the key {cut(json.dumps(double.key), _LONGEST)} is there twice"
-            )
-        seen.add(item.key)
+    seen: dict[str, Item] = {}
+    for place, item in enumerate(shape.locate(text).items):
+        name = shape.name(item, place)
+        if (first := seen.setdefault(name, item)) is not item and name not in found:
+            what = f"the key {cut(json.dumps(name), _LONGEST)} is there twice"
+            if shape.field is not None:
+                what += f", in line {_line(text, first.start)}, too"
+            found[name] = _fault(text, item.start, what)
     return found
 
 

@@ -17,12 +17,14 @@ from refsync.documents.json_text import (
     Slot,
     Spacing,
     breaks,
+    indentation,
     last_line,
     scan,
     scan_document,
     spacing,
 )
 from refsync.documents.model_places import Place, Standing, with_new
+from refsync.documents.shape import ROOT, Shape
 from refsync.documents.values import is_record, same_value
 
 Record = dict[str, Any]
@@ -38,35 +40,41 @@ def replace_members(
     order: Sequence[str] = (),
     places: Mapping[str, Place] = _NOWHERE,
     renames: Mapping[str, str] = _UNNAMED,
+    shape: Shape = ROOT,
 ) -> str:
     """The text of a document after edits; ``None`` removes a member.
 
     Args:
-        text: one valid JSON object; no member that is edited or renamed is there twice.
+        text: valid JSON of the shape; no member that is edited or renamed is there twice.
         records: the objects that it holds. Its other members are kept as they stand.
         edits: name to record.
         order: names; a new one that is among them stands behind the nearest one ahead of it.
         places: new name to where it is asked to stand.
         renames: name to the name that its member shall have; edits name it by that one.
+        shape: where in the text the members are.
     """
     now = {renames.get(name, name): record for name, record in records.items()}
-    edits = {name: record for name, record in edits.items() if not same_value(now.get(name), record)}
+    renamed = {new: shape.named(records[old], new) for old, new in renames.items()}
+    edits = {name: record for name, record in (renamed | dict(edits)).items() if not same_value(now.get(name), record)}
     if not edits and not renames:
         return text
-    document = scan_document(text)
+    document = shape.locate(text)
     scalars = style_of_scalars(text, document)
-    editor = _Editor(text, FieldOrder(records.values()), scalars, lambda: style_of_document(text, document, scalars))
+    shown = document if document.items else scan_document(text)
+    editor = _Editor(text, FieldOrder(records.values()), scalars, lambda: style_of_document(text, shown, scalars))
 
     def write(entry: _Entry, line: str | None) -> str:
-        if entry.old is None or entry.key in edits:
+        if entry.old is None or entry.value is not document.items[entry.old].value:
             return editor.write_member(document.items, entry, line)
         return editor.keep_member(document.items[entry.old], entry.key)
 
-    names = [
-        Standing(renames.get(item.key or "", item.key or ""), place, is_record(item.value))
-        for place, item in enumerate(document.items)
+    names = [(shape.name(item, place), item.value) for place, item in enumerate(document.items)]
+    standing = [
+        Standing(renames.get(name, name), place, shape.is_model(name, value))
+        for place, (name, value) in enumerate(names)
     ]
-    entries = _document_entries(document.items, with_new(names, _new(edits, names), order, places), edits)
+    wanted = with_new(standing, _new(edits, standing), order, places)
+    entries = _document_entries(document.items, wanted, edits, shape)
     rebuilt = editor.rebuild(document, entries, write)
     return text[: document.start] + rebuilt + text[document.end :]
 
@@ -123,7 +131,7 @@ class _Editor:
             return _with_new_values(self.text, container, entries, write)
         around, gap = spacing(self.text, container), self.style.gap
         if not container.items:
-            around, gap = _spacing_of_empty(self.text, around, self.style)
+            around, gap = _spacing_of_empty(self.text, container, around, self.style)
         return _rebuild(self.text, container, around, entries, gap, write)
 
     def write_member(self, members: Sequence[Item], entry: _Entry, line: str | None) -> str:
@@ -135,7 +143,8 @@ class _Editor:
             return self._key(item, entry.key) + editor.rewrite(item, entry.value, (), line)
         if samples:  # indented like the neighbour, whose first line may be off
             line = last_line(spacing(self.text, scan(self.text, samples[0].value_start)).closing) or line
-        return self.style.member(entry.key or "", editor.style.write(entry.value, (), line, self.order))
+        written = editor.style.write(entry.value, (), line, self.order)
+        return written if entry.key is None else self.style.member(entry.key, written)
 
     def keep_member(self, item: Item, name: str | None) -> str:
         """The text of a whole model that keeps all but, at most, its name."""
@@ -186,14 +195,14 @@ def _new(edits: Mapping[str, Record | None], standing: Sequence[Standing]) -> li
 
 
 def _document_entries(
-    items: Sequence[Item], standing: Sequence[Standing], edits: Mapping[str, Record | None]
+    items: Sequence[Item], standing: Sequence[Standing], edits: Mapping[str, Record | None], shape: Shape
 ) -> list[_Entry]:
     entries, near = [], 0
     for name, old, _ in standing:
         near = near if old is None else old
         value = edits[name] if name in edits or old is None else items[old].value
         if name not in edits or value is not None:  # a member that is no record may well be null
-            entries.append(_Entry(old, name, value, near))
+            entries.append(_Entry(old, shape.key(name), value, near))
     return entries
 
 
@@ -203,9 +212,9 @@ def _around(members: Sequence[Item], near: int) -> list[Item]:
     return [members[place] for place in places if members[place].value and is_record(members[place].value)][:3]
 
 
-def _spacing_of_empty(text: str, around: Spacing, style: Style) -> tuple[Spacing, str]:
+def _spacing_of_empty(text: str, container: Container, around: Spacing, style: Style) -> tuple[Spacing, str]:
     """For an object without members: each new one goes on a line of its own, the closing bracket below."""
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = ("\r\n" if "\r\n" in text else "\n") + indentation(text, container.start)
     closing = around.closing if breaks(around.closing) else newline
     return Spacing("", [], closing), newline + style.unit
 

@@ -15,6 +15,7 @@ Path = tuple[str | None, ...]
 
 _decode = json.JSONDecoder(parse_float=exact_float).raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
+_BLANKS = re.compile(r"[ \t]*")
 _BREAKS = ("\r", "\n")
 _LAST_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*\Z")
 
@@ -74,8 +75,20 @@ def scan(text: str, start: int) -> Container:
 
 
 def scan_document(text: str) -> Container:
-    """The members of the text's one object."""
+    """The members of the text's one object, or the elements of its list."""
     return scan(text, _skip(text, 0))
+
+
+def scan_value(text: str, item: Item) -> Container:
+    """The items of an item whose value is an object or a list."""
+    return scan(text, item.value_start)
+
+
+def indentation(text: str, at: int) -> str:
+    """The blanks that the line of a position begins with."""
+    start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+    blanks = _BLANKS.match(text, start, at)
+    return blanks.group() if blanks else ""
 
 
 def every_container(text: str, start: int, path: Path = ()) -> Iterator[tuple[Path, Container]]:

@@ -1,0 +1,118 @@
+"""Where in a JSON file its records are, and what they are known by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from refsync.documents.json_text import Container, Item, scan_document, scan_value
+from refsync.documents.values import is_record
+from refsync.errors import DocumentError
+
+_WORDS = re.compile(r"(?P<path>[^\[\]]*)(?:\[(?P<field>[^\[\]]+)\])?")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where a file's records are.
+
+    Attributes:
+        path: the keys from the root of the file to the object or list that holds them.
+        field: of a list: the field by which an element is known; ``None`` for an object, whose keys are the names.
+        ignored: names of members that are no models though they are objects.
+    """
+
+    path: tuple[str, ...] = ()
+    field: str | None = None
+    ignored: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str, ignored: Iterable[str] = ()) -> Self:
+        """The shape that is written as a dotted path, with ``[field]`` behind it for a list.
+
+        >>> Shape.parse("a.b"), Shape.parse("[id]").field
+        (Shape(path=('a', 'b'), field=None, ignored=frozenset()), 'id')
+
+        Raises:
+            ValueError: it is not written so.
+        """
+        words = _WORDS.fullmatch(text)
+        path = tuple(words["path"].split(".")) if words and words["path"] else ()
+        if words is None or not all(path):
+            raise ValueError('must be a dotted path such as "models", with the key of a list behind it: "models[id]"')
+        return cls(path, words["field"], frozenset(ignored))
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return ".".join(self.path) + (f"[{self.field}]" if self.field else "")
+
+    def members(self, root: Any) -> dict[str, Any]:
+        """What stands where the records are, by its name; an element of a list without a name by its place, as ``[3]``.
+
+        Raises:
+            DocumentError: there is no such object or list.
+        """
+        holder = root
+        for key in self.path:
+            holder = holder.get(key) if isinstance(holder, dict) else None
+        if self.field is None:
+            if not isinstance(holder, dict):
+                raise DocumentError(f"no object at {self}" if self.path else "not an object of models")
+            return holder
+        if not isinstance(holder, list):
+            raise DocumentError(f"no list at {'.'.join(self.path)}" if self.path else "not a list of models")
+        return {self._name_in_list(element) or _nameless(place): element for place, element in enumerate(holder)}
+
+    def has_doubles(self, root: Any, members: Mapping[str, Any]) -> bool:
+        """Whether a name is there twice in a list, of which ``members`` are the elements by name."""
+        for key in self.path:
+            root = root[key]
+        return self.field is not None and len(root) > len(members)
+
+    def is_model(self, name: str, value: Any) -> bool:
+        """Whether a member of this name is a model."""
+        return is_record(value) and name not in self.ignored and (self.field is None or value.get(self.field) == name)
+
+    def locate(self, text: str) -> Container:
+        """The object or list that holds the records, in a text in which ``members`` has found it."""
+        container = scan_document(text)
+        for key in self.path:
+            item = next(item for item in reversed(container.items) if item.key == key)
+            container = scan_value(text, item)
+        return container
+
+    def name(self, item: Item, place: int) -> str:
+        """The name of an item that stands where the records are."""
+        if self.field is None:
+            assert item.key is not None
+            return item.key
+        return self._name_in_list(item.value) or _nameless(place)
+
+    def key(self, name: str) -> str | None:
+        """The key that an item of a name stands behind: none in a list."""
+        return name if self.field is None else None
+
+    def named(self, record: dict[str, Any], name: str) -> dict[str, Any]:
+        """A record under a name; in a list it is the record that says it."""
+        return record if self.field is None else record | {self.field: name}
+
+    def whole(self, records: Mapping[str, Any]) -> Any:
+        """The value of a file that holds just these."""
+        value: Any = dict(records) if self.field is None else list(records.values())
+        for key in reversed(self.path):
+            value = {key: value}
+        return value
+
+    def _name_in_list(self, element: Any) -> str | None:
+        name = element.get(self.field) if isinstance(element, dict) else None
+        return name if isinstance(name, str) and name else None
+
+
+ROOT = Shape()
+"""The records are the members of the file's one object: the usual shape."""
+
+
+def _nameless(place: int) -> str:
+    return f"[{place}]"
