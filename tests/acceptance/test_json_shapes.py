@@ -34,6 +34,7 @@ from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
 from refsync.use_cases.moving import ImportedQueue
 from refsync.use_cases.passes import PassAnswer, PlannedCommits
+from refsync.use_cases.probing import LinkChecks
 from refsync.use_cases.record import Record
 from refsync.use_cases.renaming import Rename
 from refsync.use_cases.reviewing import ReviewedChanges
@@ -74,7 +75,7 @@ def shapes_in_the_readme() -> dict[str, Shape]:
 
 
 def parse(notation: str) -> Shape:
-    tokens = re.findall(r"\.\.\.|[A-Za-z_]+|[\[\]{}:,]", notation)
+    tokens = re.findall(r"\.\.\.|[A-Za-z_0-9]+|[\[\]{}:,]", notation)
     shape = parse_shape(tokens)
     assert not tokens, notation
     return shape
@@ -130,6 +131,7 @@ ANSWERS: dict[str, Any] = {
     "batch retry": Batch,
     "batch revert": Reversal,
     "batch abandon": Batch,
+    "probe": LinkChecks,
     "metadata show": Counters,
     "metadata verify": Discrepancies,
     "metadata rebuild": RebuiltCounters,
@@ -322,6 +324,9 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     stored.rename(desk.folder / "gone")
     assert say("metadata", "verify", code=1)
     say("metadata", "rebuild")
+    linked = {"config": {"download": [{"file_url": "http://127.0.0.1/private"}]}}
+    desk.clone.commit({"blip.json": {"linked": linked}})
+    assert say("probe", "blip")
     say("model", "show", "clip", "old")
     say("model", "history", "clip", "old")
     say("model", "blame", "clip", "old")

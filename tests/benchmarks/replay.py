@@ -97,7 +97,14 @@ def replay(bundle: Path, folder: Path, sample: int = LAST) -> list[Case]:
     listed = LISTED if (clone.path / TABLE).exists() else ""
     config = folder / "refsync.toml"
     config.write_text(
-        f'state_directory = "state"\n[[repository]]\nname = "it"\npath = "clone"\nbranch = "{BRANCH}"\n{listed}'
+        f"""state_directory = "state"
+[guard]
+deletions = {{ count = 1000, share = 1.0 }}
+[[repository]]
+name = "it"
+path = "clone"
+branch = "{BRANCH}"
+{listed}"""
     )
     with _application(config) as application:
         (reference,) = application.repositories

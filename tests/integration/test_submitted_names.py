@@ -186,7 +186,8 @@ ODD = ["", "  ", "two\nlines", "n" * 300, "bell\u0007", "\u2028"]
 
 
 def test_a_record_can_be_deleted_whatever_its_name(tmp_path: Path) -> None:
-    desk = Desk.at(tmp_path, files={"clip.json": {name: {"x": 1} for name in [*ODD, "nul\0", "good"]}})
+    files = {"clip.json": {name: {"x": 1} for name in [*ODD, "nul\0", "good"]}}
+    desk = Desk.at(tmp_path, "[guard]\ndeletions = { count = 100, share = 1.0 }\n", files)
     ids = [desk.add("delete", name) for name in ODD]
     line = {"operation": "delete", "category": "clip", "model_name": "nul\0"}
     assert desk("queue", "import", "-", stdin=dumped(line)).done

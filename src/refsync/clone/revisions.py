@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from refsync.clone.addresses import LIST_SETTINGS, is_partial, parse_settings
 from refsync.clone.own_settings import check_own_settings
-from refsync.clone.process import GitResult, run_git
+from refsync.clone.process import ANY_CODE, GitResult, run_git
 from refsync.clone.settings import neutralised_by_name
 from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.regular_files import read_regular
@@ -100,6 +100,12 @@ def find_clone(folder: Path) -> Path:
     if found.code:
         raise CloneError(f"{folder}: is not in the work tree of a git repository; run this in a clone")
     return Path(os.fsdecode(found.output.rstrip(b"\n")))
+
+
+def is_tracked(file: Path) -> bool:
+    """Whether a file stands in the index of the repository that it lies in; where git cannot tell, it does."""
+    listed = run_git(file.parent, "ls-files", "-z", "--", file.name, accept=ANY_CODE)
+    return bool(listed.output) or (listed.code != 0 and "not a git repository" not in listed.error)
 
 
 def common_directory(clone: Path) -> Path:

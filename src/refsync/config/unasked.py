@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refsync.accounts import account_name
-from refsync.clone.process import ANY_CODE, run_git
+from refsync.clone.revisions import is_tracked
 from refsync.commands import command
 from refsync.errors import ConfigError
 from refsync.permissions import others_may_write
@@ -70,5 +70,4 @@ def _clone_that_it_names(file: Path) -> str | None:
 def _is_tracked(file: Path) -> bool:
     if not any((folder / ".git").exists() for folder in file.parents):
         return False
-    listed = run_git(file.parent, "ls-files", "-z", "--", file.name, accept=ANY_CODE)
-    return bool(listed.output) or (listed.code != 0 and "not a git repository" not in listed.error)
+    return is_tracked(file)
