@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.errors import DocumentError
 from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord
+from refsync.reference.json_file import JsonFile
+from refsync.reference.versions import Version
 from refsync.sync.plan import BatchPlan, Observed, plan_batch
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ApplySettings
@@ -33,8 +36,12 @@ def change(change_id: int, operation: AuditOperation, model: str = "m", **values
 def plan(
     changes: list[PendingChangeRecord], clip: Mapping[str, Record] | DocumentError | None = None, **seen: Any
 ) -> BatchPlan:
-    documents = {"clip.json": {} if clip is None else clip, "blip.json": {}}
-    return plan_batch(changes, Observed(files=FILES, documents=documents, **seen))
+    opened = {"clip.json": clip if isinstance(clip, DocumentError) else file_of(clip or {}), "blip.json": file_of({})}
+    return plan_batch(changes, Observed(files=FILES, opened=opened, **seen))
+
+
+def file_of(records: Mapping[str, Record]) -> JsonFile:
+    return JsonFile("it.json", Version(json.dumps(records).encode()))
 
 
 def reason(found: BatchPlan) -> str:
@@ -126,7 +133,7 @@ def test_what_has_to_wait_says_for_what(seen: dict[str, Any], kind: HoldKind, to
 
 
 def test_a_category_that_the_repository_gave_up_waits() -> None:
-    found = plan_batch([change(1, CREATE, payload=A)], Observed(files={}, documents={}))
+    found = plan_batch([change(1, CREATE, payload=A)], Observed(files={}, opened={}))
     assert "does not hold clip any more" in found.waiting[0].hold.reason
 
 
@@ -136,14 +143,14 @@ def test_a_stamp_that_fails_refuses_its_change_only() -> None:
             raise ValueError("no")
         return {**wanted, "metadata": {"by": asked.requested_username}}
 
-    observed = Observed(files=FILES, documents={"clip.json": {}})
+    observed = Observed(files=FILES, opened={"clip.json": file_of({})})
     found = plan_batch([change(1, CREATE, "a", payload=A), change(2, CREATE, "b", payload=A)], observed, stamp)
     assert found.edits == {"clip.json": {"b": {"version": "1", "metadata": {"by": "Ada"}}}}
     assert reason(found) == "clip 'a': the metadata handler failed: ValueError('no')"
 
 
 def test_what_cannot_be_stamped_is_refused() -> None:
-    observed = Observed(files=FILES, documents={"clip.json": {}}, stamps={"metadata": ["at"]})
+    observed = Observed(files=FILES, opened={"clip.json": file_of({})}, stamps={"metadata": ["at"]})
     found = plan_batch([change(1, CREATE, payload={"metadata": 1})], observed)
     assert reason(found) == "clip 'm': metadata has to be an object, for refsync writes stamps into it"
 

@@ -66,6 +66,19 @@ class JsonFile:
             return {self.path: new_document({model: record for model, record in edits.items() if record is not None})}
         return {self.path: edit_document(self._document, edits, places=places, renames=renames)}
 
+    @property
+    def writes_variants(self) -> bool:
+        """No: each record is written by itself."""
+        return False
+
+    def variants(self, name: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def owners(self, names: Collection[str]) -> Mapping[str, str]:
+        """None."""
+        return {}
+
     def base_of(self, name: str) -> str:
         """The model that a name means: the one that is called so."""
         return name
@@ -97,6 +110,14 @@ class JsonFileWithVariants(JsonFile):
     @cached_property
     def _bases(self) -> Mapping[str, str]:
         return base_names(self.records)
+
+    def variants(self, name: str) -> tuple[str, ...]:
+        """One for each other backend."""
+        return variants(name)
+
+    def owners(self, names: Collection[str]) -> Mapping[str, str]:
+        """Each variant -> the model of these, the last one where several share it."""
+        return base_names(names)
 
     def base_of(self, name: str) -> str:
         """The base name of a model or of one of its variants, that of a model which is not there yet, too."""

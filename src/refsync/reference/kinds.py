@@ -45,6 +45,19 @@ class CategoryFiles(Protocol):
         """The whole of each file, by path, with these models written, removed (``None``) or renamed."""
         ...
 
+    @property
+    def writes_variants(self) -> bool:
+        """Whether the records of variants follow from their model's by themselves; else they are edited with it."""
+        ...
+
+    def variants(self, name: str) -> tuple[str, ...]:
+        """The other records that a model of this name may have, those that are not there too."""
+        ...
+
+    def owners(self, names: Collection[str]) -> Mapping[str, str]:
+        """Each variant that models of these names may have -> the model."""
+        ...
+
     def base_of(self, name: str) -> str:
         """The model that is meant by a name, which may be that of a variant."""
         ...

@@ -131,6 +131,19 @@ class TextTable:
         """Base name to the row that counts."""
         return {row.name: row for row in self.rows}
 
+    @property
+    def writes_variants(self) -> bool:
+        """Yes: a row makes all of its records."""
+        return True
+
+    def variants(self, name: str) -> tuple[str, ...]:
+        """One for each other backend."""
+        return variants(name)
+
+    def owners(self, names: Collection[str]) -> Mapping[str, str]:
+        """Each variant -> the model of these, the last one where several share it."""
+        return base_names(names)
+
     def base_of(self, name: str) -> str:
         """The base name of a model or of one of its variants, that of a model which is not there yet, too."""
         return base_name(name, self.rows) or name.removeprefix(_APHRODITE)

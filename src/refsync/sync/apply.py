@@ -32,16 +32,12 @@ def observe(look: Look, changes: Iterable[PendingChangeRecord]) -> Observed:
             touched.setdefault(change.category, set()).add(change.model_name)
     files = {category: reference.edited_paths(category)[0] for category in touched}
     opened = {files[category]: _opened(reference, view, category, names) for category, names in touched.items()}
-    editable = {path: each for path, each in opened.items() if not isinstance(each, DocumentError)}
     return Observed(
         files=files,
-        documents={path: each if isinstance(each, DocumentError) else each.records for path, each in opened.items()},
-        faults={path: each.fault_of for path, each in editable.items()},
+        opened=opened,
         edited=_edited_documents(look.clone, reference, touched),
         awaited=look.awaited,
         stamps=reference.stamps,
-        checks={category: editable[path].check for category, path in files.items() if path in editable},
-        derived=reference.tables.keys() & touched,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from refsync.categories import CategoryName
@@ -16,10 +16,10 @@ from refsync.documents.merge import (
     same_record,
 )
 from refsync.documents.model_places import Place
-from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
+from refsync.reference.kinds import CategoryFiles
 from refsync.sync.planned_models import (
     ConflictError,
     File,
@@ -44,26 +44,17 @@ class Observed:
 
     Attributes:
         files: category to the path that its changes edit; a category that is not there is held nowhere.
-        documents: path to its records at the tip (empty for a file that does not exist yet), or why it
-            cannot be edited.
+        opened: path to the category's files at the tip, or why they cannot be edited.
         edited: paths with a person's uncommitted edits in the work tree.
         awaited: model to the number of an earlier batch that touches it and has not landed.
-        checks: for a category whose files cannot hold every record, what raises PayloadError for one (by its
-            model; ``None`` for none) that they cannot.
-        derived: the categories whose document is made from a table, so that the variants of a model follow there.
         stamps: what is written into records by itself, and so is not compared.
-        faults: path to what gives, for a model of the document, why it cannot be changed safely, or removed (``True``),
-            though others can.
     """
 
     files: Mapping[CategoryName, str]
-    documents: Mapping[str, Mapping[str, Record] | DocumentError]
+    opened: Mapping[str, CategoryFiles | DocumentError]
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
-    checks: Mapping[CategoryName, Callable[[str, Record | None], None]] = field(default_factory=dict)
-    derived: Collection[CategoryName] = ()
     stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
-    faults: Mapping[str, Callable[[str, bool], DocumentError | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,7 +123,7 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
             plan.waiting += [Waiting(change_id, hold) for change_id in ids]
             continue
         path = observed.files[group[0].category]
-        file = files.setdefault(path, File(_records(observed, path)))
+        file = files.setdefault(path, File(_opened(observed, path)))
         try:
             step = _step_of(group, file, observed, stamp)
         except ConflictError as conflict:
@@ -176,16 +167,16 @@ def _step_of(group: Sequence[PendingChangeRecord], file: File, observed: Observe
 
 
 def _step(change: PendingChangeRecord, file: File, observed: Observed, stamp: Stamp | None) -> _Step:
-    there = {name: file.at(name) for name in models_of(change, derived=change.category in observed.derived)}
+    there = {name: file.at(name) for name in models_of(change, file.files)}
     current = there[change.model_name]
     wanted = _decide(change, current, observed.stamps)
     if wanted is current:
         return _Step(done=[change.change_id])
     if current is None:
-        check_variants(change, change.model_name, file, derived=change.category in observed.derived)
+        check_variants(change, change.model_name, file)
     _check_stampable(change, wanted, observed.stamps)
     record = stamped(stamp, change, wanted, current)
-    _check_record(observed, change, record)
+    _check_record(file, change, record)
     variants = follow(stamp, change, wanted, there, observed.stamps)
     return _Step({change.model_name: record} | variants, written=[change.change_id])
 
@@ -198,7 +189,6 @@ def _rename(
     stamp: Stamp | None,
 ) -> _Step:
     """The record goes to its new name with all that others did to it meanwhile."""
-    derived = create.category in observed.derived
     old, new, payload = delete.model_name, create.model_name, create.payload or {}
     ids = [delete.change_id, create.change_id]
     current, present = file.at(old), file.at(new)
@@ -211,18 +201,18 @@ def _rename(
         differing = describe_difference(present, wanted, words=("is", "wanted"), stamps=observed.stamps)
         raise ConflictError(f"{name_of(create)} exists already with another record: {differing}")
     if present is not None:
-        gone = [name for name in models_of(delete, derived=derived) if name not in variants(new)]
+        gone = [name for name in models_of(delete, file.files) if name not in file.files.variants(new)]
         return _Step(dict.fromkeys(gone), written=[delete.change_id], done=[create.change_id])
-    check_variants(create, old, file, derived=derived)
+    check_variants(create, old, file)
     _check_stampable(create, wanted, observed.stamps)
     moved = create.model_copy(update={"operation": AuditOperation.UPDATE})  # it is no new record
     record = stamped(stamp, moved, wanted, current)
-    _check_record(observed, delete, None)
-    _check_record(observed, create, record)
+    _check_record(file, delete, None)
+    _check_record(file, create, record)
     edits: dict[str, Record | None] = {old: None, new: record}
     renames = {old: new}
-    for before, after in zip(variants(old), variants(new), strict=True):
-        variant = file.at(before) if before in models_of(delete, derived=derived) else None
+    for before, after in zip(file.files.variants(old), file.files.variants(new), strict=True):
+        variant = file.at(before) if before in models_of(delete, file.files) else None
         if variant is not None:
             follows = renamed(variant_of(moved, before, current, wanted, variant, observed.stamps), after)
             edits |= {before: None} | {after: stamped(stamp, moved, follows, variant)}
@@ -252,10 +242,10 @@ def _add_place(plan: BatchPlan, path: str, file: File, change: PendingChangeReco
         plan.places.setdefault(path, {})[change.model_name] = Place(asked.side, beside)
 
 
-def _records(observed: Observed, path: str) -> Mapping[str, Record]:
-    document = observed.documents[path]
-    assert not isinstance(document, DocumentError)  # such changes wait
-    return document
+def _opened(observed: Observed, path: str) -> CategoryFiles:
+    files = observed.opened[path]
+    assert not isinstance(files, DocumentError)  # such changes wait
+    return files
 
 
 def _must_wait(change: PendingChangeRecord, observed: Observed) -> Hold | None:
@@ -263,13 +253,13 @@ def _must_wait(change: PendingChangeRecord, observed: Observed) -> Hold | None:
     if path is None:
         told = f"the batch's repository does not hold {change.category} any more; add the category to it again"
         return Hold(kind=HoldKind.category_left, reason=told, about=change.category)
-    document = observed.documents[path]
-    if isinstance(document, DocumentError):
-        return _unreadable(path, document)
+    files = observed.opened[path]
+    if isinstance(files, DocumentError):
+        return _unreadable(path, files)
     if path in observed.edited:
         told = f"{path} has local edits in the clone; commit or undo them"
         return Hold(kind=HoldKind.local_edits, reason=told, about=path)
-    if fault := _fault(change, path, observed):
+    if fault := _fault(change, files):
         return _unreadable(path, fault)
     awaited = observed.awaited.get((change.category, change.model_name))
     if awaited is None:
@@ -283,12 +273,10 @@ def _unreadable(path: str, fault: object) -> Hold:
     return Hold(kind=HoldKind.unreadable_file, reason=told, about=path)
 
 
-def _fault(change: PendingChangeRecord, path: str, observed: Observed) -> DocumentError | None:
+def _fault(change: PendingChangeRecord, files: CategoryFiles) -> DocumentError | None:
     """Why a record that the change may write cannot be changed safely, though others of its document can."""
-    if path not in observed.faults:
-        return None
     removed = change.operation == AuditOperation.DELETE and change.lands_with is None
-    return next(filter(None, (observed.faults[path](name, removed) for name in _written(change, observed))), None)
+    return next(filter(None, (files.fault_of(name, removed) for name in _written(change, files))), None)
 
 
 def _decide(change: PendingChangeRecord, current: Record | None, stamps: Stamps) -> Record | None:
@@ -339,10 +327,10 @@ def _delete(change: PendingChangeRecord, current: Record | None, stamps: Stamps)
     return None
 
 
-def _written(change: PendingChangeRecord, observed: Observed) -> list[str]:
-    """Every record of the document that the change may write."""
-    derived = change.category in observed.derived
-    return [change.model_name, *variants(change.model_name)] if derived else models_of(change, derived=derived)
+def _written(change: PendingChangeRecord, files: CategoryFiles) -> list[str]:
+    """Every record that the change may write."""
+    follow = files.variants(change.model_name) if files.writes_variants else ()
+    return [*models_of(change, files), *follow]
 
 
 def _check_stampable(change: PendingChangeRecord, wanted: Record | None, stamps: Stamps) -> None:
@@ -351,11 +339,8 @@ def _check_stampable(change: PendingChangeRecord, wanted: Record | None, stamps:
             raise ConflictError(f"{name_of(change)}: {key} has to be an object, for refsync writes stamps into it")
 
 
-def _check_record(observed: Observed, change: PendingChangeRecord, record: Record | None) -> None:
-    check = observed.checks.get(change.category)
-    if check is None:
-        return
+def _check_record(file: File, change: PendingChangeRecord, record: Record | None) -> None:
     try:
-        check(change.model_name, record)
+        file.files.check(change.model_name, record)
     except PayloadError as problem:
         raise ConflictError(f"{name_of(change)}: {problem}") from None

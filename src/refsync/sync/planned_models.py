@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from refsync.categories import has_variants
 from refsync.documents.merge import (
     MergeConflict,
     Stamps,
@@ -16,9 +15,8 @@ from refsync.documents.merge import (
     merge_record,
     same_record,
 )
-from refsync.documents.text_derivation import variants
-from refsync.documents.text_variants import base_names
 from refsync.pending_queue.models import PendingChangeRecord
+from refsync.reference.kinds import CategoryFiles
 
 Record = dict[str, Any]
 Stamp = Callable[[PendingChangeRecord, Record, Record | None], Record]
@@ -31,11 +29,16 @@ class ConflictError(Exception):
 
 @dataclass
 class File:
-    """A file as the changes so far leave it."""
+    """A category's files as the changes so far leave them."""
 
-    before: Mapping[str, Record]
+    files: CategoryFiles
     touched: dict[str, Record | None] = field(default_factory=dict)
     renames: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def before(self) -> Mapping[str, Record]:
+        """The records as they were."""
+        return self.files.records
 
     def at(self, name: str) -> Record | None:
         """The record under a name now."""
@@ -44,13 +47,12 @@ class File:
     @cached_property
     def owners(self) -> Mapping[str, str]:
         """Each variant that a model may have -> the model, as it was before."""
-        return base_names(self.before)
+        return self.files.owners(self.before)
 
 
-def models_of(change: PendingChangeRecord, *, derived: bool) -> list[str]:
+def models_of(change: PendingChangeRecord, files: CategoryFiles) -> list[str]:
     """The model, and the variants that have records of their own to be edited with it."""
-    follows = has_variants(change.category) and not derived
-    known = variants(change.model_name) if follows else ()
+    known = () if files.writes_variants else files.variants(change.model_name)
     return [change.model_name, *(name for name in change.related_models or () if name in known)]
 
 
@@ -101,16 +103,14 @@ def renamed(record: Record, name: str) -> Record:
     return record | {"name": name} if "name" in record else record
 
 
-def check_variants(change: PendingChangeRecord, replaced: str, file: File, *, derived: bool) -> None:
-    """See that a new text model, or a new name of one, takes no variant from another model."""
-    if not has_variants(change.category):
-        return
-    coming = base_names([name for name, record in file.touched.items() if record is not None])
-    for variant in variants(change.model_name):
+def check_variants(change: PendingChangeRecord, replaced: str, file: File) -> None:
+    """See that a new model, or a new name of one, takes no variant from another model."""
+    coming = file.files.owners([name for name, record in file.touched.items() if record is not None])
+    for variant in file.files.variants(change.model_name):
         owner = coming.get(variant) or file.owners.get(variant, replaced)
         if owner in (change.model_name, replaced) or file.at(owner) is None:
             continue
-        if derived or file.at(variant) is not None:
+        if file.files.writes_variants or file.at(variant) is not None:
             raise ConflictError(f"{name_of(change)} would take {variant!r} from {owner!r}, whose record that is")
 
 
