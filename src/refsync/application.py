@@ -341,6 +341,7 @@ def _reference(
         stamp_records=settings.stamps,
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
+        catalogue=config.catalogue,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
         deletions=DeletionLimit(deletions.count, deletions.share),
     )

@@ -120,13 +120,31 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True)
+class TableFiles:
+    """What stands in the folder of a table that people edit.
+
+    ``document`` is made from it, and read instead of it; ``made_with`` are the files that this takes beside the rows;
+    ``stand_in`` is the document that legacy records are read from where there is no table.
+    """
+
+    document: str
+    made_with: tuple[str, ...]
+    stand_in: str
+
+
+TEXT_TABLE = TableFiles("db.json", ("defaults.json", "generation_params.json"), "text_generation.json")
+"""That of text models, ``models.csv``."""
+
+
+@dataclass(frozen=True)
 class CategoryDescriptor:
     """What is known of one category.
 
     ``v2_file`` and ``legacy_file`` are plain file names (the layout adds the folder); ``legacy_file`` is
     ``None`` where the category has no legacy format. ``upstream_repository`` names the public repository
     that holds it. ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model
-    has records for other backends beside its own, which follow it.
+    has records for other backends beside its own, which follow it. ``table`` is there for a category whose file may be
+    a table.
     """
 
     category: CategoryName
@@ -137,6 +155,7 @@ class CategoryDescriptor:
     critical_fields: tuple[str, ...] = ()
     managed_elsewhere: bool = False
     has_variants: bool = False
+    table: TableFiles | None = None
 
     @property
     def upstream_repository(self) -> str | None:
@@ -157,6 +176,25 @@ class CategoryDescriptor:
         if self.legacy_file is not None:
             files[CanonicalFormat.legacy] = f"legacy/{self.legacy_file}"
         return files
+
+    def table_of(self, file: str) -> TableFiles | None:
+        """What stands beside a file of the category, if that is a table."""
+        return self.table if is_table(file) else None
+
+    def read_file(self, file: str) -> str:
+        """The file that readers read: of a table the document that is made from it."""
+        table = self.table_of(file)
+        return file if table is None else _beside(file, table.document)
+
+    def made_of(self, file: str) -> tuple[str, ...]:
+        """A table, and the files that its document is made with beside the rows; nothing for a document."""
+        table = self.table_of(file)
+        return () if table is None else (*(_beside(file, each) for each in table.made_with), file)
+
+    def stand_in_of(self, file: str) -> str | None:
+        """The document that legacy records are read from where a table is not there."""
+        table = self.table_of(file)
+        return None if table is None else _beside(file, table.stand_in)
 
 
 class Catalogue:
@@ -248,6 +286,7 @@ def _describe() -> Iterator[CategoryDescriptor]:
             "models.csv",
             ("baseline", "nsfw", "url", "parameters"),
             has_variants=True,
+            table=TEXT_TABLE,
         ),
         v2_only(c.video_generation, d.video, p.generation),
         v2_only(c.audio_generation, d.audio, p.generation),
@@ -267,11 +306,6 @@ def catalogue_in(context: Mapping[str, Any] | None) -> Catalogue:
     return catalogue
 
 
-def has_variants(category: CategoryName) -> bool:
-    """Whether a category's models have records for other backends beside their own."""
-    return category in SPECIFIED and SPECIFIED[category].has_variants
-
-
 def not_held(category: CategoryName, held: Iterable[str]) -> UnknownCategoryError:
     """The refusal of a category that is in none of the repositories, which hold these."""
     names = ", ".join(sorted(held)) or "none"
@@ -284,15 +318,9 @@ def canonical_format(layout: Layout) -> CanonicalFormat:
 
 
 def is_table(file: str) -> bool:
-    """Whether a category file is a CSV table, which people edit and a JSON document is made from."""
+    """Whether a file is a CSV table, by its name."""
     return file.casefold().endswith(".csv")
 
 
-def document_of(table: str) -> str:
-    """The path of the document that is made from a table: readers get this one."""
-    return str(PurePosixPath(table).with_name("db.json"))
-
-
-def stand_in_of(table: str) -> str:
-    """The path of the JSON document that legacy records are read from where their table is not there."""
-    return str(PurePosixPath(table).with_name(SPECIFIED[MODEL_REFERENCE_CATEGORY.text_generation].v2_file))
+def _beside(file: str, name: str) -> str:
+    return str(PurePosixPath(file).with_name(name))

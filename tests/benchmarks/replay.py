@@ -28,13 +28,13 @@ from refsync.config import parse_config
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.json_document import read_records
 from refsync.documents.operations import Operation, operations_between
-from refsync.documents.text_derivation import derive_text
 from refsync.errors import DocumentError, RefsyncError
 from refsync.pending_queue.models import AuditOperation, Submission
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, LISTED, TABLE
+from tests.support.text_tables import derive_text
 
 Record = dict[str, Any]
 Read = Callable[[str], bytes | None]

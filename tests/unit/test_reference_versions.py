@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from refsync.clone.objects import blob_id
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
+from refsync.reference.kinds import readable_records_at, records_at
 from refsync.reference.versions import Version, Versions
 from refsync.reference.view import View
 
@@ -81,8 +82,8 @@ def test_files_that_are_held_need_no_clone() -> None:
 
     view = View(version).held(["a.json", "b.json", "link.json"])
     assert asked == ["a.json", "b.json", "link.json"]
-    assert (view.records("a.json"), view.records("b.json"), view.content("b.json")) == ({"a": {}}, {}, None)
+    assert (records_at(view, "a.json"), records_at(view, "b.json"), view.content("b.json")) == ({"a": {}}, {}, None)
     with pytest.raises(DocumentError, match="symbolic"):
-        view.records("link.json")
-    assert view.readable_records("link.json") == {}
+        records_at(view, "link.json")
+    assert readable_records_at(view, "link.json") == {}
     assert len(asked) == 3

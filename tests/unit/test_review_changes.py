@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
+from refsync.categories import SPECIFIED
 from refsync.review.blame import origins
 from refsync.review.category_files import category_files
 from refsync.review.changes import ModelChange, model_changes
@@ -18,7 +19,7 @@ Record = dict[str, Any]
 def changes(
     old: dict[str, Record], new: dict[str, Record], category: CATEGORY = CATEGORY.image_generation
 ) -> list[ModelChange]:
-    return model_changes(category, old, new, USUAL.critical_fields(category))
+    return model_changes(SPECIFIED[category], old, new, USUAL.critical_fields(category))
 
 
 def test_models_are_created_updated_and_deleted() -> None:

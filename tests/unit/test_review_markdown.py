@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as CATEGORY
+from refsync.categories import SPECIFIED
 from refsync.clone.revisions import OtherFile
 from refsync.review.changes import Comparison, FileChanges, model_changes
 from refsync.review.conventions import USUAL
@@ -19,7 +20,7 @@ BASE, HEAD = (Side(name, "0" * 40) for name in ("base", "head"))
 
 
 def comment(old: dict[str, dict[str, object]], new: dict[str, dict[str, object]], *others: OtherFile) -> str:
-    models = model_changes(CATEGORY.clip, old, new, USUAL.critical_fields(CATEGORY.clip))
+    models = model_changes(SPECIFIED[CATEGORY.clip], old, new, USUAL.critical_fields(CATEGORY.clip))
     changes = FileChanges(CATEGORY.clip, "legacy", "clip.json", models, rewritings_between(b"{}", b"{}\n"))
     return render_comparison(Comparison(BASE, HEAD, [changes], list(others)))
 

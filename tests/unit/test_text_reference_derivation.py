@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from refsync.documents.csv_document import COLUMNS, Row, read_rows
-from refsync.documents.text_derivation import derive_document, derive_text, model_name, row_to_record, variants
+from refsync.documents.text_derivation import derive_document, model_name, row_to_record, variants
 from refsync.errors import DocumentError
+from tests.support.text_tables import derive_text
 
 DEFAULTS = {"baseline": "", "parameters": None, "style": "generalist", "nsfw": False}
 PARAMS = {"temperature": 5}

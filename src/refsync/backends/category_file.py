@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from refsync.backends.file_state import FileState
-from refsync.categories import is_table
-from refsync.documents.category_document import reader_of
-from refsync.documents.csv_document import read_rows
-from refsync.documents.json_document import new_document, read_json
-from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS, derive_document
+from refsync.documents.json_document import new_document
 from refsync.errors import CloneError, DocumentError
+from refsync.reference.kinds import JSON, kind_of
 from refsync.regular_files import LARGEST_FILE_BYTES, TOO_LARGE, open_regular, read_regular
 
 # A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
@@ -24,7 +21,7 @@ _RETRY_SECONDS = 0.005
 
 
 class Records(dict[str, dict[str, Any]]):
-    """The records of a category file, with the bytes that they were read from; of a table, of what is made from it."""
+    """The records of a category file, with the JSON that they stand in: the file's own bytes, where it is JSON."""
 
     __slots__ = ("source",)
     source: bytes
@@ -49,7 +46,7 @@ class BrokenFileError(DocumentError):
 class CategoryFile:
     """A file's records, the text they stand in, and the file's state from before it was read.
 
-    Of a table they are those that its rows make, and the text is that of the document made from it.
+    The text is JSON, of a file that is no JSON too.
     """
 
     records: Records
@@ -110,30 +107,18 @@ def _parse(path: Path, within: Path, data: bytes, state: FileState, *, whole: bo
     try:
         if not whole:
             raise DocumentError("it was written while it was read")
-        if is_table(path.name):
-            return _derived(path, within, data, state)
-        records = Records.read_from(reader_of(path.name)(data), data)
-        return CategoryFile(records, data.decode("utf-8-sig"), state)
+        kind = kind_of(path.name)
+        records = kind.read(data, lambda name: _beside(path.with_name(name), within))
+        source = data if kind is JSON else new_document(records)
+        return CategoryFile(Records.read_from(records, source), source.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None
 
 
-def _derived(table: Path, within: Path, data: bytes, state: FileState) -> CategoryFile:
-    defaults, parameters = (_object_beside(table.with_name(name), within) for name in (DEFAULTS, GENERATION_PARAMS))
-    records = derive_document(read_rows(data), defaults or {}, parameters)
-    document = new_document(records)
-    return CategoryFile(Records.read_from(records, document), document.decode(), state)
-
-
-def _object_beside(path: Path, within: Path) -> dict[str, Any] | None:
+def _beside(path: Path, within: Path) -> bytes | None:
     try:
-        found = read_json(read_regular(path, within=within))
+        return read_regular(path, within=within)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise CloneError(f"cannot read {path}: {error.strerror}; check its permissions") from None
-    except DocumentError as error:
-        raise DocumentError(f"{path.name}: {error}") from None
-    if not isinstance(found, dict):
-        raise DocumentError(f"{path.name}: not an object")
-    return found

@@ -18,8 +18,7 @@ from refsync.backends.category_file import BrokenFileError, read_category_file
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
-from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName, is_table, stand_in_of
-from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.errors import ConfigError, RefsyncError
 from refsync.file_events import FolderWatcher, WatchMode
 
@@ -60,7 +59,7 @@ class CloneReader(ReplicaBackendBase):
         self._legacy_paths = _paths(path, files, CanonicalFormat.legacy)
         self._v2_paths = _paths(path, files, CanonicalFormat.v2)
         self._served_paths = self._legacy_paths | self._v2_paths
-        self._instead = _instead_of_tables(self._legacy_paths, {*self._v2_paths.values()})
+        self._instead = self._stand_ins()
         self._held = self._categories_by_path()
         self._all_paths = sorted(self._held)
         self._broken: dict[Path, BrokenFileError] = {}
@@ -165,10 +164,16 @@ class CloneReader(ReplicaBackendBase):
         """Each file that some category is read from, with those categories."""
         held: dict[Path, set[CategoryName]] = {}
         for category, path in (*self._legacy_paths.items(), *self._v2_paths.items()):
-            beside = (path.with_name(DEFAULTS), path.with_name(GENERATION_PARAMS)) if _is_table(path) else ()
+            beside = map(Path, self._catalogue[category].made_of(str(path)))
             for file in (path, *beside, self._instead.get(path, path)):
                 held.setdefault(file, set()).add(category)
         return held
+
+    def _stand_ins(self) -> dict[Path, Path]:
+        """For each table the file that is read where there is no table."""
+        others = {*self._v2_paths.values()}
+        named = ((path, self._catalogue[name].stand_in_of(str(path))) for name, path in self._legacy_paths.items())
+        return {path: Path(file) for path, file in named if file is not None and Path(file) not in others}
 
     def mark_touched(self, paths: Iterable[Path]) -> list[CategoryName]:
         """Mark the categories of these files stale, in both formats; those that were touched, in their order."""
@@ -278,16 +283,6 @@ def _paths(
 ) -> dict[CategoryName, Path]:
     held = ((category, files.get(category, {}).get(format)) for category in files)
     return {category: _inside(clone, file) for category, file in held if file is not None}
-
-
-def _instead_of_tables(legacy_paths: Mapping[CategoryName, Path], others: set[Path]) -> dict[Path, Path]:
-    """For each table the JSON file that is read where there is no table."""
-    tables = {path: path.with_name(stand_in_of(path.name)) for path in legacy_paths.values() if _is_table(path)}
-    return {table: instead for table, instead in tables.items() if instead not in others}
-
-
-def _is_table(path: Path) -> bool:
-    return is_table(path.name)
 
 
 def _inside(clone: Path, file: str) -> Path:

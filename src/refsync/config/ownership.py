@@ -14,7 +14,6 @@ from refsync.categories import (
     CategoryName,
     Layout,
     canonical_format,
-    document_of,
     is_table,
 )
 from refsync.config.values import shown
@@ -56,7 +55,7 @@ def files_of(catalogue: Catalogue, layout: Layout, listed: Mapping[CategoryName,
         }
         if category in listed:
             file = listed[category]
-            found[written] = document_of(file) if is_table(file) else file
+            found[written] = descriptor.read_file(file)
         if found:
             files[category] = MappingProxyType(found)
     return MappingProxyType(files)
@@ -69,12 +68,11 @@ def faults_within(repository: RepositorySettings) -> Iterator[Fault]:
             reason = "has no legacy format; only a clone of layout 'primary' can hold it"
             yield Fault(("categories", category), reason)
     for category, file in repository.categories.items():
-        if is_table(file) and (category, repository.layout) != (
-            "text_generation",
-            Layout.upstream,
-        ):
+        may_be_table = repository.catalogue[category].table is not None and repository.layout is Layout.upstream
+        if is_table(file) and not may_be_table:
+            named = " and ".join(each for each, known in repository.catalogue.descriptors.items() if known.table)
             reason = (
-                f"{shown(file)} is a CSV table, which is written only for text_generation of layout 'upstream'; "
+                f"{shown(file)} is a CSV table, which is written only for {named} of layout 'upstream'; "
                 "name a JSON file"
             )
             yield Fault(("categories", category), reason)

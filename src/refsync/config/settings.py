@@ -28,7 +28,6 @@ from refsync.categories import (
     Layout,
     canonical_format,
     catalogue_in,
-    is_table,
 )
 from refsync.clone.destination import is_open_wire
 from refsync.config.ownership import Fault, FaultsError, Files, faults_between, faults_within, files_of
@@ -200,7 +199,7 @@ class RepositorySettings(Table):
     @property
     def tables(self) -> dict[CategoryName, str]:
         """The tables that people edit and whose documents are in ``files``: ``models.csv`` of a text reference."""
-        return {category: file for category, file in self.categories.items() if is_table(file)}
+        return {category: file for category, file in self.categories.items() if self.catalogue[category].table_of(file)}
 
     @property
     def format(self) -> CanonicalFormat:

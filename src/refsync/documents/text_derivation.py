@@ -7,14 +7,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
+from refsync.categories import TEXT_TABLE
 from refsync.documents.csv_document import Row
-from refsync.documents.json_document import new_document
 from refsync.documents.nesting import TOO_DEEP, is_too_deep
 from refsync.errors import DocumentError
 
 Record = dict[str, Any]
 
-DEFAULTS, GENERATION_PARAMS = "defaults.json", "generation_params.json"
+DEFAULTS, GENERATION_PARAMS = TEXT_TABLE.made_with
 """What the records of a table are made with, where they stand beside it."""
 
 SURPLUS_FIELD = "null"
@@ -51,11 +51,6 @@ def derive_document(
         for name in (row.name, *variants(row.name)):
             records[name] = record | {"name": name}
     return records
-
-
-def derive_text(rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str]) -> bytes:
-    """``db.json`` as the rows make it, byte for byte; see ``derive_document``."""
-    return new_document(derive_document(rows, defaults, generation_params))
 
 
 def row_to_record(row: Row, defaults: Mapping[str, Any], generation_params: Collection[str] | None) -> Record:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from refsync.documents.csv_document import Row, edit_rows, read_rows
-from refsync.documents.json_document import Document, edit_document, new_document, read_document, read_records
+from refsync.documents.json_document import Document, edit_document, new_document
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derive_document, variants
@@ -52,57 +52,6 @@ def base_name(name: str, rows: Iterable[Row]) -> str | None:
     return makers.get(name)
 
 
-def disagreements(
-    csv: bytes, db: bytes, defaults: Mapping[str, Any], generation_params: Collection[str]
-) -> list[Disagreement]:
-    """Every place where ``db.json`` is not what ``models.csv`` makes, apart from how it is written.
-
-    Returns:
-        Those of the models that the CSV makes, in its order, then the models that only ``db.json`` has.
-
-    Raises:
-        DocumentError: one of the files can't be read, or nothing can be made of a row.
-    """
-    rows = read_rows(csv)
-    return differences(rows, derive_document(rows, defaults, generation_params), read_records(db))
-
-
-def edit_text_reference(
-    csv: bytes,
-    db: bytes,
-    defaults: Mapping[str, Any],
-    generation_params: Collection[str],
-    edits: Mapping[str, Record | None],
-    *,
-    places: Mapping[str, Place] | None = None,
-    renames: Mapping[str, str] | None = None,
-) -> tuple[bytes, bytes]:
-    """Both files with some of the models written or removed, and every other byte as it was.
-
-    A ``db.json`` that is exactly what the CSV makes is so afterwards. One that is written in another way keeps that,
-    and new records stand where the derivation puts them; the models that are edited need not have agreed before.
-
-    Args:
-        csv: ``models.csv``.
-        db: ``db.json``.
-        defaults: the fields that every record has (``defaults.json``).
-        generation_params: what a model may set (``generation_params.json``).
-        edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
-            variants.
-        places: new base name to where its row is asked to stand.
-        renames: base name to the new one, under which ``edits`` has its record. Row and records keep their places.
-
-    Raises:
-        DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
-            can't be edited safely.
-        PayloadError: no row makes a record, or a name is that of a variant.
-    """
-    rows = read_rows(csv)
-    made = derive_document(rows, defaults, generation_params)
-    parsed = ParsedText(csv, rows, db, read_document(db), made, defaults, generation_params)
-    return edit_parsed_text(parsed, edits, places=places, renames=renames)
-
-
 class ParsedText(NamedTuple):
     """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with."""
 
@@ -122,7 +71,26 @@ def edit_parsed_text(
     places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
 ) -> tuple[bytes, bytes]:
-    """``edit_text_reference`` of files that have been read."""
+    """Both files with some of the models written or removed, and every other byte as it was.
+
+    A ``db.json`` that is exactly what the CSV makes is so afterwards. One that is written in another way keeps that,
+    and new records stand where the derivation puts them; the models that are edited need not have agreed before.
+
+    Args:
+        text: both files, and what they are made with.
+        edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
+            variants.
+        places: new base name to where its row is asked to stand.
+        renames: base name to the new one, under which ``edits`` has its record. Row and records keep their places.
+
+    Returns:
+        The table, and the document.
+
+    Raises:
+        DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
+            can't be edited safely.
+        PayloadError: no row makes a record, or a name is that of a variant.
+    """
     renames = renames or {}
     edits = {name: record for name, record in edits.items() if name not in renames}
     found = text.document.readable_records
@@ -148,7 +116,16 @@ def _records_of(name: str) -> tuple[str, ...]:
 
 
 def differences(rows: Iterable[Row], made: Mapping[str, Record], found: Mapping[str, Record]) -> list[Disagreement]:
-    """``disagreements`` of files that have been read: the rows, what they make, and what the document holds."""
+    """Every place where a document is not what a table makes, apart from how it is written.
+
+    Args:
+        rows: of the table.
+        made: what they make.
+        found: what the document holds.
+
+    Returns:
+        Those of the models that the table makes, in its order, then the models that only the document has.
+    """
     lines = {name: row.line for row in rows for name in (row.name, *variants(row.name))}
     differing: list[Disagreement] = []
     for name, record in made.items():

@@ -11,6 +11,7 @@ from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, writable
 from refsync.metadata.models import CategoryMetadata, OperationType, RecordedError, RecordedOperation
+from refsync.reference.kinds import records_after, records_in
 from refsync.reference.versions import Version, Versions
 
 
@@ -102,13 +103,13 @@ class FileFold:
         if change.new_mode is None or not change.new_mode.startswith("100"):
             raise DocumentError("not a regular file")
         version = versions.of(change.new_blob)
-        records = version.records_after(self._newest, self.path)
+        records = records_after(version, self._newest, self.path)
         self._newest = version
         return records
 
     def _previous(self, versions: Versions) -> Mapping[str, Record]:
         if self._records is None:
-            self._records = {} if self.blob is None else versions.of(self.blob).records_in(self.path)
+            self._records = {} if self.blob is None else records_in(versions.of(self.blob), self.path)
         return self._records
 
     def _compare(self, commit: LandedCommit, old: Mapping[str, Record], new: Mapping[str, Record]) -> None:

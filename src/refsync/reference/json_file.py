@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from refsync.categories import CategoryDescriptor
 from refsync.documents.json_document import Document, Record, edit_document, new_document
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import variants
@@ -18,7 +20,20 @@ from refsync.documents.text_variants import (
     related_names,
 )
 from refsync.errors import DocumentError, PayloadError
-from refsync.reference.versions import Version
+
+if TYPE_CHECKING:
+    from refsync.reference.versions import Version
+    from refsync.reference.view import View
+
+
+def open_file(view: View, category: CategoryDescriptor, path: str) -> JsonFile:
+    """The category whose document this is.
+
+    Raises:
+        DocumentError: there is no plain file.
+    """
+    kind = JsonFileWithVariants if category.has_variants else JsonFile
+    return kind(path, view.version(path))
 
 
 @dataclass(frozen=True)

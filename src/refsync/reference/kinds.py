@@ -1,17 +1,27 @@
-"""The kinds of categories: how each keeps its records in files, and edits them."""
+"""The kinds of categories: how each keeps its records in files, and edits them. A file's name tells its kind."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from refsync.categories import CategoryName, has_variants
-from refsync.documents.json_document import Record
+from refsync.categories import CategoryDescriptor
+from refsync.documents.csv_document import read_rows
+from refsync.documents.json_document import Record, read_records
 from refsync.documents.model_places import Place
+from refsync.documents.text_derivation import variants
+from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
-from refsync.reference.json_file import JsonFile, JsonFileWithVariants
-from refsync.reference.text_table import TextTable
-from refsync.reference.view import View
+from refsync.reference import json_file, text_table
+
+if TYPE_CHECKING:
+    from refsync.reference.versions import Version
+    from refsync.reference.view import View
+
+Beside = Callable[[str], bytes | None]
+"""The bytes of a file in the same folder, ``None`` where there is none."""
 
 
 class CategoryFiles(Protocol):
@@ -83,13 +93,69 @@ class CategoryFiles(Protocol):
         ...
 
 
-def open_files(view: View, category: CategoryName, path: str, table: str | None = None) -> CategoryFiles:
-    """The files of a category: the document at a path, and the table that it is made from, where there is one.
+class Kind(NamedTuple):
+    """One kind of category file."""
+
+    parse: Callable[[bytes], object]
+    """Raises DocumentError for bytes that are no file of this kind."""
+    read: Callable[[bytes, Beside], dict[str, Record]]
+    """The records in the bytes of a file, with what stands beside it; raises DocumentError."""
+    open: Callable[[View, CategoryDescriptor, str], CategoryFiles]
+    """The category whose file this is, to be edited; raises DocumentError where its files cannot be opened."""
+
+
+JSON = Kind(read_records, lambda content, beside: read_records(content), json_file.open_file)
+_BY_SUFFIX = {".csv": Kind(read_rows, text_table.read_table, text_table.open_table)}
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of a category file of this name."""
+    return _BY_SUFFIX.get(PurePath(path).suffix.casefold(), JSON)
+
+
+def variants_of(category: CategoryDescriptor, name: str) -> tuple[str, ...]:
+    """The other records that a model of this name may have, whichever files the category has."""
+    return variants(name) if category.has_variants else ()
+
+
+def bases_of(category: CategoryDescriptor, records: Collection[str]) -> Mapping[str, str]:
+    """Each variant that the models of these records may have -> the model's name."""
+    return base_names(records) if category.has_variants else {}
+
+
+def records_in(version: Version, path: str) -> Mapping[str, Record]:
+    """The records in one version of a file of this name, by itself; read-only.
 
     Raises:
-        DocumentError: there is no plain file, or a table's files cannot be read.
+        DocumentError: it cannot be read, or nothing can be made of a row.
     """
-    if table is not None:
-        return TextTable.read(view, table)
-    kind = JsonFileWithVariants if has_variants(category) else JsonFile
-    return kind(path, view.version(path))
+    kind = kind_of(path)
+    return version.records if kind is JSON else version.parsed(_alone(kind))
+
+
+def records_after(version: Version, before: Version | None, path: str) -> Mapping[str, Record]:
+    """The same, read by what differs from the version that was read before it, where that is less work."""
+    return version.records_after(before) if kind_of(path) is JSON else records_in(version, path)
+
+
+def records_at(view: View, path: str) -> Mapping[str, Record]:
+    """The records of a category file in a state of the reference, none where there is no file; read-only.
+
+    Raises:
+        DocumentError: it cannot be read, or nothing can be made of a row.
+    """
+    version = view.version(path)
+    return {} if version is None else records_in(version, path)
+
+
+def readable_records_at(view: View, path: str) -> Mapping[str, Record]:
+    """The records of a category file, none where it cannot be read, for those whom that says nothing."""
+    try:
+        return records_at(view, path)
+    except DocumentError:
+        return {}
+
+
+@cache
+def _alone(kind: Kind) -> Callable[[bytes], dict[str, Record]]:
+    return lambda content: kind.read(content, lambda name: None)

@@ -10,25 +10,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refsync.categories import document_of
-from refsync.documents.csv_document import Row
+from refsync.categories import CategoryDescriptor
+from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.json_document import read_json
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import (
     DEFAULTS,
     GENERATION_PARAMS,
+    derive_document,
     derived_tags,
     row_to_record,
     tags_of,
     variants,
 )
 from refsync.documents.text_payload import complete_record, record_to_row
-from refsync.documents.text_reference import ParsedText, base_name, differences, edit_parsed_text
+from refsync.documents.text_reference import Disagreement, ParsedText, base_name, differences, edit_parsed_text
 from refsync.documents.text_variants import base_names, check_variants_free, record_under
 from refsync.errors import DocumentError, PayloadError
-from refsync.reference.versions import Version
-from refsync.reference.view import View
+
+if TYPE_CHECKING:
+    from refsync.reference.versions import Version
+    from refsync.reference.view import View
 
 Record = dict[str, Any]
 
@@ -36,9 +40,24 @@ _APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
 _V2_FIELDS = ("record_type", "model_classification", "metadata")
 
 
-def files_beside(table_path: str) -> list[str]:
-    """A table, and all files that its document is made of."""
-    return [str(PurePosixPath(table_path).with_name(name)) for name in (DEFAULTS, GENERATION_PARAMS)] + [table_path]
+def read_table(content: bytes, beside: Callable[[str], bytes | None]) -> dict[str, Record]:
+    """The records that the rows of a table make, with what stands beside it.
+
+    Raises:
+        DocumentError: a row that nothing can be made of, or a file beside it that is no JSON object.
+    """
+    rows = read_rows(content)
+    defaults, generation_params = (_object_beside(beside, name) for name in (DEFAULTS, GENERATION_PARAMS))
+    return derive_document(rows, defaults or {}, generation_params)
+
+
+def open_table(view: View, category: CategoryDescriptor, path: str) -> TextTable:
+    """The category whose table this is.
+
+    Raises:
+        DocumentError: a file is missing or cannot be read.
+    """
+    return TextTable.read(view, path, category.read_file(path))
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,7 @@ class TextTable:
 
     table_path: str
     table: Version
+    document_path: str
     document: Version
     beside: tuple[Version, Version]
     defaults: Mapping[str, Any]
@@ -54,7 +74,7 @@ class TextTable:
     rows: Sequence[Row]
 
     @classmethod
-    def read(cls, view: View, table_path: str) -> TextTable:
+    def read(cls, view: View, table_path: str, document_path: str) -> TextTable:
         """Read the files.
 
         Raises:
@@ -62,16 +82,17 @@ class TextTable:
         """
         beside = PurePosixPath(table_path).with_name
         table = _version(view, table_path)
-        document = _version(view, document_of(table_path))
+        document = _version(view, document_path)
         defaults, parameters = (str(beside(name)) for name in (DEFAULTS, GENERATION_PARAMS))
         return cls(
             table_path=table_path,
             table=table,
+            document_path=document_path,
             document=document,
             defaults=_object(view, defaults),
             generation_params=_object(view, parameters),
             beside=(_version(view, defaults), _version(view, parameters)),
-            rows=_named(table_path, lambda version: version.rows, table),
+            rows=_named(table_path, lambda version: version.parsed(read_rows), table),
         )
 
     @property
@@ -120,11 +141,11 @@ class TextTable:
             self.generation_params,
         )
         table, edited = edit_parsed_text(parsed, edits, places=places, renames=renames)
-        return {self.table_path: table, document_of(self.table_path): edited}
+        return {self.table_path: table, self.document_path: edited}
 
     @property
     def _made(self) -> Mapping[str, Record]:
-        return self.table.made_with(*self.beside)
+        return made_records(self.table, *self.beside)
 
     @cached_property
     def row_of(self) -> dict[str, Row]:
@@ -224,6 +245,48 @@ class TextTable:
         record_to_row(record, present.get(name), self.defaults, self.generation_params)
 
 
+def disagreements(table: Version, document: Version, made_with: Sequence[Version]) -> list[Disagreement]:
+    """Every place where a document is not what its table makes.
+
+    Args:
+        table: of which the rows are.
+        document: that is made from it.
+        made_with: the two files that this takes beside the rows.
+
+    Raises:
+        DocumentError: one of them cannot be read, or nothing can be made of a row.
+    """
+    return differences(table.parsed(read_rows), made_records(table, *made_with), document.document.records)
+
+
+def made_records(table: Version, defaults: Version, generation_params: Version) -> Mapping[str, Record]:
+    """What the rows of a table make with the files that stand beside it; known to the version of the table.
+
+    Raises:
+        DocumentError: one of them cannot be read, or nothing can be made of a row.
+    """
+
+    def made(_: bytes) -> dict[str, Record]:
+        return derive_document(
+            table.parsed(read_rows), *(each.parsed(read_json) for each in (defaults, generation_params))
+        )
+
+    return table.parsed(made, defaults, generation_params)
+
+
+def _object_beside(beside: Callable[[str], bytes | None], name: str) -> dict[str, Any] | None:
+    content = beside(name)
+    if content is None:
+        return None
+    try:
+        found = read_json(content)
+    except DocumentError as error:
+        raise DocumentError(f"{name}: {error}") from None
+    if not isinstance(found, dict):
+        raise DocumentError(f"{name}: not an object")
+    return found
+
+
 def _version(view: View, path: str) -> Version:
     found = view.version(path)
     if found is None:
@@ -232,7 +295,7 @@ def _version(view: View, path: str) -> Version:
 
 
 def _object(view: View, path: str) -> dict[str, Any]:
-    found = _named(path, lambda version: version.json, _version(view, path))
+    found = _named(path, lambda version: version.parsed(read_json), _version(view, path))
     if not isinstance(found, dict):
         raise DocumentError(f"{path}: not an object")
     return found

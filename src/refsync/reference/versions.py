@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from refsync.clone.objects import blob_id
-from refsync.documents.category_document import reader_of
-from refsync.documents.csv_document import Row, read_rows
-from refsync.documents.json_document import Document, Record, read_document, read_json, read_records
+from refsync.documents.json_document import Document, Record, read_document, read_records
 from refsync.documents.json_versions import JsonVersion, read_version
-from refsync.documents.text_derivation import derive_document
 from refsync.errors import DocumentError
 
 T = TypeVar("T")
@@ -48,32 +45,13 @@ class Version:
         """The models of a JSON document, each number with its text, so that they can be written back as they were."""
         return self._once(_records_as_written)
 
-    @property
-    def rows(self) -> Sequence[Row]:
-        """The rows of a table."""
-        return self._once(read_rows)
+    def parsed(self, parse: Callable[[bytes], T], *known_by: object) -> T:
+        """What a function makes of the bytes: once for the function, or for what it is known by."""
+        return self._once(parse, *known_by)
 
-    @property
-    def json(self) -> Any:
-        """Any JSON value."""
-        return self._once(read_json)
-
-    def made_with(self, defaults: Version, generation_params: Version) -> Mapping[str, Record]:
-        """What a table's rows make with the files that stand beside it."""
-        return self._once(
-            lambda _: derive_document(self.rows, defaults.json, generation_params.json), defaults, generation_params
-        )
-
-    def records_in(self, path: str) -> Mapping[str, Record]:
-        """The models of a category file of this name: whichever kind of file that is."""
-        read = reader_of(path)
-        return self.records if read is read_records else self._once(read)
-
-    def records_after(self, before: Version | None, path: str) -> Mapping[str, Record]:
-        """The same, read by what differs from the version ``before`` it, where this one is never edited."""
-        if self._editable or reader_of(path) is not read_records:
-            return self.records_in(path)
-        return self._after(before).records
+    def records_after(self, before: Version | None) -> Mapping[str, Record]:
+        """The same as ``records``, read by what differs from the version before this one, if this is never edited."""
+        return self.records if self._editable else self._after(before).records
 
     def _after(self, before: Version | None) -> JsonVersion:
         known = before._after(None) if before else None

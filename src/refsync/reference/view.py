@@ -6,11 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from refsync.clone.repository import Repository
-from refsync.documents.json_document import Document, Record
+from refsync.documents.json_document import Document
 from refsync.errors import DocumentError
 from refsync.reference.versions import Version, Versions
-
-_NO_RECORDS: Mapping[str, Record] = {}
 
 
 @dataclass(frozen=True)
@@ -37,22 +35,6 @@ class View:
         """
         found = self.version(path)
         return Document() if found is None else found.document
-
-    def records(self, path: str) -> Mapping[str, Record]:
-        """The models of a category file, whichever kind of file it is; none where there is no file; read-only.
-
-        Raises:
-            DocumentError: it cannot be read, or nothing can be made of a row.
-        """
-        found = self.version(path)
-        return _NO_RECORDS if found is None else found.records_in(path)
-
-    def readable_records(self, path: str) -> Mapping[str, Record]:
-        """The models of a file, none where it cannot be read, for those whom that says nothing."""
-        try:
-            return self.records(path)
-        except DocumentError:
-            return _NO_RECORDS
 
     def held(self, paths: Collection[str]) -> View:
         """The same of a few files, read now, so that no clone is needed any more."""

@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 from refsync.categories import (
     CanonicalFormat,
+    CategoryDescriptor,
     CategoryName,
     Layout,
-    document_of,
-    is_table,
-    stand_in_of,
 )
 from refsync.review.conventions import USUAL, Conventions
 
@@ -24,6 +22,14 @@ class CategoryFile(NamedTuple):
     category: CategoryName
     format: CanonicalFormat
     path: str
+
+
+class Table(NamedTuple):
+    """A table that a document is made from, by their paths, and by those of all that it takes, the table too."""
+
+    path: str
+    document: str
+    made_of: tuple[str, ...]
 
 
 def category_files(paths: Collection[str], conventions: Conventions = USUAL) -> list[CategoryFile]:
@@ -39,17 +45,19 @@ def category_files(paths: Collection[str], conventions: Conventions = USUAL) -> 
 def expected_files(paths: Collection[str], conventions: Conventions = USUAL) -> list[CategoryFile]:
     """Where each category's records would be, whether there is such a file or not."""
     return [
-        CategoryFile(category, form, _with_records(file, paths))
+        CategoryFile(category, form, _with_records(conventions.catalogue[category], file, paths))
         for category, files in _held(paths, conventions).items()
         for form, file in files.items()
     ]
 
 
-def tables(paths: Collection[str], conventions: Conventions = USUAL) -> Iterator[str]:
+def tables(paths: Collection[str], conventions: Conventions = USUAL) -> Iterator[Table]:
     """The tables among the paths, those that records are read from and those that a document is made from."""
-    held = _held(paths, conventions)
-    found = [file for files in held.values() for file in files.values() if is_table(file)]
-    yield from (file for file in dict.fromkeys((*conventions.tables.values(), *found)) if file in paths)
+    found = [(name, file) for name, files in _held(paths, conventions).items() for file in files.values()]
+    for name, file in dict.fromkeys((*conventions.tables.items(), *found)):
+        described = conventions.catalogue[name]
+        if file in paths and described.table_of(file) is not None:
+            yield Table(file, described.read_file(file), described.made_of(file))
 
 
 def _held(paths: Collection[str], conventions: Conventions) -> Files:
@@ -60,11 +68,9 @@ def _held(paths: Collection[str], conventions: Conventions) -> Files:
     return {name: descriptor.files(layout) for name, descriptor in conventions.catalogue.descriptors.items()}
 
 
-def _with_records(file: str, paths: Collection[str]) -> str:
+def _with_records(category: CategoryDescriptor, file: str, paths: Collection[str]) -> str:
     """The file that readers read: of a table, the document made from it, or in ``legacy`` a document in its place."""
-    if not is_table(file):
-        return file
-    in_legacy = "/" in file
+    document, stand_in, in_legacy = category.read_file(file), category.stand_in_of(file), "/" in file
     if file in paths:
-        return document_of(file) if document_of(file) in paths or not in_legacy else file
-    return stand_in_of(file) if in_legacy else file
+        return document if document in paths or not in_legacy else file
+    return stand_in if in_legacy and stand_in is not None else file

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from refsync.categories import CategoryName, has_variants, is_table
+from refsync.categories import CategoryDescriptor, CategoryName
 from refsync.clone.revisions import OtherFile, differing_files
 from refsync.documents.json_document import Document, Record
 from refsync.documents.operations import operations_between
-from refsync.documents.text_derivation import variants
 from refsync.errors import DocumentError, RequestError
 from refsync.pending_queue.diffs import field_changes
+from refsync.reference.kinds import JSON, kind_of, records_in, variants_of
 from refsync.reference.snapshot import Snapshot
 from refsync.reference.versions import Version
 from refsync.review.category_files import CategoryFile, category_files, expected_files
@@ -147,15 +147,15 @@ def compare_file(
     )
     changes = replace(changes, before=len(before.records))
     critical = conventions.critical_fields(file.category)
-    changes.models.extend(model_changes(file.category, records[0], records[1], critical))
+    changes.models.extend(model_changes(conventions.catalogue[file.category], records[0], records[1], critical))
     changes.members.extend(field_changes(others[0], others[1]))
-    if old is not None and new is not None and not is_table(file.path) and not unknown:
+    if old is not None and new is not None and kind_of(file.path) is JSON and not unknown:
         changes.unexplained.extend(rewritings_between(old, new))
     return changes
 
 
 def model_changes(
-    category: CategoryName,
+    category: CategoryDescriptor,
     old: Mapping[str, Record],
     new: Mapping[str, Record],
     critical: Collection[str] = (),
@@ -178,13 +178,13 @@ def model_changes(
         deed: Deed = each.kind if before is None else "rename"
         is_critical = any(field["critical"] for field in fields)
         changes[each.model] = ModelChange(deed, each.model, is_critical, fields, renamed_from=before)
-    return _with_variants(changes) if has_variants(category) else list(changes.values())
+    return _with_variants(category, changes)
 
 
-def _with_variants(changes: dict[str, ModelChange]) -> list[ModelChange]:
-    """A text model's three records as one, where the same happened to them."""
+def _with_variants(category: CategoryDescriptor, changes: dict[str, ModelChange]) -> list[ModelChange]:
+    """A model's records for other backends with its own as one, where the same happened to them."""
     for name, change in list(changes.items()):
-        for variant in variants(name):
+        for variant in variants_of(category, name):
             other = changes.get(variant)
             if other is not None and other is not change and _deeds(other) == _deeds(change):
                 change.variants.append(variant)
@@ -215,7 +215,7 @@ def _document(path: str, version: Version | None, snapshot: Snapshot, problems: 
     try:
         if version is None:
             return Document()
-        return Document(dict(version.records_in(path))) if is_table(path) else version.document
+        return version.document if kind_of(path) is JSON else Document(dict(records_in(version, path)))
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
         return Document()

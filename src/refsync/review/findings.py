@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
+from refsync.reference.kinds import JSON, kind_of
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile, category_files
 from refsync.review.changes import FileChanges, compare_file, files_of_both
@@ -118,7 +119,7 @@ def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | N
         mend = "put the file itself in the place of the link"
         yield Finding(Rule.regular_file, file.path, None, None, "is no regular file", mend)
         return
-    if is_table(file.path):
+    if kind_of(file.path) is not JSON:
         return
     version = snapshot.version(file.path)
     yield from faults_of_document(file.path, version)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from refsync.categories import is_table
 from refsync.documents.json_shadows import without_shadowed
 from refsync.errors import DocumentError
+from refsync.reference.kinds import JSON, kind_of
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import category_files
 from refsync.review.conventions import Conventions
@@ -42,7 +42,7 @@ def write_mended(clone: Path, mended: Mended) -> None:
 def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:
     """Each category file in which a key stands twice, without those that nobody reads."""
     for file in category_files(snapshot.files, conventions):
-        if is_table(file.path) or not snapshot.has_file(file.path):
+        if kind_of(file.path) is not JSON or not snapshot.has_file(file.path):
             continue
         version = snapshot.version(file.path)
         data = version.content

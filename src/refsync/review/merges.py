@@ -10,6 +10,7 @@ from refsync.documents.merge import MISSING
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.plain_text import cut, one_line
+from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile
 from refsync.review.finding import Finding, Rule
@@ -105,6 +106,6 @@ def _records(snapshot: Snapshot, file: CategoryFile) -> Records | None:
     if not snapshot.has_file(file.path):
         return {}
     try:
-        return snapshot.version(file.path).records_in(file.path)
+        return records_in(snapshot.version(file.path), file.path)
     except DocumentError:
         return None

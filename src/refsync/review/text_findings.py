@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
-from refsync.categories import document_of
+from refsync.documents.csv_document import read_rows
 from refsync.documents.encoding import decode
+from refsync.documents.json_document import new_document, read_json
 from refsync.documents.json_faults import find_conflict
-from refsync.documents.text_derivation import DEFAULTS, GENERATION_PARAMS, derive_document, derive_text
-from refsync.documents.text_reference import Disagreement, differences
+from refsync.documents.text_reference import Disagreement
 from refsync.errors import DocumentError
+from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
-from refsync.review.category_files import tables
+from refsync.reference.text_table import disagreements, made_records
+from refsync.reference.versions import Version
+from refsync.review.category_files import Table, tables
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import faults_of_look_alikes
@@ -23,46 +25,46 @@ from refsync.review.name_findings import faults_of_look_alikes
 def text_faults(snapshot: Snapshot, conventions: Conventions = USUAL) -> Iterator[Finding]:
     """Rows that nothing can be made of or whose name is taken, and where a document is not what its table makes."""
     for table in tables(snapshot.files, conventions):
-        if snapshot.has_file(table):
+        if snapshot.has_file(table.path):
             yield from _faults_of_table(snapshot, table)
 
 
-def _faults_of_table(snapshot: Snapshot, table: str) -> Iterator[Finding]:
+def _faults_of_table(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
+    version = snapshot.version(table.path)
     try:
-        if conflict := find_conflict(decode(snapshot.version(table).content)[1]):
+        if conflict := find_conflict(decode(version.content)[1]):
             raise conflict
-        rows = snapshot.version(table).rows
-        found = list(_disagreements(snapshot, table))
+        rows = version.parsed(read_rows)
+        found = _disagreements(snapshot, table)
     except DocumentError as error:
-        yield Finding(Rule.row, table, error.line, None, error.reason, "mend the row")
+        yield Finding(Rule.row, table.path, error.line, None, error.reason, "mend the row")
         return
-    yield from faults_of_look_alikes(table, (row.name for row in rows), {row.name: row.line for row in rows})
-    document = document_of(table)
+    yield from faults_of_look_alikes(table.path, (row.name for row in rows), {row.name: row.line for row in rows})
     for each in found:
-        file = table if each.line else document
-        what, mend = _disagreement(each, table, document), f"make {name_of(document)} anew from {name_of(table)}"
-        yield Finding(Rule.derived, file, each.line, each.model, what, mend)
+        file = table.path if each.line else table.document
+        mend = f"make {name_of(table.document)} anew from {name_of(table.path)}"
+        yield Finding(Rule.derived, file, each.line, each.model, _words(each, table), mend)
 
 
-def _disagreements(snapshot: Snapshot, table: str) -> list[Disagreement]:
-    version = snapshot.version(table)
-    if not _has_derivation(snapshot, table) or not snapshot.has_file(document_of(table)):
-        version.records_in(table)
+def _disagreements(snapshot: Snapshot, table: Table) -> list[Disagreement]:
+    version = snapshot.version(table.path)
+    if not _is_whole(snapshot, table) or not snapshot.has_file(table.document):
+        records_in(version, table.path)
         return []
+    document = snapshot.version(table.document)
     try:
-        document = snapshot.version(document_of(table)).document
-        document.check_editable()
+        document.document.check_editable()
     except DocumentError:
         return []  # that is a finding already
-    made = derive_document(version.rows, *_derivation(snapshot, table))
-    return differences(version.rows, made, document.records)
+    return disagreements(version, document, _made_with(snapshot, table))
 
 
-def _disagreement(found: Disagreement, table: str, document: str) -> str:
+def _words(found: Disagreement, table: Table) -> str:
     """What disagrees, without the model and the line, which stand beside it."""
     if found.field is not None:
         return str(found).removeprefix(f"{json.dumps(found.model)}: ")
-    return f"{name_of(document)} does not have it" if found.line else f"no row of {name_of(table)} makes it"
+    has_row = f"{name_of(table.document)} does not have it"
+    return has_row if found.line else f"no row of {name_of(table.path)} makes it"
 
 
 def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) -> dict[str, tuple[str, bytes]]:
@@ -73,35 +75,31 @@ def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) ->
     """
     found = {}
     for table in tables(snapshot.files, conventions):
-        path = document_of(table)
-        if not snapshot.has_file(table) or not _has_derivation(snapshot, table):
+        if not snapshot.has_file(table.path) or not _is_whole(snapshot, table):
             continue
-        if "/" in table and table not in conventions.tables.values() and not snapshot.has_file(path):
+        is_there = snapshot.has_file(table.document)
+        if "/" in table.path and table.path not in conventions.tables.values() and not is_there:
             continue  # there the table may stand alone
-        made = derive_text(snapshot.version(table).rows, *_derivation(snapshot, table))
-        if not snapshot.has_file(path) or snapshot.version(path).content != made:
-            found[path] = table, made
+        made = new_document(made_records(snapshot.version(table.path), *_made_with(snapshot, table)))
+        if not is_there or snapshot.version(table.document).content != made:
+            found[table.document] = table.path, made
     return found
 
 
-def _has_derivation(snapshot: Snapshot, table: str) -> bool:
-    return all(snapshot.has_file(beside(table, name)) for name in (DEFAULTS, GENERATION_PARAMS))
+def _is_whole(snapshot: Snapshot, table: Table) -> bool:
+    return all(map(snapshot.has_file, table.made_of))
 
 
-def _derivation(snapshot: Snapshot, table: str) -> tuple[Any, Any]:
-    """What a table's document is made with."""
+def _made_with(snapshot: Snapshot, table: Table) -> list[Version]:
+    """What the table's document is made with beside the rows."""
+    beside = [each for each in table.made_of if each != table.path]
+    versions = [snapshot.version(each) for each in beside]
     try:
-        defaults, parameters = (
-            json.loads(snapshot.version(beside(table, name)).content) for name in (DEFAULTS, GENERATION_PARAMS)
-        )
-    except ValueError as error:
-        raise DocumentError(f"{DEFAULTS} or {GENERATION_PARAMS} cannot be read: {error}") from None
-    return defaults, parameters
-
-
-def beside(table: str, name: str) -> str:
-    """The path of a file in the folder of a table."""
-    return str(PurePosixPath(table).with_name(name))
+        for each in versions:
+            each.parsed(read_json)
+    except DocumentError as error:
+        raise DocumentError(f"{' or '.join(map(name_of, beside))} cannot be read: {error}") from None
+    return versions
 
 
 def name_of(path: str) -> str:

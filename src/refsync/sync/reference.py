@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from refsync.categories import CanonicalFormat, CategoryName, is_table, stand_in_of
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.repository_note import MassDeletion
-from refsync.reference.kinds import CategoryFiles, open_files
-from refsync.reference.text_table import files_beside
+from refsync.reference.kinds import CategoryFiles, kind_of
 from refsync.reference.view import View
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class ReferenceRepository:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     tables: Mapping[CategoryName, str] = field(default_factory=dict)
     """For a category whose file is made from a table that people edit: the table."""
+    catalogue: Catalogue = SPECIFIED
     check: CheckSettings | None = None
     """What is checked before a commit is published, where anything is."""
     deletions: DeletionLimit | None = None
@@ -80,21 +80,23 @@ class ReferenceRepository:
         Raises:
             DocumentError: they cannot be opened.
         """
-        path = self.written_file(category)
-        assert path is not None
-        return open_files(view, category, path, self.tables.get(category))
+        path = self.edited_paths(category)[-1]
+        return kind_of(path).open(view, self.catalogue[category], path)
 
     def read_paths(self, category: CategoryName) -> list[str]:
         """All files that are read for a change of a category."""
-        table = self.tables.get(category)
-        return [*self.edited_paths(category), *(files_beside(table) if table else ())]
+        edited = self.edited_paths(category)
+        return [*edited, *(self.catalogue[category].made_of(edited[-1]) if edited else ())]
 
     def data_paths(self) -> list[str]:
         """Every file that is read for the categories, at one time or another."""
-        documents = {path for formats in self.files.values() for path in formats.values()}
-        legacy = {path for path in documents if is_table(path)}
-        beside = (files_beside(table) for table in legacy.union(self.tables.values()))
-        return sorted(documents.union(*beside, map(stand_in_of, legacy)))
+        paths = set[str]()
+        for category, formats in self.files.items():
+            described = self.catalogue[category]
+            paths.update(formats.values(), filter(None, map(described.stand_in_of, formats.values())))
+            for file in (*formats.values(), self.tables.get(category)):
+                paths.update(described.made_of(file) if file else ())
+        return sorted(paths)
 
     def written_format(self, category: CategoryName) -> CanonicalFormat:
         """The format that changes of a category are written in: v2 where the category has no other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from refsync.categories import CategoryName, has_variants
+from refsync.categories import CategoryName
 from refsync.documents.text_variants import record_under
 from refsync.errors import RequestError
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
@@ -80,5 +80,5 @@ def _under(tips: ReferenceTips, category: CategoryName, old: str, new: str) -> R
 
 
 def _base_name(tips: ReferenceTips, category: CategoryName, name: str) -> str:
-    """Of a text model the base name, whichever of its names was asked for."""
-    return tips.bases(category).get(name, name) if has_variants(category) else name
+    """The model's name, also where that of one of its variants was asked for."""
+    return tips.bases(category).get(name, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from refsync.categories import has_variants
 from refsync.documents.merge import Record, Stamps
 from refsync.documents.names import differing_traits, folded
 from refsync.documents.values import same_value
@@ -32,11 +31,11 @@ def check_place(submission: Submission, is_coming: Callable[[str], bool], names:
         raise RequestError(f"no place next to {model!r}: {submission.category} has no such other model{nearest}")
 
 
-def remark_on_models(given: Submission, found: Submission) -> Iterator[str]:
+def remark_on_models(given: Submission, found: Submission, *, has_variants: bool) -> Iterator[str]:
     """What the submission names and is not written, or is written under another name."""
     if given.model_name != found.model_name:
         yield f"{given.model_name!r} is a variant of {found.model_name!r}, so that the change is one of that model"
-    follow = (found.related_models or ()) if has_variants(found.category) else ()
+    follow = (found.related_models or ()) if has_variants else ()
     for name in given.related_models or ():
         if name not in follow:
             yield f"the related model {name!r} is not written with it: it is no variant of {found.model_name!r}"

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from refsync.categories import CategoryName, has_variants, not_held
+from refsync.categories import CategoryName, not_held
 from refsync.clone.repository import Repository
 from refsync.documents.names import folded
-from refsync.documents.text_variants import base_names
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError, ModelNotFoundError, PayloadError
 from refsync.pending_queue.models import (
@@ -21,7 +20,7 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.renames import RENAMED_FROM
-from refsync.reference.kinds import CategoryFiles
+from refsync.reference.kinds import CategoryFiles, bases_of, records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import View, at_commit
 from refsync.sync.planned_models import Record
@@ -77,7 +76,8 @@ class ReferenceTips:
     def bases(self, category: CategoryName) -> Mapping[str, str]:
         """The variants that the category's models may have -> the model's name; raises as :meth:`records` does."""
         if category not in self._bases:
-            self._bases[category] = base_names(self.records(category))
+            described = self.repository_of(category).catalogue[category]
+            self._bases[category] = bases_of(described, self.records(category))
         return self._bases[category]
 
     def looks(self, category: CategoryName) -> Mapping[str, str]:
@@ -85,6 +85,10 @@ class ReferenceTips:
         if category not in self._looks:
             self._looks[category] = {folded(name): name for name in self.records(category)}
         return self._looks[category]
+
+    def has_variants(self, category: CategoryName) -> bool:
+        """Whether the category's models have records for other backends beside their own."""
+        return self.repository_of(category).catalogue[category].has_variants
 
     def is_derived(self, category: CategoryName) -> bool:
         """Whether the category's file is made from a table."""
@@ -106,7 +110,7 @@ class ReferenceTips:
         path = reference.written_file(category)
         assert path is not None
         try:
-            return self._view(category).records(path)
+            return records_at(self._view(category), path)
         except DocumentError as problem:
             where = f"{problem.reason} (in {path} at the tip of {reference.name})"
             raise DocumentError(where, line=problem.line, column=problem.column) from None
@@ -143,7 +147,7 @@ def submissions_with_base(
         is_given = each.base_known or each.base is not None
         found = each if is_given else _with_kept_base(each, base, known)
         noticed = [
-            *remark_on_models(given, found),
+            *remark_on_models(given, found, has_variants=tips.has_variants(found.category)),
             *_noticed(queue, tips, found, base, announced, looks[each.category]),
         ]
         yield replace(found, remarks=(*found.remarks, *noticed))
@@ -203,7 +207,7 @@ def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
     Raises:
         PayloadError: the files cannot hold the record; the text names the field.
     """
-    if not has_variants(submission.category) or (files := tips.files(submission.category)) is None:
+    if not tips.has_variants(submission.category) or (files := tips.files(submission.category)) is None:
         return submission
     name, payload = files.base_of(_asked_name(submission)), submission.payload
     if submission.operation == AuditOperation.CREATE:

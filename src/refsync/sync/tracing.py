@@ -14,6 +14,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.pending_queue.queue_door import QueueDoor
+from refsync.reference.kinds import records_in
 from refsync.reference.versions import Versions
 from refsync.review.blame import Origin, origins
 from refsync.review.renames import renames
@@ -103,7 +104,7 @@ def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommi
         if change is None:
             continue
         try:
-            records = versions.of(change.new_blob).records_in(change.path) if change.new_blob else {}
+            records = records_in(versions.of(change.new_blob), change.path) if change.new_blob else {}
         except DocumentError:
             continue  # the next valid version is compared with the last valid one
         yield commit, records

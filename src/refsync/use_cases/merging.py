@@ -105,7 +105,7 @@ def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) 
     conventions = conventions_of(place, clone)
     paths = at_work_tree(clone, conventions.folders).files
     files = [each.path for each in category_files(paths, conventions)]
-    files = list(dict.fromkeys([*files, *tables(paths, conventions)]))
+    files = list(dict.fromkeys([*files, *(each.path for each in tables(paths, conventions))]))
     if not files:
         raise RequestError(f"{clone}: has no category file that could be merged")
     name_driver(clone, DRIVER, "model references, record by record", " ".join([*program, "merge %O %A %B %P"]))

@@ -21,6 +21,7 @@ from refsync.pending_queue.models import (
     Proposal,
     RepositoryNote,
 )
+from refsync.reference.kinds import records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.state_directory import DaemonIdentity
@@ -189,7 +190,7 @@ def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict
     for path in paths:
         try:
             if view.content(path):
-                view.records(path)
+                records_at(view, path)
         except DocumentError as problem:
             found[path] = str(problem)
     return found

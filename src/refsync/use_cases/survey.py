@@ -11,16 +11,12 @@ from refsync.categories import (
     CategoryName,
     Layout,
     canonical_format,
-    document_of,
-    is_table,
 )
 from refsync.clone.checkout import checked_out_branch, work_tree_root
 from refsync.clone.repository import Repository
 from refsync.config.values import category_file
-from refsync.documents.csv_document import read_rows
-from refsync.documents.json_document import read_records
 from refsync.errors import CloneError, DocumentError, RequestError
-from refsync.reference.text_table import files_beside
+from refsync.reference.kinds import kind_of
 
 Named = Mapping[CategoryName, str]
 """The files of categories that have other names than usual."""
@@ -60,14 +56,15 @@ def named_files(words: Iterable[str]) -> Named:
 def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
     """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
     layout = wanted or _detect_layout(clone, clone.tip())
-    usual = [file for descriptor in SPECIFIED.descriptors.values() for file in descriptor.files(layout).values()]
-    files = [*usual, *named.values()]
-    for table in filter(is_table, tuple(files)):
-        if clone.file_at(clone.tip(), table) is None:
-            files.remove(table)
-        else:
-            files += [document_of(table), *files_beside(table)]
-    return list(dict.fromkeys(files))
+    usual = [(name, file) for name, each in SPECIFIED.descriptors.items() for file in each.files(layout).values()]
+    files = dict[str, None]()
+    for category, file in (*usual, *named.items()):
+        described = SPECIFIED[category]
+        if described.table_of(file) is None:
+            files[file] = None
+        elif clone.file_at(clone.tip(), file) is not None:
+            files |= dict.fromkeys((file, described.read_file(file), *described.made_of(file)))
+    return list(files)
 
 
 def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -> Survey:
@@ -139,20 +136,23 @@ def _sort_files(
 
 
 def _reason_by_name(file: str, siblings: set[str]) -> str | None:
-    if file == "db.json" and "models.csv" in siblings:
-        return "is made from models.csv, and follows it"
-    if file not in {name for each in SPECIFIED.descriptors.values() for name in (each.v2_file, each.legacy_file)}:
+    owners = {
+        name: each for each in SPECIFIED.descriptors.values() for name in (each.v2_file, each.legacy_file) if name
+    }
+    for table, each in owners.items():
+        if each.table_of(table) and table in siblings and each.read_file(table) == file:
+            return f"is made from {table}, and follows it"
+    if file not in owners:
         return "belongs to no category"
-    if is_table(file) and "db.json" not in siblings:
-        return "lacks the db.json that is made from it"
-    return None
+    document = owners[file].read_file(file)
+    return None if document in siblings else f"lacks the {document} that is made from it"
 
 
 def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> str | None:
     if mode >> 12 != 0o10:
         return "is no regular file"
     try:
-        (read_rows if is_table(file) else read_records)(clone.read_blob(blob))
+        kind_of(file).parse(clone.read_blob(blob))
     except DocumentError as problem:
         return str(problem)
     return None
@@ -162,8 +162,9 @@ def _checked(clone: Repository, tip: str, category: CategoryName, file: str) -> 
     found = clone.file_at(tip, file)
     if found is None:
         raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {file!r}, which --category names")
-    if is_table(file) and clone.file_at(tip, document_of(file)) is None:
-        raise CloneError(f"{clone.path}: {file}: lacks the {document_of(file)} that is made from it")
+    document = SPECIFIED[category].read_file(file)
+    if document != file and clone.file_at(tip, document) is None:
+        raise CloneError(f"{clone.path}: {file}: lacks the {document} that is made from it")
     if reason := _reason_by_content(clone, file, found.mode, found.blob):
         raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category}")
     return file

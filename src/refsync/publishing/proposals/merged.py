@@ -18,6 +18,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record
 from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.reference import ReferenceRepository
@@ -233,4 +234,4 @@ class Records:
 
     def of(self, commit: str, path: str, model: str) -> Record | None:
         """A model's record in a commit (empty: before the first); ``None`` where there is none that can be read."""
-        return self._view(commit).readable_records(path).get(model)
+        return readable_records_at(self._view(commit), path).get(model)

@@ -16,6 +16,7 @@ from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
 from refsync.publishing.proposals.proposed import ProposalTurn
+from refsync.reference.kinds import records_at
 from refsync.reference.view import View, at_commit
 
 _KEPT = "refs/refsync/pull/"
@@ -68,7 +69,7 @@ def _compare(turn: ProposalTurn, pull: PullRequest) -> Models:
 
 def _records(view: View, path: str) -> Mapping[str, Record]:
     """The models of a file, none of an empty one."""
-    return view.records(path) if view.content(path) else {}
+    return records_at(view, path) if view.content(path) else {}
 
 
 def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:

@@ -8,6 +8,7 @@ from refsync.categories import CategoryName
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
+from refsync.reference.kinds import readable_records_at
 from refsync.reference.view import View, at_commit
 from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
 from refsync.sync.reference import ReferenceRepository
@@ -81,8 +82,8 @@ def _proposed(
         category=change.category,
         model=change.model_name,
         requested_by=change.requested_username,
-        before=before.readable_records(path).get(change.model_name),
-        after=after.readable_records(path).get(change.model_name),
+        before=readable_records_at(before, path).get(change.model_name),
+        after=readable_records_at(after, path).get(change.model_name),
         related=tuple(change.related_models or ()),
         notes=change.notes,
         critical_fields=tuple(critical.get(change.category, ())),
