@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from loguru import logger
 
-from refsync.categories import CanonicalFormat, CategoryName, has_variants
+from refsync.categories import CanonicalFormat, CategoryName
 from refsync.documents.operations import OperationKind
-from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
 from refsync.metadata.recorder import LandedOperation, RecordedLanding
 from refsync.pending_queue.holds import Hold, HoldKind
@@ -22,13 +21,13 @@ from refsync.sync.reference import ReferenceRepository
 def hold_for_deletions(reference: ReferenceRepository, plan: BatchPlan, observed: Observed) -> Hold | None:
     """Why a batch has to be confirmed before it lands; ``None`` where it deletes no more than it may.
 
-    A renamed model is none that is deleted, and the variants of a text model are none of their own.
+    A renamed model is none that is deleted, and the variants of a model are none of their own.
     """
     for category, path in observed.files.items():
-        document = observed.documents[path]
-        if path not in plan.edits or isinstance(document, DocumentError):
+        files = observed.opened[path]
+        if path not in plan.edits or isinstance(files, DocumentError):
             continue
-        models = document.keys() - (base_names(document).keys() if has_variants(category) else ())
+        models = files.records.keys() - files.owners(files.records).keys()
         edits, renamed = plan.edits[path], plan.renames.get(path, {})
         deleted = sum(name in models and record is None and name not in renamed for name, record in edits.items())
         if _is_too_much(reference, deleted, len(models)):
