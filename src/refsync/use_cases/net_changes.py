@@ -14,6 +14,7 @@ from refsync.documents.merge import Stamps
 from refsync.errors import BatchNotFoundError
 from refsync.pending_queue.diffs import diff_records
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord, PendingChangeStatus
+from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.reference import ReferenceRepository
@@ -98,7 +99,7 @@ def _compared(application: Application, batch: Batch, format: CanonicalFormat | 
         for category, model in models:
             path = _path(reference, category, format)
             if path is not None:
-                records = (view.readable_records(path).get(model) for view in (before, after))
+                records = (readable_records_at(view, path).get(model) for view in (before, after))
                 yield _net_change(category, model, *records, critical=critical[category], stamps=reference.stamps)
 
 
