@@ -65,9 +65,9 @@ def scratch_folder(kind: Path, mode: int = 0o700) -> Iterator[Scratch]:
         OSError: it cannot be made.
     """
     sweep(kind)
-    scratch = _claimed_folder(kind)
+    scratch = _claimed_folder(kind, mode)
     try:
-        os.fchmod(scratch.descriptor, mode)
+        set_folder_mode(scratch.descriptor, mode)
         yield scratch
     finally:
         shutil.rmtree(scratch.path, ignore_errors=True)
@@ -93,6 +93,22 @@ def made_mode(folder: Path, *, executable: bool = False) -> int:
     return mode | ((mode & 0o444) >> 2 if executable else 0)
 
 
+def set_folder_mode(folder: Path | int, mode: int) -> None:
+    """Give a new folder its permissions, where it has not got them by the umask and from the one that it was made in.
+
+    Who may not set the setgid bit (by ``RestrictSUIDSGID`` of systemd, say) may not even name it where it is set. Then
+    the folder keeps what the umask leaves to others.
+    """
+    has, wanted = stat.S_IMODE(os.stat(folder).st_mode), stat.S_IMODE(mode)
+    if has == wanted:
+        return
+    try:
+        os.chmod(folder, wanted)
+    except PermissionError:
+        if not has & wanted & stat.S_ISGID:
+            raise
+
+
 def _new(kind: Path) -> Path:
     return kind.with_name(kind.name + secrets.token_hex(8))
 
@@ -105,10 +121,10 @@ def _claimed_file(kind: Path) -> BinaryIO:
         file.close()
 
 
-def _claimed_folder(kind: Path) -> Scratch:
+def _claimed_folder(kind: Path, mode: int) -> Scratch:
     while True:
         path = _new(kind)
-        path.mkdir(mode=0o700)
+        path.mkdir(stat.S_IMODE(mode) & 0o777)
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             if _claim(path, descriptor):

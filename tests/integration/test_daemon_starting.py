@@ -11,9 +11,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from refsync.daemon import systemd
 from tests.support.daemon import Daemon, Site, image_clone
 from tests.support.repositories import clean_environment
 
@@ -98,10 +100,10 @@ def listening(address: str) -> Iterator[socket.socket]:
 
 
 def told(receiver: socket.socket, field: str) -> dict[str, str]:
-    """Wait for the next message that has this field."""
+    """Wait for the next message that has this field; for any where that is empty."""
     while True:
         fields = dict(line.split("=", 1) for line in receiver.recv(4096).decode().split("\n"))
-        if field in fields:
+        if not field or field in fields:
             return fields
 
 
@@ -124,6 +126,42 @@ def test_systemd_is_told_what_is_held(site: Site) -> None:
     with listening(address) as receiver, site.daemon(NOTIFY_SOCKET=address):
         while "there is no such folder" not in told(receiver, "STATUS")["STATUS"]:
             pass
+
+
+def test_a_daemon_that_sleeps_feeds_the_watchdog_without_a_pass(site: Site) -> None:
+    address = str(site.folder / "notify")
+    limit = {"WATCHDOG_USEC": "300000"}
+    with listening(address) as receiver, site.daemon(NOTIFY_SOCKET=address, **limit) as daemon:
+        assert (
+            told(receiver, "WATCHDOG_USEC")["WATCHDOG_USEC"] == "120000000"
+        )  # for a git command it has to wait longer
+        passes = daemon.wait_until_idle()
+        for _ in range(3):
+            assert told(receiver, "WATCHDOG")["WATCHDOG"] == "1"
+        assert daemon.passes == passes
+
+
+def test_a_watchdog_of_another_process_is_not_fed(site: Site) -> None:
+    address = str(site.folder / "notify")
+    limit = {"WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"}
+    with listening(address) as receiver, site.daemon(NOTIFY_SOCKET=address, **limit) as daemon:
+        daemon.wait_until_idle()
+        daemon.send(signal.SIGTERM)
+        while "STOPPING" not in (fields := told(receiver, "")):
+            assert not any(field.startswith("WATCHDOG") for field in fields)
+
+
+def test_in_a_long_fold_the_watchdog_is_fed_and_time_limits_move(site: Site) -> None:
+    address = str(site.folder / "notify")
+    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "300000"}
+    with listening(address) as receiver, mock.patch.dict(os.environ, environ):
+        watchdog = systemd.Watchdog(os.environ)
+        watchdog.feed()
+        watchdog.feed()  # just now fed
+        systemd.extend_timeout(300)
+        assert told(receiver, "WATCHDOG") == {"WATCHDOG": "1"}
+        assert told(receiver, "EXTEND_TIMEOUT_USEC") == {"EXTEND_TIMEOUT_USEC": "300000000"}
+    assert watchdog.pause == pytest.approx(0.1)
 
 
 def test_nothing_is_told_before_the_start_is_good(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,6 +34,22 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     )
     complaints = [line for line in done.stderr.splitlines() if "refsync" in line]
     assert (done.returncode, complaints) == (0, []), done.stderr
+
+
+def test_systemd_rates_the_unit_as_well_closed(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("no systemd-analyze: install systemd")
+    unit = tmp_path / "refsync.service"
+    unit.write_text(UNIT.read_text().replace("/opt/refsync/bin/refsync", "/bin/true"))
+    done = subprocess.run(
+        [tool, "security", "--offline=true", str(unit)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze cannot rate a file: it takes systemd 250")
+    rated = re.search(r"exposure level for refsync.service: ([0-9.]+)", done.stdout)
+    assert rated, done.stderr
+    assert float(rated[1]) <= 1.5
 
 
 @pytest.mark.parametrize("file", [UNIT, *DROP_INS], ids=lambda file: file.name)

@@ -30,6 +30,8 @@ HOUSEKEEPING_LIMIT_SECONDS = 3600.0
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
+LONGEST_COMMIT_SECONDS = 300.0
+"""What the fold of one commit takes at the most."""
 LONGEST_SLEEP_SECONDS = 300.0
 """After this long a pass looks at the clock again while a batch waits for its time: somebody may have set it."""
 
@@ -87,6 +89,7 @@ class Daemon:
         self._wakeups = wakeups
         self._timers = timers
         self._is_ours = is_ours
+        self._watchdog = systemd.Watchdog(environ)
         self._watch = Watch(ground_of(application, config_file), application, wakeups)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._settle_in()
@@ -106,6 +109,9 @@ class Daemon:
         self._wakeups.ask_rescan()  # the world may have changed while nobody looked
         try:
             while not self._wakeups.stopping:
+                self._watchdog.feed()
+                if not self._wakeups.sleep(self._watchdog.pause):
+                    continue
                 seen = self._wakeups.wait()
                 if not self._wakeups.stopping:
                     self._check_state()
@@ -160,8 +166,13 @@ class Daemon:
         self._passes += 1
         logger.debug("pass {}", self._passes)
         return self._application.run_pass(
-            progress=self._show_progress, stopping=lambda: self._wakeups.stopping, remotes=self._fetching
+            progress=self._show_progress, stopping=self._is_stopping, remotes=self._fetching
         )
+
+    def _is_stopping(self) -> bool:
+        """Asked between the steps of a pass, and while it waits for its turn or a check; so it gets on."""
+        self._watchdog.feed()
+        return self._wakeups.stopping
 
     def _digest(self, report: PassReport) -> None:
         self._tell("the pass failed", None)
@@ -199,6 +210,8 @@ class Daemon:
             raise KeyboardInterrupt
         if time.monotonic() - self._told_progress_at >= PROGRESS_SECONDS:
             self._told_progress_at = time.monotonic()
+            self._watchdog.feed()
+            systemd.extend_timeout(LONGEST_COMMIT_SECONDS)
             systemd.status(f"folding history: {done} of {total} commits")
 
     def _summary(self) -> str:
@@ -227,11 +240,13 @@ class Daemon:
     def _tidy(self) -> None:
         """Let git pack what it wants to; a landing leaves loose objects."""
         for each in self._application.repositories:
+            self._watchdog.allow(2 * HOUSEKEEPING_LIMIT_SECONDS)
             try:
                 with Repository(each.path, each.branch, timeout_seconds=HOUSEKEEPING_LIMIT_SECONDS) as clone:
                     tidy(clone)
             except (RefsyncError, OSError) as problem:
                 logger.warning("{}: housekeeping failed: {}", each.name, told(problem))
+        self._allow_steps()
 
     # --- settings -------------------------------------------------------------------------------------------------
 
@@ -270,8 +285,13 @@ class Daemon:
         log.configure(config.log.level, config.log.format)
         logger.info("the changed config is in force: {}", self._summary())
 
+    def _allow_steps(self) -> None:
+        """Let the watchdog wait for a git command that takes all the time it may."""
+        self._watchdog.allow(2 * self._application.config.git.timeout_seconds)
+
     def _settle_in(self) -> None:
-        """Set listeners and timers as the settings say."""
+        """Set listeners, timers and the watchdog as the settings say."""
+        self._allow_steps()
         for name, backend in self._application.backends.items():
             backend.register_invalidation_callback(partial(_log_invalidation, name))
         apply = self._application.apply_settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -98,10 +99,17 @@ class Wakeups:
         self._stopping = True
         self._put(Seen())
 
+    def sleep(self, seconds: float | None) -> bool:
+        """Sleep until something happened; ``False`` where nothing did for so many seconds."""
+        while self._queue.empty():
+            if not select.select([self._reader], [], [], seconds)[0]:
+                return False
+            os.read(self._reader, 4096)
+        return True
+
     def wait(self) -> Seen:
         """Sleep until something happened; returns all of it at once."""
-        while self._queue.empty():
-            os.read(self._reader, 4096)
+        self.sleep(None)
         seen = self._queue.get()
         while not self._queue.empty():
             seen.add(self._queue.get())

@@ -1,0 +1,137 @@
+"""A machine of its own: this one's files under a throw-away layer, with a real systemd, in a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.support.daemon import wait_for
+
+TOOLS = ("systemd-nspawn", "nsenter", "systemctl", "mount", "runuser", "useradd")
+SOURCE = Path(__file__).parents[2] / "src"
+_QUIET = ("ssh", "systemd-networkd-wait-online", "NetworkManager-wait-online", "systemd-resolved", "postgresql")
+
+
+def missing() -> str | None:
+    """Why no such machine can be had here."""
+    if os.geteuid() != 0:
+        return "booting a machine takes root"
+    lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if lacking or not Path("/lib/systemd/systemd").exists():
+        return f"no {', '.join(lacking) or 'systemd'}: install systemd, systemd-container and util-linux"
+    return None
+
+
+class Machine:
+    """A booted machine; nothing of what is done in it outlives it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def shell(self, script: str, *, check: bool = True) -> str:
+        """Run a shell script as root, with ``sudo`` whether it is installed or not, and give what it printed."""
+        done = subprocess.run(
+            [*self._within(), "bash", "-euc", f"cd /opt/project\n{_SUDO}\n{script}"],
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "HOME": "/root"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0 or not check, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def wait_until_booted(self) -> None:
+        """Wait until its systemd has nothing left to start."""
+        states = {"running", "degraded"}
+        wait_for("the machine to boot", lambda: self._is_alive() and self._state() in states, 90)
+
+    def _within(self) -> list[str]:
+        namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid")
+        return ["nsenter", f"--target={self._first_process()}", *namespaces]
+
+    def _state(self) -> str:
+        return self.shell("systemctl is-system-running", check=False).strip() if self._children() else "none"
+
+    def _is_alive(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text(errors="replace")[-3000:]
+        return True
+
+    def _children(self) -> list[int]:
+        return [int(child.pid) for child in psutil.Process(self._process.pid).children()]
+
+    def _first_process(self) -> int:
+        [first] = self._children()
+        return first
+
+
+_SUDO = """
+sudo() {
+    if [ "$1" = -u ]; then local user=$2; shift 2; runuser -u "$user" -- "$@"; else "$@"; fi
+}
+"""
+
+
+@contextmanager
+def booted(folder: Path) -> Iterator[Machine]:
+    """Boot one; its program is this test's own, so that it needs no network: see :func:`install_program`."""
+    root, log = folder / "root", folder / "boot.log"
+    root.mkdir()
+    subprocess.run(["mount", "--bind", "/", str(root)], check=True)
+    try:
+        with log.open("wb") as output:
+            process = subprocess.Popen(_command(root), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            machine = Machine(process, log)
+            machine.wait_until_booted()
+            yield machine
+        finally:
+            process.terminate()
+            process.wait(60)
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+
+
+def _command(root: Path) -> list[str]:
+    libraries = sysconfig.get_path("purelib")
+    return [
+        "systemd-nspawn",
+        "--boot",
+        "--volatile=overlay",
+        f"--directory={root}",
+        f"--machine=refsync-test-{os.getpid()}",
+        "--register=no",
+        "--keep-unit",
+        "--private-network",
+        "--link-journal=no",
+        f"--bind-ro={SOURCE.parent}:/opt/project",
+        f"--bind-ro={libraries}:/opt/libraries",
+        f"--bind-ro={sys.base_prefix}:/opt/python",  # it may stand in somebody's home
+        "systemd.unit=multi-user.target",
+        *(f"systemd.mask={name}.service" for name in _QUIET),
+    ]
+
+
+def install_program() -> str:
+    """The script that puts this test's own program where the service expects it."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return f"""
+rm -rf /var/lib/refsync /etc/refsync /srv/reference /opt/refsync  # where this machine has a service of its own
+! id -u refsync >/dev/null 2>&1 || userdel refsync
+echo /opt/python/lib > /etc/ld.so.conf.d/00-this-python.conf
+ldconfig
+/opt/python/bin/{version} -m venv --without-pip /opt/refsync
+printf '%s\\n' /opt/project/src /opt/libraries > /opt/refsync/lib/{version}/site-packages/here.pth
+printf '%s\\n' '#!/opt/refsync/bin/python' 'from refsync.cli.main import main' 'main()' > /opt/refsync/bin/refsync
+chmod 755 /opt/refsync/bin/refsync
+"""
