@@ -32,6 +32,11 @@ systemctl restart refsync
 """
 
 
+def alone() -> str:
+    """The lines by which the README leads from the group to the service alone."""
+    return README.split("## The service alone")[1].split("```sh\n")[1].split("```")[0]
+
+
 def setting_up() -> str:
     """The lines by which the README sets the service up; what the network would bring is there already."""
     lines = README.split("## Setting it up")[1].split("```sh\n")[1].split("```")[0]
@@ -97,3 +102,21 @@ def test_the_service_goes_on_behind_a_crash_and_a_hang_and_obeys(machine: Machin
     machine.shell("systemctl stop refsync")
     assert (shown(machine, "Result"), shown(machine, "ExecMainStatus")) == ("success", "0")
     assert "refsync stops" in journal(machine)
+
+
+def test_the_service_alone_lands_what_nobody_else_can_write(machine: Machine) -> None:
+    machine.shell(REFERENCE)
+    machine.shell(install_program())
+    machine.shell("git config --system --add safe.directory /srv/origin/.git")
+    machine.shell(setting_up())
+    machine.shell("useradd --groups refsync ada")
+    machine.shell(alone())
+    assert machine.shell("id -nG ada").split() == ["ada"]
+    machine.shell('printf \'[people]\\nrequestors = ["ada"]\\noperators = ["bob"]\\n\' >> /etc/refsync/refsync.toml')
+    add = "queue add create clip new --payload -"
+    machine.shell(f"cd /; echo '{{}}' | SUDO_USER=ada refsync {add}; SUDO_USER=bob refsync queue approve 1 --title New")
+    wait_for("it to land", lambda: machine.shell("git -C /srv/reference/image log --format=%s -1") == "New\n")
+    writable = machine.shell("find /srv/reference -perm /022 ! -type l")
+    assert writable == ""
+    assert "group" not in machine.shell("cd /; sudo -u refsync refsync doctor", check=False)
+    assert "Permission denied" in machine.shell("cd /; sudo -u ada ls /srv/reference 2>&1", check=False)
