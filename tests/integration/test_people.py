@@ -97,6 +97,9 @@ def test_an_approval_by_who_may_not_is_taken_back_when_it_is_about_to_land(
     tip = desk.clone.tip
     assert desk("batch", "seal", SUDO_USER="eve").done
     desk.configure(PEOPLE)
+    [planned] = desk("sync", "--dry-run", "--json").json
+    assert [each["change_id"] for each in planned["waiting"]] == [1]
+    assert '"m"' not in planned["diff"]
     synced = desk("sync")
     assert synced.done.out.startswith("image: batch 1 landed: 1 change")
     assert "change 1 waits for review again: " in synced.out
@@ -117,6 +120,8 @@ def test_a_submission_under_a_false_name_is_rejected_and_its_batch_ends(tmp_path
     assert approve(desk, 1).done
     desk.configure(PEOPLE)
     reason = "eve may not act as ada; who may act as others: carol"
+    [planned] = desk("sync", "--dry-run", "--json").json
+    assert (planned["rejected"], planned["diff"]) == ([{"change_id": 1, "reason": reason}], "")
     assert desk("sync", "--json").json["repositories"][0]["rejected"] == [{"change_id": 1, "reason": reason}]
     assert desk("batch", "show", 1, "--json").json["state"] == "abandoned"
 

@@ -154,7 +154,8 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
     yield "status", change.status.value
     if change.related_models:
         yield "variants", _variants(change)
-    yield "requested", f"{shown_time(change.requested_at)} by {shown_text(change.requested_username)}"
+    account = "" if change.requested_provider == "system" else f" ({change.requested_provider}:{change.requested_by})"
+    yield "requested", f"{shown_time(change.requested_at)} by {shown_text(change.requested_username + account)}"
     if change.batch_id:
         yield "batch", f"{change.batch_id}: {shown_text(change.batch_title or '')}"
     if change.commit:

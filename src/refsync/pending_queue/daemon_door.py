@@ -30,6 +30,7 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.people import ReviewRules, Role
 from refsync.pending_queue.queue_door import QueueDoor, in_turn
 from refsync.pending_queue.routing import RepositoryOf
+from refsync.pending_queue.vetting import Unallowed
 
 if TYPE_CHECKING:
     from refsync.pending_queue.events import Listeners
@@ -94,22 +95,27 @@ class DaemonDoor(QueueDoor):
                     routed += batch_moves.route(queue, batch, repository_of)
         return routed
 
-    def vet_batch(self, number: int) -> list[vetting.Unallowed]:
-        """Take out of a batch in work what its history, by the rules of this process, does not let land.
+    def unallowed_in(self, number: int) -> list[Unallowed]:
+        """What of a batch, by its history and the rules of this process, must not land."""
+        if not self._rules.restrict:
+            return []
+        with self._store.reading() as queue:
+            return vetting.unallowed(queue, number, self._rules)
+
+    def vet_batch(self, number: int) -> list[Unallowed]:
+        """Take out of a batch in work what must not land.
 
         A change that was submitted by who may not is rejected; one that was approved by who may not waits for review
         again. A batch that has nothing left ends.
-
-        Raises:
-            BatchNotFoundError: no batch has this number.
         """
-        return self._vet(number) if self._rules.restrict else []
+        return self._dismiss_unallowed(number) if self.unallowed_in(number) else []
 
-    @durable_step("vet a batch")
-    def _vet(self, number: int) -> list[vetting.Unallowed]:
+    @durable_step("dismiss the unallowed")
+    def _dismiss_unallowed(self, number: int) -> list[Unallowed]:
         with self._writing() as queue:
-            batch_moves.stored_batch(queue, number)
-            return vetting.dismiss_unallowed(queue, number, self._rules)
+            found = vetting.unallowed(queue, number, self._rules)
+            vetting.dismiss(queue, number, found)
+            return found
 
     def _with_user(self, actor: Actor) -> Actor:
         """Who acts, with whose process this is where the caller has not said so."""

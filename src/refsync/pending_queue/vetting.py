@@ -26,19 +26,21 @@ class Unallowed:
     rejected: bool
 
 
-def dismiss_unallowed(queue: QueueTransaction, number: int, rules: ReviewRules) -> list[Unallowed]:
-    """Take out of a batch in work what the rules do not let land; the halves of a rename go together.
+def unallowed(queue: QueueTransaction, number: int, rules: ReviewRules) -> list[Unallowed]:
+    """What of a batch, by the history of its changes, the rules do not let land.
 
     Who may not submit has their change rejected; an approval that does not count is taken back.
     """
-    members = queue.changes_of_batch(number, ACCEPTED_STATUSES)
-    found = list(_unallowed(queue, members, rules))
+    return list(_unallowed(queue, queue.changes_of_batch(number, ACCEPTED_STATUSES), rules))
+
+
+def dismiss(queue: QueueTransaction, number: int, found: Iterable[Unallowed]) -> None:
+    """Take these changes out of a batch in work, the halves of a rename together; one that has nothing left ends."""
     for each in found:
         both = renames.together(queue, [change_moves.stored_change(queue, each.change_id)])
         # Of a rename the other half may have taken this one with it.
         _dismiss(queue, [change for change in both if change.status in ACCEPTED_STATUSES], each)
     batch_moves.abandon_if_nothing_is_left(queue, number)
-    return found
 
 
 def _dismiss(queue: QueueTransaction, changes: Sequence[PendingChangeRecord], found: Unallowed) -> None:
@@ -50,9 +52,8 @@ def _dismiss(queue: QueueTransaction, changes: Sequence[PendingChangeRecord], fo
 
 
 def _unallowed(
-    queue: QueueTransaction, changes: Iterable[PendingChangeRecord], rules: ReviewRules
+    queue: QueueTransaction, members: Sequence[PendingChangeRecord], rules: ReviewRules
 ) -> Iterator[Unallowed]:
-    members = list(changes)
     histories = queue.history(change.change_id for change in members)
     for change in members:
         history = histories.get(change.change_id, [])

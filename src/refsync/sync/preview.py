@@ -11,13 +11,14 @@ from refsync.clone.quarantine import quarantined
 from refsync.clone.repository import Repository
 from refsync.clone.text_diff import text_diff
 from refsync.errors import RefsyncError
+from refsync.pending_queue.daemon_door import DaemonDoor
+from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
-from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.deletions import hold_for_deletions
-from refsync.sync.plan import BatchPlan, Model, Refusal, plan_batch
+from refsync.sync.plan import BatchPlan, Model, Refusal, Waiting, plan_batch
 from refsync.sync.publisher import Publisher, PullRequestText
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 from refsync.sync.sealing import seconds_until_due
@@ -57,7 +58,7 @@ class _Rehearsal:
 
     reference: ReferenceRepository
     publisher: Publisher
-    queue: QueueDoor
+    queue: DaemonDoor
     clone: Repository
     versions: Versions
     tip: str
@@ -71,7 +72,7 @@ class _Rehearsal:
 
 
 def preview(
-    queue: QueueDoor,
+    queue: DaemonDoor,
     repositories: Sequence[ReferenceRepository],
     publishers: Mapping[str, Publisher],
     apply: ApplySettings,
@@ -94,7 +95,7 @@ def preview(
 
 
 def _rehearse(
-    queue: QueueDoor, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
+    queue: DaemonDoor, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
 ) -> Iterator[PlannedCommit]:
     with_changes = [(batch, changes) for batch in batches if (changes := _changes(queue, reference, batch))]
     in_review = [each for each in with_changes if _is_in_review(each[0])]
@@ -118,7 +119,7 @@ def _is_in_review(batch: Batch) -> bool:
     return batch.state == BatchState.proposed or batch.waits_for_people
 
 
-def _changes(queue: QueueDoor, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
+def _changes(queue: DaemonDoor, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
     """The batch's open changes that belong to the repository: an open batch may hold some for several."""
     if batch.repository not in (None, reference.name):
         return []
@@ -129,8 +130,15 @@ def _commit(rehearsal: _Rehearsal, batch: Batch, changes: Sequence[PendingChange
     """Make one batch's commit on top of what the ones before leave behind."""
     reference, publisher, clone, tip = rehearsal.reference, rehearsal.publisher, rehearsal.clone, rehearsal.tip
     queued = publisher.why_not_yet(rehearsal.queue, reference, batch, more=rehearsal.proposed)
+    unallowed = {each.change_id: each for each in rehearsal.queue.unallowed_in(batch.number)}
+    changes = [change for change in changes if change.change_id not in unallowed]
     observed = observe(rehearsal, changes)
     plan = plan_batch(changes, observed, stamp_for(reference))
+    for each in unallowed.values():
+        if each.rejected:
+            plan.conflicts.append(Refusal(each.change_id, each.reason))
+        else:
+            plan.waiting.append(Waiting(each.change_id, Hold(kind=HoldKind.other, reason=each.reason)))
     if not batch.is_confirmed and (too_many := hold_for_deletions(reference, plan, observed)):
         rehearsal.await_models(batch, changes)
         return _planned(reference, publisher, batch, plan, problem=too_many.reason)
