@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeStatus
-from refsync.sync import reconcile, turn
+from refsync.sync import advance, reconcile, turn
 from refsync.sync.apply import observe
 from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import dump, git
@@ -124,7 +124,7 @@ def test_local_edits_made_after_the_plan_are_seen(reference: Reference, monkeypa
         reference.clone.write("clip.json", b"{}")
         return observed
 
-    monkeypatch.setattr(turn, "observe", edit_after)
+    monkeypatch.setattr(advance, "observe", edit_after)
     outcome = reference.sync_image()
     assert outcome.problem is None
     assert [held.reason for held in outcome.held] == ["clip.json has local edits in the clone; commit or undo them"]
@@ -141,7 +141,7 @@ def test_a_change_purged_after_the_plan_is_not_committed(reference: Reference, m
             queue.remove([ids[0]])
         return observed
 
-    monkeypatch.setattr(turn, "observe", purge_after)
+    monkeypatch.setattr(advance, "observe", purge_after)
     assert reference.sync().clean
     assert reference.clone.records("clip.json") == GOOD
     assert reference.statuses(ids[1:]) == [APPLIED]
