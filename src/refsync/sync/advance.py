@@ -27,7 +27,7 @@ from refsync.ranges import render_ranges
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.deletions import hold_for_deletions
-from refsync.sync.land import mark_landed, settle_reserved
+from refsync.sync.land import mark_landed
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting, plan_batch
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange
 from refsync.sync.turn import Turn
@@ -66,7 +66,7 @@ def _prepare_another_attempt(turn: Turn, batch: Batch, attempt: int) -> None:
     time.sleep(random.uniform(0, turn.publisher.races.jitter_seconds * 2 ** min(attempt, 4)))
     turn.publisher.ask_news(turn, anew=True)
     turn.catch_up()
-    turn.note_landed(settle_reserved(turn.clone, turn.queue, turn.queue.get_batch(batch.number), turn.tip))
+    turn.settle(turn.queue.get_batch(batch.number), turn.tip)
 
 
 def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | None:
@@ -144,7 +144,7 @@ def _land(
             return turn.hold(batch, Hold(kind=HoldKind.refused_landing, reason=str(failure)))
         if isinstance(failure, ObjectLostError):
             delete_refs(clone, [built_ref(batch.job or "")])  # it would be in git's own way
-        turn.note_landed(settle_reserved(clone, queue, queue.get_batch(batch.number), clone.tip()))
+        turn.settle(queue.get_batch(batch.number), clone.tip())
         raise
     turn.note_landed(mark_landed(queue, batch, commit, notes=plan.notes))
     return None

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from loguru import logger
 
 from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
 from refsync.metadata.recorder import RecordedLanding
-from refsync.pending_queue.models import REFSYNC, Actor, Batch
+from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
 from refsync.reference.versions import Versions
+from refsync.sync.evidence import all_are_there
 from refsync.sync.reference import LandedBatch, Progress, ReferenceRepository
 
 
-def find_landed_commit(clone: Repository, batch: Batch, tip: str) -> str | None:
+def find_landed_commit(
+    clone: Repository,
+    reference: ReferenceRepository,
+    versions: Versions,
+    batch: Batch,
+    changes: Sequence[PendingChangeRecord],
+    tip: str,
+) -> str | None:
     """The commit by which a batch landed, ``None`` where git knows of none.
 
     The commit that was built, if the branch contains it; else the first-parent commit since that carries
-    the batch's reservation token (a person may have amended ours) and touches the same files.
+    the batch's reservation token (a person may have amended ours) and whose records bear out each of its changes.
     """
     if batch.commit is None or batch.base_commit is None:
         return None
@@ -28,28 +36,37 @@ def find_landed_commit(clone: Repository, batch: Batch, tip: str) -> str | None:
         return batch.commit
     if not clone.contains(batch.base_commit, tip):
         return None
-    touched = _touched_files(clone, batch.base_commit, batch.commit)
     for landed in clone.first_parent_history(batch.base_commit, tip):
         parsed = parse_message(landed.message)
-        if parsed and parsed.job == batch.job and touched <= {file.path for file in landed.files}:
-            return landed.sha
+        if parsed and parsed.job == batch.job:
+            if all_are_there(clone, reference, versions, changes, batch.base_commit, landed.sha):
+                return landed.sha
+            logger.warning(
+                "batch {}: {} carries its token, but not its records, and is not taken for it",
+                batch.number,
+                landed.sha[:12],
+            )
     return None
 
 
-def _touched_files(clone: Repository, base: str, commit: str) -> set[str]:
-    if not clone.has(commit):  # an amended commit is pruned one day; the token has to do then
-        return set()
-    return {file.path for file in clone.first_parent_history(base, commit)[-1].files}
-
-
-def settle_reserved(clone: Repository, queue: PendingQueueService, batch: Batch, tip: str) -> LandedBatch | None:
+def settle_reserved(
+    clone: Repository,
+    queue: PendingQueueService,
+    reference: ReferenceRepository,
+    versions: Versions,
+    batch: Batch,
+    tip: str,
+) -> LandedBatch | None:
     """Ask git what became of a batch that a dead process left reserved: applied if it landed, else released.
 
     One that was proposed only is released here: what people made of it is for :mod:`refsync.publishing.proposals.land`.
     """
-    if batch.proposal is None and (commit := find_landed_commit(clone, batch, tip)):
-        return mark_landed(queue, batch, commit)
-    if reserved := queue.reserved_changes(batch.number):
+    reserved = queue.reserved_changes(batch.number)
+    if batch.proposal is None:
+        changes = [change for change in queue.changes_of_batch(batch.number) if change.change_id in reserved]
+        if commit := find_landed_commit(clone, reference, versions, batch, changes, tip):
+            return mark_landed(queue, batch, commit)
+    if reserved:
         ids = render_ranges(reserved)
         logger.warning("batch {}: what was reserved did not land and is tried again, changes: {}", batch.number, ids)
         queue.release_batch(batch.number)

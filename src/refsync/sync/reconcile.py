@@ -19,7 +19,6 @@ from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNo
 from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
-from refsync.sync.land import settle_reserved
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -181,4 +180,4 @@ def _settle(turn: Turn, reserved: Collection[int]) -> None:
     """Finish or release what an earlier process left in the middle: it had a commit built, or changes reserved."""
     for batch in turn.batches:
         if batch.state in _WAITING and (batch.commit is not None or batch.number in reserved):
-            turn.note_landed(settle_reserved(turn.clone, turn.queue, batch, turn.tip))
+            turn.settle(batch, turn.tip)

@@ -14,7 +14,7 @@ from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
-from refsync.sync.land import record_landed
+from refsync.sync.land import record_landed, settle_reserved
 from refsync.sync.plan import Model
 from refsync.sync.publisher import Publisher
 from refsync.sync.reference import (
@@ -104,6 +104,10 @@ class Turn:
             if self.told.get(batch.number) != hold:  # what was tried again in vain is no news
                 logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=batch.reason)
         return HeldBatch.of(batch, hold)
+
+    def settle(self, batch: Batch, tip: str) -> None:
+        """Ask git what became of a batch that was left reserved."""
+        self.note_landed(settle_reserved(self.clone, self.queue, self.reference, self.versions, batch, tip))
 
     def note_landed(self, landed: LandedBatch | None) -> None:
         """Put a batch that landed, if one did, into the report."""

@@ -21,6 +21,7 @@ from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
+from refsync.sync.evidence import bears_out
 from refsync.sync.reference import ReferenceRepository
 
 How = Literal["merge commit", "fast-forward", "rebase", "squash"]
@@ -197,7 +198,10 @@ def judge(
     changes: Sequence[PendingChangeRecord],
     records: Records,
 ) -> Outcome:
-    """What became of each change: it landed if its model was touched or is as was proposed, else it was dropped."""
+    """What became of each change: it landed if its model was touched or is as was proposed, else it was dropped.
+
+    Where only a token told of the commit, something of what the branch proposed has to be there.
+    """
     assert batch.proposal
     outcome, touched, is_partial = Outcome(), False, False
     for change in changes:
@@ -206,6 +210,9 @@ def judge(
         before, stamps = records.of(merge.before, *model), reference.stamps
         as_wanted, as_before = _same(is_now, wanted, stamps), _same(is_now, before, stamps)
         is_dropped = as_before and not as_wanted
+        if merge.evidence == "token" and not is_dropped:
+            proposed = [records.of(each, *model) for each in {batch.proposal.head, head or batch.proposal.head}]
+            is_dropped = not any(bears_out(before, each, is_now, stamps) for each in proposed)
         touched |= not as_before
         is_partial |= is_dropped and head is not None and not _same(is_now, records.of(head, *model), stamps)
         (outcome.dropped if is_dropped else outcome.landed).append(change.change_id)
