@@ -8,6 +8,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record, unstamped
 from refsync.pending_queue.models import PendingChangeRecord
+from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.reference import ReferenceRepository
@@ -42,7 +43,7 @@ def all_are_there(
     views = [at_commit(clone, each, versions) for each in (before, commit)]
     for change in changes:
         path = reference.written_file(change.category) or ""
-        was, now = (view.readable_records(path).get(change.model_name) for view in views)
+        was, now = (readable_records_at(view, path).get(change.model_name) for view in views)
         if not bears_out(was, change.payload, now, reference.stamps):
             return False
     return True
