@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refsync.cli.context import Context, context_of
+from refsync.cli.context import context_of
 from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
+from refsync.cli.queue_filter import BatchNumber, Categories, FilterOptions, ModelText, Requesters, Statuses
 
 if TYPE_CHECKING:
     from refsync.application import Application
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         AuditOperation,
         PendingBatchResult,
         PendingChangeRecord,
-        PendingQueueFilter,
     )
     from refsync.use_cases.reviewing import ReviewedChanges
 
@@ -31,13 +31,6 @@ _REMARKS_SHOWN = 20
 Notes = Annotated[str | None, typer.Option("--notes", metavar="T", help="A word to the reviewer.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Change ids.")]
 MaybeIds = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Change ids.")]
-Statuses = Annotated[list[str] | None, typer.Option("--status", metavar="S", help="With this status; repeatable.")]
-Categories = Annotated[list[str] | None, typer.Option("--category", metavar="C", help="Of this category; repeatable.")]
-BatchNumber = Annotated[int | None, typer.Option("--batch", metavar="N", help="Of this batch.")]
-ModelText = Annotated[str | None, typer.Option("--model", metavar="TEXT", help="With this text in the model's name.")]
-Requesters = Annotated[
-    list[str] | None, typer.Option("--requested-by", metavar="ID", help="Proposed by this identity; repeatable.")
-]
 
 
 @app.command()
@@ -179,7 +172,8 @@ def list_(
     from refsync.use_cases.paging import window
 
     check_one_of(offset, limit, all_)
-    queue_filter = _filter(context_of(ctx), status, category, batch, model, requested_by)
+    asked = FilterOptions(status, category, batch, model, requested_by)
+    queue_filter = asked.filter(context_of(ctx))
     with context_of(ctx).application() as application:
         if all_ and json:
             print_json_items(all_changes(application, queue_filter))
@@ -196,8 +190,7 @@ def list_(
     from refsync.cli.tables import show_changes
 
     show_changes(page.items)
-    filters = _filter_options(status, category, batch, model, requested_by)
-    show_rest("change", ["queue", "list", *filters], window(page.total, offset, limit))
+    show_rest("change", ["queue", "list", *asked.words()], window(page.total, offset, limit))
 
 
 @app.command()
@@ -304,7 +297,7 @@ def purge(
     from refsync.errors import RequestError
     from refsync.use_cases.reviewing import purge_changes
 
-    queue_filter = _filter(context_of(ctx), status, category, batch, model, requested_by)
+    queue_filter = FilterOptions(status, category, batch, model, requested_by).filter(context_of(ctx))
     if queue_filter is None and not all_:
         raise RequestError("say what to purge: filters such as --status applied, or --all")
     if queue_filter is not None and all_:
@@ -366,56 +359,6 @@ def _tell_conflicts(change: PendingChangeRecord) -> None:
 
 def _read(source: str) -> bytes:
     return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-
-
-def _filter(
-    context: Context,
-    statuses: list[str] | None,
-    categories: list[str] | None,
-    batch: int | None,
-    model: str | None,
-    requested_by: list[str] | None,
-) -> PendingQueueFilter | None:
-    """The filter that the options ask for, ``None`` where none was given."""
-    from refsync.pending_queue.models import PendingQueueFilter
-
-    if not statuses and not categories and batch is None and model is None and not requested_by:
-        return None
-    return PendingQueueFilter(
-        statuses={_status(name) for name in statuses} if statuses else None,
-        categories={context.category(name) for name in categories} if categories else None,
-        batch_id=batch,
-        model_name=model,
-        requested_by=set(requested_by) if requested_by else None,
-    )
-
-
-def _filter_options(
-    statuses: list[str] | None,
-    categories: list[str] | None,
-    batch: int | None,
-    model: str | None,
-    requested_by: list[str] | None,
-) -> list[str]:
-    """The same filter as words of a command line."""
-    given = {
-        "--status": statuses or (),
-        "--category": categories or (),
-        "--batch": () if batch is None else (str(batch),),
-        "--model": () if model is None else (model,),
-        "--requested-by": requested_by or (),
-    }
-    return [f"{option}={value}" for option, values in given.items() for value in values]
-
-
-def _status(name: str) -> Any:
-    from refsync.errors import RequestError
-    from refsync.pending_queue.models import PendingChangeStatus
-
-    try:
-        return PendingChangeStatus(name)
-    except ValueError:
-        raise RequestError(f"unknown status {name!r}; it is one of {', '.join(PendingChangeStatus)}") from None
 
 
 def _tell_review(result: PendingBatchResult) -> None:

@@ -133,6 +133,11 @@ def records_in(version: Version, path: str) -> Mapping[str, Record]:
     return version.records if kind is JSON else version.parsed(_alone(kind))
 
 
+def records_as_written(version: Version, path: str) -> Mapping[str, Record]:
+    """The same, each number with its text where the kind knows it, so that they can be written back as they were."""
+    return version.records_as_written if kind_of(path) is JSON else records_in(version, path)
+
+
 def records_after(version: Version, before: Version | None, path: str) -> Mapping[str, Record]:
     """The same, read by what differs from the version that was read before it, where that is less work."""
     return version.records_after(before) if kind_of(path) is JSON else records_in(version, path)
