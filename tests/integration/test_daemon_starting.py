@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from refsync.daemon import systemd
-from tests.support.daemon import Daemon, Site, image_clone
+from tests.support.daemon import Daemon, Site, image_clone, wait_for
 from tests.support.repositories import clean_environment
 
 AS_ROOT = os.geteuid() == 0
@@ -139,6 +140,36 @@ def test_a_daemon_that_sleeps_feeds_the_watchdog_without_a_pass(site: Site) -> N
         for _ in range(3):
             assert told(receiver, "WATCHDOG")["WATCHDOG"] == "1"
         assert daemon.passes == passes
+
+
+def test_a_daemon_whose_pass_hangs_does_not_feed_the_watchdog(site: Site) -> None:
+    address, reached, gate = (site.folder / name for name in ("notify", "reached", "gate"))
+    os.mkfifo(gate)
+    git = site.folder / "bin" / "git"
+    git.parent.mkdir()
+    hang = f'case "$*" in *update-ref*) touch {reached}; read _ < {gate};; esac'
+    git.write_text(f'#!/bin/sh\n{hang}\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    limit = {"WATCHDOG_USEC": "300000", "PATH": f"{git.parent}:{os.environ['PATH']}"}
+    with listening(str(address)) as receiver, site.daemon(NOTIFY_SOCKET=str(address), **limit):
+        told(receiver, "WATCHDOG")
+        site.approve("new")
+        wait_for("the pass to hang", reached.exists)
+        with pytest.raises(TimeoutError):
+            told_hanging(receiver)
+        gate.write_text("\n")
+        wait_for("the change to land", lambda: site.has_model("new"))
+        told(receiver, "WATCHDOG")
+
+
+def told_hanging(receiver: socket.socket) -> None:
+    """Read what was told before the hang, and wait for more."""
+    receiver.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            receiver.recv(4096)
+    receiver.settimeout(1)  # more than three times as long as the watchdog waits
+    told(receiver, "WATCHDOG")
 
 
 def test_a_watchdog_of_another_process_is_not_fed(site: Site) -> None:

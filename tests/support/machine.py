@@ -24,10 +24,16 @@ def missing() -> str | None:
     """Why no such machine can be had here."""
     if os.geteuid() != 0:
         return "booting a machine takes root"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        return "booting a machine takes a root that may mount, as in a privileged container"
     lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
     if lacking or not Path("/lib/systemd/systemd").exists():
         return f"no {', '.join(lacking) or 'systemd'}: install systemd, systemd-container and util-linux"
     return None
+
+
+class BootError(Exception):
+    """No machine boots here; carries the last that it said."""
 
 
 class Machine:
@@ -52,7 +58,11 @@ class Machine:
         return done.stdout
 
     def wait_until_booted(self) -> None:
-        """Wait until its systemd has nothing left to start."""
+        """Wait until its systemd has nothing left to start.
+
+        Raises:
+            BootError: it does not come up.
+        """
         states = {"running", "degraded"}
         wait_for("the machine to boot", lambda: self._is_alive() and self._state() in states, 90)
 
@@ -64,7 +74,8 @@ class Machine:
         return self.shell("systemctl is-system-running", check=False).strip() if self._children() else "none"
 
     def _is_alive(self) -> bool:
-        assert self._process.poll() is None, self._log.read_text(errors="replace")[-3000:]
+        if self._process.poll() is not None:
+            raise BootError(" ".join(self._log.read_text(errors="replace").split())[-300:])
         return True
 
     def _children(self) -> list[int]:
