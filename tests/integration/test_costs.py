@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from json.decoder import JSONDecoder
 from pathlib import Path
@@ -206,6 +206,7 @@ PENDING = {PendingChangeStatus.PENDING}
         (PendingQueueFilter(statuses=PENDING, categories={Category.clip}), 0),
         (PendingQueueFilter(categories={Category.clip}), 0),
         (PendingQueueFilter(batch_id=1), 0),
+        (PendingQueueFilter(requested_by={"1"}), 9_000),
         (PendingQueueFilter(reverts=1), 0),
     ],
 )
@@ -214,15 +215,28 @@ def test_a_page_and_the_number_of_its_hits_come_from_an_index(
 ) -> None:
     with PendingQueueStore(root_path=tmp_path) as store, asked_of_sqlite() as statements:
         store.list_changes(queue_filter=wanted, offset=offset, limit=50)
-    with closing(sqlite3.connect(tmp_path / "queue.db")) as connection:
+    assert looked_through(tmp_path / "queue.db", statements) == []
+
+
+def test_how_many_changes_are_open_comes_from_an_index(tmp_path: Path) -> None:
+    with PendingQueueStore(root_path=tmp_path) as store, asked_of_sqlite() as statements, store.reading() as queue:
+        assert queue.count_open("system", "1") == (0, 0)
+    assert looked_through(tmp_path / "queue.db", statements) == []
+
+
+def looked_through(file: Path, statements: Sequence[tuple[str, Any]]) -> list[str]:
+    """The steps of these statements that look at changes which an index does not hold whole, or find none by one."""
+    with closing(sqlite3.connect(file)) as connection:
         plans = [
             step
             for statement, parameters in statements
-            if "change_id" in statement
+            if "FROM changes" in statement
             for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
     assert plans
-    assert [step for step in plans if step.startswith("SCAN changes") and "COVERING INDEX" not in step] == []
+    return [
+        step for step in plans if "changes" in step and "COVERING INDEX" not in step and "(change_id=?)" not in step
+    ]
 
 
 @contextmanager

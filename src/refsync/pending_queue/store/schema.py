@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0009"
+VERSION = "0010"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -119,6 +119,13 @@ changes = Table(
 Index("changes_by_status", changes.c.status, changes.c.change_id)
 Index("changes_by_category", changes.c.category, changes.c.status, changes.c.change_id)
 Index("changes_by_model", changes.c.category, changes.c.model_name, changes.c.change_id)
+Index(
+    "changes_by_requester",
+    changes.c.requested_by,
+    changes.c.change_id,
+    changes.c.status,
+    changes.c.requested_provider,
+)
 Index("changes_by_reverts", changes.c.reverts)
 
 # Append-only, and without a reference to the change: what was purged keeps its history.

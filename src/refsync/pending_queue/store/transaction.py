@@ -100,9 +100,10 @@ class QueueTransaction:
 
     def count_open(self, provider: str, requested_by: str) -> tuple[int, int]:
         """How many changes are open, in all and of one person."""
-        theirs = (_changes.requested_provider == provider) & (_changes.requested_by == requested_by)
-        query = select(func.count(), func.count().filter(theirs)).where(_changes.status.in_(sorted(OPEN_STATUSES)))
-        in_all, by_person = self._connection.execute(query.select_from(schema.changes)).one()
+        is_open = _changes.status.in_(sorted(OPEN_STATUSES))
+        theirs = (_changes.requested_by == requested_by, _changes.requested_provider == provider)
+        every = select(func.count()).select_from(schema.changes).where(is_open)
+        in_all, by_person = (self._connection.execute(query).scalar_one() for query in (every, every.where(*theirs)))
         return in_all, by_person
 
     def unknown_changes(self) -> list[tuple[int, str]]:
