@@ -19,10 +19,10 @@ from unittest import mock
 
 from sqlalchemy import Connection, Engine, event
 
-from refsync.documents.json_text import scan_document
+from refsync.documents.json_text import scan_document, scan_unproven
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
-_DECODERS = {JSONDecoder.decode.__code__: "s", scan_document.__code__: "text"}
+_DECODERS = {JSONDecoder.decode.__code__: "s", scan_document.__code__: "text", scan_unproven.__code__: "text"}
 """What goes through a whole document, and the name of its argument that has the text."""
 _FLUSHES = (os.fsync, os.fdatasync)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from refsync.documents.json_document import read_records
 from refsync.documents.json_versions import JsonVersion, read_version
 from refsync.errors import DocumentError
+from refsync.reference.versions import Version
 
 names = st.sampled_from(["a", "b", "c", 'quo"te', "back\\slash", "{", "}", ",", "Ünï", "", "ab", "aa"])
 values = st.recursive(
@@ -29,8 +31,17 @@ def text_of(members: list[tuple[str, Any]], layout: tuple[str, str]) -> str:
 
 def told(data: bytes, before: JsonVersion | None = None) -> tuple[list[tuple[str, str]], str]:
     """The models in their order, and why there are none."""
+    return outcome(lambda: read_records(data) if before is None else read_version(data, before).records)
+
+
+def told_as_edit(data: bytes, of: bytes) -> tuple[list[tuple[str, str]], str]:
+    """The same of a version that was made from another one."""
+    return outcome(lambda: Version(data, made_from=Version(of)).records)
+
+
+def outcome(read: Callable[[], Mapping[str, Any]]) -> tuple[list[tuple[str, str]], str]:
     try:
-        records = read_records(data) if before is None else read_version(data, before).records
+        records = read()
     except DocumentError as fault:
         return [], str(fault)
     return [(name, repr(record)) for name, record in records.items()], ""
@@ -49,7 +60,7 @@ def test_a_version_is_read_as_if_nothing_were_known_of_the_one_before(
     for members in (new, old[:kept] + new, new + old[kept:], old[:kept] + new + old[kept:], old[1:], old[:-1]):
         for layout in (was, now):
             content = text_of(members, layout).encode()
-            assert told(content, before) == told(content)
+            assert told(content, before) == told_as_edit(content, text_of(old, was).encode()) == told(content)
 
 
 @given(documents, layouts, st.integers(0, 200), st.integers(0, 20), st.text('{}[]:,"\\a1 .e-\n\ufeff', max_size=6))
@@ -63,14 +74,16 @@ def test_so_is_one_that_somebody_has_broken(
     text = text_of(old, layout)
     before = read_version(text.encode())
     content = (text[:at] + put + text[at + length :]).encode()
-    assert told(content, before) == told(content)
+    assert told(content, before) == told_as_edit(content, text.encode()) == told(content)
+    assert told_as_edit(text.encode(), content) == told(text.encode())
 
 
 def test_so_is_one_with_a_record_that_is_too_deep() -> None:
     before = read_version(b'{"a": {}, "b": {}}')
     for depth in (101, 100_000):
         content = b'{"a": {}, "b": {"c": ' + b"[" * depth + b"]" * depth + b"}}"
-        assert told(content, before) == told(content)
+        assert told(content, before) == told_as_edit(content, b'{"a": {}, "b": {}}') == told(content)
+        assert told_as_edit(b'{"a": {}}', content) == told(b'{"a": {}}')
         assert "nested" in told(content)[1]
 
 

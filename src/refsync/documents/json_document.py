@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import explain_syntax
-from refsync.documents.json_text import Item, every_container, shadowing
+from refsync.documents.json_text import Container, Item, every_container, scan_unproven, shadowing
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
 from refsync.documents.shape import ROOT, Shape
@@ -45,6 +45,17 @@ class Document:
     _cut: Mapping[str, str] = field(default_factory=dict)
     _mark: str = ""
     _shape: Shape = ROOT
+    _scanned: Container | None = None
+
+    @cached_property
+    def container(self) -> Container:
+        """Where its members stand in its text."""
+        return self._shape.locate(self._text) if self._scanned is None else self._scanned
+
+    @property
+    def whole_text(self) -> str | None:
+        """The text, without a mark, whose members ``container`` has; ``None`` where ``records`` has not all of them."""
+        return None if self._cut or self.doubles or self._shape != ROOT else self._text
 
     @property
     def has_doubles(self) -> bool:
@@ -68,7 +79,7 @@ class Document:
             return None if removed else self.deep[model]
         if model not in self.others:
             return self.doubles.get(model)
-        items = enumerate(self._shape.locate(self._text).items)
+        items = enumerate(self.container.items)
         at = next(item.value_start for place, item in items if self._shape.name(item, place) == model)
         return _fault(self._text, at, f"the record of {cut(json.dumps(model), _LONGEST)} is not an object")
 
@@ -199,7 +210,9 @@ def _edited(
     places: Mapping[str, Place],
     renames: Mapping[str, str],
 ) -> str:
-    text = replace_members(document._text, document.records, edits, order, places, renames, document._shape)
+    text = replace_members(
+        document._text, document.container, document.records, edits, order, places, renames, document._shape
+    )
     for stand_in, value in document._cut.items():
         text = text.replace(stand_in, value)
     return text
@@ -268,6 +281,10 @@ def _document_of(text: str, shape: Shape) -> Document:
 
 
 def _shallow_document(text: str, shape: Shape) -> Document:
+    if shape == ROOT and (scanned := _scanned(text)):
+        return Document(
+            *_parted({item.key or "": item.value for item in scanned.items}, shape), _text=text, _scanned=scanned
+        )
     try:
         members, are_doubled = _members_of(text, _STRICT_READER, shape)
         doubles = _doubled_names(text, shape) if are_doubled else {}
@@ -275,6 +292,16 @@ def _shallow_document(text: str, shape: Shape) -> Document:
         members, _ = _members_of(text, READER, shape)
         doubles = _doubles(text, shape)
     return Document(*_parted(members, shape), doubles, _text=text, _shape=shape)
+
+
+def _scanned(text: str) -> Container | None:
+    """The members of a text, read and scanned at once; ``None`` where it has faults, which are told by another look."""
+    try:
+        scanned = scan_unproven(text, _STRICT_READER.raw_decode)
+    except (ValueError, RecursionError, NotFiniteError, _DuplicateKeyError):
+        return None
+    is_sound = len({item.key for item in scanned.items}) == len(scanned.items)
+    return scanned if is_sound and not is_too_deep(item.value for item in scanned.items) else None
 
 
 def _deep_document(text: str) -> Document:

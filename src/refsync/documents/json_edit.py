@@ -35,6 +35,7 @@ _UNNAMED: Mapping[str, str] = {}
 
 def replace_members(
     text: str,
+    document: Container,
     records: Mapping[str, Record],
     edits: Mapping[str, Record | None],
     order: Sequence[str] = (),
@@ -46,19 +47,19 @@ def replace_members(
 
     Args:
         text: valid JSON of the shape; no member that is edited or renamed is there twice.
+        document: where in the text the members are.
         records: the objects that it holds. Its other members are kept as they stand.
         edits: name to record.
         order: names; a new one that is among them stands behind the nearest one ahead of it.
         places: new name to where it is asked to stand.
         renames: name to the name that its member shall have; edits name it by that one.
-        shape: where in the text the members are.
+        shape: what the members are known by.
     """
     now = {renames.get(name, name): record for name, record in records.items()}
     renamed = {new: shape.named(records[old], new) for old, new in renames.items()}
     edits = {name: record for name, record in (renamed | dict(edits)).items() if not same_value(now.get(name), record)}
     if not edits and not renames:
         return text
-    document = shape.locate(text)
     scalars = style_of_scalars(text, document)
     shown = document if document.items else scan_document(text)
     editor = _Editor(text, FieldOrder(records.values()), scalars, lambda: style_of_document(text, shown, scalars))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ Path = tuple[str | None, ...]
 """Where a value stands in a record: the keys on the way to it, ``None`` for any element of a list."""
 
 _decode = json.JSONDecoder(parse_float=exact_float).raw_decode
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACES = " \t\r\n"
+_SPACE = re.compile(rf"[{_SPACES}]*")
 _BLANKS = re.compile(r"[ \t]*")
 _BREAKS = ("\r", "\n")
 _LAST_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*\Z")
@@ -71,6 +72,37 @@ def scan(text: str, start: int) -> Container:
         at = _skip(text, item.end)
         if text[at] == ",":
             separator_end, at = at + 1, _skip(text, at + 1)
+    return Container(start, items, at + 1)
+
+
+def scan_unproven(text: str, decode: Callable[[str, int], tuple[Any, int]]) -> Container:
+    """The members of a text that may be anything, each value and key as ``decode`` reads it from its position.
+
+    Raises:
+        ValueError: it is no JSON object.
+        Exception: what ``decode`` raises.
+    """
+    start = _skip(text, 0)
+    items: list[Item] = []
+    separator_end, at = start + 1, _skip(text, start + 1)
+    is_empty = text[start : start + 1] == "{" and text[at : at + 1] == "}"
+    mark = "}" if is_empty else text[start : start + 1]
+    while mark != "}":
+        if mark != ("," if items else "{") or text[at : at + 1] != '"':
+            raise ValueError("no member")
+        key, key_end = decode(text, at)
+        colon = _skip(text, key_end)
+        if text[colon : colon + 1] != ":":
+            raise ValueError("no colon")
+        value_start = _skip(text, colon + 1)
+        value, end = decode(text, value_start)
+        items.append(Item(separator_end, at, key, key_end, value_start, end, value))
+        at = _skip(text, end)
+        mark = text[at : at + 1]
+        if mark == ",":
+            separator_end, at = at + 1, _skip(text, at + 1)
+    if text[at + 1 :].strip(_SPACES):
+        raise ValueError("something behind the object")
     return Container(start, items, at + 1)
 
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import READER, NotFiniteError, Record, read_records
-from refsync.documents.json_text import scan_document
+from refsync.documents.json_document import READER, Document, NotFiniteError, Record, read_records
+from refsync.documents.json_text import Container, scan_document
 from refsync.documents.nesting import is_too_deep
 from refsync.documents.values import is_record
 
@@ -47,9 +47,24 @@ def read_version(data: bytes, before: JsonVersion | None = None) -> JsonVersion:
     return (before and _followed(before, text)) or _read_whole(data, text)
 
 
+def version_of(document: Document) -> JsonVersion | None:
+    """A document as a version that others follow; ``None`` of one that has to be read as a whole each time."""
+    text = document.whole_text
+    return None if text is None else _of_container(text, document.container)
+
+
+def follow_version(data: bytes, before: JsonVersion) -> JsonVersion | None:
+    """The version that was made from the one before; ``None`` where it has to be read as a whole."""
+    _, text = decode(data)
+    return _followed(before, text)
+
+
 def _read_whole(data: bytes, text: str) -> JsonVersion:
     read_records(data)  # which says what is wrong with it
-    container = scan_document(text)
+    return _of_container(text, scan_document(text))
+
+
+def _of_container(text: str, container: Container) -> JsonVersion:
     items = container.items
     return JsonVersion(
         text,

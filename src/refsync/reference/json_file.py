@@ -50,7 +50,7 @@ class JsonFile:
     @property
     def records(self) -> Mapping[str, Record]:
         """The models."""
-        return self._document.records
+        return {} if self.version is None else self.version.models
 
     @property
     def models(self) -> Collection[str]:

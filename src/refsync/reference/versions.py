@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from refsync.clone.objects import blob_id
 from refsync.documents.json_document import Document, Record, read_document, read_records
-from refsync.documents.json_versions import JsonVersion, read_version
+from refsync.documents.json_versions import JsonVersion, follow_version, read_version, version_of
 from refsync.errors import DocumentError
 
 T = TypeVar("T")
@@ -24,10 +25,17 @@ class Version:
     bytes that cannot be read.
     """
 
-    def __init__(self, content: bytes, *, editable: bool = True) -> None:
-        """Of these bytes; of one that is never edited, records can be had in half the time."""
+    def __init__(self, content: bytes, *, editable: bool = True, made_from: Version | None = None) -> None:
+        """Of these bytes.
+
+        Args:
+            content: of the file.
+            editable: of one that is never edited, records can be had in half the time.
+            made_from: the version of which this one is an edit, so that only what differs has to be read.
+        """
         self.content = content
         self._editable = editable
+        self._made_from = made_from
         self._parsed: dict[tuple[object, ...], Any] = {}
 
     @property
@@ -36,9 +44,29 @@ class Version:
         return self._once(read_document)
 
     @property
+    def models(self) -> Mapping[str, Record]:
+        """The models of a JSON document that can be edited; one that is nested too deeply by what stands for it."""
+        return self.document.records if self._followed is None else self._followed.records
+
+    @property
     def records(self) -> Mapping[str, Record]:
         """The models of a JSON document."""
-        return self.document.readable_records if self._editable else self._once(read_records)
+        if not self._editable:
+            return self._once(read_records)
+        return self.document.readable_records if self._followed is None else self._followed.records
+
+    @cached_property
+    def _followed(self) -> JsonVersion | None:
+        """What it says, read by what differs from the version that it was made from."""
+        before, self._made_from = self._made_from and self._made_from._to_follow, None
+        return follow_version(self.content, before) if before else None
+
+    @property
+    def _to_follow(self) -> JsonVersion | None:
+        try:
+            return self._followed or version_of(self.document)
+        except DocumentError:
+            return None
 
     @property
     def records_as_written(self) -> Mapping[str, Record]:
@@ -104,15 +132,15 @@ class Versions:
         self._kept.move_to_end(blob)
         return self._kept[blob]
 
-    def add(self, content: bytes) -> Version:
-        """The version of bytes that are about to be written."""
+    def add(self, content: bytes, made_from: Version | None = None) -> Version:
+        """The version of bytes that are about to be written; ``made_from`` as for :class:`Version`."""
         blob = blob_id(content)
         if blob not in self._kept:
-            self._keep(blob, content)
+            self._keep(blob, content, made_from)
         return self._kept[blob]
 
-    def _keep(self, blob: str, content: bytes) -> None:
-        self._kept[blob] = Version(content, editable=self._editable)
+    def _keep(self, blob: str, content: bytes, made_from: Version | None = None) -> None:
+        self._kept[blob] = Version(content, editable=self._editable, made_from=made_from)
         self._bytes += len(content)
         while self._bytes > self._kept_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)

@@ -70,7 +70,11 @@ def _edited_files(look: Look, plan: BatchPlan) -> dict[str, Version]:
     for path, edits in plan.edits.items():
         files = reference.open(categories[path], view)
         after = files.edited(edits, places=plan.places.get(path), renames=plan.renames.get(path))
-        written = {name: versions.add(content) for name, content in after.items() if content != view.content(name)}
+        written = {
+            name: versions.add(content, made_from=view.version(name))
+            for name, content in after.items()
+            if content != view.content(name)
+        }
         _check_edit(path, edits, reference.open(categories[path], view.with_files(written)).records)
         edited |= written
     return edited
