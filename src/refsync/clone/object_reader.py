@@ -38,15 +38,19 @@ class ObjectReader:
             GitTimeoutError: it did not give it in time.
             GitCommandError: git is not installed.
         """
-        if self._count >= _FEW or not _ID.fullmatch(name):
-            return self._git.read(name)
         if name in self._kept:
             return self._kept[name]
+        if self._count >= _FEW or not _ID.fullmatch(name):
+            return self._git.read(name)
         self._count += 1
         found = self._read_here(name) or _checked(self._git.read(name))
         if found and found.kind in ("commit", "tree"):
             self._kept[name] = found
         return found
+
+    def keep(self, written: Iterable[GitObject]) -> None:
+        """Blobs that were just written need not be read back; whether their commit is still there is seen at that."""
+        self._kept |= {each.id: each for each in written if each.kind == "blob"}
 
     def read_all(self, names: Iterable[str]) -> Generator[GitObject]:
         """Those of these objects that are there, in their order, by a git of their own: for a whole history.

@@ -302,10 +302,12 @@ class Repository:
         """
         from refsync.clone.object_database import store_durably  # slow: it imports GitPython
 
+        stored = list(new)
         try:
-            store_durably(self._objects_folder, new)
+            store_durably(self._objects_folder, stored)
         except OSError as problem:
             raise unwritable(self.path, problem) from None
+        self._objects.keep(stored)
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob, by its id.
