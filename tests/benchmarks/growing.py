@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refsync.application import open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, Layout
+from refsync.categories import MODEL_REFERENCE_CATEGORY
 from refsync.config import parse_config
 from tests.benchmarks.ground import IMAGE_FILE, Bench, config_table, generated_clone, generated_records, site
 from tests.benchmarks.landing import FLOOR, ByHand, landing
@@ -27,15 +27,15 @@ def category(bench: Bench) -> Iterator[Figure]:
 
 
 def repositories(bench: Bench) -> Iterator[Figure]:
-    """A pass over ever more repositories, with nothing to do; each category is held by one, so there are no more."""
-    held = [each for each in MODEL_REFERENCE_CATEGORY if SPECIFIED[each].files(Layout.upstream)]
+    """A pass with nothing to do over ever more repositories; each holds a category of its own, so there are no more."""
+    held = list(MODEL_REFERENCE_CATEGORY)
     for size in bench.sizes(1, 4, 8, len(held)):
         with bench.room() as room:
             config = f'state_directory = "{room}/state"\n'
             for number in range(size):
                 files = {f"{each}.json": generated_records(20) for each in held[number::size]}
                 clone = Clone.create(room / f"r{number}", files)
-                config += config_table(clone.path.name, clone) + "[repository.categories]\n"
+                config += config_table(clone.path.name, clone) + 'layout = "primary"\n[repository.categories]\n'
                 config += "".join(f'{each} = "{each}.json"\n' for each in held[number::size])
             with open_application(parse_config(config, room / "refsync.toml", {})) as application:
                 application.run_pass()
