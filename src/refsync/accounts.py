@@ -15,6 +15,15 @@ def account_name(uid: int) -> str:
         return str(uid)
 
 
+def has_account(name: str) -> bool:
+    """Whether somebody has this login name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def acting_account(environ: Mapping[str, str]) -> str:
     """The login name of who runs this process; where that is root by ``sudo``, of who called it.
 

@@ -203,6 +203,16 @@ def mistyped_config(desk: Desk) -> None:
     desk.configure("brnach = 'main'\n")
 
 
+def unknown_approver(desk: Desk) -> None:
+    desk.configure('[people]\napprovers = ["root", "horde:12"]\nrequestors = ["nobody at all"]\n')
+    desk.config.chmod(0o644)
+
+
+def nobody_to_review(desk: Desk) -> None:
+    desk.configure('[people]\ncategory_approvers = { blip = ["root"] }\n')
+    desk.config.chmod(0o644)
+
+
 def damaged_store(desk: Desk) -> None:
     (desk.state / "queue.db").write_bytes(b"no database at all" * 1000)
 
@@ -227,6 +237,8 @@ def pass_of_tomorrow(desk: Desk) -> None:
         (no_clone, "clone", "there is no such folder"),
         (missing_file, "category files", "there is no file 'clips.json'"),
         (mistyped_config, "config", "brnach"),
+        (unknown_approver, "people", "[people] names 'nobody at all', who has no account here"),
+        (nobody_to_review, "people", "nobody may review changes of "),
         (damaged_store, "store", "refsync restore --force FILE"),
         (newer_store, "store", "is of store version 9999, this refsync knows"),
         (commit_of_tomorrow, "clock", "its newest commit is 24.0 hours in the future"),

@@ -20,6 +20,7 @@ class Looked(StrEnum):
     """The things that are looked at."""
 
     config = "config"
+    people = "people"
     git = "git"
     watches = "watches"
     clock = "clock"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from refsync.config import load_config
 from refsync.errors import ConfigError, RefsyncError
-from refsync.use_cases.doctor import clones, machine, remotes, service, settings, state
+from refsync.use_cases.doctor import clones, machine, people, remotes, service, settings, state
 from refsync.use_cases.doctor.checks import Check, Diagnosis, Examination, Looked, Patient, wrong
 
 EXAMINATIONS: tuple[tuple[Looked, Examination], ...] = (
     (Looked.config, settings.config_file),
+    (Looked.people, people.people),
     (Looked.git, machine.git),
     (Looked.watches, machine.watches),
     (Looked.clock, machine.clock),
