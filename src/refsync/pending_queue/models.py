@@ -15,6 +15,9 @@ from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import CategoryName
 from refsync.dumping import has_spelt, respelt
+from refsync.pending_queue.actors import REFSYNC as REFSYNC
+from refsync.pending_queue.actors import SYSTEM as SYSTEM
+from refsync.pending_queue.actors import Actor as Actor
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.proposal import Overlap as Overlap
 from refsync.pending_queue.proposal import Proposal as Proposal
@@ -94,24 +97,6 @@ def ensure_seq(items: Collection[int] | None) -> list[int]:
     ([], [2, 1])
     """
     return list(items or ())
-
-
-SYSTEM = "system"
-"""The provider that vouches for the operating system's users."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts: the identity given, with who vouches for it, and the person of the operating system behind it."""
-
-    id: str
-    username: str
-    os_user: str | None = None
-    provider: str = SYSTEM
-
-
-REFSYNC = Actor("refsync", "refsync")
-"""refsync itself, where no person decided."""
 
 
 class ChangeEvent(BaseModel):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from refsync.errors import NotAllowedError
-from refsync.pending_queue.models import REFSYNC, SYSTEM, Actor
+from refsync.pending_queue.actors import REFSYNC, SYSTEM, Actor
 
 _NAMED_AT_MOST = 8
 
