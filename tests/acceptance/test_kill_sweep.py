@@ -23,6 +23,7 @@ from tests.support.dying import die_at, ended_by, moments_of
 from tests.support.forge import unhurried
 from tests.support.sweep import STORIES, Mode, Phase, Reading, Size, Stage
 from tests.support.tracing import killed_at_call, needs_strace
+from tests.support.users import only_root
 
 STRIDE = int(os.environ.get("REFSYNC_SWEEP_STRIDE", "1"))
 NAMED = [pytest.param(*story, id="-".join(story)) for story in STORIES]
@@ -46,7 +47,9 @@ def stage(tmp_path: Path, mode: Mode, size: Size, phase: Phase) -> Iterator[Stag
     made.close()
 
 
-def faults_after(stage: Stage, kill: Callable[[], object]) -> list[str]:
+def faults_after(
+    stage: Stage, kill: Callable[[], object], finish: Callable[[Stage], object] = Stage.finish
+) -> list[str]:
     """What is not as promised once a pass was killed and the next ones have ended, a line each."""
     stage.reset()
     reading = Reading(stage.work / "image")
@@ -54,16 +57,16 @@ def faults_after(stage: Stage, kill: Callable[[], object]) -> list[str]:
         with reading.going_on():
             kill()
             reading.look()
-            stage.finish()
+            finish(stage)
         return [*stage.faults(), *reading.faults(stage.work / "image")]
     except Exception as failure:  # as of a pass that fails
         return [" ".join(f"{type(failure).__name__}: {failure}".split())[:400]]
 
 
-def dying_at(stage: Stage, moment: str) -> None:
+def dying_at(stage: Stage, moment: str, clock_ahead: float = 0.0) -> None:
     def die() -> None:
         die_at(moment)
-        stage.run()
+        stage.run(clock_ahead)
 
     ended_by(die)
 
@@ -92,6 +95,38 @@ def test_killed_somewhere(stage: Stage) -> None:
     sweep(stage, [moments[len(moments) * (1 + number * 5 % 12) // 13]])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "size", "phase"), [("local", "conflict", "publish")])
+@pytest.mark.parametrize("hours", [-6, 6])
+def test_a_machine_comes_back_with_its_clock_set(stage: Stage, hours: int) -> None:
+    """By so many hours it was ahead before it was cut off."""
+    stage.reset()
+    for moment in moments_of(stage.run)[5::20]:
+        print(f"  killed {moment}")
+        assert faults_after(stage, partial(dying_at, stage, moment, hours * 3600.0)) == []
+
+
+@only_root
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "size", "phase"), [("local", "one", "publish")])
+def test_the_service_goes_on_with_what_an_operator_has_left(stage: Stage) -> None:
+    stage.share()
+    stage.reset()
+    for moment in moments_of(stage.run)[3::9]:
+        print(f"  killed {moment}")
+        assert faults_after(stage, partial(dying_at, stage, moment), Stage.finish_as_nobody) == []
+
+
+@only_root
+@needs_strace
+@pytest.mark.exhaustive
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(("mode", "size", "phase"), [("local", "one", "publish")])
+def test_the_service_goes_on_wherever_an_operator_was_killed(stage: Stage) -> None:
+    stage.share()
+    sweep_calls(stage, stage.work / "nobody's", Stage.finish_as_nobody)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(("mode", "size", "phase"), NAMED)
@@ -106,7 +141,11 @@ def test_killed_at_every_named_moment(stage: Stage) -> None:
 @pytest.mark.parametrize(("mode", "size", "phase"), NAMED)
 def test_killed_at_every_call_that_lasts(stage: Stage) -> None:
     """With all its gits; the remote's own git sees its client die, as on another machine."""
-    remote = stage.work / ("forge.git" if stage.mode == "pull_request" else "remote.git")
+    sweep_calls(stage, stage.work / ("forge.git" if stage.mode == "pull_request" else "remote.git"))
+
+
+def sweep_calls(stage: Stage, remote: Path, finish: Callable[[Stage], object] = Stage.finish) -> None:
+    """Kill at each of the calls, print which, and tell all faults together."""
     faults: dict[str, list[str]] = {}
     number = 1
     while True:
@@ -116,7 +155,7 @@ def test_killed_at_every_call_that_lasts(stage: Stage) -> None:
             nonlocal call
             call = killed_at_call(stage.run, number, stage.work, remote)
 
-        found = faults_after(stage, kill)
+        found = faults_after(stage, kill, finish)
         if call is None:
             break
         print(f"  killed at call {number}: {call}")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import Literal, get_args
 
 from refsync.pending_queue.models import AuditOperation, BatchState, PendingChangeStatus
 from refsync.pending_queue.store.copying import examine_store
-from tests.support.dying import run_pass
+from tests.support.dying import ended_by, run_pass
 from tests.support.forge import ForgeStandIn
 from tests.support.published import PublishedReference, RequestedReference
 from tests.support.reference import BLIP, CLIP, FILES, Reference
 from tests.support.repositories import dump, git
+from tests.support.users import NOBODY, become_nobody, let_others_through
 
 Mode = Literal["local", "push", "branch", "pull_request"]
 Size = Literal["one", "fifty", "split", "conflict"]
@@ -72,14 +74,24 @@ class Stage:
     def reset(self) -> None:
         """Be where the pass is about to begin."""
         shutil.rmtree(self.work)
-        shutil.copytree(self._kept, self.work, symlinks=True)
+        subprocess.run(["cp", "-a", self._kept, self.work], check=True)  # with owners, which shutil does not copy
         if self._forge:
             self._forge.pulls = copy.deepcopy(self._pulls)
 
-    def run(self) -> None:
-        """The pass, of an operator whose umask is strict."""
+    def run(self, clock_ahead: float = 0.0) -> None:
+        """The pass, of an operator whose umask is strict, and whose clock is this many seconds ahead."""
         os.umask(0o077)
+        now = time.time
+        time.time = lambda: now() + clock_ahead
         run_pass(self.reference.config_file)
+
+    def share(self) -> None:
+        """Let the clone and the state belong to a group, of which the service is a member."""
+        git(self._kept / "image", "config", "core.sharedRepository", "group")
+        let_others_through(self.work)
+        for path in [self._kept, *self._kept.rglob("*")]:
+            os.chown(path, 0, NOBODY)
+            path.chmod(path.stat().st_mode | (0o2070 if path.is_dir() else 0o060))
 
     # up to there
 
@@ -112,6 +124,17 @@ class Stage:
             self.reference.clone.commit({file: content}, "by hand")
 
     # from there on
+
+    def finish_as_nobody(self) -> None:
+        """The same by another user: the service, which goes on with what an operator's pass has left."""
+
+        def finish() -> None:
+            os.environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+            become_nobody()
+            self.finish()
+
+        assert ended_by(finish) == 0
+        self.reference.application = self.reference.open()
 
     def finish(self) -> None:
         """Let it go on until there is nothing more to do, people's merge included."""

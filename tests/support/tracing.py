@@ -23,7 +23,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 _LASTING = (
     "write,pwrite64,writev,pwritev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,link,linkat,symlink,symlinkat,"
-    "unlink,unlinkat,mkdir,mkdirat,rmdir,chmod,fchmod,fchmodat,execve,connect"
+    "unlink,unlinkat,mkdir,mkdirat,rmdir,chmod,fchmod,fchmodat,execve,connect,open,openat"
 )
 _LINE = re.compile(r"(\d+) +(.*)")
 _CALL = re.compile(r"(\w+)\((.*)", re.DOTALL)
@@ -75,7 +75,7 @@ def killed_at_call(work: Callable[[], object], number: int, ground: Path, spared
 
     Args:
         work: what is done, in a fork.
-        number: of the calls that count: writes to files under ``ground``, and everything that is no write.
+        number: of the calls that count: making and writing files under ``ground``, and everything that is neither.
         ground: where files count.
         spared: the folder of somebody else's repository, such as a remote, whose processes see their client die.
 
@@ -101,7 +101,10 @@ def killed_at_call(work: Callable[[], object], number: int, ground: Path, spared
 
 
 def _counts(call: Call, ground: Path, spared: Path) -> bool:
-    if (call.file and not call.file.startswith(str(ground))) or (call.name == "execve" and not call.done):
+    if call.name.startswith("open"):
+        if "O_CREAT" not in call.arguments or not call.paths[0].startswith(str(ground)):
+            return False
+    elif (call.file and not call.file.startswith(str(ground))) or (call.name == "execve" and not call.done):
         return False
     return not _works_in(call.process, spared)
 

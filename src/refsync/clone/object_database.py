@@ -90,8 +90,7 @@ def store_durably(objects: Path, new: Iterable[GitObject]) -> None:
 def _store(objects: Path, new: GitObject) -> set[Path]:
     """Write one object; returns the folders that have a new name."""
     place = objects / new.id[:2] / new.id[2:]
-    if place.exists():
-        _keep(place)
+    if place.exists() and _is_kept(place):
         return {place.parent, objects}
     changed, mode = {place.parent}, objects.stat().st_mode
     if not place.parent.is_dir():
@@ -105,8 +104,15 @@ def _store(objects: Path, new: GitObject) -> set[Path]:
     return changed
 
 
-def _keep(place: Path) -> None:
-    """Of an object that is there: let no clearing away take it for old, and have it on the disk, whoever wrote it."""
-    os.utime(place)
-    with place.open("rb") as file:
-        os.fsync(file.fileno())
+def _is_kept(place: Path) -> bool:
+    """Of an object that is there: let no clearing away take it for old, and have it on the disk, whoever wrote it.
+
+    ``False`` where it is another user's, who alone may do that: it is written anew, as git does then.
+    """
+    try:
+        os.utime(place)
+        with place.open("rb") as file:
+            os.fsync(file.fileno())
+    except PermissionError:
+        return False
+    return True
