@@ -61,7 +61,7 @@ def footprint(site: Site, daemon: Daemon) -> Footprint:
         process.num_threads(),
         process.num_fds(),
         process.memory_info().rss,
-        (site.state / "queue.db").stat().st_size,
+        sum(file.stat().st_size for file in site.state.glob("queue.db*")),
     )
 
 
@@ -128,6 +128,6 @@ def assert_no_growth(load: Load, held: list[Footprint], log: str) -> None:
     assert last.descriptors <= before.descriptors
     assert last.memory - before.memory < 8 * MEGABYTE + load.changes * 512
     changes = len(held) * (load.changes + load.batch)
-    assert last.store < MEGABYTE + changes * 8_192
+    assert last.store < 8 * MEGABYTE + changes * 8_192  # as much may wait in its log
     assert len(log) < 100_000 + changes * 512
     assert max(map(len, log.splitlines())) < 4_096
