@@ -1,13 +1,12 @@
 """Nothing grows over many passes: no child, thread, descriptor or memory.
 
-``REFSYNC_SOAK_PASSES`` says over how many, 100 without it; before a release run it with 10000::
+Over a hundred with the slow tests; over ten thousand::
 
-    REFSYNC_SOAK_PASSES=10000 pytest -m slow -n 0 --timeout 7200 tests/acceptance/test_soak.py
+    pytest -m exhaustive -n 0 --timeout 0 tests/acceptance/test_soak.py
 """
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +16,8 @@ import pytest
 
 from tests.support.daemon import Daemon, Site, image_clone, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-PASSES = int(os.environ.get("REFSYNC_SOAK_PASSES", "100"))
+EXHAUSTIVE = [pytest.mark.exhaustive, pytest.mark.timeout(0)]
+PASSES = [pytest.param(100, marks=pytest.mark.slow), pytest.param(10_000, marks=EXHAUSTIVE)]
 WARM_UP = 50  # caches fill, the allocator finds its size
 LANDING_EVERY = 25
 MEGABYTE = 1024 * 1024
@@ -55,16 +53,17 @@ def make_passes(site: Site, daemon: Daemon, count: int, name: str) -> None:
         wait_for("a pass", lambda before=before: daemon.passes > before)  # type: ignore[misc]
 
 
-def test_nothing_grows_over_many_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passes", PASSES)
+def test_nothing_grows_over_many_passes(tmp_path: Path, passes: int) -> None:
     site = Site(tmp_path)
     image_clone(site.clone.path)
     with site.daemon() as daemon:
         make_passes(site, daemon, WARM_UP, "warm")
         before = footprint(daemon)
-        make_passes(site, daemon, PASSES, "soak")
+        make_passes(site, daemon, passes, "soak")
         after = footprint(daemon)
         assert daemon.lines("ERROR") == []
     assert after.children == before.children == 0
     assert after.threads <= before.threads
     assert after.descriptors <= before.descriptors
-    assert after.memory - before.memory < 8 * MEGABYTE + PASSES * 1024
+    assert after.memory - before.memory < 8 * MEGABYTE + passes * 1024

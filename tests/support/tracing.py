@@ -180,11 +180,12 @@ def _traced(child: int, *options: str) -> Iterator[Iterator[tuple[int, str]]]:
             stderr=subprocess.DEVNULL,
         )
         os.close(writing)
+        lines = _lines(told, child)
         try:
-            yield _lines(told, child)
+            yield lines
         finally:
             _send(child, signal.SIGKILL)
-            for process, text in _lines(told, child):
+            for process, text in lines:
                 if text.startswith(_STOPPED):
                     _send(process, signal.SIGCONT)
             strace.wait()
