@@ -90,8 +90,9 @@ def connect(file: Path) -> sqlite3.Connection:
 
 def commit(clone: Clone, *files: str, fsync: str = "all") -> None:
     """``git add`` and ``git commit``, flushed as a landing has to be."""
-    git(clone.path, "add", *files)
-    git(clone.path, "-c", f"core.fsync={fsync}", "commit", "-q", "-m", "by hand")
+    flushed = ("-c", f"core.fsync={fsync}")  # each flushes what it writes itself: the blob is written by the first
+    git(clone.path, *flushed, "add", *files)
+    git(clone.path, *flushed, "commit", "-q", "-m", "by hand")
 
 
 def _rows(connection: Connection, name: str, changes: Sequence[int] | None) -> list[dict[str, Any]]:

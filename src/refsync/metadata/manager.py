@@ -276,6 +276,10 @@ class MetadataManager:
                 return cached.model_copy(deep=True)
             return self._load(tracker, category) or self._new(category, DEFAULT_BACKEND_TYPE)
 
+    def state_of(self, format: CanonicalFormat, category: CategoryName) -> FileState | None:
+        """By which the file is known again, ``None`` where there is none: while it stays, so does what it holds."""
+        return state_of_file(self._trackers[format].path_of(category))
+
     def stored_metadata(self, format: CanonicalFormat, category: CategoryName) -> CategoryMetadata | None:
         """What the file itself holds; ``None`` where it is missing or cannot be read."""
         with self._lock:
@@ -600,6 +604,12 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
+
+
+def state_of_file(path: Path) -> FileState | None:
+    """By which a file is known again; ``None`` where there is none."""
+    stat = _stat(path)
+    return None if stat is None else _file_state(stat)
 
 
 def _file_state(stat: os.stat_result) -> FileState:

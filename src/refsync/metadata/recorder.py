@@ -19,7 +19,7 @@ from refsync.clone.history import LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable_steps import durable_step
 from refsync.metadata.fold import add_up, apply_error, new_metadata
-from refsync.metadata.manager import MetadataManager
+from refsync.metadata.manager import FileState, MetadataManager, state_of_file
 from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.metadata.position import FollowedFile, Position, Seen, read_position, write_position
 from refsync.metadata.walk import History, Progress, Task, from_the_root, plan_walk, relation, take_in, take_in_ahead
@@ -87,6 +87,9 @@ class Difference:
     folded: Any
 
 
+_Standing = tuple[str, FileState | None, tuple[FileState | None, ...]]
+
+
 class Recorder:
     """Keeps the metadata of one repository's categories equal to the fold over its first-parent history."""
 
@@ -110,6 +113,7 @@ class Recorder:
             FollowedFile(category, format, path) for category, paths in files.items() for format, path in paths.items()
         ]
         self._position_path = manager.base_path / "meta" / "position.json"
+        self._counted: _Standing | None = None  # where everything was counted last
 
     @property
     def recorded_tip(self) -> str | None:
@@ -134,6 +138,8 @@ class Recorder:
             StoreBusyError: another process held the metadata for too long; likewise.
             OSError: the metadata cannot be read or written; likewise.
         """
+        if self._counted is not None and self._counted == self._standing(tip):
+            return RecordedLanding()
         position = read_position(self._position_path)
         stored = [(file, self._manager.stored_metadata(file.format, file.category)) for file in self._files]
         walk, tasks = plan_walk(history, position, tip, stored)
@@ -144,7 +150,13 @@ class Recorder:
         for task in tasks:
             self._count(history, tip, task)
         self._keep_position(position, tip, tasks)
+        self._counted = self._standing(tip)
         return _landing(walk, tasks)
+
+    def _standing(self, tip: str) -> _Standing:
+        """The tip, and by what the files are known again in which that is counted."""
+        states = tuple(self._manager.state_of(file.format, file.category) for file in self._files)
+        return tip, state_of_file(self._position_path), states
 
     def fold(
         self, history: History, tip: str, *, progress: Progress | None = None
