@@ -102,13 +102,13 @@ def test_every_route_of_the_door_stands_in_the_readme_and_every_row_is_a_route(t
     rows = "".join(README.split("<!-- routes -->")[1].split("\n\n")[0])
     told = {path for word in re.findall(r"`((?:/|P/|\.\.\.)[^`]*)`", rows) for path in _spelt_out(word)}
     reference = Reference(tmp_path)
-    routes = set(create_app(reference.application).openapi()["paths"])
+    routes = {path for path in create_app(reference.application).openapi()["paths"] if not path.startswith("/api/")}
     reference.close()
-    assert told - {"/openapi.json"} == routes
+    assert told - {"/openapi.json", "/api/..."} == routes
 
 
 def _spelt_out(path: str) -> list[str]:
     """The paths that a row's word stands for: ``{v1,v2}`` is both, ``...`` and ``P`` what the README says."""
     full = re.sub(r"^P/", "/model_references/{v1,v2}/pending_queue/", path)
-    full = full.replace("...", "/model_references/{v1,v2}", 1)
+    full = re.sub(r"^\.\.\.", "/model_references/{v1,v2}", full)
     return [full.replace("{v1,v2}", version) for version in ("v1", "v2")] if "{v1,v2}" in full else [full]

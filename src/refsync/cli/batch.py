@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refsync.cli.context import context_of
-from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
+from refsync.cli.options import All, By, Json, Limit, Offset, Username
 from refsync.cli.output import counted, note, print_json
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def list_(
 ) -> None:
     """List batches by number, the newest last: the newest 50 of them, unless told otherwise; as JSON all of them."""
     from refsync.cli.paging import part_of, show_rest
-    from refsync.use_cases.batches import list_batches
+    from refsync.use_cases.questions.batches import LIST
 
-    with context_of(ctx).application() as application:
-        batches = list_batches(application)
+    with context_of(ctx).desk() as desk:
+        batches = desk.ask(LIST)
     shown, view = part_of(batches.root, offset, limit, everything=all_, json=json)
     if json:
         print_json([batch.model_dump(mode="json") for batch in shown])
@@ -42,10 +42,10 @@ def list_(
 @app.command()
 def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Show one batch with its changes."""
-    from refsync.use_cases.batches import show_batch
+    from refsync.use_cases.questions.batches import SHOW
 
-    with context_of(ctx).application() as application:
-        batch = show_batch(application, number)
+    with context_of(ctx).desk() as desk:
+        batch = desk.ask(SHOW, number=number)
     if json:
         print_json(batch)
         return
@@ -62,10 +62,10 @@ def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
 @app.command(short_help="Fix the open batch's set of changes.")
 def seal(ctx: typer.Context, by: By = None, username: Username = None, json: Json = False) -> None:
     """Fix the open batch's set of changes, so that the next pass lands or proposes it."""
-    from refsync.use_cases.batches import seal_batch
+    from refsync.use_cases.questions.batches import SEAL
 
-    with context_of(ctx).application() as application:
-        sealed = seal_batch(application, actor=acting(by, username))
+    with context_of(ctx).desk(by, username) as desk:
+        sealed = desk.ask(SEAL)
     if json:
         print_json(sealed)
     for batch in () if json else sealed.root:
@@ -82,10 +82,10 @@ def retry(
     json: Json = False,
 ) -> None:
     """Let a held batch be worked on again."""
-    from refsync.use_cases.batches import retry_batch
+    from refsync.use_cases.questions.batches import RETRY
 
-    with context_of(ctx).application() as application:
-        batch = retry_batch(application, number, actor=acting(by, username), confirmed=confirm)
+    with context_of(ctx).desk(by, username) as desk:
+        batch = desk.ask(RETRY, number=number, confirmed=confirm)
     _tell(batch, "goes on with the next pass", json)
 
 
@@ -99,10 +99,10 @@ def abandon(
     json: Json = False,
 ) -> None:
     """Give a held or proposed batch up; its changes are rejected."""
-    from refsync.use_cases.batches import abandon_batch
+    from refsync.use_cases.questions.batches import ABANDON
 
-    with context_of(ctx).application() as application:
-        batch = abandon_batch(application, number, reason=reason, actor=acting(by, username))
+    with context_of(ctx).desk(by, username) as desk:
+        batch = desk.ask(ABANDON, number=number, reason=reason)
     _tell(batch, "is abandoned", json)
 
 
@@ -110,10 +110,10 @@ def abandon(
 def revert(ctx: typer.Context, number: Number, by: By = None, username: Username = None, json: Json = False) -> None:
     """Submit what undoes a landed batch, to be reviewed like any change; later edits of other fields stay."""
     from refsync.ranges import render_ranges
-    from refsync.use_cases.batches import revert_batch
+    from refsync.use_cases.questions.batches import REVERT
 
-    with context_of(ctx).application() as application:
-        reversal = revert_batch(application, number, actor=acting(by, username))
+    with context_of(ctx).desk(by, username) as desk:
+        reversal = desk.ask(REVERT, number=number)
     for line in reversal.conflicts:
         note(f"refsync: {line}")
     if reversal.conflicts:

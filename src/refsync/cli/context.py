@@ -15,6 +15,8 @@ import typer
 if TYPE_CHECKING:
     from refsync.application import Application
     from refsync.categories import CategoryName
+    from refsync.cli.desk import Desk
+    from refsync.client.login import Login
     from refsync.config import Config
     from refsync.use_cases.conventions import ConfigPlace
 
@@ -64,6 +66,57 @@ class Context:
             UnknownCategoryError: there is none.
         """
         return self.config().catalogue.parse(name)
+
+    def login(self) -> Login | None:
+        """The door that is asked instead of this machine's store, if one is: never with ``--config``.
+
+        Raises:
+            RefsyncError: what names it cannot be used.
+        """
+        from refsync.client.login import login_in_force
+
+        return None if self.config_file else login_in_force(os.environ)
+
+    @contextmanager
+    def desk(self, by: str | None = None, username: str | None = None) -> Iterator[Desk]:
+        """Where questions are answered: by this machine's store, or by the door.
+
+        Args:
+            by: the identity that acts, if it is not oneself.
+            username: its display name.
+
+        Raises:
+            RequestError: an identity is named at the door, which knows who one is.
+        """
+        login = self.login()
+        if login is None:
+            from refsync.cli.desk import Here
+            from refsync.cli.options import acting
+
+            actor = acting(by, username)
+            with self.application() as application:
+                yield Here(application, actor)
+            return
+        from refsync.client.there import There
+        from refsync.errors import RequestError
+
+        if by is not None or username is not None:
+            raise RequestError(f"{login.url} knows who you are: leave --by and --username out")
+        with There(login) as there:
+            yield there
+
+    def check_here(self, command: str) -> None:
+        """Refuse what works only where the store is.
+
+        Raises:
+            RequestError: a door is asked.
+        """
+        from refsync.errors import RequestError
+
+        if login := self.login():
+            raise RequestError(
+                f"{command} does not go through {login.url}; run it where the queue is, with --config FILE"
+            )
 
     @contextmanager
     def application(self) -> Iterator[Application]:

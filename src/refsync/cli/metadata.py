@@ -27,21 +27,25 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the counters of every category that was recorded."""
-    from refsync.use_cases.metadata import show_counters
+    from refsync.use_cases.questions.state import COUNTERS
 
-    only = context_of(ctx).category(category) if category else None
-    with context_of(ctx).application() as application:
-        counters = show_counters(application, only)
+    with context_of(ctx).desk() as desk:
+        counters = desk.ask(COUNTERS, category=category)
     print_json(counters) if json else _show(counters)
 
 
 @app.command()
 def verify(ctx: typer.Context, json: Json = False) -> None:
     """Compare the counters with a fresh fold over the history; exit code 1 where they differ."""
+    from refsync.cli.desk import Here
     from refsync.use_cases.metadata import verify_counters
+    from refsync.use_cases.questions.state import VERIFY
 
-    with context_of(ctx).application() as application:
-        found = verify_counters(application, partial(progress_bar, shown=not json))
+    with context_of(ctx).desk() as desk:
+        if isinstance(desk, Here):
+            found = verify_counters(desk.application, partial(progress_bar, shown=not json))
+        else:
+            found = desk.ask(VERIFY)
     if json:
         print_json(found)
     else:
@@ -59,6 +63,7 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     """Replace the counters by a fresh fold over the history; errors of refsync's own stay counted."""
     from refsync.use_cases.metadata import rebuild_counters
 
+    context_of(ctx).check_here("metadata rebuild")
     with context_of(ctx).application() as application:
         rebuilt = rebuild_counters(application, partial(progress_bar, shown=not json))
     if json:

@@ -26,7 +26,14 @@ def show(ctx: typer.Context, category: CategoryArgument, model: ModelName, json:
     """The record as readers get it."""
     from refsync.use_cases.record import show_model
 
-    print_json(show_model(context_of(ctx).config(), context_of(ctx).category(category), model))
+    context = context_of(ctx)
+    if context.login() is None:  # a file is read, and no queue opened
+        print_json(show_model(context.config(), context.category(category), model))
+        return
+    from refsync.use_cases.questions.models import SHOW
+
+    with context.desk() as desk:
+        print_json(desk.ask(SHOW, category=category, model=model))
 
 
 @app.command()
@@ -41,10 +48,10 @@ def history(
 ) -> None:
     """Which commits created, changed and deleted it, by whom, in which batch: the newest 50, last; as JSON all."""
     from refsync.cli.paging import part_of, show_rest
-    from refsync.use_cases.models import model_history
+    from refsync.use_cases.questions.models import HISTORY
 
-    with context_of(ctx).application() as application:
-        commits = model_history(application, context_of(ctx).category(category), model)
+    with context_of(ctx).desk() as desk:
+        commits = desk.ask(HISTORY, category=category, model=model)
     shown, view = part_of(commits.root, offset, limit, everything=all_, json=json)
     if json:
         print_json([commit.model_dump(mode="json") for commit in shown])
@@ -57,10 +64,10 @@ def history(
 @app.command()
 def blame(ctx: typer.Context, category: CategoryArgument, model: ModelName, json: Json = False) -> None:
     """For each field, the commit that gave it its present value, by whom, in which batch."""
-    from refsync.use_cases.models import model_blame
+    from refsync.use_cases.questions.models import BLAME
 
-    with context_of(ctx).application() as application:
-        fields = model_blame(application, context_of(ctx).category(category), model)
+    with context_of(ctx).desk() as desk:
+        fields = desk.ask(BLAME, category=category, model=model)
     print_json(fields) if json else _show_origins(fields)
 
 

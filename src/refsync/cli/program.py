@@ -16,6 +16,8 @@ _VERBS: Mapping[str, str] = {
     "init": "Clone a URL or look at a clone; write a config.",
     "run": "Be the daemon, in the foreground, until SIGTERM or Ctrl-C.",
     "serve": "The door: the HTTP API, in the foreground.",
+    "login": "Let later commands ask a door.",
+    "logout": "Let later commands work on this machine's own store.",
     "sync": "Run one pass; beside a running daemon it waits its turn.",
     "status": "What waits, what is held, why, and what clears it.",
     "diff": "What happened to which models, field by field.",
@@ -38,7 +40,7 @@ _NOUNS: Mapping[str, str] = {
 }
 """Each an ``app`` with commands of its own, in the module of its name."""
 
-_ELSEWHERE = {"restore": "backup"}
+_ELSEWHERE = {"restore": "backup", "logout": "login"}
 
 
 def program(arguments: Sequence[str] | None = None) -> typer.Typer:

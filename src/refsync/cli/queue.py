@@ -15,14 +15,10 @@ from refsync.cli.output import counted, note, print_json, print_json_line, progr
 from refsync.cli.queue_filter import BatchNumber, Categories, FilterOptions, ModelText, Requesters, Statuses
 
 if TYPE_CHECKING:
-    from refsync.application import Application
-    from refsync.pending_queue.models import (
-        Actor,
-        AuditOperation,
-        PendingBatchResult,
-        PendingChangeRecord,
-    )
+    from refsync.cli.desk import Desk
+    from refsync.pending_queue.models import AuditOperation, PendingBatchResult, PendingChangeRecord
     from refsync.use_cases.reviewing import ReviewedChanges
+    from refsync.use_cases.submitting import SubmittedChanges
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -54,29 +50,24 @@ def add(
     json: Json = False,
 ) -> None:
     """Submit a change; prints its id."""
-    from refsync.pending_queue.models import Submission
     from refsync.pending_queue.payloads import parse_operation, parse_payload
-    from refsync.use_cases.submitting import submit_change
+    from refsync.use_cases.questions.changes import SUBMIT
 
-    actor = acting(by, username)
     asked = parse_operation(operation)
     _check_payload_given(asked, payload)
-    submission = Submission(
-        category=context_of(ctx).category(category),
-        model_name=model,
-        operation=asked,
-        payload=None if payload is None else parse_payload(_read(payload)),
-        requestor_id=actor.id,
-        requestor_username=actor.username,
-        notes=notes,
-        os_user=actor.os_user,
-        provider=actor.provider,
-        after=after,
-        before=before,
-    )
-    with context_of(ctx).application() as application:
-        change = submit_change(application, submission)
-        _say_if_unserved(application)
+    record = None if payload is None else parse_payload(_read(payload))
+    with context_of(ctx).desk(by, username) as desk:
+        change = desk.ask(
+            SUBMIT,
+            operation=operation,
+            category=category,
+            model_name=model,
+            payload=record,
+            notes=notes,
+            after=after,
+            before=before,
+        )
+        _say_if_unserved(desk)
     _tell_conflicts(change)
     print_json(change) if json else typer.echo(change.change_id)
 
@@ -93,13 +84,11 @@ def rename(
     json: Json = False,
 ) -> None:
     """Submit a model's new name; prints the ids of the two changes, which land together or not at all."""
-    from refsync.use_cases.renaming import rename_model
+    from refsync.use_cases.questions.changes import RENAME
 
-    with context_of(ctx).application() as application:
-        changes = rename_model(
-            application, context_of(ctx).category(category), old, new, actor=acting(by, username), notes=notes
-        )
-        _say_if_unserved(application)
+    with context_of(ctx).desk(by, username) as desk:
+        changes = desk.ask(RENAME, category=category, old=old, new=new, notes=notes)
+        _say_if_unserved(desk)
     for change in changes.root:
         _tell_conflicts(change)
     print_json(changes) if json else typer.echo(_ranges(change.change_id for change in changes.root))
@@ -126,15 +115,18 @@ def import_(
     """
     from refsync.use_cases.moving import import_folder, import_queue, is_export
 
+    content = None if source != "-" and Path(source).is_dir() else _read(source)
+    if content is not None and not is_export(content):
+        with context_of(ctx).desk(by, username) as desk:
+            _import_lines(desk, content, json)
+        return
+    context_of(ctx).check_here("taking in a whole queue")
     actor = acting(by, username)
     with context_of(ctx).application() as application:
-        if source != "-" and Path(source).is_dir():
+        if content is None:
             imported = import_folder(application, Path(source), actor=actor)
-        elif is_export(content := _read(source)):
-            imported = import_queue(application, content, actor=actor)
         else:
-            _import_lines(application, content, actor, json)
-            return
+            imported = import_queue(application, content, actor=actor)
     if json:
         print_json(imported)
         return
@@ -148,6 +140,7 @@ def export(ctx: typer.Context) -> None:
     """Print the whole queue with its history as JSON Lines, for `queue import` on another machine."""
     from refsync.use_cases.moving import export_queue
 
+    context_of(ctx).check_here("queue export")
     with context_of(ctx).application() as application:
         for line in export_queue(application):
             print_json_line(line)
@@ -167,23 +160,24 @@ def list_(
     json: Json = False,
 ) -> None:
     """List changes by id, the newest last: the newest 50 of them, unless told otherwise."""
+    from refsync.cli.desk import every_change
     from refsync.cli.paging import check_one_of, print_json_items, show_rest
-    from refsync.use_cases.changes import all_changes, list_changes
     from refsync.use_cases.paging import window
+    from refsync.use_cases.questions.changes import LIST
 
     check_one_of(offset, limit, all_)
     asked = FilterOptions(status, category, batch, model, requested_by)
-    queue_filter = asked.filter(context_of(ctx))
-    with context_of(ctx).application() as application:
+    wanted = asked.arguments()
+    with context_of(ctx).desk() as desk:
         if all_ and json:
-            print_json_items(all_changes(application, queue_filter))
+            print_json_items(every_change(desk, wanted))
             return
         if all_:
             from refsync.cli.tables import show_changes
 
-            typer.echo(counted(show_changes(all_changes(application, queue_filter)), "change"))
+            typer.echo(counted(show_changes(every_change(desk, wanted)), "change"))
             return
-        page = list_changes(application, queue_filter, offset=offset, limit=limit)
+        page = desk.ask(LIST, **wanted, offset=offset, limit=limit)
     if json:
         print_json(page)
         return
@@ -196,10 +190,10 @@ def list_(
 @app.command()
 def show(ctx: typer.Context, change_id: Annotated[int, typer.Argument(metavar="ID")], json: Json = False) -> None:
     """Show one change whole, with its history and the commit it landed in."""
-    from refsync.use_cases.changes import show_change
+    from refsync.use_cases.questions.changes import SHOW
 
-    with context_of(ctx).application() as application:
-        change = show_change(application, change_id)
+    with context_of(ctx).desk() as desk:
+        change = desk.ask(SHOW, change_id=change_id)
     if json:
         print_json(change)
         return
@@ -211,11 +205,11 @@ def show(ctx: typer.Context, change_id: Annotated[int, typer.Argument(metavar="I
 @app.command()
 def diff(ctx: typer.Context, change_ids: Ids, json: Json = False) -> None:
     """Compare changes, field by field, with the reference as it is now."""
-    from refsync.use_cases.changes import compare_changes, show_change
+    from refsync.use_cases.questions.changes import COMPARE, SHOW
 
-    with context_of(ctx).application() as application:
-        page = compare_changes(application, change_ids)
-        changes = {diff.change_id: show_change(application, diff.change_id) for diff in page.diffs}
+    with context_of(ctx).desk() as desk:
+        page = desk.ask(COMPARE, change_ids=change_ids)
+        changes = {diff.change_id: desk.ask(SHOW, change_id=diff.change_id) for diff in page.diffs}
     if json:
         print_json(page)
     else:
@@ -240,14 +234,13 @@ def approve(
 ) -> None:
     """Approve changes into the open batch."""
     from refsync.errors import RequestError
-    from refsync.use_cases.reviewing import approve_changes
+    from refsync.use_cases.questions.changes import APPROVE
 
-    actor = acting(by, username)
-    with context_of(ctx).application() as application:
+    with context_of(ctx).desk(by, username) as desk:
         if all_ == bool(change_ids):
             raise RequestError("name the changes to approve by their ids, or all pending ones by --all")
-        result = approve_changes(application, None if all_ else change_ids, title=title, actor=actor)
-        _say_if_unserved(application)
+        result = desk.ask(APPROVE, change_ids=None if all_ else change_ids, title=title)
+        _say_if_unserved(desk)
     print_json(result) if json else _tell_review(result)
 
 
@@ -261,22 +254,20 @@ def reject(
     json: Json = False,
 ) -> None:
     """Reject pending changes."""
-    from refsync.use_cases.reviewing import reject_changes
+    from refsync.use_cases.questions.changes import REJECT
 
-    actor = acting(by, username)
-    with context_of(ctx).application() as application:
-        result = reject_changes(application, change_ids, reason=reason, actor=actor)
+    with context_of(ctx).desk(by, username) as desk:
+        result = desk.ask(REJECT, change_ids=change_ids, reason=reason)
     print_json(result) if json else _tell_review(result)
 
 
 @app.command()
 def withdraw(ctx: typer.Context, change_ids: Ids, by: By = None, username: Username = None, json: Json = False) -> None:
     """Take approvals back while their batch is open."""
-    from refsync.use_cases.reviewing import withdraw_changes
+    from refsync.use_cases.questions.changes import WITHDRAW
 
-    actor = acting(by, username)
-    with context_of(ctx).application() as application:
-        changes = withdraw_changes(application, change_ids, actor=actor)
+    with context_of(ctx).desk(by, username) as desk:
+        changes = desk.ask(WITHDRAW, change_ids=change_ids)
     _tell_changes(changes, "withdrawn: pending again", json)
 
 
@@ -295,16 +286,15 @@ def purge(
 ) -> None:
     """Remove changes from the queue for good; the history of landed ones stays in git."""
     from refsync.errors import RequestError
-    from refsync.use_cases.reviewing import purge_changes
+    from refsync.use_cases.questions.changes import PURGE
 
-    queue_filter = FilterOptions(status, category, batch, model, requested_by).filter(context_of(ctx))
-    if queue_filter is None and not all_:
+    wanted = FilterOptions(status, category, batch, model, requested_by).arguments()
+    if not wanted and not all_:
         raise RequestError("say what to purge: filters such as --status applied, or --all")
-    if queue_filter is not None and all_:
+    if wanted and all_:
         raise RequestError("--all purges every change, filters only some: give one or the other")
-    actor = acting(by, username)
-    with context_of(ctx).application() as application:
-        changes = purge_changes(application, queue_filter, actor=actor)
+    with context_of(ctx).desk(by, username) as desk:
+        changes = desk.ask(PURGE, **wanted, everything=all_)
     _tell_changes(changes, "purged", json)
 
 
@@ -318,30 +308,37 @@ def _check_payload_given(operation: AuditOperation, payload: str | None) -> None
         raise PayloadError(f"{operation} needs the full record: --payload FILE, or - for stdin")
 
 
-def _import_lines(application: Application, content: bytes, actor: Actor, json: bool) -> None:
-    from refsync.use_cases.submitting import read_lines, submit_lines
-
-    lines = read_lines(content, application.config.catalogue, actor=actor)
-    with progress_bar("submitting", shown=not json) as progress:
-        submitted = submit_lines(application, lines, progress)
-    changes = submitted.root
-    _say_if_unserved(application)
+def _import_lines(desk: Desk, content: bytes, json: bool) -> None:
+    changes = _submitted(desk, content, json).root
+    _say_if_unserved(desk)
     remarks = [f"note: change {change.change_id}: {remark}" for change in changes for remark in change.remarks or ()]
     for line in remarks[:_REMARKS_SHOWN]:
         note(line)
     if len(remarks) > _REMARKS_SHOWN:
         note(f"note: and {len(remarks) - _REMARKS_SHOWN} more; each stands in: refsync queue show ID")
     if json:
-        print_json(submitted)
+        print_json(changes)
     else:
         ids = _ranges(change.change_id for change in changes)
         typer.echo(f"{counted(len(changes), 'change')} submitted" + (f": {ids}" if ids else ""))
 
 
-def _say_if_unserved(application: Application) -> None:
-    from refsync.use_cases.serving import is_served
+def _submitted(desk: Desk, content: bytes, json: bool) -> SubmittedChanges:
+    from refsync.cli.desk import Here
+    from refsync.use_cases.questions.changes import SUBMIT_LINES
+    from refsync.use_cases.submitting import read_lines, submit_lines
 
-    if not is_served(application):
+    if not isinstance(desk, Here):
+        return desk.ask(SUBMIT_LINES, lines=content.decode("utf-8", "surrogateescape"))
+    lines = read_lines(content, desk.application.config.catalogue, actor=desk.actor)
+    with progress_bar("submitting", shown=not json) as progress:
+        return submit_lines(desk.application, lines, progress)
+
+
+def _say_if_unserved(desk: Desk) -> None:
+    from refsync.use_cases.questions.changes import SERVED
+
+    if not desk.ask(SERVED).served:
         note("note: no daemon serves this store; `refsync sync` applies approved changes, `refsync run` keeps doing so")
 
 

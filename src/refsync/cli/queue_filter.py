@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
-
-if TYPE_CHECKING:
-    from refsync.cli.context import Context
-    from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
 
 Statuses = Annotated[list[str] | None, typer.Option("--status", metavar="S", help="With this status; repeatable.")]
 Categories = Annotated[list[str] | None, typer.Option("--category", metavar="C", help="Of this category; repeatable.")]
@@ -28,24 +24,16 @@ class FilterOptions(NamedTuple):
     model: str | None
     requested_by: list[str] | None
 
-    def filter(self, context: Context) -> PendingQueueFilter | None:
-        """The filter that they ask for, ``None`` where none was given.
-
-        Raises:
-            RequestError: there is no such status.
-            UnknownCategoryError: there is no such category.
-        """
-        from refsync.pending_queue.models import PendingQueueFilter
-
-        if not self.words():
-            return None
-        return PendingQueueFilter(
-            statuses={_status(name) for name in self.statuses} if self.statuses else None,
-            categories={context.category(name) for name in self.categories} if self.categories else None,
-            batch_id=self.batch,
-            model_name=self.model,
-            requested_by=set(self.requested_by) if self.requested_by else None,
-        )
+    def arguments(self) -> dict[str, Any]:
+        """Those that restrict something, as arguments of a question."""
+        given = {
+            "statuses": self.statuses,
+            "categories": self.categories,
+            "batch_id": self.batch,
+            "model_name": self.model,
+            "requested_by": self.requested_by,
+        }
+        return {name: value for name, value in given.items() if value is not None and value != []}
 
     def words(self) -> list[str]:
         """The same as words of a command line."""
@@ -57,13 +45,3 @@ class FilterOptions(NamedTuple):
             "--requested-by": self.requested_by or (),
         }
         return [f"{option}={value}" for option, values in given.items() for value in values]
-
-
-def _status(name: str) -> PendingChangeStatus:
-    from refsync.errors import RequestError
-    from refsync.pending_queue.models import PendingChangeStatus
-
-    try:
-        return PendingChangeStatus(name)
-    except ValueError:
-        raise RequestError(f"unknown status {name!r}; it is one of {', '.join(PendingChangeStatus)}") from None

@@ -21,10 +21,10 @@ _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_requ
 
 def status(ctx: typer.Context, json: Json = False) -> None:
     """What waits, what is held and why, and the command that clears it."""
-    from refsync.use_cases.status import status as look
+    from refsync.use_cases.questions.state import STATUS
 
-    with context_of(ctx).application() as application:
-        answer = look(application)
+    with context_of(ctx).desk() as desk:
+        answer = desk.ask(STATUS)
     print_json(answer) if json else _show(answer)
 
 

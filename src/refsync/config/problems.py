@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_VARIABLE = "REFSYNC_CONFIG"
-_NOT_SETTINGS = {CONFIG_VARIABLE, "REFSYNC_TEST_DATA"}
+_NOT_SETTINGS = {CONFIG_VARIABLE, "REFSYNC_TEST_DATA", "REFSYNC_URL", "REFSYNC_TOKEN"}
 
 Problem = tuple[str, str]
 """Where, and why."""

@@ -70,6 +70,12 @@ def answer(document: BaseModel | Any, status: int = 200) -> Response:
     return Response(json_body(document), status, {"Cache-Control": PRIVATE}, JSON)
 
 
+def document(answered: BaseModel) -> Response:
+    """The document that ``--json`` prints."""
+    body = json_escaped(dump(answered.model_dump())).encode("utf-8", "backslashreplace")
+    return Response(body, 200, {"Cache-Control": PRIVATE}, JSON)
+
+
 def conditional(request: Request, content: Content) -> Response:
     """Content that may be kept, or 304 for who has it already."""
     headers = {"ETag": f'"{content.tag}"', "Cache-Control": PUBLIC, "Vary": "Accept-Encoding"}

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from refsync.application import Application
 from refsync.http import health, persons, submissions
+from refsync.http.api import api_router
 from refsync.http.applying import applying_router
 from refsync.http.audit import audit_router
 from refsync.http.door import Door
@@ -53,6 +54,7 @@ def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
         for routes in (queue_router, applying_router, audit_router):
             app.include_router(routes(prefix))
     app.include_router(submissions.router)
+    app.include_router(api_router())
     app.include_router(records_router("v1", LEGACY))
     app.include_router(records_router("v2", V2))
     return app

@@ -32,7 +32,7 @@ async def record_in(request: Request) -> dict[str, Any]:
         InvalidBodyError: it is none.
         DoorError: it is too large, or too slow.
     """
-    given = await _json_in(request)
+    given = await json_in(request)
     if not isinstance(given, dict):
         raise InvalidBodyError([fault([], "must be a JSON object", "dict_type")])
     return given
@@ -42,12 +42,11 @@ def body_as(model: type[_Asked]) -> Callable[[Request], Awaitable[_Asked]]:
     """What reads a body as this model, for a route to depend on; an absent one is an empty object."""
 
     async def read(request: Request) -> _Asked:
-        given = await _json_in(request, empty={})
+        given = await json_in(request, empty={})
         try:
             return model.model_validate(given)
         except ValidationError as problem:
-            faults = problem.errors(include_url=False, include_context=False, include_input=False)
-            raise InvalidBodyError([fault(list(each["loc"]), each["msg"], each["type"]) for each in faults]) from None
+            raise InvalidBodyError(body_faults(problem)) from None
 
     return read
 
@@ -59,7 +58,19 @@ def documented(model: type[BaseModel] | None = None) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-async def _json_in(request: Request, empty: Any = None) -> Any:
+def body_faults(problem: ValidationError, place: str = "body") -> list[dict[str, Any]]:
+    """What does not validate in a body, or another part of a request."""
+    faults = problem.errors(include_url=False, include_context=False, include_input=False)
+    return [fault(list(each["loc"]), each["msg"], each["type"], place) for each in faults]
+
+
+async def json_in(request: Request, empty: Any = None) -> Any:
+    """The body as any JSON, or ``empty`` where there is none.
+
+    Raises:
+        InvalidBodyError: it is no JSON.
+        DoorError: it is too large, or too slow.
+    """
     content = await _bytes_of(request)
     if not content and empty is not None:
         return empty

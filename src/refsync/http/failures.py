@@ -23,7 +23,7 @@ from refsync.errors import (
     told,
 )
 from refsync.http.answers import JSON, PRIVATE, json_body
-from refsync.plain_text import shortened
+from refsync.plain_text import one_line, shortened
 
 RETRY_SECONDS = 5
 _NOT_FOUND = (UnknownCategoryError, ModelNotFoundError, ChangeNotFoundError, BatchNotFoundError)
@@ -50,14 +50,14 @@ class InvalidBodyError(Exception):
         self.faults = faults
 
 
-def fault(where: list[int | str], what: str, type_: str) -> dict[str, Any]:
-    """One fault of a body."""
-    return {"loc": ["body", *where], "msg": shortened(what), "type": type_}
+def fault(where: list[int | str], what: str, type_: str, place: str = "body") -> dict[str, Any]:
+    """One fault of a body, or of another part of a request."""
+    return {"loc": [place, *where], "msg": shortened(what), "type": type_}
 
 
 def refusal(status: int, text: str | list[dict[str, Any]], headers: dict[str, str] | None = None) -> Response:
     """A failure as an answer."""
-    detail = shortened(text) if isinstance(text, str) else text
+    detail = one_line(text) if isinstance(text, str) else text
     kept_by_nobody = {"Cache-Control": PRIVATE, **(headers or {})}
     return Response(json_body({"detail": detail}), status, kept_by_nobody, JSON)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader
@@ -13,6 +14,7 @@ from refsync.http.failures import DoorError
 from refsync.http.identity.callers import Person
 from refsync.http.identity.roles import roles_of
 from refsync.use_cases.answer import Answer
+from refsync.use_cases.questions.question import Who
 
 _KEY = APIKeyHeader(name="apikey", auto_error=False, description="A token, or a key of a provider of the config.")
 
@@ -40,6 +42,16 @@ def _approver(door: TheDoor, person: Known) -> Person:
 
 Requestor = Annotated[Person, Depends(_requestor)]
 Approver = Annotated[Person, Depends(_approver)]
+
+
+def ask_for(who: Who) -> Callable[..., Any]:
+    """What a route depends on that is for these."""
+    asked: dict[Who, Callable[..., Any]] = {
+        Who.known: _anybody_known,
+        Who.requestor: _requestor,
+        Who.approver: _approver,
+    }
+    return asked[who]
 
 
 class MyRoles(Answer):

@@ -11,7 +11,7 @@ from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP
 from refsync.dumping import dump, load
 from refsync.errors import ModelNameError, PayloadError, RequestError
 from refsync.numbers import spelt_float, spelt_int
-from refsync.pending_queue.models import AuditOperation
+from refsync.pending_queue.models import AuditOperation, PendingChangeStatus
 
 MAX_NAME_LENGTH = 255
 MAX_LINE_LENGTH = 1000
@@ -113,6 +113,18 @@ def parse_operation(name: Any) -> AuditOperation:
         return AuditOperation(name)
     except ValueError:
         raise RequestError(f"unknown operation {name!r}; it is one of {', '.join(AuditOperation)}") from None
+
+
+def parse_status(name: Any) -> PendingChangeStatus:
+    """The status with this name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    try:
+        return PendingChangeStatus(name)
+    except ValueError:
+        raise RequestError(f"unknown status {name!r}; it is one of {', '.join(PendingChangeStatus)}") from None
 
 
 def check_page(offset: int, limit: int | None) -> None:

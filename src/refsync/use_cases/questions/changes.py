@@ -1,0 +1,247 @@
+"""What is asked of changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from refsync.application import Application
+from refsync.pending_queue.models import (
+    Actor,
+    PendingBatchResult,
+    PendingChangeDiffPage,
+    PendingChangeRecord,
+    PendingQueueFilter,
+    Submission,
+)
+from refsync.pending_queue.payloads import parse_operation, parse_status
+from refsync.use_cases import changes, reviewing
+from refsync.use_cases.answer import Answer
+from refsync.use_cases.questions.question import Arguments, Question, Who
+from refsync.use_cases.serving import is_served
+from refsync.use_cases.submitting import SubmittedChanges, read_lines, submit_change, submit_lines
+
+
+class Filter(Arguments):
+    """Which changes; what is left out restricts nothing."""
+
+    statuses: list[str] = Field(default_factory=list)
+    categories: list[str] = Field(default_factory=list)
+    batch_id: int | None = None
+    model_name: str | None = None
+    requested_by: list[str] = Field(default_factory=list)
+
+    def of(self, application: Application) -> PendingQueueFilter | None:
+        """The queue's filter; ``None`` where nothing restricts.
+
+        Raises:
+            RequestError: there is no such status.
+            UnknownCategoryError: there is no such category.
+        """
+        if not self.restricts:
+            return None
+        parse = application.config.catalogue.parse
+        return PendingQueueFilter(
+            statuses=set(map(parse_status, self.statuses)) or None,
+            categories=set(map(parse, self.categories)) or None,
+            batch_id=self.batch_id,
+            model_name=self.model_name,
+            requested_by=set(self.requested_by) or None,
+        )
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything does."""
+        named = bool(self.statuses or self.categories or self.requested_by)
+        return named or self.batch_id is not None or self.model_name is not None
+
+
+class ListChanges(Filter):
+    """A page of them: the newest where neither offset nor limit is given."""
+
+    offset: int | None = None
+    limit: int | None = None
+
+
+class OneChange(Arguments):
+    """A change by its id."""
+
+    change_id: int
+
+
+class SomeChanges(Arguments):
+    """Changes by their ids."""
+
+    change_ids: list[int]
+
+
+class SubmitChange(Arguments):
+    """A change of one model."""
+
+    operation: str
+    category: str
+    model_name: str
+    payload: dict[str, Any] | None = None
+    notes: str | None = None
+    after: str | None = None
+    before: str | None = None
+
+
+class SubmitLines(Arguments):
+    """Many changes, one JSON object a line."""
+
+    lines: str
+
+
+class RenameModel(Arguments):
+    """A model's new name."""
+
+    category: str
+    old: str
+    new: str
+    notes: str | None = None
+
+
+class ApproveChanges(Arguments):
+    """Changes into the open batch; every pending one where no id is given."""
+
+    change_ids: list[int] | None = None
+    title: str = ""
+
+
+class RejectChanges(SomeChanges):
+    """Changes that are refused."""
+
+    reason: str
+
+
+class PurgeChanges(Filter):
+    """Changes that are removed for good; ``everything`` without a filter."""
+
+    everything: bool = False
+
+
+class Serving(Answer):
+    """Whether a daemon serves the store."""
+
+    served: bool
+
+
+class Nothing(Arguments):
+    """No arguments."""
+
+
+def _submit(application: Application, asked: SubmitChange, actor: Actor) -> PendingChangeRecord:
+    submission = Submission(
+        category=application.config.catalogue.parse(asked.category),
+        model_name=asked.model_name,
+        operation=parse_operation(asked.operation),
+        payload=asked.payload,
+        requestor_id=actor.id,
+        requestor_username=actor.username,
+        notes=asked.notes,
+        os_user=actor.os_user,
+        provider=actor.provider,
+        after=asked.after,
+        before=asked.before,
+    )
+    return submit_change(application, submission)
+
+
+def _submit_lines(application: Application, asked: SubmitLines, actor: Actor) -> SubmittedChanges:
+    lines = read_lines(asked.lines.encode("utf-8", "surrogatepass"), application.config.catalogue, actor=actor)
+    return submit_lines(application, lines)
+
+
+def _rename(application: Application, asked: RenameModel, actor: Actor) -> SubmittedChanges:
+    from refsync.use_cases.renaming import rename_model
+
+    category = application.config.catalogue.parse(asked.category)
+    return SubmittedChanges(
+        rename_model(application, category, asked.old, asked.new, actor=actor, notes=asked.notes).root
+    )
+
+
+def _list(application: Application, asked: ListChanges, actor: Actor) -> changes.ChangePage:
+    return changes.list_changes(application, asked.of(application), offset=asked.offset, limit=asked.limit)
+
+
+def _purge(application: Application, asked: PurgeChanges, actor: Actor) -> reviewing.ReviewedChanges:
+    from refsync.errors import RequestError
+
+    if asked.restricts is asked.everything:
+        raise RequestError("name what to purge by filters, or everything: one or the other")
+    return reviewing.purge_changes(application, asked.of(application), actor=actor)
+
+
+LIST = Question("GET", "/api/changes", Who.known, ListChanges, changes.ChangePage, _list)
+SHOW = Question(
+    "GET",
+    "/api/changes/{change_id}",
+    Who.known,
+    OneChange,
+    PendingChangeRecord,
+    lambda application, asked, actor: changes.show_change(application, asked.change_id),
+)
+COMPARE = Question(
+    "GET",
+    "/api/diffs",
+    Who.known,
+    SomeChanges,
+    PendingChangeDiffPage,
+    lambda application, asked, actor: changes.compare_changes(application, asked.change_ids),
+)
+SUBMIT = Question("POST", "/api/changes", Who.requestor, SubmitChange, PendingChangeRecord, _submit)
+SUBMIT_LINES = Question("POST", "/api/changes/lines", Who.requestor, SubmitLines, SubmittedChanges, _submit_lines)
+RENAME = Question("POST", "/api/changes/rename", Who.requestor, RenameModel, SubmittedChanges, _rename)
+APPROVE = Question(
+    "POST",
+    "/api/changes/approve",
+    Who.approver,
+    ApproveChanges,
+    PendingBatchResult,
+    lambda application, asked, actor: reviewing.approve_changes(
+        application, asked.change_ids, title=asked.title, actor=actor
+    ),
+)
+REJECT = Question(
+    "POST",
+    "/api/changes/reject",
+    Who.approver,
+    RejectChanges,
+    PendingBatchResult,
+    lambda application, asked, actor: reviewing.reject_changes(
+        application, asked.change_ids, reason=asked.reason, actor=actor
+    ),
+)
+WITHDRAW = Question(
+    "POST",
+    "/api/changes/withdraw",
+    Who.approver,
+    SomeChanges,
+    reviewing.ReviewedChanges,
+    lambda application, asked, actor: reviewing.withdraw_changes(application, asked.change_ids, actor=actor),
+)
+PURGE = Question("POST", "/api/changes/purge", Who.approver, PurgeChanges, reviewing.ReviewedChanges, _purge)
+SERVED = Question(
+    "GET",
+    "/api/served",
+    Who.known,
+    Nothing,
+    Serving,
+    lambda application, asked, actor: Serving(served=is_served(application)),
+)
+QUESTIONS: tuple[Question[Any, Any], ...] = (
+    LIST,
+    SUBMIT,
+    SUBMIT_LINES,
+    RENAME,
+    APPROVE,
+    REJECT,
+    WITHDRAW,
+    PURGE,
+    SHOW,
+    COMPARE,
+    SERVED,
+)

@@ -1,0 +1,49 @@
+"""What is asked of single models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refsync.use_cases import models
+from refsync.use_cases.questions.question import Arguments, Question, Who
+from refsync.use_cases.record import Record, show_model
+
+
+class OneModel(Arguments):
+    """A model of a category."""
+
+    category: str
+    model: str
+
+
+SHOW = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/record",
+    Who.known,
+    OneModel,
+    Record,
+    lambda application, asked, actor: show_model(
+        application.config, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
+HISTORY = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/history",
+    Who.known,
+    OneModel,
+    models.History,
+    lambda application, asked, actor: models.model_history(
+        application, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
+BLAME = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/blame",
+    Who.known,
+    OneModel,
+    models.Blame,
+    lambda application, asked, actor: models.model_blame(
+        application, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
+QUESTIONS: tuple[Question[Any, Any], ...] = (SHOW, HISTORY, BLAME)
