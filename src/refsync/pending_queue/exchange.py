@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +103,11 @@ def import_changes(store: PendingQueueStore, lines: Iterable[str | bytes]) -> Im
         PayloadError: a line is no JSON object, or the first one no header.
         RequestError: the store is not empty.
     """
+    with _uncollected():
+        return _import_lines(store, lines)
+
+
+def _import_lines(store: PendingQueueStore, lines: Iterable[str | bytes]) -> ImportReport:
     parsed = (_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip())
     header, _ = next(parsed, ({}, True))
     if header.get(_FORMAT) != _VERSION:
@@ -141,6 +148,18 @@ def import_folder(store: PendingQueueStore, folder: Path) -> ImportReport:
     for entry in changes:
         _take_change(arrival, entry, None)
     return _store(store, arrival)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without a look for garbage: all is kept to the end, and to look through it again and again takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _page_after(store: PendingQueueStore, change_id: int) -> list[dict[str, Any]]:

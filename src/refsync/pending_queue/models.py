@@ -412,4 +412,4 @@ def as_json(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, An
 def as_row(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
     """The fields as a database takes them, of a record that holds plain JSON for sure."""
     fields = vars(record).items()
-    return {name: each.value if isinstance(each, Enum) else each for name, each in fields if name not in exclude}
+    return {name: each._value_ if isinstance(each, Enum) else each for name, each in fields if name not in exclude}
