@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump, load
 from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
+from refsync.pending_queue.arriving import Arrival, set_aside, take_batch, take_change, take_counters
 from refsync.pending_queue.models import (
-    REFSYNC,
-    AuditOperation,
     Batch,
     BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
-    as_row,
 )
 
 if TYPE_CHECKING:
@@ -34,8 +29,6 @@ _S = PendingChangeStatus
 _FORMAT = "refsync_queue"
 _VERSION = 1
 _PAGE = 500
-_COMPUTED = {"conflicts_with", "history"}
-_FIELDS = frozenset(PendingChangeRecord.model_fields)
 
 
 @dataclass(frozen=True)
@@ -48,35 +41,6 @@ class ImportReport:
     """One line for each entry, or part of one, that is kept but not understood."""
     repaired: list[str] = field(default_factory=list)
     """One line for each thing that was set right."""
-
-
-@dataclass
-class _Entry:
-    """One change on its way in."""
-
-    record: PendingChangeRecord
-    category: str
-    unknown_fields: dict[str, Any]
-    events: list[ChangeEvent]
-
-    @property
-    def row(self) -> dict[str, Any]:
-        row = as_row(self.record, exclude=_COMPUTED)
-        return row | {"category": self.category, "unknown_fields": self.unknown_fields or None}
-
-
-@dataclass
-class _Arrival:
-    """A whole queue on its way in."""
-
-    catalogue: Catalogue
-    entries: dict[int, _Entry] = field(default_factory=dict)
-    batches: dict[int, Batch] = field(default_factory=dict)
-    leftovers: list[tuple[object, str]] = field(default_factory=list)
-    last_change_id: int = 0
-    last_batch_id: int = 0
-    not_understood: list[str] = field(default_factory=list)
-    repaired: list[str] = field(default_factory=list)
 
 
 def export_changes(store: PendingQueueStore) -> Iterator[dict[str, Any]]:
@@ -112,14 +76,14 @@ def _import_lines(store: PendingQueueStore, lines: Iterable[str | bytes]) -> Imp
     header, _ = next(parsed, ({}, True))
     if header.get(_FORMAT) != _VERSION:
         raise PayloadError(f"line 1: expected the header of an exported queue, {_FORMAT} {_VERSION}")
-    arrival = _Arrival(store.catalogue)
-    _take_counters(arrival, header, "line 1")
+    arrival = Arrival(store.catalogue)
+    take_counters(arrival, header, "line 1")
     for line, is_sound in parsed:
         if "not_understood" in line:
-            _set_aside(arrival, line["not_understood"], "not understood where it came from either")
+            set_aside(arrival, line["not_understood"], "not understood where it came from either")
             continue
-        _take_batch(arrival, line.get("batch"))
-        _take_change(arrival, line.get("change"), line.get("history"), is_sound=is_sound)
+        take_batch(arrival, line.get("batch"))
+        take_change(arrival, line.get("change"), line.get("history"), is_sound=is_sound)
     return _store(store, arrival)
 
 
@@ -137,16 +101,16 @@ def import_folder(store: PendingQueueStore, folder: Path) -> ImportReport:
     changes = _read(folder / "changes.json")
     if not isinstance(changes, list):
         raise StoreError(f"{folder / 'changes.json'}: expected a JSON list of changes; nothing was imported")
-    arrival = _Arrival(store.catalogue)
+    arrival = Arrival(store.catalogue)
     try:
         index = _read(folder / "index.json")
     except StoreError as error:
         index = None
         arrival.repaired.append(f"{error}; the counters are rebuilt from the changes")
     if index is not None:
-        _take_counters(arrival, index, str(folder / "index.json"))
+        take_counters(arrival, index, str(folder / "index.json"))
     for entry in changes:
-        _take_change(arrival, entry, None)
+        take_change(arrival, entry, None)
     return _store(store, arrival)
 
 
@@ -203,148 +167,7 @@ def _read(file: Path) -> Any:
         raise StoreError(f"{file}: no JSON ({error})") from error
 
 
-def _take_counters(arrival: _Arrival, source: object, where: str) -> None:
-    values = source if isinstance(source, Mapping) else {}
-    counters = [values.get(name) for name in ("last_change_id", "last_batch_id")]
-    sound = [value if isinstance(value, int) and 0 <= value < 2**62 else None for value in counters]
-    if None in sound:
-        arrival.repaired.append(f"{where}: the counters are unreadable; they are rebuilt from the changes")
-    arrival.last_change_id, arrival.last_batch_id = (value or 0 for value in sound)
-
-
-def _take_batch(arrival: _Arrival, source: object) -> None:
-    try:
-        batch = None if source is None else Batch.model_validate(source)
-    except ValidationError as error:
-        _complain(arrival, f"a batch: {_first(error)}; it is made from its changes")
-        return
-    if batch is not None:
-        arrival.batches.setdefault(batch.number, batch)
-
-
-def _take_change(arrival: _Arrival, source: object, history: object, *, is_sound: bool = False) -> None:
-    try:
-        entry = _understood(source, arrival.catalogue)
-        _check(entry, is_sound)
-        if entry.record.change_id in arrival.entries:
-            raise PayloadError(f"the id {entry.record.change_id} stands twice")
-        entry.events = _events(arrival, entry.record, history)
-    except RequestError as error:
-        _set_aside(arrival, source, str(error))
-        return
-    _free(arrival, entry)
-    arrival.entries[entry.record.change_id] = entry
-    for what in _remarks(entry, arrival.catalogue):
-        _complain(arrival, f"change {entry.record.change_id}: {what}")
-
-
-def _understood(source: object, catalogue: Catalogue) -> _Entry:
-    """The change in an entry; only its category may be unknown.
-
-    Raises:
-        RequestError: it is no change to us.
-    """
-    if not isinstance(source, dict):
-        raise PayloadError(f"expected an object, got {type(source).__name__}")
-    category = source.get("category")
-    known = {name: value for name, value in source.items() if name in _FIELDS and name not in _COMPUTED}
-    if isinstance(category, str):
-        known["category"] = CategoryName(category)
-    try:
-        record = PendingChangeRecord.model_validate(known)
-    except ValidationError as error:
-        raise PayloadError(_first(error)) from None
-    return _Entry(record, str(category), {name: source[name] for name in source if name not in _FIELDS}, [])
-
-
-def _check(entry: _Entry, is_sound: bool) -> None:
-    record = entry.record
-    for what, number in (("change", record.change_id), ("batch", record.batch_id), ("reverted batch", record.reverts)):
-        if number is not None and not 0 < number < 2**62:
-            raise PayloadError(f"{what} id {number}: expected a positive number")
-    check_name = payloads.check_old_name if record.operation is AuditOperation.DELETE else payloads.check_model_name
-    check_name(record.model_name)
-    if is_sound:
-        return
-    payloads.check_payload(record.model_dump(mode="python", exclude={"payload", "base"}), what="record")
-    for name, value in (("payload", record.payload), ("base", record.base), ("unknown fields", entry.unknown_fields)):
-        if value is not None:
-            payloads.check_payload(value, what=name)
-
-
-def _events(arrival: _Arrival, record: PendingChangeRecord, history: object) -> list[ChangeEvent]:
-    if isinstance(history, list) and history:
-        try:
-            return [ChangeEvent.model_validate(event) for event in history]
-        except ValidationError as error:
-            _complain(arrival, f"change {record.change_id}: its history: {_first(error)}; it is made from the change")
-    return _derived_history(record)
-
-
-def _derived_history(record: PendingChangeRecord) -> list[ChangeEvent]:
-    """The moves that the record's own fields tell of."""
-    steps: list[tuple[PendingChangeStatus, int | None, str | None, str | None, str | None]] = [
-        (_S.PENDING, record.requested_at, record.requested_by, record.requested_username, record.notes)
-    ]
-    if record.approved_at is not None or record.status in (_S.APPROVED, _S.APPLYING, _S.APPLIED):
-        steps.append((_S.APPROVED, record.approved_at, record.approved_by, record.approved_username, None))
-    if record.status is _S.REJECTED:
-        who = (record.rejected_by, record.rejected_username)
-        steps.append((_S.REJECTED, record.rejected_at, *who, record.reject_reason))
-    if record.status is _S.APPLIED:
-        steps.append((_S.APPLIED, record.applied_at, record.applied_by, record.applied_username, None))
-    if record.status is _S.APPLYING:
-        steps.append((_S.APPLYING, None, None, None, None))
-    before = [None, *(status for status, *_ in steps)]
-    return [
-        ChangeEvent(
-            at=record.updated_at if at is None else at,
-            from_status=earlier,
-            to_status=status,
-            why=why,
-            by=by or "unknown",
-            username=username or "unknown",
-            batch_id=None if status is _S.PENDING else record.batch_id,
-        )
-        for earlier, (status, at, by, username, why) in zip(before, steps, strict=False)
-    ]
-
-
-def _free(arrival: _Arrival, entry: _Entry) -> None:
-    """The job that holds a change stays behind; applying again what is in place already is harmless."""
-    if entry.record.status is not _S.APPLYING:
-        return
-    entry.record = entry.record.model_copy(update={"status": _S.APPROVED, "applied_job_id": None})
-    entry.events.append(
-        ChangeEvent(
-            from_status=_S.APPLYING,
-            to_status=_S.APPROVED,
-            why="its job stayed behind when the queue was imported",
-            by=REFSYNC.id,
-            username=REFSYNC.username,
-            batch_id=entry.record.batch_id,
-        )
-    )
-    arrival.repaired.append(f"change {entry.record.change_id} was being applied; it is approved again")
-
-
-def _remarks(entry: _Entry, catalogue: Catalogue) -> Iterator[str]:
-    if entry.record.category not in catalogue:
-        yield f"unknown category {entry.category!r}; it is kept but not listed"
-    if entry.unknown_fields:
-        yield f"unknown fields {', '.join(entry.unknown_fields)}; they are kept and exported again"
-
-
-def _set_aside(arrival: _Arrival, content: object, problem: str) -> None:
-    arrival.leftovers.append((content, problem))
-    _complain(arrival, f"entry kept aside: {problem}")
-
-
-def _complain(arrival: _Arrival, line: str) -> None:
-    arrival.not_understood.append(" ".join(line.split()))
-
-
-def _store(store: PendingQueueStore, arrival: _Arrival) -> ImportReport:
+def _store(store: PendingQueueStore, arrival: Arrival) -> ImportReport:
     with store.writing() as queue:
         if not queue.is_empty():
             raise RequestError("the queue is not empty: ids would meet; import into a new state directory")
@@ -362,7 +185,7 @@ def _store(store: PendingQueueStore, arrival: _Arrival) -> ImportReport:
     return ImportReport(len(arrival.entries), arrival.not_understood, arrival.repaired)
 
 
-def _unmix(queue: QueueTransaction, arrival: _Arrival, derived: Iterable[Batch]) -> None:
+def _unmix(queue: QueueTransaction, arrival: Arrival, derived: Iterable[Batch]) -> None:
     for batch in derived:
         split = batch_moves.settle(queue, batch.number)
         if split is not None:
@@ -371,7 +194,7 @@ def _unmix(queue: QueueTransaction, arrival: _Arrival, derived: Iterable[Batch])
             )
 
 
-def _derived_batches(arrival: _Arrival) -> list[Batch]:
+def _derived_batches(arrival: Arrival) -> list[Batch]:
     """The batches that changes name and nobody described; the newest one with open work accepts approvals."""
     members: dict[int, list[PendingChangeRecord]] = {}
     for entry in arrival.entries.values():
@@ -405,17 +228,11 @@ def _derived_batch(number: int, changes: list[PendingChangeRecord], accepts: boo
     return batch.model_copy(update={"state": BatchState.abandoned, "reason": "nothing left: no change is approved"})
 
 
-def _highest_change(arrival: _Arrival) -> int:
+def _highest_change(arrival: Arrival) -> int:
     seen = [content.get("change_id") for content, _ in arrival.leftovers if isinstance(content, dict)]
     numbers = [number for number in seen if isinstance(number, int) and number < 2**62]
     return max((arrival.last_change_id, *numbers, *arrival.entries))
 
 
-def _highest_batch(arrival: _Arrival, derived: Iterable[Batch]) -> int:
+def _highest_batch(arrival: Arrival, derived: Iterable[Batch]) -> int:
     return max((arrival.last_batch_id, *arrival.batches, *(batch.number for batch in derived)))
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    place = ".".join(map(str, found["loc"]))
-    return f"{place}: {found['msg']}" if place else found["msg"]
