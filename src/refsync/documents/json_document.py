@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from refsync.documents.encoding import decode
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import explain_syntax
-from refsync.documents.json_text import Container, Item, every_container, scan_unproven, shadowing
+from refsync.documents.json_text import Container, Item, every_container, scan_unproven, shadowing, without_collecting
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
 from refsync.documents.shape import ROOT, Shape
@@ -297,7 +297,8 @@ def _shallow_document(text: str, shape: Shape) -> Document:
 def _scanned(text: str) -> Container | None:
     """The members of a text, read and scanned at once; ``None`` where it has faults, which are told by another look."""
     try:
-        scanned = scan_unproven(text, _STRICT_READER.raw_decode)
+        with without_collecting():
+            scanned = scan_unproven(text, _STRICT_READER.raw_decode)
     except (ValueError, RecursionError, NotFiniteError, _DuplicateKeyError):
         return None
     is_sound = len({item.key for item in scanned.items}) == len(scanned.items)
@@ -333,7 +334,8 @@ def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
 def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict[str, Any], bool]:
     """The members by name, and whether an element of a list has the name of another one."""
     try:
-        root = reader.decode(text)
+        with without_collecting():
+            root = reader.decode(text)
     except RecursionError:
         raise _TooDeepError from None
     except NotFiniteError as error:
