@@ -79,7 +79,7 @@ def scan(text: str, start: int) -> Container:
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """Meanwhile Python looks for no cycles: JSON has none, and among ever more values that takes as long as decoding."""
+    """Meanwhile Python looks for no cycles: JSON has none, and the search takes as long as to decode a large text."""
     if not gc.isenabled():  # whoever disabled it enables it, be it another thread
         yield
         return
