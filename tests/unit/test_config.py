@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, CanonicalFormat, Layout
 from refsync.config import Config, find_config_file, load_config, parse_config, restart_keys, sources
 from refsync.config.layers import table_in
-from refsync.config.settings import PeopleSettings, RepositorySettings
+from refsync.config.repository import RepositorySettings
+from refsync.config.settings import PeopleSettings
 from refsync.errors import ConfigError
 
 C = MODEL_REFERENCE_CATEGORY

@@ -255,7 +255,7 @@ def _commands(*commands: str) -> None:
 
 def _refsync(line: str) -> None:
     """Show a command line of refsync and run it here, which is quicker than a process for each."""
-    from refsync.cli.main import EXIT_INTERRUPTED
+    from refsync.cli.exit_codes import EXIT_INTERRUPTED
     from refsync.cli.program import program
 
     _prompt(f"refsync {line}")

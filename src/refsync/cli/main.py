@@ -10,12 +10,9 @@ from collections.abc import Sequence
 
 import typer
 
+from refsync.cli.exit_codes import EXIT_BUG, EXIT_INTERRUPTED, EXIT_REFUSED
 from refsync.cli.program import program
 from refsync.errors import RefsyncError, told
-
-EXIT_REFUSED = 1
-EXIT_BUG = 3
-EXIT_INTERRUPTED = 130
 
 _GARBAGE = 50_000  # more objects than a command leaves behind; Python's 700 has its imports walked dozens of times
 

@@ -6,7 +6,8 @@ Whether a clone is there and usable is not asked here: a fault in one clone hold
 
 from refsync.config.crontab import next_time
 from refsync.config.loading import find_config_file, load_config, parse_config, restart_keys, sources
-from refsync.config.settings import Config, RepositorySettings, ServeSettings
+from refsync.config.repository import RepositorySettings
+from refsync.config.settings import Config, ServeSettings
 from refsync.config.values import host_and_port
 
 __all__ = [

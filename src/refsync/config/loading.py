@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from refsync.config.layers import Layers, Source, lookup, read_layers, scalar_keys
 from refsync.config.problems import CONFIG_VARIABLE, explain, mistyped, unknown_variables
-from refsync.config.settings import Config, RepositorySettings
+from refsync.config.repository import RepositorySettings
+from refsync.config.settings import Config
 from refsync.config.unasked import check_unasked
 from refsync.errors import ConfigError
 

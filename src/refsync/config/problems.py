@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from refsync.config.faults import FaultsError
 from refsync.config.layers import PREFIX, Key, Layers, is_for_file_only, lookup, scalar_keys, table_in, variable
-from refsync.config.ownership import NO_REPOSITORY, FaultsError
-from refsync.config.settings import Config, RepositorySettings
+from refsync.config.ownership import NO_REPOSITORY
+from refsync.config.repository import RepositorySettings
+from refsync.config.settings import Config
 from refsync.config.values import nearest, shown
 
 if TYPE_CHECKING:

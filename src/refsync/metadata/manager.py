@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryNa
 from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import ModelNameError, RequestError, StoreBusyError
+from refsync.metadata.events import Listener, error_event, events_of, operation_event, tell
+from refsync.metadata.files import FileState, file_state, remove_leftovers, set_aside, siblings, stat_of, state_of_file
 from refsync.metadata.fold import (
     apply_error,
     apply_operation,
@@ -35,12 +36,9 @@ from refsync.metadata.models import (
 )
 from refsync.metadata.records import ModelMetadataManager
 
-Listener = Callable[[MetadataEvent], None]
-
 DEFAULT_BACKEND_TYPE = "FileSystemBackend"
 LOCK_TIMEOUT_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.005
-FileState = tuple[int, int, int, int]
 
 
 @dataclass
@@ -59,7 +57,7 @@ class _Tracker:
         self.cache[category] = metadata.model_copy(deep=True)
         self.timestamps[category] = time.time()
         self.mtimes[category] = stat.st_mtime
-        self.states[category] = _file_state(stat)
+        self.states[category] = file_state(stat)
         self.stale.discard(category)
 
     def forget(self, category: CategoryName) -> None:
@@ -329,7 +327,7 @@ class MetadataManager:
         changed = self._change(format, category, edit)
         if counted:
             logger.warning("error in category {} ({}): {}", category, format, error_info)
-            self._announce([_error_event(format, category, failure)])
+            self._announce([error_event(format, category, failure)])
         return changed
 
     def record_operations(
@@ -372,7 +370,7 @@ class MetadataManager:
             return metadata
 
         changed = self._change(format, category, edit)
-        self._announce(_events(format, category, done, failed))
+        self._announce(events_of(format, category, done, failed))
         return changed
 
     def replace_metadata(
@@ -410,7 +408,7 @@ class MetadataManager:
             return changed
 
         changed = self._change(format, category, edit)
-        self._announce(_events(format, category, operations, errors))
+        self._announce(events_of(format, category, operations, errors))
         return changed
 
     # Listeners
@@ -436,7 +434,7 @@ class MetadataManager:
             return
         for event in events:
             for listener in listeners:
-                _tell(listener, event)
+                tell(listener, event)
 
     # Changing
 
@@ -457,7 +455,7 @@ class MetadataManager:
 
         changed = self._change(format, category, edit)
         error = None if success else f"{recorded.operation} of {recorded.model!r} failed"
-        self._announce([_operation_event(format, category, recorded, error)])
+        self._announce([operation_event(format, category, recorded, error)])
         return changed
 
     def _get_or_initialize(
@@ -468,7 +466,7 @@ class MetadataManager:
             stored = self._load(tracker, category)
             if stored is not None:
                 return stored
-            _set_aside(tracker.path_of(category))
+            set_aside(tracker.path_of(category))
             return self._store(tracker, category, self._new(category, backend_type))
 
     def _change(
@@ -483,15 +481,15 @@ class MetadataManager:
         with self._exclusive():
             stored = self._read_checked(path, category)
             if stored is None:
-                _set_aside(path)
+                set_aside(path)
                 stored = self._read_backup(path, category)
             return self._store(tracker, category, edit(stored))
 
     def _store(self, tracker: _Tracker, category: CategoryName, metadata: CategoryMetadata) -> CategoryMetadata:
         path = tracker.path_of(category)
         self._write_metadata_file(path, metadata)
-        _remove_leftovers(path)
-        stat = _stat(path)
+        remove_leftovers(path)
+        stat = stat_of(path)
         if stat is None:
             tracker.forget(category)
         else:
@@ -520,7 +518,7 @@ class MetadataManager:
         """What the file holds; the cache follows, and an entry that is still valid keeps its age."""
         path = tracker.path_of(category)
         # Taken before the read, so that a write during it is noticed.
-        stat = _stat(path)
+        stat = stat_of(path)
         metadata = self._read_checked(path, category) or self._read_backup(path, category)
         if metadata is None or stat is None:
             tracker.forget(category)
@@ -530,7 +528,7 @@ class MetadataManager:
 
     def _read_backup(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
         """What a crash of other software left beside a file that is missing or corrupt."""
-        backups = (self._read_checked(backup, category) for backup in _siblings(path, ".bak"))
+        backups = (self._read_checked(backup, category) for backup in siblings(path, ".bak"))
         return next((metadata for metadata in backups if metadata is not None), None)
 
     def _read_checked(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
@@ -544,8 +542,8 @@ class MetadataManager:
         """The documented rule, and beyond it the size, inode and times in nanoseconds."""
         if not self._is_cache_valid(category, tracker.timestamps, tracker.mtimes, tracker.stale, tracker.path_of):
             return False
-        stat = _stat(tracker.path_of(category))
-        return stat is not None and tracker.states.get(category) == _file_state(stat)
+        stat = stat_of(tracker.path_of(category))
+        return stat is not None and tracker.states.get(category) == file_state(stat)
 
     def _mark_stale(self, format: CanonicalFormat, category: CategoryName) -> None:
         with self._lock:
@@ -571,7 +569,7 @@ class MetadataManager:
 
     def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
         try:
-            return CategoryMetadata.from_json(file_path.read_bytes())
+            return CategoryMetadata.from_json(file_path.read_bytes(), self._catalogue)
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError) as error:
@@ -595,51 +593,8 @@ class MetadataManager:
         # A negative age means that the clock was set back.
         if not 0 <= time.time() - loaded <= self._cache_ttl_seconds:
             return False
-        stat = _stat(metadata_path_fn(category))
+        stat = stat_of(metadata_path_fn(category))
         return stat is not None and mtimes.get(category) == stat.st_mtime
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None
-
-
-def state_of_file(path: Path) -> FileState | None:
-    """By which a file is known again; ``None`` where there is none."""
-    stat = _stat(path)
-    return None if stat is None else _file_state(stat)
-
-
-def _file_state(stat: os.stat_result) -> FileState:
-    return (stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def _siblings(path: Path, mark: str) -> list[Path]:
-    """The files beside this one that are named after it, with or without its suffix, and bear the mark."""
-    stem = f"{path.stem}."
-    try:
-        names = sorted(os.listdir(path.parent))
-    except FileNotFoundError:
-        return []
-    return [path.with_name(name) for name in names if name.startswith(stem) and mark in name]
-
-
-def _set_aside(path: Path) -> None:
-    """Keep a corrupt file under another name; a copy, so that its own name is never missing."""
-    stat = _stat(path)
-    if stat is not None:
-        aside = path.with_name(f"{path.name}.corrupt.{stat.st_mtime_ns}")
-        shutil.copy2(path, aside)
-        logger.error("{} cannot be read and is being replaced; its content is kept in {}", path, aside)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what a crash left: whoever writes holds the lock, so a temporary is nobody's."""
-    for leftover in (*_siblings(path, ".bak"), *_siblings(path, ".tmp.")):
-        leftover.unlink(missing_ok=True)
-        logger.info("removed {}, which a crash had left beside {}", leftover, path.name)
 
 
 def _operation(
@@ -657,53 +612,6 @@ def _operation(
 def _first_time(operations: Sequence[RecordedOperation], errors: Sequence[RecordedError]) -> int | None:
     first = [each.timestamp for each in operations[:1]] + [each.timestamp for each in errors[:1]]
     return min(first, default=None)
-
-
-def _events(
-    format: CanonicalFormat,
-    category: CategoryName,
-    operations: Iterable[RecordedOperation],
-    errors: Iterable[RecordedError],
-) -> Iterator[MetadataEvent]:
-    for operation in operations:
-        yield _operation_event(format, category, operation)
-    for error in errors:
-        yield _error_event(format, category, error)
-
-
-def _operation_event(
-    format: CanonicalFormat, category: CategoryName, recorded: RecordedOperation, error: str | None = None
-) -> MetadataEvent:
-    return MetadataEvent(
-        category=category,
-        format=format,
-        operation=recorded.operation,
-        model=recorded.model,
-        commit=recorded.commit,
-        person=recorded.person,
-        timestamp=recorded.timestamp,
-        error=error,
-    )
-
-
-def _error_event(format: CanonicalFormat, category: CategoryName, recorded: RecordedError) -> MetadataEvent:
-    return MetadataEvent(
-        category=category,
-        format=format,
-        operation=None,
-        model=None,
-        commit=recorded.commit,
-        person=recorded.person,
-        timestamp=recorded.timestamp,
-        error=recorded.error,
-    )
-
-
-def _tell(listener: Listener, event: MetadataEvent) -> None:
-    try:
-        listener(event)
-    except Exception as error:
-        logger.opt(exception=True).error("a listener failed on {}: {}", event, error)
 
 
 def _or_now(timestamp: int | None) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from refsync.categories import CanonicalFormat, CategoryName
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 
 CATEGORY_SCHEMA_VERSION = "1.0.0"
 
@@ -81,14 +81,14 @@ class CategoryMetadata(BaseModel):
     _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def from_json(cls, data: bytes | str) -> CategoryMetadata:
+    def from_json(cls, data: bytes | str, catalogue: Catalogue = SPECIFIED) -> CategoryMetadata:
         """The object in a metadata file, brought up to this schema version.
 
         Raises:
             ValueError: no JSON object, or not a valid one.
         """
         fields = json.loads(data)
-        metadata = cls.model_validate(fields)
+        metadata = cls.model_validate(fields, context={"catalogue": catalogue})
         metadata._unknown = {key: value for key, value in fields.items() if key not in cls.model_fields}
         if _is_older(metadata.metadata_schema_version):
             metadata.metadata_schema_version = CATEGORY_SCHEMA_VERSION

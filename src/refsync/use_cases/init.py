@@ -25,7 +25,7 @@ from refsync.clone.remotes import Remote
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.config import Config, find_config_file, parse_config
-from refsync.config.settings import CredentialsTable
+from refsync.config.repository import CredentialsTable
 from refsync.credentials import token_source
 from refsync.durable import write_durably
 from refsync.errors import ConfigError, RequestError
