@@ -18,8 +18,9 @@ from refsync.categories import CanonicalFormat, CategoryName
 from refsync.clone.history import LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable_steps import durable_step
+from refsync.metadata.files import FileState, state_of_file
 from refsync.metadata.fold import add_up, apply_error, new_metadata
-from refsync.metadata.manager import FileState, MetadataManager, state_of_file
+from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.metadata.position import FollowedFile, Position, Seen, read_position, write_position
 from refsync.metadata.walk import History, Progress, Task, from_the_root, plan_walk, relation, take_in, take_in_ahead
