@@ -188,6 +188,21 @@ class StateDirectory:
             raise StateDirectoryError(f"{self.path / 'daemon.lock'}: {problem.strerror}; remove it") from None
 
 
+@contextlib.contextmanager
+def made_for_the_group() -> Iterator[None]:
+    """Meanwhile this process's umask takes nothing from the group, of all that is made, from its first moment on.
+
+    Else what an operator was killed over, with a strict umask, could not be opened by those who go on with it. It is
+    for programs, whose process is theirs.
+    """
+    before = os.umask(0o077)
+    os.umask(before & ~0o070)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def prepare(path: Path) -> StateDirectory:
     """Create what is missing of a state directory; one that this user may only read is taken as it is.
 

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
+from refsync.cli.main import run_command
 from refsync.pending_queue.models import AuditOperation, BatchState, PendingChangeStatus
 from refsync.pending_queue.store.copying import examine_store
-from tests.support.dying import ended_by, run_pass
+from tests.support.dying import ended_by
 from tests.support.forge import ForgeStandIn
 from tests.support.published import PublishedReference, RequestedReference
 from tests.support.reference import BLIP, CLIP, FILES, Reference
@@ -79,11 +80,11 @@ class Stage:
             self._forge.pulls = copy.deepcopy(self._pulls)
 
     def run(self, clock_ahead: float = 0.0) -> None:
-        """The pass, of an operator whose umask is strict, and whose clock is this many seconds ahead."""
+        """``refsync sync``, of an operator whose umask is strict, and whose clock is this many seconds ahead."""
         os.umask(0o077)
         now = time.time
         time.time = lambda: now() + clock_ahead
-        run_pass(self.reference.config_file)
+        run_command(["--config", str(self.reference.config_file), "sync"])
 
     def share(self) -> None:
         """Let the clone and the state belong to a group, of which the service is a member."""

@@ -122,8 +122,9 @@ class Context:
     def application(self) -> Iterator[Application]:
         """The parts put together, closed at the end."""
         from refsync.application import open_application
+        from refsync.state_directory import made_for_the_group
 
-        with open_application(self.config()) as application:
+        with made_for_the_group(), open_application(self.config()) as application:
             yield application
 
 

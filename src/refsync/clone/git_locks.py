@@ -54,7 +54,7 @@ def writing(repository: Repository, locks: Sequence[str]) -> Iterator[None]:
         locks: patterns of paths in ``.git``.
     """
     path = repository.git_directory / _NOTES.replace("*", secrets.token_hex(8))
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, made_mode(path.parent))
     with os.fdopen(descriptor, "r+b") as note:
         try:
             os.fchmod(descriptor, made_mode(path.parent))

@@ -115,7 +115,7 @@ def new_journal(repository: Repository) -> Iterator[BinaryIO]:
 def _make_journal(repository: Repository) -> int:
     path = repository.git_directory / JOURNAL
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, made_mode(path.parent))
     except FileExistsError:
         raise GitBusyError(f"{repository.path}: an interrupted landing has to be finished first; sync again") from None
     os.fchmod(descriptor, made_mode(path.parent))

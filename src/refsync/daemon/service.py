@@ -22,7 +22,7 @@ from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of, places_of
 from refsync.errors import RefsyncError, StateDirectoryError, told
-from refsync.state_directory import prepare
+from refsync.state_directory import made_for_the_group, prepare
 from refsync.sync.reference import PassReport
 
 HOUSEKEEPING_SECONDS = 24 * 3600.0
@@ -52,7 +52,7 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
     """
     wakeups = Wakeups()
     try:
-        with wakeups, signals(wakeups), ExitStack() as stack:
+        with made_for_the_group(), wakeups, signals(wakeups), ExitStack() as stack:
             config_text = _text_of(config_file)  # before it is read, so that an edit in between is noticed
             config = load_config(config_file, environ)
             log.configure(config.log.level, config.log.format)

@@ -22,6 +22,7 @@ from refsync.http.app import create_app
 from refsync.http.connections import Connection
 from refsync.http.identity.gate import Gate
 from refsync.http.sockets import listening, told
+from refsync.state_directory import made_for_the_group
 
 MOST_CONNECTIONS = 512
 GRACE_SECONDS = 5
@@ -43,7 +44,11 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
     config = load_config(config_file, environ)
     log.configure(config.log.level, config.log.format)
     _lead_uvicorns_log_to_ours()
-    with open_application(config) as application, listening(config.serve.bind, config.serve.socket) as sockets:
+    with (
+        made_for_the_group(),
+        open_application(config) as application,
+        listening(config.serve.bind, config.serve.socket) as sockets,
+    ):
         asyncio.run(Server(application, sockets).serve(sockets))
 
 
