@@ -114,7 +114,7 @@ class Application:
                 reference,
                 self.publishers()[reference.name],
                 run_pass=self.run_pass,
-                between_passes=self.state.pass_lock,
+                lease=self.state.lease,
             ),
             health_checks=health_checks(
                 reference, self.queue, self.state, oldest_pass_seconds=self.oldest_pass_seconds
@@ -185,12 +185,12 @@ class Application:
         from refsync.sync.reconcile import reconcile
         from refsync.sync.turn import Pass
 
-        with self.state.pass_turn(stopping) as has_turn:
-            if not has_turn:
+        with self.state.lease(stopping) as lease:
+            if lease is None:
                 return None
             return reconcile(
                 Pass(
-                    self.queue,
+                    self.queue.under(lease),
                     self.repositories,
                     self.publishers(remotes),
                     self.apply_settings,

@@ -11,6 +11,7 @@
     │   ├── ObjectLostError         an object that was built is gone before it was published
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
+    │   ├── LeaseLostError          another process runs passes by now
     │   ├── UnservedError           no daemon serves the store
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
     │   └── ForgeUnavailableError   the forge does not answer, or asks to wait
@@ -153,6 +154,10 @@ class ObjectLostError(TemporaryError):
 
 class BranchMovedError(TemporaryError):
     """The branch is not where it was when the work began."""
+
+
+class LeaseLostError(TemporaryError):
+    """Another process runs the passes by now, so that this one must not write any more."""
 
 
 class StoreBusyError(TemporaryError):

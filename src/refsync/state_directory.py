@@ -20,8 +20,9 @@ import getpass
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,6 +63,24 @@ class DaemonIdentity:
         except OSError:
             return False
         return fields[0] in (b"T", b"t")
+
+
+@dataclass(frozen=True)
+class FileLease:
+    """The pass lock, held by this process for one pass; a lease as :mod:`refsync.pending_queue.lease` wants it.
+
+    The lock dies with its process and cannot be lost before. Who has it knows that every other attempt of this state
+    directory is over. A queue that several state directories share needs a lease of another kind.
+    """
+
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def is_over(self, token: str) -> bool:
+        """Whether it is another attempt's."""
+        return token != self.token
+
+    def check(self, queue: object) -> None:
+        """It holds."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +144,8 @@ class StateDirectory:
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
 
     @contextlib.contextmanager
-    def pass_turn(self, stopping: Callable[[], bool]) -> Iterator[bool]:
-        """Wait for the pass lock and hold it; gives ``False`` if told to stop while waiting."""
+    def lease(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[FileLease | None]:
+        """Wait for the turn to run a pass and hold it; gives ``None`` if told to stop while waiting."""
         lock = self.pass_lock()
         while not stopping():
             try:
@@ -135,12 +154,12 @@ class StateDirectory:
                 continue
             os.environ[_INSIDE] = f"{self.path.resolve()}:{os.getpid()}"
             try:
-                yield True
+                yield FileLease()
             finally:
                 del os.environ[_INSIDE]
                 lock.release()
             return
-        yield False
+        yield None
 
     @contextlib.contextmanager
     def serve(self) -> Iterator[Callable[[], bool]]:

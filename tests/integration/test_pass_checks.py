@@ -23,6 +23,7 @@ from refsync.sync.reference import HeldBatch
 from refsync.sync.turn import Pass
 from tests.support.command_line import Desk
 from tests.support.daemon import Site, image_clone, wait_for
+from tests.support.queue import in_pass
 from tests.support.reference import BLIP, Reference
 from tests.support.repositories import clean_environment, git
 
@@ -430,7 +431,7 @@ def test_a_pass_told_to_stop_gives_the_check_up_and_the_next_one_takes_it_up(che
     with pytest.raises(KeyboardInterrupt):
         reconcile.reconcile(
             Pass(
-                application.queue,
+                in_pass(application.queue),
                 application.repositories,
                 application.publishers(),
                 application.apply_settings,

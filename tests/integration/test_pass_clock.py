@@ -11,7 +11,7 @@ import pytest
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.sync.reference import ApplySettings
 from tests.support.daemon import Site, image_clone
-from tests.support.queue import WAITS
+from tests.support.queue import WAITS, in_pass
 from tests.support.reference import Reference
 
 APPLIED, APPROVED, REJECTED = (
@@ -76,8 +76,8 @@ def test_what_was_split_off_has_its_turn_before_later_batches_even_when_its_orig
     queue.seal_open_batch(lambda category: "image")
     later = reference.create("later", {"version": "1"})
     queue.seal_open_batch(lambda category: "image")
-    once = queue.split_batch(1, ids[1:], WAITS).new_batch_id
-    twice = queue.split_batch(once, ids[2:], WAITS).new_batch_id
+    once = in_pass(queue).split_batch(1, ids[1:], WAITS).new_batch_id
+    twice = in_pass(queue).split_batch(once, ids[2:], WAITS).new_batch_id
     states = set(BatchState)
     assert [batch.number for batch in queue.batches_in_turn(states)] == [1, once, twice, 2]
     reference.sync()  # batches 1 and 2 land; what was split off waits no longer than for the next look

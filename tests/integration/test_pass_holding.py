@@ -11,6 +11,7 @@ import pytest
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeStatus
 from refsync.sync import advance, reconcile, turn
 from refsync.sync.apply import observe
+from tests.support.queue import in_pass
 from tests.support.reference import BLIP, CLIP, Reference
 from tests.support.repositories import dump, git
 
@@ -192,7 +193,9 @@ def test_a_held_batch_can_be_abandoned(reference: Reference) -> None:
 def test_a_batch_of_no_repository_is_told_and_goes_on_when_one_holds_it(reference: Reference) -> None:
     change = reference.update("alpha", {"version": "2", "nsfw": False})
     reference.application.queue.seal_open_batch(lambda category: None)
-    report = reconcile.reconcile(turn.Pass(reference.application.queue, (), {}, reference.application.apply_settings))
+    report = reconcile.reconcile(
+        turn.Pass(in_pass(reference.application.queue), (), {}, reference.application.apply_settings)
+    )
     assert not report.clean
     assert [each.reason for each in report.unserved] == ["no repository of the config holds clip"]
     assert reference.sync().clean

@@ -15,6 +15,7 @@ from refsync.use_cases.models import model_blame, model_history
 from tests.support.forge import ForgeStandIn
 from tests.support.forge_merging import ENTERPRISE, Style
 from tests.support.published import PublishedReference, RequestedReference
+from tests.support.queue import in_pass
 from tests.support.reference import CLIP
 from tests.support.repositories import git
 
@@ -179,7 +180,7 @@ def test_a_landing_is_credited_once(reference: RequestedReference, forge: ForgeS
     propose(reference)
     forge.merge(1, by="ada")
     reference.look()
-    reference.application.queue.credit_landing(1, Actor("eve", "Eve"))
+    in_pass(reference.application.queue).credit_landing(1, Actor("eve", "Eve"))
     assert applied_by(reference) == ("ada", "Ada Lovelace")
 
 

@@ -11,7 +11,7 @@ import pytest
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.publishing.upstream import Upstream
-from refsync.sync import turn
+from refsync.sync import advance
 from refsync.sync.apply import build
 from refsync.sync.reference import ReferenceRepository
 from tests.support.published import PublishedReference
@@ -70,7 +70,7 @@ def test_a_push_that_loses_the_race_is_built_anew_in_the_same_pass(
             break
         return commit
 
-    monkeypatch.setattr(turn, "build", meddled)
+    monkeypatch.setattr(advance, "build", meddled)
     change = reference.update("beta", {"version": "2"})
     reference.sync()
     assert reference.statuses([change]) == [APPLIED]
@@ -89,7 +89,7 @@ def test_a_batch_that_always_loses_the_race_is_held_and_says_so(
         return build(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(turn, "build", meddled)
+        patch.setattr(advance, "build", meddled)
         change = reference.update("beta", {"version": "2"})
         report = reference.sync_image()
     assert "somebody else was quicker 2 times" in report.held[0].reason

@@ -10,7 +10,7 @@ from refsync.pending_queue.holds import Hold, HoldKind, tell, tell_with_command
 from refsync.pending_queue.models import REFSYNC, Actor, BatchState, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, TEXT, WAITS, approved, in_image, review, submit, waits_for
+from tests.support.queue import CLIP, LORA, TEXT, WAITS, approved, in_image, in_pass, review, submit, waits_for
 
 S = PendingChangeStatus
 B = BatchState
@@ -35,7 +35,7 @@ def sealed(service: PendingQueueService, count: int) -> list[int]:
 
 def held(service: PendingQueueService, count: int = 1) -> list[int]:
     ids = sealed(service, count)
-    service.hold_batch(1, waits_for("a person's edit is in the way"))
+    in_pass(service).hold_batch(1, waits_for("a person's edit is in the way"))
     return ids
 
 
@@ -78,16 +78,16 @@ def test_what_no_repository_held_is_routed_once_one_does(service: PendingQueueSe
     submit(service, "t", category=TEXT)
     review(service, [1, 2])
     service.seal_open_batch(lambda _: None)
-    assert service.route_batches(lambda _: None) == []
-    routed = service.route_batches(in_image)
+    assert in_pass(service).route_batches(lambda _: None) == []
+    routed = in_pass(service).route_batches(in_image)
     assert [(b.number, b.state, b.repository) for b in routed] == [(1, B.sealed, "text"), (2, B.held, None)]
-    assert service.route_batches(in_image) == []
+    assert in_pass(service).route_batches(in_image) == []
 
 
 def test_what_has_to_wait_goes_to_a_held_batch_of_its_own(service: PendingQueueService) -> None:
     ids = sealed(service, 3)
-    service.reserve_batch(1)
-    split = service.split_batch(1, ids[1:2], waits_for("its file is broken"))
+    in_pass(service).reserve_batch(1)
+    split = in_pass(service).split_batch(1, ids[1:2], waits_for("its file is broken"))
     assert (split.original_batch_id, split.new_batch_id, split.reassigned_change_ids) == (1, 2, [2])
     first, second = service.get_batch(1), service.get_batch(2)
     assert (second.state, second.reason, second.split_from, second.repository) == (
@@ -112,11 +112,11 @@ def test_a_split_that_cannot_be_is_refused(service: PendingQueueService) -> None
         ([1, 2], BatchStateError),
     ):
         with pytest.raises(error):
-            service.split_batch(1, ids, WAITS)
+            in_pass(service).split_batch(1, ids, WAITS)
     with pytest.raises(RequestError, match="reason is empty"):
-        service.split_batch(1, [1], waits_for(" "))
+        in_pass(service).split_batch(1, [1], waits_for(" "))
     with pytest.raises(BatchNotFoundError, match="no batch has the number 7"):
-        service.split_batch(7, [1], WAITS)
+        in_pass(service).split_batch(7, [1], WAITS)
     assert [batch.number for batch in service.list_batches()] == [1]
 
 
@@ -132,14 +132,14 @@ def test_a_held_batch_can_be_tried_again_and_its_history_says_who_wished_it(serv
 def test_a_held_batch_is_resumed_without_a_trace_in_the_history(service: PendingQueueService) -> None:
     held(service)
     before = service.history_of(1)
-    assert service.resume_batch(1).state is B.sealed
+    assert in_pass(service).resume_batch(1).state is B.sealed
     assert service.history_of(1) == before
 
 
 def test_holding_gives_reservations_up(service: PendingQueueService) -> None:
     sealed(service, 1)
-    service.reserve_batch(1)
-    service.hold_batch(1, WAITS)
+    in_pass(service).reserve_batch(1)
+    in_pass(service).hold_batch(1, WAITS)
     assert statuses(service) == [S.APPROVED]
 
 
@@ -160,7 +160,7 @@ def test_retry_and_abandon_are_for_held_batches(service: PendingQueueService) ->
         BatchStateError, match="batch 1 is sealed; only a batch that is proposed or held can be abandoned"
     ):
         service.abandon_batch(1, reason="why", actor=BOB)
-    service.hold_batch(1, WAITS)
+    in_pass(service).hold_batch(1, WAITS)
     with pytest.raises(RequestError, match="reason is empty"):
         service.abandon_batch(1, reason="", actor=BOB)
     with pytest.raises(BatchNotFoundError):
@@ -169,14 +169,17 @@ def test_retry_and_abandon_are_for_held_batches(service: PendingQueueService) ->
 
 def test_a_reservation_of_a_batch_can_be_repeated_and_released(service: PendingQueueService) -> None:
     sealed(service, 2)
-    job = service.get_batch(1).job
-    reserved = service.reserve_batch(1)
+    token = f"{service.get_batch(1).job}/an attempt"
+    reserved = in_pass(service).reserve_batch(1)
     locked = service.changes_of_batch(1)
-    assert [(c.change_id, c.status, c.applied_job_id) for c in locked] == [(1, S.APPLYING, job), (2, S.APPLYING, job)]
-    assert service.reserve_batch(1) == service.reserved_changes(1) == reserved == [1, 2]
+    assert [(c.change_id, c.status, c.applied_job_id) for c in locked] == [
+        (1, S.APPLYING, token),
+        (2, S.APPLYING, token),
+    ]
+    assert in_pass(service).reserve_batch(1) == service.reserved_changes(1) == reserved == [1, 2]
     assert service.changes_of_batch(1) == locked
     assert len(service.history_of(1)) == 3
-    assert service.release_batch(1) == [1, 2]
+    assert in_pass(service).release_batch(1) == [1, 2]
     assert {c.applied_job_id for c in service.changes_of_batch(1)} == {None}
     assert statuses(service) == [S.APPROVED, S.APPROVED]
 
@@ -185,77 +188,77 @@ def test_a_batch_of_which_another_job_holds_a_change_is_not_reserved(service: Pe
     sealed(service, 2)
     service.reserve_for_apply(change_id=2, reservation_id="theirs")
     with pytest.raises(ChangeStateError, match="change 2 is being applied by another job"):
-        service.reserve_batch(1)
+        in_pass(service).reserve_batch(1)
     assert statuses(service) == [S.APPROVED, S.APPLYING]
-    assert service.release_batch(1) == []
+    assert in_pass(service).release_batch(1) == []
 
 
 def test_an_open_batch_is_neither_reserved_nor_landed(service: PendingQueueService) -> None:
     approved(service, 1)
     with pytest.raises(BatchStateError, match="batch 1 is open"):
-        service.reserve_batch(1)
+        in_pass(service).reserve_batch(1)
     with pytest.raises(BatchStateError, match="batch 1 is open"):
-        service.land_batch(1, commit="abc", applied_by=REFSYNC)
+        in_pass(service).land_batch(1, commit="abc", applied_by=REFSYNC)
     with pytest.raises(BatchStateError, match="batch 1 is open"):
-        service.record_commit(1, base_commit="a", commit="b")
+        in_pass(service).record_commit(1, base_commit="a", commit="b")
 
 
 def test_a_landed_batch_has_its_commit_and_stays_whole(service: PendingQueueService) -> None:
     ids = sealed(service, 2)
-    service.reserve_batch(1)
-    service.record_commit(1, base_commit="aaa", commit="bbb")
+    in_pass(service).reserve_batch(1)
+    in_pass(service).record_commit(1, base_commit="aaa", commit="bbb")
     assert (service.get_batch(1).base_commit, service.get_batch(1).commit) == ("aaa", "bbb")
-    assert service.land_batch(1, commit="ccc", applied_by=BOB) == ids
+    assert in_pass(service).land_batch(1, commit="ccc", applied_by=BOB) == ids
     landed = service.changes_of_batch(1)
     batch = service.get_batch(1)
     assert (batch.state, batch.commit, batch.landed_at is not None) == (B.landed, "ccc", True)
     assert [(c.change_id, c.status, c.commit, c.applied_by, c.applied_job_id) for c in landed] == [
         (change_id, S.APPLIED, "ccc", "2", batch.job) for change_id in ids
     ]
-    assert service.land_batch(1, commit="ccc", applied_by=BOB) == ids
+    assert in_pass(service).land_batch(1, commit="ccc", applied_by=BOB) == ids
     assert service.changes_of_batch(1) == landed
     assert len(service.list_batches()) == 1
 
 
 def test_a_change_refused_by_refsync_does_not_keep_the_others_from_landing(service: PendingQueueService) -> None:
     sealed(service, 2)
-    service.reserve_batch(1)
-    refused = service.reject_by_refsync(1, "style: ours 1, theirs 2")
+    in_pass(service).reserve_batch(1)
+    refused = in_pass(service).reject_by_refsync(1, "style: ours 1, theirs 2")
     assert (refused.status, refused.rejected_by, refused.batch_id, refused.applied_job_id) == (
         S.REJECTED,
         "refsync",
         1,
         None,
     )
-    assert service.land_batch(1, commit="ccc", applied_by=REFSYNC) == [2]
+    assert in_pass(service).land_batch(1, commit="ccc", applied_by=REFSYNC) == [2]
     assert service.get_batch(1).state is B.landed
 
 
 def test_a_batch_with_nothing_left_is_abandoned(service: PendingQueueService) -> None:
     sealed(service, 1)
-    service.reject_by_refsync(1, "conflict")
-    assert service.land_batch(1, commit=None, applied_by=REFSYNC) == []
+    in_pass(service).reject_by_refsync(1, "conflict")
+    assert in_pass(service).land_batch(1, commit=None, applied_by=REFSYNC) == []
     batch = service.get_batch(1)
     assert (batch.state, batch.reason) == (B.abandoned, "nothing left: every change was refused")
-    assert service.land_batch(1, commit=None, applied_by=REFSYNC) == []
+    assert in_pass(service).land_batch(1, commit=None, applied_by=REFSYNC) == []
 
 
 def test_refsync_refuses_only_accepted_changes(service: PendingQueueService) -> None:
     submit(service)
     with pytest.raises(ChangeStateError, match="change 1 is pending, not approved"):
-        service.reject_by_refsync(1, "why")
+        in_pass(service).reject_by_refsync(1, "why")
     with pytest.raises(ChangeNotFoundError):
-        service.reject_by_refsync(9, "why")
+        in_pass(service).reject_by_refsync(9, "why")
     with pytest.raises(RequestError, match="reason is empty"):
-        service.reject_by_refsync(1, "")
+        in_pass(service).reject_by_refsync(1, "")
 
 
 def test_what_did_not_land_gets_a_batch_of_its_own(service: PendingQueueService) -> None:
     sealed(service, 3)
-    service.reserve_batch(1)
+    in_pass(service).reserve_batch(1)
     with pytest.raises(ChangeStateError, match="change 9"):
-        service.land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 9])
-    assert service.land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 3]) == [1, 3]
+        in_pass(service).land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 9])
+    assert in_pass(service).land_batch(1, commit="ccc", applied_by=REFSYNC, change_ids=[1, 3]) == [1, 3]
     rest = service.get_batch(2)
     assert (rest.state, rest.split_from, rest.commit) == (B.sealed, 1, None)
     assert [(c.change_id, c.status, c.applied_job_id) for c in service.changes_of_batch(2)] == [(2, S.APPROVED, None)]
@@ -339,10 +342,10 @@ def test_a_held_batch_keeps_what_it_waits_for_as_data_and_tells_it(
 ) -> None:
     sealed(service, 1)
     hold = Hold(kind=kind, reason="it is closed", about="7", since_tip="a" * 40)
-    told = service.hold_batch(1, hold)
+    told = in_pass(service).hold_batch(1, hold)
     assert service.get_batch(1) == told
     assert (told.hold, told.reason) == (hold, tell_with_command(hold, 1))
-    assert service.resume_batch(1).hold is None
+    assert in_pass(service).resume_batch(1).hold is None
     assert service.get_batch(1).reason is None
 
 

@@ -12,7 +12,7 @@ from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import REFSYNC, BatchState, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, approved, in_image, review, submit
+from tests.support.queue import CLIP, LORA, approved, in_image, in_pass, review, submit
 
 S = PendingChangeStatus
 
@@ -40,8 +40,8 @@ def a_lived_in_queue(service: PendingQueueService) -> None:
     submit(service, "refused")
     review(service, [1], [5])
     service.seal_open_batch(in_image)
-    service.reserve_batch(1)
-    service.land_batch(1, commit="abc", applied_by=REFSYNC, change_ids=[2, 3])
+    in_pass(service).reserve_batch(1)
+    in_pass(service).land_batch(1, commit="abc", applied_by=REFSYNC, change_ids=[2, 3])
     submit(service, "sixth")
     submit(service, "pending")
 
@@ -101,7 +101,7 @@ def test_what_was_being_applied_is_approved_again(tmp_path: Path, service: Pendi
         old = PendingQueueService(store=old_store)
         approved(old, 1)
         old.seal_open_batch(in_image)
-        old.reserve_batch(1)
+        in_pass(old).reserve_batch(1)
         report = service.import_changes(as_lines(old))
     change = service.show_change(1)
     assert (change.status, change.applied_job_id) == (S.APPROVED, None)

@@ -29,7 +29,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, TEXT, WAITS, in_image, review, submit
+from tests.support.queue import CLIP, LORA, TEXT, WAITS, in_image, in_pass, review, submit
 
 pytestmark = pytest.mark.timeout(900)  # finding the shortest failure takes its time
 
@@ -107,25 +107,25 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def split(self, data: st.DataObject) -> None:
         number, ids = self.a_batch(data), self.some(data, S.APPROVED, S.APPLYING)
-        self.attempt(lambda: self.service.split_batch(number, ids, WAITS))
+        self.attempt(lambda: in_pass(self.service).split_batch(number, ids, WAITS))
 
     @rule(data=st.data(), action=st.sampled_from(["hold", "retry", "abandon", "reserve", "release", "land"]))
     def steer(self, data: st.DataObject, action: str) -> None:
         number, service = self.a_batch(data), self.service
         actions: dict[str, Callable[[], object]] = {
-            "hold": lambda: service.hold_batch(number, WAITS),
+            "hold": lambda: in_pass(service).hold_batch(number, WAITS),
             "retry": lambda: service.retry_batch(number, actor=BOB),
             "abandon": lambda: service.abandon_batch(number, reason="no", actor=BOB),
-            "reserve": lambda: service.reserve_batch(number),
-            "release": lambda: service.release_batch(number),
-            "land": lambda: service.land_batch(number, commit="abc", applied_by=REFSYNC),
+            "reserve": lambda: in_pass(service).reserve_batch(number),
+            "release": lambda: in_pass(service).release_batch(number),
+            "land": lambda: in_pass(service).land_batch(number, commit="abc", applied_by=REFSYNC),
         }
         self.attempt(actions[action])
 
     @rule(data=st.data())
     def land_in_part(self, data: st.DataObject) -> None:
         number, ids = self.a_batch(data), self.some(data, S.APPROVED, S.APPLYING)
-        self.attempt(lambda: self.service.land_batch(number, commit="abc", applied_by=REFSYNC, change_ids=ids))
+        self.attempt(lambda: in_pass(self.service).land_batch(number, commit="abc", applied_by=REFSYNC, change_ids=ids))
 
     @rule(data=st.data(), action=st.sampled_from(["reserve", "clear", "apply", "refuse"]), token=st.sampled_from("xy"))
     def treat_one_by_one(self, data: st.DataObject, action: str, token: str) -> None:
@@ -134,7 +134,7 @@ class QueueMachine(RuleBasedStateMachine):
             "reserve": lambda i: service.reserve_for_apply(change_id=i, reservation_id=token),
             "clear": lambda i: service.clear_apply_reservation(change_id=i, reservation_id=token),
             "apply": lambda i: service.mark_applied(change_id=i, applied_by="7", applied_username="J", job_id=token),
-            "refuse": lambda i: service.reject_by_refsync(i, "conflict"),
+            "refuse": lambda i: in_pass(service).reject_by_refsync(i, "conflict"),
         }
         for change_id in self.some(data, S.APPROVED, S.APPLYING):
             self.attempt(partial(actions[action], change_id))

@@ -31,7 +31,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
-from tests.support.queue import CLIP, LORA, WAITS, approved, in_image, review, submit
+from tests.support.queue import CLIP, LORA, WAITS, approved, in_image, in_pass, review, submit
 
 S = PendingChangeStatus
 BOB = Actor("2", "Bob", "bob")
@@ -355,18 +355,18 @@ def test_moves_of_batches_wake_who_waits_and_notes_do_not(store: PendingQueueSto
     review(service, [1])
     proposal = Proposal(branch="refsync/batch-1-abc", head="0" * 40)
     assert wakes(lambda: service.seal_open_batch(in_image))
-    assert wakes(lambda: service.reserve_batch(1))
-    assert not wakes(lambda: service.reserve_batch(1))
-    assert wakes(lambda: service.release_batch(1))
-    assert not wakes(lambda: service.release_batch(1))
-    assert wakes(lambda: service.propose_batch(1, proposal))
-    assert wakes(lambda: service.reseal_proposal(1))
-    assert wakes(lambda: service.hold_batch(1, WAITS))
-    assert wakes(lambda: service.resume_batch(1))
-    assert wakes(lambda: service.land_batch(1, commit="abc", applied_by=REFSYNC))
-    assert not wakes(lambda: service.land_batch(1, commit="abc", applied_by=REFSYNC))
-    assert not wakes(lambda: service.note_repository("image", last_pass_at=1.5))
-    assert not wakes(lambda: service.note_proposal(1, proposal))
+    assert wakes(lambda: in_pass(service).reserve_batch(1))
+    assert not wakes(lambda: in_pass(service).reserve_batch(1))
+    assert wakes(lambda: in_pass(service).release_batch(1))
+    assert not wakes(lambda: in_pass(service).release_batch(1))
+    assert wakes(lambda: in_pass(service).propose_batch(1, proposal))
+    assert wakes(lambda: in_pass(service).reseal_proposal(1))
+    assert wakes(lambda: in_pass(service).hold_batch(1, WAITS))
+    assert wakes(lambda: in_pass(service).resume_batch(1))
+    assert wakes(lambda: in_pass(service).land_batch(1, commit="abc", applied_by=REFSYNC))
+    assert not wakes(lambda: in_pass(service).land_batch(1, commit="abc", applied_by=REFSYNC))
+    assert not wakes(lambda: in_pass(service).note_repository("image", last_pass_at=1.5))
+    assert not wakes(lambda: in_pass(service).note_proposal(1, proposal))
 
 
 def test_a_failing_audit_or_wake_up_does_not_undo_the_action(store: PendingQueueStore) -> None:
@@ -383,12 +383,12 @@ def test_a_failing_audit_or_wake_up_does_not_undo_the_action(store: PendingQueue
 
 
 def test_a_repository_note_keeps_what_is_not_given(service: PendingQueueService) -> None:
-    service.note_repository("image", last_landed_commit="abc", last_landed_at=1.5)
-    service.note_repository("image", last_error="no clone", last_error_at=2.5)
-    service.note_repository("text", last_error="no file")
+    in_pass(service).note_repository("image", last_landed_commit="abc", last_landed_at=1.5)
+    in_pass(service).note_repository("image", last_error="no clone", last_error_at=2.5)
+    in_pass(service).note_repository("text", last_error="no file")
     notes = service.repository_notes()
     assert (notes["image"].last_landed_commit, notes["image"].last_error) == ("abc", "no clone")
     assert notes["text"].last_error_at is not None
-    service.note_repository("image", clear_error=True, last_pass_at=3.5)
+    in_pass(service).note_repository("image", clear_error=True, last_pass_at=3.5)
     note = service.repository_notes()["image"]
     assert (note.last_error, note.last_error_at, note.last_pass_at, note.last_landed_at) == (None, None, 3.5, 1.5)

@@ -19,10 +19,12 @@ from refsync.backends.git_backend import GitBackend
 from refsync.clone.commits import Person, parse_message
 from refsync.errors import ModelNameError, PermanentError, RequestError
 from refsync.pending_queue.models import PendingChangeStatus
+from refsync.state_directory import FileLease
 from refsync.sync.reference import PassReport
 from refsync.sync.writing import OneChangeBatches
 from tests.support.daemon import CLIP_FILE, Site, image_clone, record, wait_for
 from tests.support.published import PublishedReference
+from tests.support.queue import in_pass
 from tests.support.reference import CLIP, ESRGAN, FILES, Reference
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, ROWS, TABLE, TEXT, document, text_reference
@@ -267,15 +269,15 @@ def racing(written: Written, meanwhile: Callable[[], object]) -> OneChangeBatche
         meanwhile()
         return application.run_pass()
 
-    def between_passes() -> AbstractContextManager[object]:
-        return application.state.pass_lock()
+    def lease() -> AbstractContextManager[FileLease | None]:
+        return application.state.lease()
 
     return OneChangeBatches(
         application.queue,
         written.reference.image,
         application.publishers()["image"],
         run_pass=run_pass,
-        between_passes=between_passes,
+        lease=lease,
     )
 
 
@@ -313,7 +315,7 @@ def test_a_pass_told_to_stop_leaves_nothing(upstream: Written) -> None:
         upstream.reference.image,
         application.publishers()["image"],
         run_pass=lambda: application.run_pass(stopping=lambda: True),
-        between_passes=application.state.pass_lock,
+        lease=application.state.lease,
     )
     with pytest.raises(PermanentError, match="stopping"):
         update_by(path, "gamma", {"version": "1"})
@@ -416,7 +418,7 @@ def test_where_people_review_in_git_nothing_is_written_at_once(tmp_path: Path, b
             published.image,
             application.publishers()["image"],
             run_pass=application.run_pass,
-            between_passes=application.state.pass_lock,
+            lease=application.state.lease,
         )
         how = {"branch": "proposal branch", "pull_request": "pull request"}[mode]
         refusal = f"^repository image publishes by {how}; submit a change to the queue instead$"
@@ -532,7 +534,7 @@ def remove_the_clone(written: Written) -> None:
 
 
 def age_the_last_pass(written: Written) -> None:
-    written.reference.application.queue.note_repository("image", last_pass_at=1.0)
+    in_pass(written.reference.application.queue).note_repository("image", last_pass_at=1.0)
 
 
 def test_a_well_backend_is_healthy_and_says_nothing(written: Written) -> None:

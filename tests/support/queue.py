@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingBatchResult, PendingChangeRecord
 from refsync.pending_queue.service import PendingQueueService
+from refsync.state_directory import FileLease
 
 CLIP = MODEL_REFERENCE_CATEGORY.clip
 LORA = MODEL_REFERENCE_CATEGORY.lora
@@ -66,6 +68,11 @@ def approved(service: PendingQueueService, count: int, **more: Any) -> list[int]
 def in_image(category: CategoryName) -> str | None:
     """Where categories are held: clip in one repository, text in another, all else in none."""
     return {str(CLIP): "image", str(TEXT): "text"}.get(category)
+
+
+def in_pass(service: PendingQueueService, attempt: str = "an attempt") -> DaemonDoor:
+    """The queue as a pass may change it."""
+    return service.under(FileLease(attempt))
 
 
 def waits_for(reason: str) -> Hold:

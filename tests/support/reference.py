@@ -22,6 +22,7 @@ from refsync.pending_queue.models import (
 from refsync.sync.reconcile import reconcile
 from refsync.sync.reference import ApplySettings, PassReport, ReferenceRepository, RepositoryReport
 from refsync.sync.turn import Pass
+from tests.support.queue import in_pass
 from tests.support.repositories import Clone
 
 CLIP = MODEL_REFERENCE_CATEGORY.clip
@@ -116,7 +117,7 @@ class Reference:
     def sync_with(self, apply: ApplySettings) -> PassReport:
         """One pass that seals by these settings."""
         return reconcile(
-            Pass(self.application.queue, self.application.repositories, self.application.publishers(), apply)
+            Pass(in_pass(self.application.queue), self.application.repositories, self.application.publishers(), apply)
         )
 
     # looking

@@ -11,6 +11,7 @@ from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError
 from refsync.pending_queue import change_moves
 from refsync.pending_queue.events import BatchMoved, BatchSplit
 from refsync.pending_queue.holds import Hold, tell_with_command
+from refsync.pending_queue.lease import Attempt, Lease
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _B = BatchState
 _S = PendingChangeStatus
 
+_ITS_ATTEMPT_IS_OVER = "the attempt that had reserved it is over"
 NOTHING_LEFT = "nothing left: every change was refused"
 
 
@@ -109,20 +111,22 @@ def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: Reposito
     return batch.state is _B.sealed or any(by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
-def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
+def split(
+    queue: QueueTransaction, number: int, change_ids: Collection[int], hold: Hold, *, lease: Lease
+) -> BatchSplitInfo:
     """Let some changes of a batch in work wait in a held batch of their own.
 
     Raises:
         BatchStateError: the batch is not in work, or nothing would be left in it.
         RequestError: no change is named.
-        ChangeStateError: a change is not an approved one of this batch.
+        ChangeStateError: a change is not an approved one of this batch, or another job holds one.
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "split")
     wanted = set(change_ids)
     if not wanted:
         raise RequestError(f"batch {number}: name the changes to split off")
-    members = queue.members_of_batch(number, ACCEPTED_STATUSES)
+    members = _free_members(queue, batch, ACCEPTED_STATUSES, lease)
     wanted |= {change.lands_with for change in members if change.change_id in wanted and change.lands_with}
     for change_id in sorted(wanted - {change.change_id for change in members}):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; leave it out")
@@ -132,7 +136,7 @@ def split(queue: QueueTransaction, number: int, change_ids: Collection[int], hol
     return split_off(queue, batch, leaving, state=_B.held, hold=hold, repository=batch.repository)
 
 
-def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
+def let_wait(queue: QueueTransaction, number: int, hold: Hold, *, lease: Lease) -> Batch:
     """Let a batch in work wait, its reservations given up.
 
     Raises:
@@ -140,7 +144,7 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold) -> Batch:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
-    change_moves.release(queue, queue.members_of_batch(number, {_S.APPLYING}))
+    change_moves.release(queue, _free_members(queue, batch, {_S.APPLYING}, lease))
     return _move(queue, batch, _B.held, hold=hold)
 
 
@@ -161,7 +165,7 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed:
     return _move(queue, batch, _B.sealed, is_confirmed=batch.is_confirmed or confirmed)
 
 
-def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
+def propose(queue: QueueTransaction, number: int, proposal: Proposal, *, lease: Lease) -> Batch:
     """Let a batch be reviewed on its proposal branch; its changes wait there as approved ones.
 
     Raises:
@@ -169,7 +173,8 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "proposed")
-    change_moves.release(queue, queue.members_of_batch(number, {_S.APPLYING}), why=f"proposed as {proposal.branch}")
+    reserved = _free_members(queue, batch, {_S.APPLYING}, lease)
+    change_moves.release(queue, reserved, why=f"proposed as {proposal.branch}")
     return _move(queue, batch, _B.proposed, proposal=proposal)
 
 
@@ -194,7 +199,7 @@ def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     return give_up(queue, number, reason, by=by)
 
 
-def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> Batch:
+def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor, lease: Lease | None = None) -> Batch:
     """Give a batch in work up, whether anybody has looked at it or not; its changes are refused with the reason.
 
     Raises:
@@ -202,13 +207,13 @@ def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> 
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "given up")
-    changes = change_moves.release(queue, queue.members_of_batch(number, ACCEPTED_STATUSES))
+    changes = change_moves.release(queue, _free_members(queue, batch, ACCEPTED_STATUSES, lease))
     change_moves.reject(queue, changes, reason, actor=by)
     return _move(queue, batch, _B.abandoned, reason=reason)
 
 
-def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
-    """Lock the batch's approved changes with its token, and tell which; again it gives the same.
+def reserve(queue: QueueTransaction, number: int, *, lease: Lease) -> list[PendingChangeRecord]:
+    """Lock the batch's approved changes for an attempt, and tell which; again it gives the same.
 
     Raises:
         BatchStateError: it is not sealed or proposed.
@@ -216,7 +221,11 @@ def reserve(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.sealed, _B.proposed}, "reserved")
-    return change_moves.reserve(queue, queue.members_of_batch(number, ACCEPTED_STATUSES), batch.job)
+    token = Attempt(batch.job, lease).token
+    members = _free_members(queue, batch, ACCEPTED_STATUSES, lease)
+    others = [change for change in members if not change_moves.is_reserved(change, token)]
+    freed = {change.change_id: change for change in change_moves.release(queue, others, why=_ITS_ATTEMPT_IS_OVER)}
+    return change_moves.reserve(queue, [freed.get(change.change_id, change) for change in members], token)
 
 
 def note_commit(queue: QueueTransaction, number: int, *, base_commit: str | None, commit: str) -> Batch:
@@ -230,11 +239,11 @@ def note_commit(queue: QueueTransaction, number: int, *, base_commit: str | None
     return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
 
 
-def release(queue: QueueTransaction, number: int) -> list[PendingChangeRecord]:
-    """Unlock what the batch's own token holds, and tell what that was."""
-    batch = stored_batch(queue, number)
-    held = [c for c in queue.members_of_batch(number, {_S.APPLYING}) if change_moves.is_reserved(c, batch.job)]
-    return change_moves.release(queue, held)
+def release(queue: QueueTransaction, number: int, *, lease: Lease) -> list[PendingChangeRecord]:
+    """Unlock what an attempt holds of a batch, or one that is over did, and tell what that was."""
+    attempt = Attempt(stored_batch(queue, number).job, lease)
+    reserved = queue.members_of_batch(number, {_S.APPLYING})
+    return change_moves.release(queue, [each for each in reserved if attempt.may_take(each.applied_job_id)])
 
 
 def land(
@@ -243,6 +252,7 @@ def land(
     *,
     commit: str | None,
     by: Actor | None,
+    lease: Lease,
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
     notes: Mapping[int, str] | None = None,
@@ -257,7 +267,7 @@ def land(
     if batch.state in (_B.landed, _B.abandoned):
         return
     check_batch_state(batch, IN_WORK_STATES, "landed")
-    members = queue.members_of_batch(number, ACCEPTED_STATUSES)
+    members = _free_members(queue, batch, ACCEPTED_STATUSES, lease)
     landing = _named(members, change_ids, queue, number)
 
     def why(change: PendingChangeRecord) -> str | None:
@@ -338,8 +348,22 @@ def close_left(queue: QueueTransaction, changes: Iterable[PendingChangeRecord]) 
         _close_if_left(queue, number)
 
 
+def _free_members(
+    queue: QueueTransaction, batch: Batch, statuses: Collection[PendingChangeStatus], lease: Lease | None
+) -> list[PendingChangeRecord]:
+    """The changes of a batch in these statuses, of which no other job holds one.
+
+    Raises:
+        ChangeStateError: another job, which lives, holds one.
+    """
+    members = queue.members_of_batch(batch.number, statuses)
+    if lease is not None:
+        change_moves.check_holder(members, Attempt(batch.job, lease).may_take)
+    return members
+
+
 def new_token() -> str:
-    """A reservation token, unique in the world."""
+    """A batch's token, unique in the world."""
     return uuid.uuid4().hex
 
 

@@ -193,6 +193,17 @@ def is_reserved(change: PendingChangeRecord, token: str | None) -> bool:
     return change.status is _S.APPLYING and change.applied_job_id == token
 
 
+def check_holder(changes: Iterable[PendingChangeRecord], is_ours: Callable[[str | None], bool]) -> None:
+    """See that whoever has reserved one of the changes is us, by the token of the reservation.
+
+    Raises:
+        ChangeStateError: another job has one.
+    """
+    for change in changes:
+        if change.status is _S.APPLYING and not is_ours(change.applied_job_id):
+            raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
+
+
 def reserve(
     queue: QueueTransaction, changes: Sequence[PendingChangeRecord], token: str | None
 ) -> list[PendingChangeRecord]:
@@ -202,9 +213,8 @@ def reserve(
         ChangeStateError: one is not approved, or another job holds it.
     """
     free = [change for change in changes if not is_reserved(change, token)]
+    check_holder(free, lambda _: False)
     for change in free:
-        if change.status is _S.APPLYING:
-            raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
         check_change_status(change, _S.APPROVED)
     locked = {each.change_id: each for each in move(queue, free, _S.APPLYING, actor=REFSYNC, applied_job_id=token)}
     return [locked.get(change.change_id, change) for change in changes]
@@ -235,14 +245,11 @@ def apply(
     commit: str | None = None,
     why: Why = None,
 ) -> list[PendingChangeRecord]:
-    """Mark changes as landed; no ``actor`` where nobody knows yet who did it.
+    """Mark changes as landed, by a job's token; no ``actor`` where nobody knows yet who did it.
 
     Raises:
-        ChangeStateError: one is neither approved nor reserved, or another job holds it.
+        ChangeStateError: one is neither approved nor reserved.
     """
-    for change in changes:
-        if change.status is _S.APPLYING and change.applied_job_id != token:
-            raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
     return move(
         queue,
         changes,

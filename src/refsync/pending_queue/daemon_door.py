@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-from loguru import logger
 
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames, vetting
 from refsync.pending_queue.holds import Hold
+from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.lifecycle import OPEN_STATES, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
-    SYSTEM,
     Actor,
     Agenda,
     Batch,
@@ -24,10 +22,9 @@ from refsync.pending_queue.models import (
     MassDeletion,
     PendingChangeRecord,
     PendingChangeStatus,
-    PendingQueueFilter,
     Proposal,
 )
-from refsync.pending_queue.people import ReviewRules, Role
+from refsync.pending_queue.people import ReviewRules
 from refsync.pending_queue.queue_door import QueueDoor, in_turn
 from refsync.pending_queue.routing import RepositoryOf
 from refsync.pending_queue.vetting import Unallowed
@@ -41,15 +38,18 @@ _S = PendingChangeStatus
 
 
 class DaemonDoor(QueueDoor):
-    """What passes do with the queue; each call is checked as a whole and done in one transaction."""
+    """What a pass does with the queue, by its lease; each call is checked as a whole and done in one transaction."""
 
-    def __init__(
-        self, store: PendingQueueStore, listeners: Listeners, rules: ReviewRules, process_user: str | None
-    ) -> None:
-        """Open the door of a store, which the caller closes, by these rules, in a process of this user."""
-        super().__init__(store, listeners)
-        self._rules = rules
-        self._process_user = process_user
+    def __init__(self, store: PendingQueueStore, listeners: Listeners, rules: ReviewRules, lease: Lease) -> None:
+        """Open the door of a store, which the caller closes, by these rules, for who holds this lease."""
+        super().__init__(store, listeners, rules)
+        self._lease = lease
+
+    @contextmanager
+    def _writing(self) -> Iterator[QueueTransaction]:
+        with super()._writing() as queue:
+            self._lease.check(queue)
+            yield queue
 
     def agenda(self) -> Agenda:
         """What there is to do for a pass."""
@@ -72,13 +72,8 @@ class DaemonDoor(QueueDoor):
             repository_of: name of the repository that holds a category. The first repository's part keeps the
                 number; changes that no repository holds wait in a held batch that says so.
             actor: who seals; told in the audit of a split.
-
-        Raises:
-            NotAllowedError: the actor may not review one of its changes.
         """
         with self._writing() as queue:
-            if actor is not REFSYNC and (openly := queue.open_batch()):
-                self._check_batch(queue, openly.number, self._with_user(actor))
             return batch_moves.seal_open(queue, repository_of, by=actor)
 
     @durable_step("route batches")
@@ -95,13 +90,6 @@ class DaemonDoor(QueueDoor):
                     routed += batch_moves.route(queue, batch, repository_of)
         return routed
 
-    def unallowed_in(self, number: int) -> list[Unallowed]:
-        """What of a batch, by its history and the rules of this process, must not land."""
-        if not self._rules.restrict:
-            return []
-        with self._store.reading() as queue:
-            return vetting.unallowed(queue, number, self._rules)
-
     def vet_batch(self, number: int) -> list[Unallowed]:
         """Take out of a batch in work what must not land.
 
@@ -117,15 +105,6 @@ class DaemonDoor(QueueDoor):
             vetting.dismiss(queue, number, found)
             return found
 
-    def _with_user(self, actor: Actor) -> Actor:
-        """Who acts, with whose process this is where the caller has not said so."""
-        is_told = actor.os_user is not None or actor.provider != SYSTEM
-        return actor if is_told or actor is REFSYNC else replace(actor, os_user=self._process_user)
-
-    def _check_batch(self, queue: QueueTransaction, number: int, actor: Actor) -> None:
-        categories = {category for _, category in queue.categories_of_batch(number)}
-        self._rules.check(actor, Role.approver, categories)
-
     @durable_step("split a batch")
     def split_batch(self, number: int, change_ids: Collection[int], hold: Hold) -> BatchSplitInfo:
         """Let some changes of a batch in work wait in a held batch of their own.
@@ -138,7 +117,7 @@ class DaemonDoor(QueueDoor):
         """
         payloads.check_reason("reason", hold.reason)
         with self._writing() as queue:
-            return batch_moves.split(queue, number, change_ids, hold)
+            return batch_moves.split(queue, number, change_ids, hold, lease=self._lease)
 
     @durable_step("hold a batch")
     def hold_batch(self, number: int, hold: Hold) -> Batch:
@@ -150,7 +129,7 @@ class DaemonDoor(QueueDoor):
         """
         payloads.check_reason("reason", hold.reason)
         with self._writing() as queue:
-            return batch_moves.let_wait(queue, number, hold)
+            return batch_moves.let_wait(queue, number, hold, lease=self._lease)
 
     @durable_step("resume a batch")
     def resume_batch(self, number: int) -> Batch:
@@ -172,7 +151,7 @@ class DaemonDoor(QueueDoor):
             BatchStateError: it is not in work.
         """
         with self._writing() as queue:
-            return batch_moves.propose(queue, number, proposal)
+            return batch_moves.propose(queue, number, proposal, lease=self._lease)
 
     @durable_step("note a proposal")
     def note_proposal(self, number: int, proposal: Proposal) -> Batch:
@@ -205,11 +184,11 @@ class DaemonDoor(QueueDoor):
         """
         why = payloads.check_reason("reason", reason)
         with self._writing() as queue:
-            return batch_moves.give_up(queue, number, why, by=actor)
+            return batch_moves.give_up(queue, number, why, by=actor, lease=self._lease)
 
     @durable_step("reserve a batch")
     def reserve_batch(self, number: int, *, base_commit: str | None = None, commit: str | None = None) -> list[int]:
-        """Lock the batch's approved changes with its token, and return their ids, ascending; again it does the same.
+        """Lock the batch's approved changes for this attempt, and return their ids, ascending; again it does the same.
 
         Args:
             number: of the batch.
@@ -224,17 +203,17 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             if commit is not None:
                 batch_moves.note_commit(queue, number, base_commit=base_commit, commit=commit)
-            return _ids(batch_moves.reserve(queue, number))
+            return _ids(batch_moves.reserve(queue, number, lease=self._lease))
 
     @durable_step("release a batch")
     def release_batch(self, number: int) -> list[int]:
-        """Unlock what the batch's token holds, and return the ids of that.
+        """Unlock what this attempt holds of the batch, or one that is over did, and return the ids of that.
 
         Raises:
             BatchNotFoundError: no batch has this number.
         """
         with self._writing() as queue:
-            return _ids(batch_moves.release(queue, number))
+            return _ids(batch_moves.release(queue, number, lease=self._lease))
 
     @durable_step("note the built commit")
     def record_commit(self, number: int, *, base_commit: str, commit: str) -> Batch:
@@ -301,6 +280,7 @@ class DaemonDoor(QueueDoor):
                 number,
                 commit=commit,
                 by=applied_by,
+                lease=self._lease,
                 change_ids=change_ids,
                 edited=edited,
                 notes=notes,
@@ -318,25 +298,6 @@ class DaemonDoor(QueueDoor):
             batch_moves.stored_batch(queue, number)
             landed = queue.members_of_batch(number, {_S.APPLIED})
             change_moves.credit(queue, [change for change in landed if change.applied_by is None], by)
-
-    @durable_step("free stuck reservations")
-    def scan_stuck_applying(self, is_alive: Callable[[str], bool] | None = None) -> list[PendingChangeRecord]:
-        """Return reservations whose job has died to approved; for start-up.
-
-        Args:
-            is_alive: whether the job with this token still runs; without it none does.
-        """
-        with self._writing() as queue:
-            locked = queue.changes(PendingQueueFilter(statuses={_S.APPLYING}))
-            stuck = [change for change in locked if is_alive is None or not is_alive(change.applied_job_id or "")]
-            freed = change_moves.release(queue, stuck, why="its job died")
-            for number in sorted({change.batch_id for change in stuck if change.batch_id}):
-                batch_moves.settle(queue, number)
-        for change in stuck:
-            logger.warning(
-                "change {} was left behind by job {}; approved again", change.change_id, change.applied_job_id
-            )
-        return freed
 
     @durable_step("note a repository")
     def note_repository(

@@ -159,7 +159,7 @@ class PendingChangeRecord(BaseModel):
     applied_by: str | None = None
     applied_username: str | None = None
     applied_job_id: str | None = None
-    """The token of the job that reserved it; kept once it is applied."""
+    """The token of the job, or the attempt at its batch, that reserved it; once it is applied, of its batch or job."""
     updated_at: int = Field(default_factory=now_ts)
     request_metadata: dict[str, Any] | None = None
     related_models: list[str] | None = None
@@ -211,7 +211,7 @@ class Batch(BaseModel):
     repository: str | None = None
     """The repository that holds its categories; ``None`` before sealing, or where the config names none."""
     job: str | None = None
-    """The reservation token, unique in the world; given when the batch is sealed."""
+    """Its token, unique in the world, which its commit and pull request carry; given when the batch is sealed."""
     hold: Hold | None = None
     """What it waits for, while it is held."""
     reason: str | None = None

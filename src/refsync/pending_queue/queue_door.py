@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from refsync.categories import CategoryName
-from refsync.pending_queue import batch_moves, change_moves, payloads
+from refsync.pending_queue import batch_moves, change_moves, payloads, vetting
 from refsync.pending_queue.events import Listeners
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES
 from refsync.pending_queue.models import (
@@ -20,6 +20,8 @@ from refsync.pending_queue.models import (
     PendingQueuePage,
     RepositoryNote,
 )
+from refsync.pending_queue.people import ReviewRules
+from refsync.pending_queue.vetting import Unallowed
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
@@ -31,10 +33,11 @@ _PART = 1000
 class QueueDoor:
     """The queue as it is read; each call is done in one transaction."""
 
-    def __init__(self, store: PendingQueueStore, listeners: Listeners) -> None:
-        """Open the door of a store, which the caller closes."""
+    def __init__(self, store: PendingQueueStore, listeners: Listeners, rules: ReviewRules) -> None:
+        """Open the door of a store, which the caller closes, by these rules."""
         self._store = store
         self._listeners = listeners
+        self._rules = rules
 
     @contextmanager
     def _writing(self) -> Iterator[QueueTransaction]:
@@ -154,6 +157,13 @@ class QueueDoor:
         """For each of the commits by which a batch landed, the batch's number."""
         with self._store.reading() as queue:
             return queue.batches_landed_in(commits)
+
+    def unallowed_in(self, number: int) -> list[Unallowed]:
+        """What of a batch, by its history and the rules of this process, must not land."""
+        if not self._rules.restrict:
+            return []
+        with self._store.reading() as queue:
+            return vetting.unallowed(queue, number, self._rules)
 
     def repository_notes(self) -> dict[str, RepositoryNote]:
         """What is noted of each repository, by its name."""

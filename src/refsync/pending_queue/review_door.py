@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from refsync.durable_steps import durable_step
 from refsync.errors import BatchStateError, RequestError
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
-from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.lifecycle import check_change_status
 from refsync.pending_queue.models import (
+    REFSYNC,
     SYSTEM,
     Actor,
     Batch,
@@ -21,17 +23,27 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
 )
 from refsync.pending_queue.part_sealing import seal_part
-from refsync.pending_queue.people import Role
+from refsync.pending_queue.people import ReviewRules, Role
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.routing import RepositoryOf
 
 if TYPE_CHECKING:
+    from refsync.pending_queue.events import Listeners
+    from refsync.pending_queue.store import PendingQueueStore
     from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 
 
-class ReviewDoor(DaemonDoor):
+class ReviewDoor(QueueDoor):
     """What reviewers do with the queue; each call is checked as a whole and done in one transaction."""
+
+    def __init__(
+        self, store: PendingQueueStore, listeners: Listeners, rules: ReviewRules, process_user: str | None
+    ) -> None:
+        """Open the door of a store, which the caller closes, by these rules, in a process of this user."""
+        super().__init__(store, listeners, rules)
+        self._process_user = process_user
 
     def process_batch(
         self,
@@ -127,6 +139,23 @@ class ReviewDoor(DaemonDoor):
             batch_moves.close_left(queue, purged)
         return purged
 
+    @durable_step("seal the open batch by hand")
+    def seal_open_batch(self, repository_of: RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
+        """Fix the set of the open batch, one batch a repository; ``[]`` if it has no approved change.
+
+        Args:
+            repository_of: name of the repository that holds a category. The first repository's part keeps the
+                number; changes that no repository holds wait in a held batch that says so.
+            actor: who seals; told in the audit of a split.
+
+        Raises:
+            NotAllowedError: the actor may not review one of its changes.
+        """
+        with self._writing() as queue:
+            if actor is not REFSYNC and (openly := queue.open_batch()):
+                self._check_batch(queue, openly.number, self._with_user(actor))
+            return batch_moves.seal_open(queue, repository_of, by=actor)
+
     def seal_changes(
         self, change_ids: Collection[int], repository_of: RepositoryOf, *, actor: Actor
     ) -> tuple[list[Batch], BatchSplitInfo | None]:
@@ -179,6 +208,15 @@ class ReviewDoor(DaemonDoor):
         with self._writing() as queue:
             self._check_batch(queue, number, actor)
             return batch_moves.abandon(queue, number, why, by=actor)
+
+    def _with_user(self, actor: Actor) -> Actor:
+        """Who acts, with whose process this is where the caller has not said so."""
+        is_told = actor.os_user is not None or actor.provider != SYSTEM
+        return actor if is_told or actor is REFSYNC else replace(actor, os_user=self._process_user)
+
+    def _check_batch(self, queue: QueueTransaction, number: int, actor: Actor) -> None:
+        categories = {category for _, category in queue.categories_of_batch(number)}
+        self._rules.check(actor, Role.approver, categories)
 
     def _check_reviewing(self, actor: Actor, changes: Iterable[PendingChangeRecord]) -> None:
         if categories := {change.category for change in changes}:

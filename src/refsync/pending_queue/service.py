@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loguru import logger
+
 from refsync.categories import CategoryName
+from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.events import AuditWriter, Listeners
+from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.models import (
     SYSTEM,
     Actor,
@@ -19,6 +24,7 @@ from refsync.pending_queue.models import (
     MarkAppliedResult,
     PendingChangeRecord,
     PendingChangeStatus,
+    PendingQueueFilter,
     Submission,
 )
 from refsync.pending_queue.people import People, ReviewRules, Role
@@ -248,8 +254,32 @@ class PendingQueueService(ReviewDoor):
         with self._writing() as queue:
             change = renames.check_alone(change_moves.stored_change(queue, change_id))
             self._check_reviewing(actor, [change])
+            change_moves.check_holder([change], lambda token: token == job_id)
             [applied] = change_moves.apply(queue, [change], actor=actor, token=job_id)
             return MarkAppliedResult(record=applied, batch_split=batch_moves.settle(queue, change.batch_id))
+
+    @durable_step("free stuck reservations")
+    def scan_stuck_applying(self, is_alive: Callable[[str], bool] | None = None) -> list[PendingChangeRecord]:
+        """Return reservations whose job has died to approved; for start-up.
+
+        Args:
+            is_alive: whether the job with this token still runs; without it none does.
+        """
+        with self._writing() as queue:
+            locked = queue.changes(PendingQueueFilter(statuses={_S.APPLYING}))
+            stuck = [change for change in locked if is_alive is None or not is_alive(change.applied_job_id or "")]
+            freed = change_moves.release(queue, stuck, why="its job died")
+            for number in sorted({change.batch_id for change in stuck if change.batch_id}):
+                batch_moves.settle(queue, number)
+        for change in stuck:
+            logger.warning(
+                "change {} was left behind by job {}; approved again", change.change_id, change.applied_job_id
+            )
+        return freed
+
+    def under(self, lease: Lease) -> DaemonDoor:
+        """The queue as who holds a lease may change it: seal, hold, propose, reserve, land."""
+        return DaemonDoor(self._store, self._listeners, self._rules, lease)
 
     def export_changes(self) -> Iterator[dict[str, Any]]:
         """The whole queue as JSON objects, one a line: a header, then each change with its history and batch."""

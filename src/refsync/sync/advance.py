@@ -20,9 +20,9 @@ from refsync.errors import (
     ObjectLostError,
     PushRefusedError,
 )
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
-from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
@@ -196,7 +196,7 @@ def _reserve(turn: Turn, batch: Batch, plan: BatchPlan, commit: str | None) -> B
     return batch.model_copy(update=built)
 
 
-def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Waiting]) -> None:
+def _split(queue: DaemonDoor, batch: Batch, waiting: Sequence[Waiting]) -> None:
     """Put what has to wait into a batch of its own, so that the rest can land."""
     hold = waiting[0].hold
     split = queue.split_batch(batch.number, [each.change_id for each in waiting], hold)
@@ -210,7 +210,7 @@ def _split(queue: PendingQueueService, batch: Batch, waiting: Sequence[Waiting])
 
 
 def reject(
-    queue: PendingQueueService,
+    queue: DaemonDoor,
     reference: ReferenceRepository,
     changes: Sequence[PendingChangeRecord],
     conflict: Refusal,

@@ -11,9 +11,9 @@ from refsync.categories import CanonicalFormat, CategoryName
 from refsync.documents.operations import OperationKind
 from refsync.errors import DocumentError
 from refsync.metadata.recorder import LandedOperation, RecordedLanding
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.repository_note import MassDeletion, tell
-from refsync.pending_queue.service import PendingQueueService
 from refsync.sync.plan import BatchPlan, Observed
 from refsync.sync.reference import ReferenceRepository
 
@@ -37,7 +37,7 @@ def hold_for_deletions(reference: ReferenceRepository, plan: BatchPlan, observed
 
 
 def note_mass_deletions(
-    queue: PendingQueueService, reference: ReferenceRepository, recorded: RecordedLanding
+    queue: DaemonDoor, reference: ReferenceRepository, recorded: RecordedLanding
 ) -> list[MassDeletion]:
     """What others have landed that would have been held, logged and noted; of a whole history nothing is told."""
     if recorded.refolded or not (found := list(_mass_deletions(reference, recorded.operations))):

@@ -9,8 +9,8 @@ from loguru import logger
 from refsync.clone.commits import parse_message
 from refsync.clone.repository import Repository
 from refsync.metadata.recorder import RecordedLanding
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.models import REFSYNC, Actor, Batch, PendingChangeRecord
-from refsync.pending_queue.service import PendingQueueService
 from refsync.ranges import render_ranges
 from refsync.reference.versions import Versions
 from refsync.sync.evidence import all_are_there
@@ -51,7 +51,7 @@ def find_landed_commit(
 
 def settle_reserved(
     clone: Repository,
-    queue: PendingQueueService,
+    queue: DaemonDoor,
     reference: ReferenceRepository,
     versions: Versions,
     batch: Batch,
@@ -74,7 +74,7 @@ def settle_reserved(
 
 
 def mark_landed(
-    queue: PendingQueueService,
+    queue: DaemonDoor,
     batch: Batch,
     commit: str | None,
     *,

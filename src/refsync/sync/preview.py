@@ -11,9 +11,9 @@ from refsync.clone.quarantine import quarantined
 from refsync.clone.repository import Repository
 from refsync.clone.text_diff import text_diff
 from refsync.errors import RefsyncError
-from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord
+from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.apply import build, observe, stamp_for
@@ -58,7 +58,7 @@ class _Rehearsal:
 
     reference: ReferenceRepository
     publisher: Publisher
-    queue: DaemonDoor
+    queue: QueueDoor
     clone: Repository
     versions: Versions
     tip: str
@@ -72,7 +72,7 @@ class _Rehearsal:
 
 
 def preview(
-    queue: DaemonDoor,
+    queue: QueueDoor,
     repositories: Sequence[ReferenceRepository],
     publishers: Mapping[str, Publisher],
     apply: ApplySettings,
@@ -95,7 +95,7 @@ def preview(
 
 
 def _rehearse(
-    queue: DaemonDoor, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
+    queue: QueueDoor, reference: ReferenceRepository, publisher: Publisher, batches: Sequence[Batch]
 ) -> Iterator[PlannedCommit]:
     with_changes = [(batch, changes) for batch in batches if (changes := _changes(queue, reference, batch))]
     in_review = [each for each in with_changes if _is_in_review(each[0])]
@@ -119,7 +119,7 @@ def _is_in_review(batch: Batch) -> bool:
     return batch.state == BatchState.proposed or batch.waits_for_people
 
 
-def _changes(queue: DaemonDoor, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
+def _changes(queue: QueueDoor, reference: ReferenceRepository, batch: Batch) -> list[PendingChangeRecord]:
     """The batch's open changes that belong to the repository: an open batch may hold some for several."""
     if batch.repository not in (None, reference.name):
         return []

@@ -13,10 +13,10 @@ from refsync.clone.recovery import finish_interrupted_landing
 from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
 from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError, told
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNote
-from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
 from refsync.sync.reference import (
@@ -97,7 +97,7 @@ def _gone_repository(batch: Batch) -> Hold:
     return Hold(kind=HoldKind.unserved, reason=told, about=batch.repository)
 
 
-def _note(queue: PendingQueueService, outcome: RepositoryReport, before: RepositoryNote | None) -> None:
+def _note(queue: DaemonDoor, outcome: RepositoryReport, before: RepositoryNote | None) -> None:
     """Keep for ``status`` what this pass saw."""
     now = time.time()
     landed = next((batch.commit for batch in reversed(outcome.landed) if batch.commit), None)

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from loguru import logger
 
 from refsync.categories import CategoryName
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.models import REFSYNC, Actor, Batch
-from refsync.pending_queue.service import PendingQueueService
+from refsync.pending_queue.review_door import ReviewDoor
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 
 
 def seal_when_due(
-    queue: PendingQueueService,
+    queue: DaemonDoor,
     batch: Batch | None,
     repositories: Sequence[ReferenceRepository],
     apply: ApplySettings,
@@ -36,7 +37,7 @@ def seal_when_due(
 
 
 def seal_now(
-    queue: PendingQueueService, repositories: Sequence[ReferenceRepository], *, actor: Actor = REFSYNC
+    queue: DaemonDoor | ReviewDoor, repositories: Sequence[ReferenceRepository], *, actor: Actor = REFSYNC
 ) -> list[Batch]:
     """Seal the open batch, whatever the settings say; one batch for each repository that it touches."""
     sealed = queue.seal_open_batch(lambda category: holder_of(repositories, category), actor=actor)

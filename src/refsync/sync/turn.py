@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from refsync.clone.repository import Repository
+from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.models import Batch
-from refsync.pending_queue.service import PendingQueueService
 from refsync.reference.versions import Versions
 from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
@@ -36,7 +36,7 @@ class Pass:
     repository's way out by its name.
     """
 
-    queue: PendingQueueService
+    queue: DaemonDoor
     repositories: Sequence[ReferenceRepository]
     publishers: Mapping[str, Publisher]
     apply: ApplySettings
@@ -64,7 +64,7 @@ class Turn:
     told: dict[int, Hold] = field(default_factory=dict)
 
     @property
-    def queue(self) -> PendingQueueService:
+    def queue(self) -> DaemonDoor:
         """The queue of the pass."""
         return self.work.queue
 

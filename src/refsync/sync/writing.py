@@ -8,6 +8,7 @@ from typing import Any
 
 from refsync.categories import CategoryName
 from refsync.errors import PermanentError, RefsyncError, RequestError
+from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -37,7 +38,7 @@ class OneChangeBatches:
         publisher: Publisher,
         *,
         run_pass: Callable[[], PassReport | None],
-        between_passes: Callable[[], AbstractContextManager[object]],
+        lease: Callable[[], AbstractContextManager[Lease | None]],
     ) -> None:
         """Write into one repository.
 
@@ -46,13 +47,13 @@ class OneChangeBatches:
             reference: the repository.
             publisher: its way out.
             run_pass: waits for its turn and runs one pass.
-            between_passes: a context in which no process runs a pass.
+            lease: waits for its turn, in which no other process runs a pass.
         """
         self._queue = queue
         self._reference = reference
         self._publisher = publisher
         self._run_pass = run_pass
-        self._between_passes = between_passes
+        self._lease = lease
 
     @property
     def lands_by_itself(self) -> bool:
@@ -142,7 +143,8 @@ class OneChangeBatches:
         Raises:
             PermanentError: its commit may have reached the remote, so that it has to stay in the queue.
         """
-        with self._between_passes():
+        with self._lease() as lease:
+            assert lease is not None  # nobody tells it to stop
             change = self._queue.show_change(change_id)
             reason = self._why_waiting(change.batch_id, report)
             if change.status in OPEN_STATUSES and change.batch_id is not None:
@@ -151,7 +153,8 @@ class OneChangeBatches:
                         f"{change.category} {change.model_name!r}: nobody can tell whether it reached the remote "
                         f"({reason}); it stays in the queue: refsync queue show {change_id}"
                     )
-                self._queue.give_up_batch(change.batch_id, reason=f"it could not land at once: {reason}", actor=REFSYNC)
+                told = f"it could not land at once: {reason}"
+                self._queue.under(lease).give_up_batch(change.batch_id, reason=told, actor=REFSYNC)
         return change, reason
 
     def _may_have_arrived(self, batch: int) -> bool:
