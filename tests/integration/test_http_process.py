@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from refsync.http import connections
+from refsync.http.sockets import listening
 from tests.support.command_line import Desk
 from tests.support.daemon import wait_for
 from tests.support.door import client_of, open_door
@@ -123,3 +124,8 @@ def test_what_is_no_http_is_refused_and_harms_nobody(tmp_path: Path) -> None:
                 assert other.recv(12) == b"HTTP/1.1 400"
         wait_for("it goes on", lambda: door.get("/livez").status_code == 200)
     reference.close()
+
+
+def test_an_answer_in_two_parts_is_not_kept_back_by_the_network() -> None:
+    with listening("127.0.0.1:0", "") as (listener,):
+        assert listener.proto == socket.IPPROTO_TCP  # by which asyncio knows where to send at once

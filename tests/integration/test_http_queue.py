@@ -15,6 +15,7 @@ import pytest
 from refsync.pending_queue.models import PendingChangeRecord
 from refsync.tokens import add_token
 from tests.support.door import bearer, open_door, passes
+from tests.support.published import PublishedReference
 from tests.support.reference import Reference
 
 V1, V2 = "/model_references/v1", "/model_references/v2"
@@ -452,6 +453,20 @@ def test_a_token_counts_as_an_entry_of_the_people_when_the_daemon_asks_again(tmp
         )
         assert own.bob.post(f"{P}/apply_batch/{own.approve(change)}").json()["applied"]
         assert "landed" in reference.clone.records("clip.json")
+        for client in (own.ada, own.bob, own.carol, own.guest):
+            client.close()
+    reference.close()
+
+
+def test_what_goes_out_as_a_proposal_is_told_with_its_branch_and_not_applied_yet(tmp_path: Path) -> None:
+    reference = PublishedReference(tmp_path, "branch", {"clip.json": CLIP}, more=SETTINGS)
+    with open_door(reference.application, tmp_path, port=True) as door, passes(reference.application):
+        own = Desk(reference, door, *people(tmp_path, door))
+        change = own.submit()
+        got = own.bob.post(f"{P}/apply_batch/{own.approve(change)}")
+        (branch,) = reference.remote.branches
+        assert (got.status_code, got.json()["applied"], got.json()["proposal"]) == (202, [], {"branch": branch})
+        assert reference.change(change).status == "approved"
         for client in (own.ada, own.bob, own.carol, own.guest):
             client.close()
     reference.close()

@@ -141,7 +141,9 @@ def test_a_mistake_in_what_guards_is_told(line: str, reason: str) -> None:
     assert problem(f"{IMAGE}[guard]\n{line}") == f"{PLACE}: guard.{reason}"
 
 
-@pytest.mark.parametrize("key", ["queue.two_person_review", "people.operators", "guard.deletions"])
+@pytest.mark.parametrize(
+    "key", ["queue.two_person_review", "people.operators", "guard.deletions", "serve.identity", "serve.tokens_file"]
+)
 def test_what_guards_against_people_is_set_by_the_file_alone(key: str) -> None:
     name = f"REFSYNC_{key.replace('.', '__').upper()}"
     assert problem(IMAGE, {name: "true"}) == f"{name}: {key} is set in the config file only"

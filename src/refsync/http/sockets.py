@@ -69,7 +69,8 @@ def _opened(stack: contextlib.ExitStack, bind: str, path: str) -> Iterator[socke
 
 def _on_port(bind: str) -> socket.socket:
     host, port = host_and_port(bind)
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio lets Nagle wait
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return _bound(listener, (host, port), bind)
 
