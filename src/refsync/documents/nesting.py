@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 MAX_DEPTH = 100
@@ -15,6 +16,7 @@ within the 1000 that Python allows.
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
+_NESTS = frozenset({dict, list})
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]')
 
 
@@ -29,10 +31,10 @@ class Outline(NamedTuple):
 
 def is_too_deep(values: Iterable[Any]) -> bool:
     """Whether one of these values, as JSON is read, is nested deeper than the limit; a cycle is."""
-    level, depth = [each for each in values if type(each) is dict or type(each) is list], 0
+    level, depth = [each for each in values if type(each) in _NESTS], 0
     while level and depth <= MAX_DEPTH:
-        inner = [each.values() if type(each) is dict else each for each in level]
-        level = [each for parts in inner for each in parts if type(each) is dict or type(each) is list]
+        parts = chain.from_iterable([each.values() if type(each) is dict else each for each in level])
+        level = [each for each in parts if type(each) in _NESTS]
         depth += 1
     return depth > MAX_DEPTH
 
