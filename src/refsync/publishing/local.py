@@ -10,6 +10,7 @@ from refsync.clone.remotes import Remote
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.upstream import fetch_versions
+from refsync.sync.look import Look
 from refsync.sync.publisher import Publisher, Races
 from refsync.sync.turn import Turn
 
@@ -24,7 +25,7 @@ class Local(Publisher):
         """Know what there is to know of proposals that were made before the config was changed."""
         self._memory = memory
 
-    def fetch_versions(self, turn: Turn, tip: str) -> None:
+    def fetch_versions(self, turn: Look, tip: str) -> None:
         """From where a partial clone fetches by itself."""
         fetch_versions(turn.reference, Remote(), turn.clone, tip)
 

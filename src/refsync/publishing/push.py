@@ -18,6 +18,7 @@ from refsync.publishing.upstream import (
     note_pushed,
     standing,
 )
+from refsync.sync.look import Look
 from refsync.sync.publisher import Publisher, Races, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.turn import Turn
@@ -38,16 +39,16 @@ class Push(Publisher):
         self._remotes = remotes
         self._memory = memory
 
-    def ask_news(self, turn: Turn, *, anew: bool = False) -> None:
+    def ask_news(self, turn: Look, *, anew: bool = False) -> None:
         """Fetch, unless that was done a short time ago; raises as :class:`Remotes` does."""
         within = 0 if anew else 2 * self.upstream.fetch_seconds
         self._remotes.ask(turn.reference, self.upstream, turn.clone, within=within)
 
-    def catch_up(self, turn: Turn) -> str:
+    def catch_up(self, turn: Look) -> str:
         """Bring target branch, files and index to what the remote was last seen to have."""
         return catch_up(turn.clone, turn.reference, self.upstream)
 
-    def fetch_versions(self, turn: Turn, tip: str) -> None:
+    def fetch_versions(self, turn: Look, tip: str) -> None:
         """In one round trip, and not one blob at a time."""
         fetch_versions(turn.reference, self.upstream.remote, turn.clone, tip)
 
@@ -60,7 +61,7 @@ class Push(Publisher):
     def start(self, turn: Turn) -> None:
         """Where the turn stands: the clone only moves to what the remote has."""
 
-    def make_sure(self, turn: Turn) -> None:
+    def make_sure(self, turn: Look) -> None:
         """Ask the remote, unless it was asked just now."""
         self._remotes.ask(turn.reference, self.upstream, turn.clone, within=FRESH_SECONDS)
         check_newest(turn.clone, turn.reference, self.upstream, turn.tip)

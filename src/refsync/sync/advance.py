@@ -28,6 +28,7 @@ from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.deletions import hold_for_deletions
 from refsync.sync.land import mark_landed
+from refsync.sync.look import Look
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting, plan_batch
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange
 from refsync.sync.turn import Turn
@@ -155,7 +156,7 @@ def _was_refused_here(turn: Turn, hold: Hold) -> bool:
     return hold.kind is HoldKind.refused_push and hold.since_tip == turn.tip and turn.publisher.remote is not None
 
 
-def _is_known_red(turn: Turn, batch: Batch, plan: BatchPlan) -> bool:
+def _is_known_red(turn: Look, batch: Batch, plan: BatchPlan) -> bool:
     settings = turn.reference.check
     return settings is not None and is_known_red(turn.clone, settings, batch, turn.tip, plan.written)
 

@@ -11,6 +11,7 @@ from refsync.clone.journal import IndexLock
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.reference.view import View
+from refsync.sync.look import Look
 from refsync.sync.reference import ReferenceRepository
 
 if TYPE_CHECKING:
@@ -67,14 +68,14 @@ class Publisher(ABC):
 
     # in a pass
 
-    def ask_news(self, turn: Turn, *, anew: bool = False) -> None:  # noqa: B027
+    def ask_news(self, turn: Look, *, anew: bool = False) -> None:  # noqa: B027
         """See what is new outside of the clone, ``anew`` even if that was asked a moment ago.
 
         Raises:
             RefsyncError: it could not be told.
         """
 
-    def catch_up(self, turn: Turn) -> str:
+    def catch_up(self, turn: Look) -> str:
         """Bring the clone to what the target branch is known to be; returns its tip.
 
         Raises:
@@ -82,7 +83,7 @@ class Publisher(ABC):
         """
         return turn.clone.tip()
 
-    def fetch_versions(self, turn: Turn, tip: str) -> None:  # noqa: B027
+    def fetch_versions(self, turn: Look, tip: str) -> None:  # noqa: B027
         """Get what counting up to the tip will read, where the clone does not hold it yet."""
 
     def follow(self, turn: Turn) -> None:  # noqa: B027
@@ -92,7 +93,7 @@ class Publisher(ABC):
         """See where the target branch stands, before a batch is planned: people commit in the clone meanwhile."""
         turn.outcome.tip = turn.clone.tip()
 
-    def make_sure(self, turn: Turn) -> None:  # noqa: B027
+    def make_sure(self, turn: Look) -> None:  # noqa: B027
         """See that nobody has moved the target branch on, before a commit is built on it.
 
         Raises:

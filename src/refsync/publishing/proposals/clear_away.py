@@ -12,7 +12,7 @@ from refsync.durable_steps import durable_step
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
 from refsync.publishing.proposals.propose import is_ours
-from refsync.publishing.proposals.proposed import ProposalTurn, proposal_of
+from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn, proposal_of
 from refsync.publishing.proposals.pull_request import close_request
 from refsync.publishing.proposals.stale import adds_nothing
 
@@ -39,7 +39,7 @@ def clear_away(turn: ProposalTurn, heads: dict[str, str]) -> None:
         turn.queue.note_proposal(batch.number, proposal_of(batch).model_copy(update={"is_over": True}))
 
 
-def _batch_of(turn: ProposalTurn, branch: str) -> Batch | None:
+def _batch_of(turn: ProposalLook, branch: str) -> Batch | None:
     """The batch that was proposed on a branch; the same number may be that of another installation's."""
     numbered = re.match(r"batch-(\d+)-", branch.removeprefix(turn.settings.prefix))
     if not numbered:
@@ -52,7 +52,7 @@ def _batch_of(turn: ProposalTurn, branch: str) -> Batch | None:
 
 
 @durable_step("delete a proposed branch")
-def _delete_branch(turn: ProposalTurn, batch: Batch, head: str) -> None:
+def _delete_branch(turn: ProposalLook, batch: Batch, head: str) -> None:
     """Delete the branch, unless it holds work of somebody else that has not landed."""
     upstream, branch = turn.upstream, proposal_of(batch).branch
     if not is_ours(turn.clone, turn.reference, batch, head) and not adds_nothing(turn, head):

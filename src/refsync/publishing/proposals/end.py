@@ -7,7 +7,7 @@ from loguru import logger
 from refsync.forges.base import Account, PullRequest
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import REFSYNC, Actor, Batch, ProposalState
-from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
+from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn, View, actor_of, proposal_of
 from refsync.sync.turn import Turn
 
 
@@ -62,7 +62,7 @@ def _closer(pull: PullRequest) -> Actor:
     return REFSYNC
 
 
-def why_left(turn: ProposalTurn, batch: Batch) -> str | None:
+def why_left(turn: ProposalLook, batch: Batch) -> str | None:
     """Why the config no longer leads to the proposal, which may be under review all the same."""
     branch, prefix = proposal_of(batch).branch, turn.settings.prefix
     if branch.startswith(prefix):

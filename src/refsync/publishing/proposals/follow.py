@@ -15,6 +15,7 @@ from refsync.publishing.proposals.land import credit_merger, land_proposal
 from refsync.publishing.proposals.overlaps import drop_closed, overlaps_of
 from refsync.publishing.proposals.propose import is_ours
 from refsync.publishing.proposals.proposed import (
+    ProposalLook,
     ProposalTurn,
     View,
     by_number,
@@ -79,7 +80,7 @@ def _follow(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullR
     return True
 
 
-def _is_tried_again(turn: ProposalTurn, batch: Batch, view: View) -> bool:
+def _is_tried_again(turn: ProposalLook, batch: Batch, view: View) -> bool:
     """Whether a pass is about to build the batch anew, or would, if it were not held for a reason of its own."""
     if batch.state is BatchState.held and not batch.waits_for_people:
         was_open = proposal_of(batch).state is ProposalState.open
@@ -155,11 +156,11 @@ def _awaited_of_people(pull: PullRequest) -> WaitKind:
     return WaitKind.merge if pull.reviews.approved else WaitKind.review
 
 
-def _is_theirs(turn: ProposalTurn, batch: Batch, view: View) -> bool:
+def _is_theirs(turn: ProposalLook, batch: Batch, view: View) -> bool:
     return view.head is not None and not is_ours(turn.clone, turn.reference, batch, view.head)
 
 
-def _why_rebuild(turn: ProposalTurn, batch: Batch, view: View) -> str | None:
+def _why_rebuild(turn: ProposalLook, batch: Batch, view: View) -> str | None:
     """Why a branch that is still refsync's own has to be built anew; ``None`` where it is good as it is."""
     pull = view.pull
     if view.head is None or _is_theirs(turn, batch, view):
@@ -175,7 +176,7 @@ def _why_rebuild(turn: ProposalTurn, batch: Batch, view: View) -> str | None:
     return None if merges_cleanly(turn, batch, view.head) else "no longer merges cleanly"
 
 
-def _carries_more(turn: ProposalTurn, batch: Batch, head: str) -> bool:
+def _carries_more(turn: ProposalLook, batch: Batch, head: str) -> bool:
     """Whether a change of the proposed commit has been purged since."""
     parsed = parse_message(message_of(turn.clone, head))
     wanted = {change.change_id for change in turn.queue.open_changes(batch.number)}

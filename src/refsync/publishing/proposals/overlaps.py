@@ -15,7 +15,7 @@ from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
-from refsync.publishing.proposals.proposed import ProposalTurn
+from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn
 from refsync.reference.kinds import records_at
 from refsync.reference.view import View, at_commit
 
@@ -24,7 +24,7 @@ Models = frozenset[tuple[str, str]]
 """Path of the file and name of the model."""
 
 
-def overlaps_of(turn: ProposalTurn, batch: Batch, pulls: Mapping[int, PullRequest]) -> list[Overlap]:
+def overlaps_of(turn: ProposalLook, batch: Batch, pulls: Mapping[int, PullRequest]) -> list[Overlap]:
     """The open pull requests of others into the target branch that touch models of the batch, by number."""
     wanted = {
         (path, change.model_name)
@@ -40,7 +40,7 @@ def overlaps_of(turn: ProposalTurn, batch: Batch, pulls: Mapping[int, PullReques
     return found
 
 
-def _touched(turn: ProposalTurn, pull: PullRequest) -> Models:
+def _touched(turn: ProposalLook, pull: PullRequest) -> Models:
     """What a pull request does to which models; nothing where its commit cannot be had."""
     known = turn.memory.touched
     if pull.head_commit not in known:
@@ -50,7 +50,7 @@ def _touched(turn: ProposalTurn, pull: PullRequest) -> Models:
     return known[pull.head_commit]
 
 
-def _compare(turn: ProposalTurn, pull: PullRequest) -> Models:
+def _compare(turn: ProposalLook, pull: PullRequest) -> Models:
     clone = turn.clone
     base = merge_base(clone, turn.tip, pull.head_commit)
     if base is None:
@@ -72,7 +72,7 @@ def _records(view: View, path: str) -> Mapping[str, Record]:
     return records_at(view, path) if view.content(path) else {}
 
 
-def _fetch_head(turn: ProposalTurn, pull: PullRequest) -> bool:
+def _fetch_head(turn: ProposalLook, pull: PullRequest) -> bool:
     """Fetch a pull request, a courtesy to reviewers that must not stop the batch: whether the remote has answered."""
     kept = f"+refs/pull/{pull.number}/head:{_KEPT}{pull.number}"
     try:

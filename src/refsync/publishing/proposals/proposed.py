@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from refsync.clone.refs import commits_of_refs
 from refsync.forges.base import Account, PullRequest
@@ -12,6 +13,7 @@ from refsync.pending_queue.models import Actor, Batch, Proposal
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.settings import ProposalSettings
 from refsync.publishing.upstream import Upstream
+from refsync.sync.look import Look
 from refsync.sync.turn import Turn
 
 
@@ -22,6 +24,25 @@ class ProposalTurn(Turn):
     upstream: Upstream
     settings: ProposalSettings
     memory: ForgeMemory
+
+
+class ProposalLook(Look, Protocol):
+    """A repository that proposes, for who only looks."""
+
+    @property
+    def upstream(self) -> Upstream:
+        """Its remote."""
+        ...
+
+    @property
+    def settings(self) -> ProposalSettings:
+        """How it proposes."""
+        ...
+
+    @property
+    def memory(self) -> ForgeMemory:
+        """What is known of the forge."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,7 @@ def proposal_of(batch: Batch) -> Proposal:
     return batch.proposal
 
 
-def heads_of(turn: ProposalTurn) -> dict[str, str]:
+def heads_of(turn: ProposalLook) -> dict[str, str]:
     """The proposal branches on the remote, as last seen, and their commits."""
     prefix, proposals = (turn.upstream.tracking_ref(name) for name in ("", turn.settings.prefix))
     listed = commits_of_refs(turn.clone, f"{proposals}*")

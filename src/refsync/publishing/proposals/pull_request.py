@@ -11,7 +11,7 @@ from refsync.clone.remotes import url_of
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
 from refsync.forges.base import Extra, Forge, PullRequest, RefusedExtra
 from refsync.pending_queue.models import Batch, BatchState, Proposal, ProposalState, RefusedOnce, Wait, WaitKind
-from refsync.publishing.proposals.proposed import ProposalTurn, proposal_of
+from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn, proposal_of
 from refsync.publishing.proposals.settings import PullRequestSettings
 from refsync.publishing.proposals.text import body_of, title_of
 from refsync.review.proposal import find_token
@@ -63,7 +63,7 @@ def open_request(turn: ProposalTurn, batch: Batch) -> Batch:
     return complete_request(turn, turn.queue.note_proposal(batch.number, noted))
 
 
-def _find_or_open(turn: ProposalTurn, forge: Forge, batch: Batch) -> PullRequest:
+def _find_or_open(turn: ProposalLook, forge: Forge, batch: Batch) -> PullRequest:
     proposal = proposal_of(batch)
     for pull in forge.find(proposal.branch):
         is_known = find_token(pull.body) == batch.job
@@ -121,7 +121,7 @@ def _missing_extras(proposal: Proposal, requests: PullRequestSettings) -> dict[E
     return {kind: [each.name for each in refused if each.kind == kind] for kind in Extra}
 
 
-def _with_extras(turn: ProposalTurn, batch: Batch, proposal: Proposal, refused: Sequence[RefusedExtra]) -> Proposal:
+def _with_extras(turn: ProposalLook, batch: Batch, proposal: Proposal, refused: Sequence[RefusedExtra]) -> Proposal:
     """A refusal is one when it repeats: just after a request was opened, not all of a forge may know of it."""
     again = [
         RefusedOnce(kind=each.kind.value, name=each.name)
@@ -138,7 +138,7 @@ def _with_extras(turn: ProposalTurn, batch: Batch, proposal: Proposal, refused: 
     return proposal.model_copy(update={"is_complete": True, "refused_once": None, "warnings": warnings})
 
 
-def close_request(turn: ProposalTurn, batch: Batch) -> None:
+def close_request(turn: ProposalLook, batch: Batch) -> None:
     """Close the pull request of a batch that has ended, if it is still open.
 
     Raises:
@@ -151,7 +151,7 @@ def close_request(turn: ProposalTurn, batch: Batch) -> None:
     _ask(turn, batch, lambda forge: forge.close(number, comment=_why_closed(turn, batch)))
 
 
-def _why_closed(turn: ProposalTurn, batch: Batch) -> str:
+def _why_closed(turn: ProposalLook, batch: Batch) -> str:
     if batch.state is BatchState.abandoned:
         return "The batch was given up."
     if batch.commit and turn.clone.contains(batch.commit, turn.tip):
@@ -159,20 +159,20 @@ def _why_closed(turn: ProposalTurn, batch: Batch) -> str:
     return f"`{turn.reference.branch}` has all of it already."
 
 
-def _rebuilt(turn: ProposalTurn, batch: Batch) -> str:
+def _rebuilt(turn: ProposalLook, batch: Batch) -> str:
     """With both commits, so that no two rebuilds are told in the same words."""
     base, commit = (batch.base_commit or "")[:12], (batch.commit or "")[:12]
     return f"Rebuilt on `{base}`, the present state of `{turn.reference.branch}`, as `{commit}`."
 
 
-def _ask(turn: ProposalTurn, batch: Batch, do: Callable[[Forge], _Answer]) -> _Answer:
+def _ask(turn: ProposalLook, batch: Batch, do: Callable[[Forge], _Answer]) -> _Answer:
     """Have something done about a batch, which the next list will show."""
     memory = turn.memory
     memory.expect_news()
     return memory.call(_opener(turn), do, about=batch.job)
 
 
-def _opener(turn: ProposalTurn) -> Callable[[], Forge]:
+def _opener(turn: ProposalLook) -> Callable[[], Forge]:
     """What opens the repository's forge, for the URL that its remote has now."""
     requests = turn.settings.pull_requests
     assert requests is not None

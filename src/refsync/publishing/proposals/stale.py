@@ -9,10 +9,10 @@ from refsync.clone.merging import merged_tree
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch
 from refsync.reference.view import at_commit
-from refsync.sync.turn import Turn
+from refsync.sync.look import Look
 
 
-def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
+def merges_cleanly(turn: Look, batch: Batch, head: str) -> bool:
     """Whether the target branch and a proposal merge by themselves, into files that can be read.
 
     Git merges lines: two people who each add a last member leave a text without a comma, and without a conflict.
@@ -27,12 +27,12 @@ def merges_cleanly(turn: Turn, batch: Batch, head: str) -> bool:
     return all(_is_readable(turn, tree, path, models) for path, models in touched.items())
 
 
-def adds_nothing(turn: Turn, head: str) -> bool:
+def adds_nothing(turn: Look, head: str) -> bool:
     """Whether the target branch has all that a branch would bring to it."""
     return merged_tree(turn.clone, turn.tip, head) == tree_of(turn.clone, turn.tip)
 
 
-def _is_readable(turn: Turn, tree: str, path: str, models: Collection[str]) -> bool:
+def _is_readable(turn: Look, tree: str, path: str, models: Collection[str]) -> bool:
     """Whether a file can be read, and none of the models is there twice now."""
     try:
         at_commit(turn.clone, tree, turn.versions).document(path).check_editable(models)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from refsync.categories import CategoryName
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.publishing.proposals.proposed import ProposalTurn
+from refsync.publishing.proposals.proposed import ProposalLook
 from refsync.publishing.proposals.settings import ProposalSettings
 from refsync.reference.kinds import readable_records_at
 from refsync.reference.view import View, at_commit
@@ -21,7 +21,7 @@ def title_of(batch: Batch) -> str:
     return render_title(batch.title, batch=batch.number)
 
 
-def body_of(turn: ProposalTurn, batch: Batch) -> str:
+def body_of(turn: ProposalLook, batch: Batch) -> str:
     """The body of the batch's pull request, from the commit that was built for it and its parent."""
     assert batch.base_commit
     assert batch.commit
