@@ -64,8 +64,8 @@ class Door:
         return served
 
 
-def door_of(request: Request) -> Door:
-    """The door that the request came through."""
+async def door_of(request: Request) -> Door:
+    """The door that the request came through; asynchronous, or it would cost each request a thread."""
     return cast(Door, request.app.state.door)
 
 
