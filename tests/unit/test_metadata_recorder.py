@@ -56,7 +56,7 @@ class FakeHistory:
         self.parents.append(tuple(before))
         return str(len(self.trees) - 1)
 
-    def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
+    def first_parent_history(self, after: str | None, until: str, paths: object = ()) -> list[LandedCommit]:
         self.walked.append(after)
         chain = list(itertools.takewhile(lambda number: str(number) != after, self._chain(int(until))))
         return [self._landed(number) for number in reversed(chain)]

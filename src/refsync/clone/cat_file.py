@@ -14,7 +14,8 @@ from types import MappingProxyType, TracebackType
 from refsync.clone.objects import GitObject
 from refsync.clone.process import GitResult, end_git, explain, interrupted, start_git, waiting_for
 from refsync.clone.settings import Settings, git_environment
-from refsync.errors import GitTimeoutError
+from refsync.errors import DocumentError, GitTimeoutError
+from refsync.regular_files import LARGEST_FILE_BYTES, TOO_LARGE
 
 _COMMAND = ("cat-file", "--batch")
 _CHUNK = 1 << 20
@@ -106,6 +107,8 @@ class CatFile:
             if len(header) != 3 or not header[2].isdecimal():
                 return None  # `NAME missing`, `NAME ambiguous`
             identity, kind, size = header[0], header[1], int(header[2])
+            if size > LARGEST_FILE_BYTES:
+                raise DocumentError(f"the {kind} {identity} is not read: {TOO_LARGE}")
             return GitObject(kind, identity, self._take(process, size + 1, deadline)[:-1])
 
     def _start(self) -> subprocess.Popen[bytes]:

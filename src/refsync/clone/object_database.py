@@ -20,6 +20,7 @@ from gitdb.util import hex_to_bin, mman
 from refsync.clone.objects import GitObject, header_of, object_id
 from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
+from refsync.regular_files import LARGEST_FILE_BYTES
 from refsync.scratch import scratch_file
 
 _TEMPORARY = "tmp_obj_"
@@ -53,6 +54,8 @@ class ObjectDatabase:
 
     def _verified(self, id: str) -> GitObject | None:
         stream = self._database.stream(hex_to_bin(id))
+        if stream.size > LARGEST_FILE_BYTES:
+            return None  # git says how large it is
         kind, content = stream.type.decode(), stream.read()
         return GitObject(kind, id, content) if object_id(kind, content) == id else None
 

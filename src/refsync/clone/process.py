@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +17,8 @@ from refsync.clone.settings import Settings, git_environment
 from refsync.errors import GitCommandError, GitInterruptedError, GitTimeoutError, RefsyncError
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
+MOST_MEMORY_BYTES = 4 * 1024**3
+"""Of address space, for each git: packs are mapped into it whole."""
 ANY_CODE = range(-64, 256)
 """For ``accept``: whoever called reads the exit code, also that of a git ended by a signal."""
 
@@ -113,7 +116,7 @@ def start_git(
         GitCommandError: git is not installed.
     """
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["git", *arguments],
             cwd=folder,
             env=dict(environment),
@@ -124,10 +127,21 @@ def start_git(
             pass_fds=tuple(keep_open),
             umask=umask,
         )
+        _limit(process.pid)
+        return process
     except FileNotFoundError as problem:
         if problem.filename != "git":
             raise
         raise GitCommandError("git is not installed, or not in PATH; install it") from None
+
+
+def _limit(process: int) -> None:
+    """Let git, and what it starts from now on, take so much and no more: what it reads may come from anybody."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
+            _, most = resource.prlimit(process, resource.RLIMIT_AS)
+            if most == resource.RLIM_INFINITY or most > MOST_MEMORY_BYTES:
+                resource.prlimit(process, resource.RLIMIT_AS, (MOST_MEMORY_BYTES, most))
 
 
 def end_git(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from refsync.clone.history import FileChange, LandedCommit, seconds
@@ -29,17 +30,19 @@ def first_parents_between(repository: Repository, after: str, until: str) -> lis
     return found
 
 
-def recent_history(repository: Repository, after: str, until: str) -> list[LandedCommit] | None:
-    """The commits of :func:`first_parents_between`, oldest first, each compared with its first parent."""
+def recent_history(
+    repository: Repository, after: str, until: str, paths: Collection[str] = ()
+) -> list[LandedCommit] | None:
+    """The commits of :func:`first_parents_between`, oldest first, each compared with its first parent at the paths."""
     found = first_parents_between(repository, after, until)
-    return None if found is None else [_landed(repository, commit) for commit in reversed(found)]
+    return None if found is None else [_landed(repository, commit, paths) for commit in reversed(found)]
 
 
-def _landed(repository: Repository, id: str) -> LandedCommit:
+def _landed(repository: Repository, id: str, paths: Collection[str]) -> LandedCommit:
     commit = repository.commit(id)
     assert commit  # it is one of the chain
     parent = commit.parents[0]
-    changed = changed_entries(repository, repository.tree_of(parent), commit.tree)
+    changed = changed_entries(repository, repository.tree_of(parent), commit.tree, paths)
     return LandedCommit(
         sha=id,
         parent=parent,

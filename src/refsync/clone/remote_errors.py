@@ -122,6 +122,11 @@ _CASES = (
     _Case(r"remote error: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
     _Case(r"(?m)^ERROR: (.+)", RemoteRefusedError, "it refuses: {0}; see to it there"),
     _Case(
+        r"object (\w+): (\w+: .*)[\s\S]*fsck error",
+        RemoteRefusedError,
+        "it holds a malformed object, which is not taken: {0} ({1}); take it out of the history there",
+    ),
+    _Case(
         r"is this a git repository\?|invalid server response|protocol error|bad line length|bad pack|index-pack failed"
         r"|unpack-objects|expected \S+, got|expected flush|invalid .*advertisement|inflate",
         RemoteUnavailableError,

@@ -313,6 +313,7 @@ class Repository:
         """The content of a blob, by its id.
 
         Raises:
+            DocumentError: it is larger than anything that is read here.
             GitCommandError: the object is missing or damaged.
             GitInterruptedError: git was killed before it had given all of it.
         """
@@ -331,12 +332,12 @@ class Repository:
             for found in objects:
                 yield found.id, found.content
 
-    def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
+    def first_parent_history(self, after: str | None, until: str, paths: Collection[str] = ()) -> list[LandedCommit]:
         """The first-parent commits behind ``after`` (exclusive; ``None``: from the root) up to ``until``.
 
-        Oldest first, each compared with its first parent.
+        Oldest first, each compared with its first parent: at these paths, without any at all of them.
         """
-        if after and (recent := recent_history(self, after, until)) is not None:
+        if after and (recent := recent_history(self, after, until, paths)) is not None:
             return recent
         return list(
             parse_log(
@@ -355,7 +356,9 @@ class Repository:
                     f"--format=tformat:{LOG_FORMAT}",
                     until,
                     *([f"^{after}"] if after else []),
+                    *(["--sparse"] if paths else []),  # those that change nothing there, too
                     "--",
+                    *paths,
                 ).output
             )
         )

@@ -46,6 +46,29 @@ NEUTRALISED = (
     Neutralised("fetch.recurseSubmodules", "false", "no other repository is fetched"),
     Neutralised("fetch.pruneTags", "false", "a person's tags stay"),
     Neutralised("fetch.writeCommitGraph", "false", "maintenance again"),
+    # What keeps what comes from a remote within bounds.
+    Neutralised("fetch.fsckObjects", "true", "an object that git itself would not make is not taken"),
+    *(
+        Neutralised(f"fetch.fsck.{fault}", "error", "a name that leads elsewhere on some file systems")
+        for fault in ("hasDot", "hasDotdot", "hasDotgit", "fullPathname", "nullSha1")
+    ),
+    *(
+        Neutralised(f"fetch.fsck.{fault}", "warn", "old histories have such people and dates, and they harm nobody")
+        for fault in (
+            "badDate",
+            "badDateOverflow",
+            "badEmail",
+            "badName",
+            "badTimezone",
+            "missingEmail",
+            "missingNameBeforeEmail",
+            "missingSpaceBeforeDate",
+            "missingSpaceBeforeEmail",
+            "zeroPaddedDate",
+            "zeroPaddedFilemode",
+        )
+    ),
+    Neutralised("core.bigFileThreshold", "64m", "what is larger is streamed, and not held in memory"),
     # What changes how git's answers look.
     Neutralised("color.ui", "false", "answers are read by a program"),
     *(
@@ -135,7 +158,6 @@ KEPT = {
     "core.sharedRepository": "who may write the clone",
     "core.sparseCheckout": "which files the clone shows",
     "extensions.*": "how the clone is stored",
-    "fetch.fsckObjects": "how strict the operator is",
     "pack.*": "how much memory and time packing may take",
     "remote.*.pushurl": "of the clone's own config only; the operator's may be meant for another repository",
 }

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from refsync.clone.objects import FOLDER, TreeEntry
+from refsync.errors import CloneError
 
 if TYPE_CHECKING:
     from refsync.clone.repository import Repository
+
+MOST_PATHS = 100_000
+MOST_FOLDERS = 100
+"""How many files a commit may change, and how deep they may lie, for a clone to follow it."""
 
 _REGULAR, _EXECUTABLE, _MAY_RUN = 0o100644, 0o100755, 0o100
 
@@ -23,22 +29,41 @@ class ChangedEntry(NamedTuple):
 
 
 def changed_entries(
-    repository: Repository, old: str | None, new: str | None, folder: str = ""
+    repository: Repository, old: str | None, new: str | None, paths: Collection[str] = ()
 ) -> Iterator[ChangedEntry]:
     """In what two trees differ, each given by its id; ``None`` is a tree that holds nothing.
 
+    Args:
+        repository: the clone.
+        old: the one tree.
+        new: the other one.
+        paths: look at these only, and at what stands on the way there; without any, at everything.
+
     Raises:
         GitCommandError: one of them is missing or damaged.
+        CloneError: they differ in more than anybody would land: a few small trees can stand for millions of files.
     """
+    wanted = frozenset(str(each) for path in paths for each in (PurePosixPath(path), *PurePosixPath(path).parents))
+    for count, found in enumerate(_changed(repository, old, new, wanted, "")):
+        if count == MOST_PATHS:
+            raise CloneError(f"{repository.path}: a commit changes more than {MOST_PATHS} files, which is not taken")
+        yield found
+
+
+def _changed(
+    repository: Repository, old: str | None, new: str | None, wanted: Collection[str], folder: str
+) -> Iterator[ChangedEntry]:
+    if folder.count("/") > MOST_FOLDERS:
+        raise CloneError(f"{repository.path}: a commit has folders deeper than {MOST_FOLDERS}, which is not taken")
     before, after = (repository.tree(each) if each else {} for each in (old, new))
     for name in sorted({*before, *after}, key=os.fsencode):
         was, now = _canonical(before.get(name)), _canonical(after.get(name))
-        if was == now:
+        if was == now or (wanted and folder + name not in wanted):
             continue
         if _file(was) or _file(now):
             yield ChangedEntry(folder + name, _file(was), _file(now))
         if _folder(was) or _folder(now):
-            yield from changed_entries(repository, _folder(was), _folder(now), f"{folder}{name}/")
+            yield from _changed(repository, _folder(was), _folder(now), wanted, f"{folder}{name}/")
 
 
 def _canonical(entry: TreeEntry | None) -> TreeEntry | None:

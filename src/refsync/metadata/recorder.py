@@ -23,7 +23,17 @@ from refsync.metadata.fold import add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.metadata.position import FollowedFile, Position, Seen, read_position, write_position
-from refsync.metadata.walk import History, Progress, Task, from_the_root, plan_walk, relation, take_in, take_in_ahead
+from refsync.metadata.walk import (
+    History,
+    Progress,
+    Task,
+    from_the_root,
+    paths_of,
+    plan_walk,
+    relation,
+    take_in,
+    take_in_ahead,
+)
 from refsync.reference.versions import Versions
 
 _FEW = 32
@@ -209,7 +219,7 @@ class Recorder:
     # Counting
 
     def _fold_all(self, history: History, tip: str, progress: Progress | None) -> tuple[list[LandedCommit], list[Task]]:
-        walk = history.first_parent_history(None, tip)
+        walk = history.first_parent_history(None, tip, paths_of(self._files))
         tasks = [from_the_root(file, None, Position()) for file in self._files]
         take_in_ahead(history, walk, tasks, progress)
         return walk, tasks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,8 +23,8 @@ Progress = Callable[[int, int], None]
 class History(Protocol):
     """What the recorder needs of a repository."""
 
-    def first_parent_history(self, after: str | None, until: str) -> list[LandedCommit]:
-        """The commits after ``after`` (``None``: from the root) up to ``until``, oldest first."""
+    def first_parent_history(self, after: str | None, until: str, paths: Collection[str] = ()) -> list[LandedCommit]:
+        """The commits after ``after`` (``None``: from the root) up to ``until``, oldest first, at these paths."""
         ...
 
     def relation(self, after: str, until: str) -> HistoryRelation:
@@ -69,19 +69,25 @@ def plan_walk(
     stored: Sequence[tuple[FollowedFile, CategoryMetadata | None]],
 ) -> tuple[list[LandedCommit], list[Task]]:
     """The commits since the position; all of them where some file has to start again."""
+    paths = paths_of(file for file, _ in stored)
     if position.commit is not None and _goes_on(history, position.commit, tip):
-        walk = [] if position.commit == tip else history.first_parent_history(position.commit, tip)
+        walk = [] if position.commit == tip else history.first_parent_history(position.commit, tip, paths)
         places = _places(walk)
         tasks = [_resumed(file, metadata, position, places, whole=False) for file, metadata in stored]
         going_on = [task for task in tasks if task is not None]
         if len(going_on) == len(tasks):
             return walk, going_on
-    walk = history.first_parent_history(None, tip)
+    walk = history.first_parent_history(None, tip, paths)
     places = _places(walk)
     return walk, [
         _resumed(file, metadata, position, places, whole=True) or from_the_root(file, metadata, position)
         for file, metadata in stored
     ]
+
+
+def paths_of(files: Iterable[FollowedFile]) -> list[str]:
+    """Where the files are: nothing else of a commit is looked at."""
+    return sorted({file.path for file in files})
 
 
 def _goes_on(history: History, recorded: str, tip: str) -> bool:

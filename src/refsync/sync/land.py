@@ -36,7 +36,7 @@ def find_landed_commit(
         return batch.commit
     if not clone.contains(batch.base_commit, tip):
         return None
-    for landed in clone.first_parent_history(batch.base_commit, tip):
+    for landed in clone.first_parent_history(batch.base_commit, tip, reference.data_paths()):
         parsed = parse_message(landed.message)
         if parsed and parsed.job == batch.job:
             if all_are_there(clone, reference, versions, changes, batch.base_commit, landed.sha):

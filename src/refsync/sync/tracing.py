@@ -99,7 +99,7 @@ def _old_name(
 def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
     """Every commit that brought a valid version of the category's file, with the records in it; newest first."""
     versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
-    for commit in reversed(clone.first_parent_history(None, clone.tip())):
+    for commit in reversed(clone.first_parent_history(None, clone.tip(), [path] if path else ())):
         change = next((file for file in commit.files if file.path == path), None)
         if change is None:
             continue

@@ -99,12 +99,12 @@ def find_merges(
     contained = [(_evidence(clone, batch, each), each) for each in heads if clone.contains(each, tip)]
     sure: list[tuple[Evidence, str]] = [("forge", named)] if named else []
     if sure or contained:
-        history = clone.first_parent_history(base, tip)
+        history = clone.first_parent_history(base, tip, paths)
         for evidence, commit in sure + contained:
             place = _first_with(clone, history, commit)
             yield _credited(_brought_by(clone, history, place, heads, base, evidence), history, is_button)
     after = seen if seen and clone.contains(seen, tip) else base
-    news = clone.first_parent_history(after, tip)
+    news = clone.first_parent_history(after, tip, paths)
     for position in (place for place, each in enumerate(news) if batch.job in each.message):
         yield _credited(_brought_by(clone, news, position, heads, base, "token"), news, is_button)
     for each in news:
