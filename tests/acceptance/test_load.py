@@ -102,7 +102,7 @@ def test_under_load(tmp_path: Path, load: Load) -> None:
     site = Site(tmp_path)
     names = map(model_name, range(load.models))
     Clone.create(site.clone.path, {IMAGE_FILE: {name: record(name) for name in names}, CLIP_FILE: {}})
-    site.write_config('[apply]\nwhen = "approval"\nsettle_seconds = 0\n')
+    site.write_config('[apply]\nwhen = "approval"\nsettle_seconds = 0\n[guard]\nopen_changes = 100_000\n')
     with site.daemon() as daemon, readers(site, load) as said:
         held = []
         for number in range(1, ROUNDS + 1):
