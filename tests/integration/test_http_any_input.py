@@ -67,8 +67,9 @@ def client(reference: Reference) -> Iterator[httpx.Client]:
         yield bob
 
 
+@pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=200)
 def test_no_input_is_a_bug(client: httpx.Client, routes: list[tuple[str, str, list[str]]], data: st.DataObject) -> None:
     method, path, queries = data.draw(st.sampled_from(routes))
     while "{" in path:
