@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from refsync.clone.process import MOST_MEMORY_BYTES, run_git
+from refsync.clone.process import MOST_MEMORY_BYTES, end_git, start_git
 from refsync.clone.remotes import Remote, fetch
 from refsync.clone.repository import Repository
 from refsync.clone.tree_walk import changed_entries
 from refsync.errors import CloneError, RemoteRefusedError
 from refsync.regular_files import LARGEST_FILE_BYTES
 from tests.support.published import PublishedReference
-from tests.support.repositories import git
+from tests.support.repositories import clean_environment, git
 
 GOOD = {"alpha": {"version": "9"}, "beta": {"version": "1"}}
 
@@ -160,5 +160,8 @@ def test_a_walk_at_some_paths_ends_where_a_bomb_begins(reference: PublishedRefer
 
 def test_git_gets_so_much_memory_and_no_more(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
-    told: Any = run_git(tmp_path, "-c", "alias.limit=!ulimit -v", "limit").output
-    assert int(told) <= MOST_MEMORY_BYTES // 1024
+    process = start_git(tmp_path, "cat-file", "--batch", environment=clean_environment())
+    try:
+        assert resource.prlimit(process.pid, resource.RLIMIT_AS)[0] == MOST_MEMORY_BYTES
+    finally:
+        end_git(process)

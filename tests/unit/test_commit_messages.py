@@ -77,14 +77,18 @@ def batch(**values: object) -> BatchCommit:
 
 
 def as_written(person: Person) -> Person:
-    """A person as a trailer can hold them."""
-    return Person(*(one_line(re.sub("[<>]", " ", text)) or "-" for text in (person.id, person.username)))
+    """A person as a trailer can hold them, and as no forge hears them."""
+    return Person(*(one_line(re.sub("[<>]", " ", HEARD.sub("", text))) or "-" for text in (person.id, person.username)))
+
+
+HEARD = re.compile(r"(?i)(?<!\w)@(?=\w)|#(?=\d)|\[(?=\s*(?:skip|no|ci|actions)\b)|\*(?=\*\*NO_CI)")
+ENDS_A_MESSAGE = re.compile(r"---(?: |$)|#|.*(?:>8|8<|>%|%<)")
 
 
 def expected(made: BatchCommit) -> ParsedCommit:
     title = one_line(made.title) or f"batch {made.batch}"
     return ParsedCommit(
-        title=f"batch {made.batch}: {title}" if title == "---" or title.startswith("--- ") else title,
+        title=f"batch {made.batch}: {title}" if ENDS_A_MESSAGE.match(title) else title,
         job=made.job,
         batch=made.batch,
         change_ids=tuple(sorted({line.change_id for line in made.changes})),

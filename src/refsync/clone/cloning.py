@@ -173,7 +173,9 @@ def _branch_of(clone: Path, url: str) -> str:
     ref = head.decode(errors="surrogateescape").strip()
     if not ref.startswith("refs/heads/"):
         raise CloneError(f"{url}: it has no commit, or does not say which branch is the main one; name it by --branch")
-    return ref.removeprefix("refs/heads/")
+    if (branch := ref.removeprefix("refs/heads/")).startswith("-"):  # git would take it for an option
+        raise CloneError(f"{url}: its main branch is called {branch!r}, which is not taken; name another by --branch")
+    return branch
 
 
 @contextlib.contextmanager

@@ -15,6 +15,9 @@ from refsync.ranges import parse_ranges, render_ranges
 MAX_CHANGE_LINES = 50
 _NEW_FILE = 0o100644
 _RENAMED = ", renamed from "
+_HEARD = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)|\[(?=\s*(?:skip|no|ci|actions)\b)|\*(?=\*\*NO_CI)", re.IGNORECASE)
+"""Where a forge hears words in a message: it tells people, closes issues, or leaves the checks out."""
+_ENDS_A_MESSAGE = re.compile(r"---(?: |$)|#|.*(?:>8|8<|>%|%<)")
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
 
 
@@ -101,7 +104,7 @@ def _request_ids(batch: BatchCommit) -> list[str]:
 
 def _subject(batch: BatchCommit) -> str:
     title = one_line(batch.title)
-    if title.split(" ")[0] == "---":  # git would take what follows for a patch, and the trailers for a part of it
+    if _ENDS_A_MESSAGE.match(title):  # git would take what follows for a patch or a comment, and the trailers, too
         return f"batch {batch.batch}: {title}"
     return title or f"batch {batch.batch}"
 
@@ -139,8 +142,9 @@ def parse_message(message: str) -> ParsedCommit | None:
 
 def quote(text: str) -> str:
     """Text in double quotes on one line, with backslash escapes, so that it ends where it seems to."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{numbered(escaped)}"'
+    escaped = numbered(text.replace("\\", "\\\\").replace('"', '\\"'))
+    unheard = _HEARD.sub(lambda found: f"\\u{ord(found[0]):04x}", escaped)
+    return f'"{unheard}"'
 
 
 def _render_person(person: Person) -> str:
@@ -148,7 +152,7 @@ def _render_person(person: Person) -> str:
 
 
 def _bare(text: str) -> str:
-    return one_line(re.sub(r"[<>]", " ", text)) or "-"
+    return one_line(re.sub(r"[<>]", " ", _HEARD.sub("", text))) or "-"
 
 
 def _parse_person(text: str) -> Person:

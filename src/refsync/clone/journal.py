@@ -145,7 +145,7 @@ def read_note(journal: BinaryIO) -> Noted:
     try:
         noted = json.loads(journal.read(_MAX_BYTES))
         return Noted(Process(**noted["holder"]), _landing(noted["landing"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return Noted()
 
 

@@ -144,4 +144,5 @@ def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[s
 
 
 def _masked(url: str) -> str:
-    return re.sub(r"://([^/@:]*):.*@", r"://\1:***@", url)
+    without = re.sub(r"://([^/@:]*):.*@", r"://\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key)[^=&]*=)[^&]*", r"\1***", without)
