@@ -170,7 +170,9 @@ def test_what_only_works_where_the_queue_is_says_so(both: Both) -> None:
 # who is at the door, and where it is
 
 
-def test_a_login_is_kept_for_its_owner_alone_and_used_from_then_on(both: Both, tmp_path: Path) -> None:
+def test_a_login_is_kept_for_its_owner_alone_and_used_from_then_on(
+    both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = add_token(both.desk.folder / "tokens", id="ada", username="Ada", role="requestor")
     home: dict[str, Any] = {"HOME": str(tmp_path)}
     said = both.desk.bare("login", both.url, **home).done.out
@@ -178,6 +180,10 @@ def test_a_login_is_kept_for_its_owner_alone_and_used_from_then_on(both: Both, t
     kept = tmp_path / ".config" / "refsync" / "login.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert both.desk.bare("queue", "list", "--json", **home) == both.desk("queue", "list", "--json")
+    monkeypatch.chdir(both.desk.folder)  # where a config stands
+    assert both.desk.bare("queue", "export", **home).done
+    monkeypatch.chdir(tmp_path)
+    assert "run it where the queue is" in both.desk.bare("queue", "export", **home).refusal
     kept.chmod(0o644)
     assert "others may read the token in it: chmod 600" in both.desk.bare("queue", "list", **home).refusal
     assert both.desk("queue", "list").done  # --config means this machine's store

@@ -54,7 +54,8 @@ def check_url(url: str) -> str:
 def login_in_force(environ: Mapping[str, str]) -> Login | None:
     """The door that commands ask; ``None`` where they work on this machine's own store.
 
-    A config that is named counts for more than a login that is kept, and the environment's address for more than both.
+    A config that is named, or stands in the current folder, counts for more than a login that is kept, and the
+    environment's address for more than both.
 
     Raises:
         ConfigError: the kept login cannot be read.
@@ -62,7 +63,8 @@ def login_in_force(environ: Mapping[str, str]) -> Login | None:
     """
     if url := environ.get(URL_VARIABLE):
         return Login(check_url(url), environ.get(TOKEN_VARIABLE, ""))
-    return None if environ.get("REFSYNC_CONFIG") else kept_login(environ)
+    has_config = environ.get("REFSYNC_CONFIG") or os.path.exists("refsync.toml")
+    return None if has_config else kept_login(environ)
 
 
 def kept_login(environ: Mapping[str, str]) -> Login | None:
