@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import ReprEnum, StrEnum
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from refsync.errors import UnknownCategoryError
 
@@ -140,22 +140,28 @@ TEXT_TABLE = TableFiles("db.json", ("defaults.json", "generation_params.json"), 
 class CategoryDescriptor:
     """What is known of one category.
 
-    ``v2_file`` and ``legacy_file`` are plain file names (the layout adds the folder); ``legacy_file`` is
-    ``None`` where the category has no legacy format. ``upstream_repository`` names the public repository
-    that holds it. ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model
-    has records for other backends beside its own, which follow it. ``table`` is there for a category whose file may be
-    a table.
+    ``v2_file`` and ``legacy_file`` are plain file names (the layout adds the folder); ``legacy_file`` is ``None`` where
+    the category has no legacy format. ``upstream_repository`` names the public repository that holds it.
+    ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model has records for other
+    backends beside its own, which follow it. ``table`` is there for a category whose file may be a table. ``is_own`` is
+    one that a config adds, for which there is neither domain nor purpose.
     """
 
     category: CategoryName
-    domain: Domain
-    purpose: Purpose
+    domain: Domain | None
+    purpose: Purpose | None
     v2_file: str
     legacy_file: str | None
     critical_fields: tuple[str, ...] = ()
     managed_elsewhere: bool = False
     has_variants: bool = False
     table: TableFiles | None = None
+    is_own: bool = False
+
+    @classmethod
+    def own(cls, name: str, file: str, critical_fields: tuple[str, ...] = ()) -> Self:
+        """That of a category which a config adds: one JSON file, whatever the layout."""
+        return cls(CategoryName(name), None, None, file, file, critical_fields, is_own=True)
 
     @property
     def upstream_repository(self) -> str | None:
@@ -170,6 +176,8 @@ class CategoryDescriptor:
         Empty where a clone of this layout does not hold the category; a category without a legacy format has
         no legacy path at all.
         """
+        if self.is_own:
+            return {canonical_format(layout): self.v2_file}
         if layout is Layout.upstream:
             return {} if self.legacy_file is None else {CanonicalFormat.legacy: self.legacy_file}
         files = {CanonicalFormat.v2: self.v2_file}
@@ -208,6 +216,14 @@ class Catalogue:
         self._descriptors = MappingProxyType({each.category: each for each in descriptors})
         self._names = MappingProxyType({str(name): name for name in self._descriptors})
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another one has the same categories in the same order."""
+        return isinstance(other, Catalogue) and list(self._descriptors.items()) == list(other._descriptors.items())
+
+    def __hash__(self) -> int:
+        """By the names."""
+        return hash(self.plain_names)
+
     def __iter__(self) -> Iterator[CategoryName]:
         """The names."""
         return iter(self._descriptors)
@@ -229,6 +245,10 @@ class Catalogue:
     def plain_names(self) -> tuple[str, ...]:
         """The names as nothing but text, which every driver of a database takes."""
         return tuple(self._names)
+
+    def with_own(self, descriptors: Iterable[CategoryDescriptor]) -> Catalogue:
+        """The same, and categories of one's own behind them."""
+        return Catalogue([*self._descriptors.values(), *descriptors])
 
     def parse(self, name: str) -> CategoryName:
         """The category of this name.

@@ -426,7 +426,7 @@ def test_the_categories_stand_in_order_with_domain_purpose_and_files() -> None:
         assert category.name == name
         described = SPECIFIED[category]
         files = SPECIFIED[category].files(Layout.primary)
-        assert (described.domain.value, described.purpose.value) == (domain, purpose)
+        assert (described.domain, described.purpose) == (domain, purpose)
         assert (files[CanonicalFormat.v2], files.get(CanonicalFormat.legacy, "none")) == (v2, legacy)
         upstream = {} if legacy == "none" else {CanonicalFormat.legacy: legacy.removeprefix("legacy/")}
         assert SPECIFIED[category].files(Layout.upstream) == upstream

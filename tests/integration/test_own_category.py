@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from refsync.application import Application, open_application
-from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, Domain, Purpose
+from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName
 from refsync.config import Config
 from refsync.errors import UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, PendingQueueFilter
@@ -17,10 +17,11 @@ from refsync.pending_queue.store import PendingQueueStore
 from refsync.use_cases.metadata import show_counters
 from refsync.use_cases.moving import export_queue
 from refsync.use_cases.renaming import rename_model
+from tests.support.command_line import Desk
 from tests.support.repositories import Clone
 
 PRICES = CategoryName("model_prices")
-OWN = CategoryDescriptor(PRICES, Domain.text, Purpose.miscellaneous, "prices.json", "prices.json", ("mode",))
+OWN = CategoryDescriptor.own(PRICES, "prices.json", ("mode",))
 CATALOGUE = Catalogue([*SPECIFIED.descriptors.values(), OWN])
 ADA = Actor("ada", "Ada")
 
@@ -80,3 +81,32 @@ def test_where_it_is_not_known_it_is_refused_and_what_is_stored_is_kept(tmp_path
     assert json.loads(same.model_dump_json()) == json.loads(record.model_dump_json())
     with pytest.raises(UnknownCategoryError, match="known are blip, clip"):
         SPECIFIED.parse("model_prices")
+
+
+def test_a_config_adds_one_and_every_command_knows_it(tmp_path: Path) -> None:
+    table = '[[category]]\nname = "model_prices"\nfile = "prices.json"\ncritical = ["mode"]\n'
+    desk = Desk.at(tmp_path, table, {"prices.json": {"gpt": {"cost": 1, "mode": "chat"}}})
+    number = desk.add("update", "gpt", {"cost": 2, "mode": "embed"}, category="model_prices")
+    assert "critical" in desk("queue", "diff", number).done.out
+    desk.land(number)
+    assert desk("model", "show", "model_prices", "gpt").json == {"cost": 2, "mode": "embed"}
+    assert "model_prices" in desk("metadata", "show").done.out
+    assert "critical fields changed: mode" in desk("check", "HEAD~1", "--directory", desk.clone.path).done.out
+    assert desk("queue", "add", "delete", "prices", "gpt").refusal.startswith("unknown category 'prices'; known are")
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ('name = "clip"\nfile = "c.json"', "clip is a name of the specification"),
+        ('name = "metadata"\nfile = "c.json"', "metadata is a name of the specification"),
+        ('name = "No"\nfile = "c.json"', "must be small letters"),
+        ('name = "own"\nfile = "../c.json"', "is a path outside the clone"),
+        ('name = "own"\nfile = "c.csv"', "is a CSV table"),
+        ('name = "own"\nfile = "a.json"\n[[category]]\nname = "own"\nfile = "b.json"', "own is there twice"),
+        ('name = "own"\nfile = "clip.json"', "clip.json' is the file of clip (legacy) and of own (legacy)"),
+    ],
+)
+def test_what_cannot_be_a_category_is_refused_with_its_place(tmp_path: Path, table: str, reason: str) -> None:
+    desk = Desk.at(tmp_path, f"[[category]]\n{table}\n")
+    assert reason in desk("config", "check").refusal

@@ -78,11 +78,11 @@ def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
 
 
 def scalar_keys() -> Iterator[tuple[str, ...]]:
-    """List the keys outside ``[[repository]]``."""
+    """List the keys outside ``[[repository]]`` and ``[[category]]``."""
     for name, field in Config.model_fields.items():
         if table := table_in(field.annotation):
             yield from ((name, inner) for inner in table.model_fields)
-        elif name != "repositories":
+        elif name not in ("repositories", "own_categories"):
             yield (name,)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from refsync.categories import SPECIFIED, Catalogue
 from refsync.config.layers import Layers, Source, lookup, read_layers, scalar_keys
 from refsync.config.problems import CONFIG_VARIABLE, explain, mistyped, unknown_variables
 from refsync.config.repository import RepositorySettings
-from refsync.config.settings import Config
+from refsync.config.settings import Config, OwnCategory
 from refsync.config.unasked import check_unasked
 from refsync.errors import ConfigError
 
@@ -110,13 +112,23 @@ def _read(path: Path) -> str:
 def _checked(layers: Layers, environ: Mapping[str, str]) -> Config:
     problems = dict(unknown_variables(environ)) | dict(mistyped(layers))
     try:
-        config = Config(**layers.merged())
+        values = layers.merged()
+        config = Config(_catalogue(values.get("category")), **values)
     except ValidationError as error:
         for place, reason in (problem for details in error.errors() for problem in explain(details, layers)):
             problems.setdefault(place, reason)
     if problems:
         raise ConfigError(*(" ".join(f"{place}: {reason}".split()) for place, reason in problems.items()))
     return config
+
+
+def _catalogue(tables: Any) -> Catalogue:
+    """The specification's categories with those of the config; what is wrong in one is told where it is checked."""
+    own = []
+    for table in tables if isinstance(tables, list) else ():
+        with suppress(ValidationError):
+            own.append(OwnCategory.model_validate(table).descriptor)
+    return SPECIFIED.with_own(own)
 
 
 def _values(config: Config, layers: Layers) -> Iterator[tuple[str, tuple[Any, Source]]]:

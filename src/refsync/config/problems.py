@@ -11,7 +11,7 @@ from refsync.config.faults import FaultsError
 from refsync.config.layers import PREFIX, Key, Layers, is_for_file_only, lookup, scalar_keys, table_in, variable
 from refsync.config.ownership import NO_REPOSITORY
 from refsync.config.repository import RepositorySettings
-from refsync.config.settings import Config
+from refsync.config.settings import Config, OwnCategory
 from refsync.config.values import nearest, shown
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def _table_at(key: Key) -> type[BaseModel]:
         return Config
     if key[0] == "repository" and len(key) < 3:
         return RepositorySettings
+    if key[0] == "category":
+        return OwnCategory
     owner, name = (RepositorySettings, key[2]) if key[0] == "repository" else (Config, key[0])
     inner = table_in(owner.model_fields[str(name)].annotation)
     assert inner is not None

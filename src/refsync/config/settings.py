@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from refsync.categories import SPECIFIED, Catalogue, CategoryName, catalogue_in
+from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, catalogue_in
 from refsync.config.faults import Fault, FaultsError
 from refsync.config.ownership import faults_between
 from refsync.config.repository import RepositorySettings, Table
@@ -23,9 +23,11 @@ from refsync.config.values import (
     HeaderName,
     HordeURL,
     HostURL,
+    JsonFileName,
     LogLevel,
     OptionalFile,
     Origin,
+    OwnCategoryName,
     Person,
     PositiveSeconds,
     Schedule,
@@ -33,6 +35,19 @@ from refsync.config.values import (
     StoreURL,
     is_loopback,
 )
+
+
+class OwnCategory(Table):
+    """``[[category]]``: a category that is none of the specification's."""
+
+    name: OwnCategoryName
+    file: JsonFileName
+    critical: tuple[str, ...] = ()
+
+    @property
+    def descriptor(self) -> CategoryDescriptor:
+        """What is known of it."""
+        return CategoryDescriptor.own(self.name, self.file, self.critical)
 
 
 class ApplySettings(Table):
@@ -151,6 +166,7 @@ class Config(BaseSettings):
 
     state_directory: Folder = Path("/var/lib/refsync")
     repositories: Annotated[tuple[RepositorySettings, ...], Field(alias="repository")]
+    own_categories: Annotated[tuple[OwnCategory, ...], Field(alias="category")] = ()
     apply: ApplySettings = ApplySettings()
     commit: CommitSettings = CommitSettings()
     watch: WatchSettings = WatchSettings()
@@ -181,6 +197,17 @@ class Config(BaseSettings):
             raise FaultsError(faults)
         listed = {category for repository in repositories for category in repository.categories}
         return tuple(repository.without(listed - set(repository.categories)) for repository in repositories)
+
+    @field_validator("own_categories")
+    @classmethod
+    def _name_each_once(cls, own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
+        names = [each.name for each in own]
+        twice = (place for place, name in enumerate(names) if name in names[:place])
+        if faults := [
+            Fault((place, "name"), f"{names[place]} is there twice; give each its own name") for place in twice
+        ]:
+            raise FaultsError(faults)
+        return own
 
     @model_validator(mode="after")
     def _keep_state_out_of_clones(self) -> Self:

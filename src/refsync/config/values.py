@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from refsync.categories import CategoryName, catalogue_in
+from refsync.categories import SPECIFIED, CategoryName, catalogue_in, is_table
 from refsync.config.crontab import check_cron_line
 from refsync.review.finding import Rule
 
@@ -154,6 +154,24 @@ def category_file(text: str) -> str:
     return str(path)
 
 
+_ROUTES = frozenset({"metadata", "info", "me", "model_categories", "pending_queue"})
+"""What the HTTP API has in the place of a category."""
+
+
+def _own_category(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise ValueError(f"must be small letters, digits and _, a letter first; not {shown(name)}")
+    if name in SPECIFIED.plain_names or name in _ROUTES:
+        raise ValueError(f"{name} is a name of the specification; give the category another one")
+    return name
+
+
+def _json_file(text: str) -> str:
+    if is_table(text):
+        raise ValueError(f"{shown(text)} is a CSV table; a category of one's own is a JSON file")
+    return category_file(text)
+
+
 def _author(text: str) -> str:
     if not re.fullmatch(r"[^<>\x00-\x20\x7f]([^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f])? <[^<>\x00-\x20\x7f]+>", text):
         raise ValueError(f'must be "Name <mail>", not {shown(text)}')
@@ -280,6 +298,8 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 BindAddress = Annotated[str, AfterValidator(_bind_address)]
 OptionalFile = Annotated[str, AfterValidator(_optional_file)]
 HordeURL = Annotated[str, AfterValidator(_horde_url)]
+OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
+JsonFileName = Annotated[str, AfterValidator(_json_file)]
 HostURL = Annotated[str, AfterValidator(_host_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
