@@ -61,7 +61,7 @@ def read_position(path: Path) -> Position:
         return Position(content["commit"], files)
     except FileNotFoundError:
         return Position()
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         logger.error("{} cannot be read: {!r}; the history is walked from its beginning", path, error)
         return Position()
 
