@@ -109,4 +109,4 @@ def test_a_config_adds_one_and_every_command_knows_it(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_a_category_is_refused_with_its_place(tmp_path: Path, table: str, reason: str) -> None:
     desk = Desk.at(tmp_path, f"[[category]]\n{table}\n")
-    assert reason in desk("config", "check").refusal
+    assert reason in desk("config", "check").err
