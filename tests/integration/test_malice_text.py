@@ -10,6 +10,7 @@ import pytest
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, parse_message, render_message, tells_rename
 from refsync.clone.journal import read_note
 from refsync.config.loading import _masked
+from tests.support.command_line import Desk
 from tests.support.repositories import git
 
 LOUD = ["[skip ci]", "[CI skip]", "[no ci]", "[skip actions]", "***NO_CI***", "Fixes #1", "closes o/r#12", "cc @people"]
@@ -71,3 +72,17 @@ def test_a_malformed_journal_says_nothing(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "journal").write_bytes(text)
     with os.fdopen(os.open(tmp_path / "journal", os.O_RDONLY), "rb") as journal:
         assert read_note(journal).landing is None
+
+
+def test_a_main_branch_that_git_would_take_for_an_option_is_refused(tmp_path: Path) -> None:
+    desk = Desk.at(tmp_path)
+    bare = tmp_path / "remote.git"
+    git(tmp_path, "clone", "-q", "--bare", str(desk.clone.path), str(bare))
+    name = "refs/heads/--pathspec-from-file=x"
+    git(bare, "update-ref", name, "main")
+    git(bare, "symbolic-ref", "HEAD", name)
+    new = Desk(desk.clone, tmp_path / "new")
+    new.folder.mkdir()
+    told = new("init", f"file://{bare}", tmp_path / "new/image").refusal
+    assert "its main branch is called '--pathspec-from-file=x', which is not taken" in told
+    assert not (tmp_path / "new/image").exists()
