@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from refsync.pending_queue.models import PendingChangeRecord
+from refsync.pending_queue.store import database
 from refsync.tokens import add_token
 from tests.support.door import bearer, open_door, passes
 from tests.support.published import PublishedReference
@@ -467,6 +470,26 @@ def test_what_goes_out_as_a_proposal_is_told_with_its_branch_and_not_applied_yet
         (branch,) = reference.remote.branches
         assert (got.status_code, got.json()["applied"], got.json()["proposal"]) == (202, [], {"branch": branch})
         assert reference.change(change).status == "approved"
+        for client in (own.ada, own.bob, own.carol, own.guest):
+            client.close()
+    reference.close()
+
+
+def test_a_store_that_somebody_keeps_locked_is_told_and_reading_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    reference = Reference(tmp_path, {"clip.json": CLIP}, more=SETTINGS)
+    with open_door(reference.application, tmp_path, port=True) as door:
+        own = Desk(reference, door, *people(tmp_path, door))
+        with contextlib.closing(sqlite3.connect(reference.application.state.path / "queue.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            got = own.ada.post(f"{V2}/clip/add", json={"name": "n"})
+            assert told(got)[0] == 503
+            assert got.headers["retry-after"] == "5"
+            assert own.guest.get(f"{P}/changes").json()["total"] == 0
+            other.rollback()
+        assert own.submit() == 1
         for client in (own.ada, own.bob, own.carol, own.guest):
             client.close()
     reference.close()
