@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def git_command(clone: str | Path, *words: str | Path) -> str:
     'git -C /srv/clone fetch --unshallow'
     """
     return command("git", "-C", clone, *words)
+
+
+def install_command(extra: str) -> str:
+    """The command line that installs what an extra of ours needs, where refsync itself is installed already."""
+    from importlib.metadata import requires  # slow
+
+    lines = (line.partition(";") for line in requires("refsync") or ())
+    needed = [what.strip() for what, _, marker in lines if f"'{extra}'" in marker.replace('"', "'")]
+    return command(sys.executable, "-m", "pip", "install", *needed)
 
 
 def _quoted(word: str) -> str:

@@ -29,8 +29,8 @@ class Burst(NamedTuple):
     """Those that ``take_first`` did not give, and those that changed again after it did."""
     lost: frozenset[Path]
     """Folders that are watched no more."""
-    reasons: tuple[str, ...]
-    """Why everything has to be looked at."""
+    overflowed: bool
+    """Whether the kernel threw events away."""
 
 
 class News:
@@ -43,7 +43,7 @@ class News:
         self._untold: set[Path] = set()
         self._again: set[Path] = set()
         self._lost: set[Path] = set()
-        self._reasons: set[str] = set()
+        self._overflowed = False
 
     def changed(self, path: Path) -> None:
         """A file did."""
@@ -61,7 +61,9 @@ class News:
 
     def overflowed(self) -> None:
         """The kernel threw events away."""
-        self._add(self._reasons, "the kernel's event queue overflowed")
+        with self._lock:
+            self._overflowed = True
+        self.arrived.set()
 
     def _add(self, kept: set[_T], item: _T) -> None:
         with self._lock:
@@ -84,10 +86,11 @@ class News:
                 frozenset(self._changed),
                 frozenset(self._untold | self._again),
                 frozenset(self._lost),
-                tuple(sorted(self._reasons)),
+                self._overflowed,
             )
-            for kept in (self._changed, self._untold, self._again, self._lost, self._reasons):
+            for kept in (self._changed, self._untold, self._again, self._lost):
                 kept.clear()
+            self._overflowed = False
         return taken
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self, TypeVarTuple
 
 from loguru import logger
 from watchdog.utils import UnsupportedLibcError
@@ -23,7 +23,7 @@ from refsync.file_event_sources import Inotify, News, Polling, Source
 
 WatchMode = Literal["auto", "inotify", "polling"]
 
-_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 _POLL_SECONDS = 1.0
 _MISSING_FOLDER_SECONDS = 1.0
@@ -43,6 +43,7 @@ class FolderWatcher:
         on_change: gets the changed paths of a burst, each ``folder / name`` with the folder as it was given.
         at_once: gets each path as soon as it is seen, and at the end of the burst again if it changed again meanwhile.
         on_rescan: gets the reason (one line) when events may have been lost, and every ``rescan_seconds``.
+        on_overflow: called when the kernel threw events away, ahead of ``on_rescan``.
         mode: ``"auto"`` takes inotify, and polling where inotify is missing or its limits are full.
         rescan_seconds: how often to look for replaced folders and ask for a rescan.
         settle_seconds: how long it has to be quiet before a burst is told.
@@ -58,6 +59,7 @@ class FolderWatcher:
         *,
         on_rescan: Callable[[str], None],
         at_once: Callable[[frozenset[Path]], None] | None = None,
+        on_overflow: Callable[[], None] | None = None,
         mode: WatchMode = "auto",
         rescan_seconds: float = 300.0,
         settle_seconds: float = 0.02,
@@ -66,6 +68,7 @@ class FolderWatcher:
         self._on_change = on_change
         self._at_once = at_once
         self._on_rescan = on_rescan
+        self._on_overflow = on_overflow
         self._asked_mode = mode
         self._rescan_seconds = rescan_seconds
         self._settle_seconds = settle_seconds
@@ -190,7 +193,10 @@ class FolderWatcher:
 
     def _deliver(self, due: bool) -> None:
         burst = self._news.take()
-        reasons = [*burst.reasons, *self._watch_again(burst.lost, look_at_all=due)]
+        reasons = self._watch_again(burst.lost, look_at_all=due)
+        if burst.overflowed:
+            reasons.insert(0, "the kernel's event queue overflowed")
+            self._call(self._on_overflow)
         if due:
             reasons.append(f"{self._rescan_seconds:g} s have passed")
         if burst.untold:
@@ -222,11 +228,11 @@ class FolderWatcher:
         if self._watched.pop(folder, None) is not None:
             self._source.unwatch(folder)
 
-    def _call(self, callback: Callable[[_T], None] | None, argument: _T) -> None:
+    def _call(self, callback: Callable[[*_Ts], None] | None, *arguments: *_Ts) -> None:
         if callback is None or self._stopped.is_set():
             return
         try:
-            callback(argument)
+            callback(*arguments)
         except Exception as error:
             logger.opt(exception=error).error("a listener of file events failed: {!r}", error)
 

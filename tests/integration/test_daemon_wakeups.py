@@ -13,6 +13,7 @@ import pytest
 
 from refsync.daemon.service import Daemon
 from refsync.daemon.wakeups import Timers, Wakeups, signals
+from refsync.metrics.measures import Measures
 from tests.support.daemon import DEADLINE_SECONDS, Site, image_clone, wait_for
 from tests.support.repositories import git
 
@@ -127,7 +128,7 @@ def test_housekeeping_lets_git_pack_its_objects(tmp_path: Path, wakeups: Wakeups
     watching = threading.Thread(target=stop_when_packed)
     watching.start()
     with site.application() as application:
-        daemon = Daemon(site.config_file, None, {}, application, wakeups, timers)
+        daemon = Daemon(site.config_file, None, {}, application, wakeups, timers, Measures())
         wakeups.ask_housekeeping()
         daemon.run()
         daemon.close()

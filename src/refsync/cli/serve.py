@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,14 +42,10 @@ def _check_extra() -> None:
     Raises:
         ConfigError: it is not installed; the text has the command that does so.
     """
-    from importlib.metadata import requires
     from importlib.util import find_spec
 
-    from refsync.commands import command
+    from refsync.commands import install_command
     from refsync.errors import ConfigError
 
-    if all(find_spec(each) for each in ("fastapi", "uvicorn")):
-        return
-    extra = [line.split(";")[0].strip() for line in requires("refsync") or () if "'serve'" in line.replace('"', "'")]
-    install = command(sys.executable, "-m", "pip", "install", *extra)
-    raise ConfigError(f"refsync serve needs FastAPI and uvicorn; install them: {install}")
+    if not all(find_spec(each) for each in ("fastapi", "uvicorn")):
+        raise ConfigError(f"refsync serve needs FastAPI and uvicorn; install them: {install_command('serve')}")

@@ -33,6 +33,7 @@ from refsync.config.values import (
     Schedule,
     Seconds,
     StoreURL,
+    Textfile,
     is_loopback,
 )
 
@@ -148,6 +149,12 @@ class ProbeSettings(Table):
     civitai: HostURL = "https://civitai.com"
 
 
+class MetricsSettings(Table):
+    """``[metrics]``: where the daemon writes its figures for Prometheus."""
+
+    textfile: Textfile = ""
+
+
 class LogSettings(Table):
     """``[log]``: what is logged, and how."""
 
@@ -177,6 +184,7 @@ class Config(BaseSettings):
     git: GitSettings = GitSettings()
     serve: ServeSettings = ServeSettings()
     probe: ProbeSettings = ProbeSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     def __init__(self, catalogue: Catalogue = SPECIFIED, /, **values: Any) -> None:

@@ -225,6 +225,12 @@ def _optional_file(path: str) -> str:
     return str(_absolute_file(Path(path))) if path else path
 
 
+def _textfile(path: str) -> str:
+    if path and not path.endswith(".prom"):
+        raise ValueError("has to end with .prom: node-exporter reads no other file")
+    return _optional_file(path)
+
+
 def _horde_url(url: str) -> str:
     if not re.fullmatch(r"https://[^\s/@?#]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", url.rstrip("/")):
         raise ValueError('must be the https URL of the horde, without a path, such as "https://aihorde.net"')
@@ -297,6 +303,7 @@ Author = Annotated[str, AfterValidator(_author)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 BindAddress = Annotated[str, AfterValidator(_bind_address)]
 OptionalFile = Annotated[str, AfterValidator(_optional_file)]
+Textfile = Annotated[str, AfterValidator(_textfile)]
 HordeURL = Annotated[str, AfterValidator(_horde_url)]
 OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
 JsonFileName = Annotated[str, AfterValidator(_json_file)]

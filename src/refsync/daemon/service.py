@@ -22,6 +22,7 @@ from refsync.daemon.fetching import Fetching
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of, places_of
 from refsync.errors import RefsyncError, StateDirectoryError, told
+from refsync.metrics.measures import Measures, measures_to
 from refsync.state_directory import made_for_the_group, prepare
 from refsync.sync.reference import PassReport
 
@@ -56,12 +57,13 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
             config_text = _text_of(config_file)  # before it is read, so that an edit in between is noticed
             config = load_config(config_file, environ)
             log.configure(config.log.level, config.log.format)
+            measures = measures_to(config.metrics.textfile)
             state = prepare(config.state_directory)
             state.check_writable()
             is_ours = stack.enter_context(state.serve())
             application = stack.enter_context(open_application(config, wakes_daemon=False))
             timers = stack.enter_context(Timers())
-            daemon = Daemon(config_file, config_text, environ, application, wakeups, timers, is_ours)
+            daemon = Daemon(config_file, config_text, environ, application, wakeups, timers, measures, is_ours)
             stack.callback(daemon.close)
             daemon.run()
     except KeyboardInterrupt:
@@ -80,6 +82,7 @@ class Daemon:
         application: Application,
         wakeups: Wakeups,
         timers: Timers,
+        measures: Measures,
         is_ours: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config_file = config_file
@@ -88,9 +91,10 @@ class Daemon:
         self._application = application
         self._wakeups = wakeups
         self._timers = timers
+        self._measures = measures
         self._is_ours = is_ours
         self._watchdog = systemd.Watchdog(environ)
-        self._watch = Watch(ground_of(application, config_file), application, wakeups)
+        self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._settle_in()
         self._passes = 0
@@ -116,6 +120,7 @@ class Daemon:
                 if not self._wakeups.stopping:
                     self._check_state()
                     self._attempt(seen)
+                    self._measure()
                     logger.debug("pass {} is over", self._passes)
         except KeyboardInterrupt:
             if not self._wakeups.stopping:
@@ -165,9 +170,26 @@ class Daemon:
             self._tidy()
         self._passes += 1
         logger.debug("pass {}", self._passes)
-        return self._application.run_pass(
+        began = time.monotonic()
+        report = self._application.run_pass(
             progress=self._show_progress, stopping=self._is_stopping, remotes=self._fetching
         )
+        self._measures.passed(time.monotonic() - began)
+        return report
+
+    def _measure(self) -> None:
+        """Write the figures, now or a little later; nothing else depends on them."""
+        what = "the metrics cannot be written"
+        try:
+            rest = self._measures.write(self._application)
+        except (RefsyncError, OSError) as problem:
+            self._tell(what, told(problem))
+        except Exception as bug:
+            self._tell(what, f"a bug in refsync: {bug!r}", bug)
+        else:
+            self._tell(what, None)
+            if rest is not None:
+                self._timers.once("metrics", rest, self._wakeups.wake)
 
     def _is_stopping(self) -> bool:
         """Asked between the steps of a pass, and while it waits for its turn or a check; so it gets on."""
@@ -225,7 +247,7 @@ class Daemon:
         """Watch anew where a clone has appeared, gone or been replaced."""
         ground = ground_of(self._application, self._config_file)
         if ground != self._watch.ground:
-            self._change_watch(Watch(ground, self._application, self._wakeups))
+            self._change_watch(Watch(ground, self._application, self._wakeups, self._measures))
             seen.rescan = True  # for what happened before it was watched
 
     def _change_watch(self, watch: Watch) -> None:
@@ -262,7 +284,9 @@ class Daemon:
         self._config_text = _text_of(self._config_file)
         try:
             self._take(load_config(self._config_file, self._environ))
+            self._measures.reloaded(good=True)
         except (RefsyncError, OSError) as problem:
+            self._measures.reloaded(good=False)
             logger.error("the changed config is refused, the old settings stay in force: {}", told(problem))
         systemd.ready(self._summary())
 
@@ -275,8 +299,12 @@ class Daemon:
         if config == before.config:
             logger.info("the config was read again: nothing to change")
             return
+        measures = self._measures
+        if config.metrics != before.config.metrics:
+            measures = measures_to(config.metrics.textfile)
         application = assemble(config, before.state, before.store, wakes_daemon=False)
-        self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups))
+        self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups, measures))
+        self._measures = measures
         self._application = application
         self._fetching.stop()
         self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)

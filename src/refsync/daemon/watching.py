@@ -12,6 +12,7 @@ from refsync.clone.repository import Repository
 from refsync.daemon.wakeups import Wakeups
 from refsync.errors import RefsyncError
 from refsync.file_events import FolderWatcher
+from refsync.metrics.measures import Measures
 from refsync.sync.reference import ReferenceRepository
 
 # Not index.lock: every look that a person's git takes makes one.
@@ -34,8 +35,9 @@ class Watch:
         WatchError: the folders cannot be watched in the way the config asks for.
     """
 
-    def __init__(self, ground: Ground, application: Application, wakeups: Wakeups) -> None:
+    def __init__(self, ground: Ground, application: Application, wakeups: Wakeups, measures: Measures) -> None:
         self.ground = ground
+        self._measures = measures
         self._wakeups = wakeups
         self._backends = tuple(application.backends.values())
         self._wake_file = application.state.wake_file
@@ -46,6 +48,7 @@ class Watch:
             self._hear,
             at_once=self._hear_at_once,
             on_rescan=self._rescan,
+            on_overflow=measures.overflowed,
             mode=settings.mode,
             rescan_seconds=settings.rescan_seconds,
         ).start()
@@ -55,6 +58,7 @@ class Watch:
         self._watcher.stop()
 
     def _hear_at_once(self, paths: frozenset[Path]) -> None:
+        self._measures.heard(len(self._paths & paths))
         if self._wake_file in paths:
             self._wakeups.wake()
         for backend in self._backends:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from refsync.application import Application
-from refsync.http import health, persons, submissions
+from refsync.http import health, metrics, persons, submissions
 from refsync.http.api import api_router
 from refsync.http.applying import applying_router
 from refsync.http.audit import audit_router
@@ -41,14 +41,16 @@ def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_watching,
     )
-    app.state.door = Door(application, gate or Gate(application.config.serve))
+    door = app.state.door = Door(application, gate or Gate(application.config.serve))
     handle_failures(app)
-    app.add_middleware(Guard, seconds=LONGEST_SECONDS + application.config.serve.apply_seconds)
+    longest = LONGEST_SECONDS + application.config.serve.apply_seconds
+    app.add_middleware(Guard, seconds=longest, answered=door.answered)
     if origins := application.config.serve.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["apikey", "content-type"]
         )
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(persons.router)
     for prefix in ("/model_references/v1/pending_queue", "/model_references/v2/pending_queue"):
         for routes in (queue_router, applying_router, audit_router):

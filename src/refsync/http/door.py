@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
@@ -45,6 +46,8 @@ class Door:
 
     application: Application
     gate: Gate
+    answered: Counter[int] = field(default_factory=Counter)
+    """How many requests, by the status of the answer."""
     _served: dict[tuple[CategoryName, CanonicalFormat], ServedCategory] = field(default_factory=dict)
 
     def named(self, category: str) -> CategoryName:

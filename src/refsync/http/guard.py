@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,10 +17,12 @@ class Guard:
     Args:
         app: what answers.
         seconds: how long an answer may take.
+        answered: counts the answers by their status.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, seconds: float, answered: Counter[int]) -> None:
         self._app = app
+        self._answered = answered
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,6 +35,8 @@ class Guard:
         async def sending(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                self._answered[message["status"]] += 1
             await send(message)
 
         where = f"{scope['method']} {scope['path']}"
@@ -46,4 +51,4 @@ class Guard:
             logger.opt(exception=bug).error("{}: a bug in refsync: {!r}", where, bug)
             failure = refusal(500, "a bug in refsync, which its log tells more of")
         if not begun:
-            await failure(scope, receive, send)
+            await failure(scope, receive, sending)

@@ -25,6 +25,7 @@ from refsync.pending_queue.vetting import Unallowed
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.store.endings import Endings
     from refsync.pending_queue.store.transaction import QueueTransaction
 
 _PART = 1000
@@ -169,6 +170,11 @@ class QueueDoor:
         """What is noted of each repository, by its name."""
         with self._store.reading() as queue:
             return {note.name: note for note in queue.repository_notes()}
+
+    def endings(self, after: int | None) -> Endings:
+        """Which changes were applied or rejected behind an event; ``None`` asks for where to begin."""
+        with self._store.reading() as queue:
+            return queue.endings(after)
 
     def check_writable(self) -> None:
         """See that the store takes writes, without one.

@@ -27,6 +27,7 @@ from refsync.pending_queue.models import (
     as_row,
 )
 from refsync.pending_queue.store import filters, link_checks, schema
+from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
 from refsync.pending_queue.store.link_checks import LinkCheck
 
@@ -280,6 +281,10 @@ class QueueTransaction:
             for row in self._connection.execute(query).mappings():
                 found.setdefault(row["change_id"], []).append(ChangeEvent.model_validate(dict(row)))
         return found
+
+    def endings(self, after: int | None) -> Endings:
+        """Which changes were applied or rejected behind an event."""
+        return endings(self._connection, after)
 
     # repositories
 
