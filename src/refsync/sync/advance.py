@@ -27,7 +27,7 @@ from refsync.ranges import render_ranges
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.deletions import hold_for_deletions
-from refsync.sync.land import mark_landed
+from refsync.sync.landed import mark_landed
 from refsync.sync.look import Look
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting, plan_batch
 from refsync.sync.reference import HeldBatch, QueuedBatch, ReferenceRepository, RejectedChange, ReturnedChange

@@ -14,7 +14,7 @@ from refsync.pending_queue.models import Batch
 from refsync.reference.versions import Versions
 from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
-from refsync.sync.land import record_landed, settle_reserved
+from refsync.sync.landed import record_landed, settle_reserved
 from refsync.sync.plan import Model
 from refsync.sync.publisher import Publisher
 from refsync.sync.reference import (

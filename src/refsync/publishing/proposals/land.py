@@ -10,7 +10,7 @@ from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.proposals.merged import Merge, Outcome, Records, find_merges, judge
 from refsync.publishing.proposals.proposed import ProposalTurn, View, actor_of, proposal_of
 from refsync.publishing.proposals.pull_request import look_at
-from refsync.sync.land import mark_landed
+from refsync.sync.landed import mark_landed
 from refsync.sync.reference import RejectedChange
 from refsync.sync.turn import Turn
 
