@@ -24,7 +24,6 @@ from refsync.pending_queue.models import (
     Proposal,
     now_ts,
 )
-from refsync.pending_queue.routing import RepositoryOf, by_repository, unserved
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store.transaction import QueueTransaction
@@ -46,69 +45,6 @@ def stored_batch(queue: QueueTransaction, number: int) -> Batch:
     if batch is None:
         raise BatchNotFoundError(f"no batch has the number {number}; list the batches to see which there are")
     return batch
-
-
-def accepting(queue: QueueTransaction, title: str) -> Batch:
-    """The open batch, which keeps the title it has; a new one with this title if there is none."""
-    batch = queue.open_batch() or queue.add_batch(Batch(number=0, title=title))
-    return queue.save_batch(batch.model_copy(update={"last_approved_at": time.time()}))
-
-
-def open_until(queue: QueueTransaction, latest: float) -> Batch | None:
-    """The open batch; an approval later than this is dated back: a clock that went ahead must not hold it for days."""
-    batch = queue.open_batch()
-    if batch is None or (batch.last_approved_at or batch.opened_at) <= latest:
-        return batch
-    return queue.save_batch(batch.model_copy(update={"last_approved_at": latest}))
-
-
-def seal_open(queue: QueueTransaction, repository_of: RepositoryOf, *, by: Actor) -> list[Batch]:
-    """Fix the set of the open batch; none if it has no approved change. One batch a repository comes of it."""
-    batch = queue.open_batch()
-    if batch is None or not queue.categories_of_batch(batch.number):
-        return []
-    return route(queue, seal(queue, batch), repository_of, by=by)
-
-
-def sealed_for(
-    queue: QueueTransaction, change: PendingChangeRecord, *, title: str, repository: str, by: Actor
-) -> PendingChangeRecord:
-    """Approve a pending change into a batch of its own that is sealed at once; the open batch stays as it is."""
-    now = time.time()
-    batch = queue.add_batch(
-        Batch(
-            number=0,
-            title=title,
-            state=_B.sealed,
-            repository=repository,
-            job=new_token(),
-            last_approved_at=now,
-            sealed_at=now,
-        )
-    )
-    return change_moves.approve(queue, [change], batch, actor=by)[0]
-
-
-def route(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf, *, by: Actor = REFSYNC) -> list[Batch]:
-    """Give a sealed batch its repository; what belongs to another one is split off, what to none is held."""
-    parts = by_repository(queue.categories_of_batch(batch.number), repository_of)
-    routed: list[Batch] = []
-    for repository, members in parts.items():
-        hold = unserved(members) if repository is None else None
-        state = _B.sealed if hold is None else _B.held
-        if not routed:
-            routed.append(_move(queue, batch, state, hold=hold, repository=repository))
-            continue
-        changes = _readable(queue, batch.number, [change_id for change_id, _ in members])
-        if changes:
-            split = split_off(queue, batch, changes, state=state, hold=hold, repository=repository, by=by)
-            routed.append(stored_batch(queue, split.new_batch_id))
-    return routed
-
-
-def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf) -> bool:
-    """Whether routing can tell something new: the batch is to be tried, or a repository now holds part of it."""
-    return batch.state is _B.sealed or any(by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
 def split(
@@ -145,7 +81,7 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold, *, lease: Lease) 
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
     change_moves.release(queue, _free_members(queue, batch, {_S.APPLYING}, lease))
-    return _move(queue, batch, _B.held, hold=hold)
+    return move(queue, batch, _B.held, hold=hold)
 
 
 def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed: bool = False) -> Batch:
@@ -162,7 +98,7 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed:
         changes = queue.members_of_batch(number, ACCEPTED_STATUSES)
         why = f"batch {number} is to be tried again" + (", and may delete what it does" if confirmed else "")
         change_moves.note(queue, zip(changes, changes, strict=True), actor=by, why=why)
-    return _move(queue, batch, _B.sealed, is_confirmed=batch.is_confirmed or confirmed)
+    return move(queue, batch, _B.sealed, is_confirmed=batch.is_confirmed or confirmed)
 
 
 def propose(queue: QueueTransaction, number: int, proposal: Proposal, *, lease: Lease) -> Batch:
@@ -175,7 +111,7 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal, *, lease: 
     check_batch_state(batch, IN_WORK_STATES, "proposed")
     reserved = _free_members(queue, batch, {_S.APPLYING}, lease)
     change_moves.release(queue, reserved, why=f"proposed as {proposal.branch}")
-    return _move(queue, batch, _B.proposed, proposal=proposal)
+    return move(queue, batch, _B.proposed, proposal=proposal)
 
 
 def reseal_proposal(queue: QueueTransaction, number: int) -> Batch:
@@ -186,7 +122,7 @@ def reseal_proposal(queue: QueueTransaction, number: int) -> Batch:
     """
     batch = stored_batch(queue, number)
     check_batch_state(batch, {_B.proposed}, "built anew")
-    return _move(queue, batch, _B.sealed)
+    return move(queue, batch, _B.sealed)
 
 
 def abandon(queue: QueueTransaction, number: int, reason: str, *, by: Actor) -> Batch:
@@ -209,7 +145,7 @@ def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor, lea
     check_batch_state(batch, IN_WORK_STATES, "given up")
     changes = change_moves.release(queue, _free_members(queue, batch, ACCEPTED_STATUSES, lease))
     change_moves.reject(queue, changes, reason, actor=by)
-    return _move(queue, batch, _B.abandoned, reason=reason)
+    return move(queue, batch, _B.abandoned, reason=reason)
 
 
 def reserve(queue: QueueTransaction, number: int, *, lease: Lease) -> list[PendingChangeRecord]:
@@ -367,11 +303,6 @@ def new_token() -> str:
     return uuid.uuid4().hex
 
 
-def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
-    wanted = set(change_ids)
-    return [change for change in queue.members_of_batch(number, {_S.APPROVED}) if change.change_id in wanted]
-
-
 def _named(
     members: list[PendingChangeRecord], change_ids: Collection[int] | None, queue: QueueTransaction, number: int
 ) -> list[PendingChangeRecord]:
@@ -388,7 +319,7 @@ def abandon_if_nothing_is_left(queue: QueueTransaction, number: int) -> None:
     """End a batch in work of which every change was refused, or taken out."""
     batch = stored_batch(queue, number)
     if batch.state in IN_WORK_STATES and not _has_any(queue, number, ACCEPTED_STATUSES):
-        _move(queue, batch, _B.abandoned, reason=NOTHING_LEFT)
+        move(queue, batch, _B.abandoned, reason=NOTHING_LEFT)
 
 
 def _has_any(queue: QueueTransaction, number: int, statuses: Collection[PendingChangeStatus]) -> bool:
@@ -404,24 +335,24 @@ def _close_if_left(queue: QueueTransaction, number: int) -> None:
     if queue.categories_of_batch(number) or _has_any(queue, number, {_S.APPLYING, _S.APPLIED}):
         return
     if queue.is_referred_to(number):
-        _move(queue, batch, _B.abandoned, reason="nothing left: every approval was withdrawn or refused")
+        move(queue, batch, _B.abandoned, reason="nothing left: every approval was withdrawn or refused")
     else:
         queue.remove_batch(number)
 
 
 def _end_or_fix(queue: QueueTransaction, batch: Batch, *, still_applying: bool) -> None:
     if not still_applying:
-        _move(queue, batch, _B.landed, landed_at=time.time())
+        move(queue, batch, _B.landed, landed_at=time.time())
     elif batch.state is _B.open:  # no further approval may join what is applied in part
         seal(queue, batch)
 
 
 def seal(queue: QueueTransaction, batch: Batch) -> Batch:
     """Fix the set of an open batch, which belongs to no repository yet."""
-    return _move(queue, batch, _B.sealed, job=new_token(), sealed_at=time.time())
+    return move(queue, batch, _B.sealed, job=new_token(), sealed_at=time.time())
 
 
-def _move(
+def move(
     queue: QueueTransaction,
     batch: Batch,
     to: BatchState,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refsync.durable_steps import durable_step
-from refsync.pending_queue import batch_moves, change_moves, payloads, renames, vetting
+from refsync.pending_queue import batch_moves, batch_sealing, change_moves, payloads, renames, vetting
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.lifecycle import OPEN_STATES, check_change_status
@@ -62,7 +62,7 @@ class DaemonDoor(QueueDoor):
     def open_batch(self, *, approved_until: float) -> Batch | None:
         """The open batch; an approval that lies behind a time (now), by a clock that was set back, is dated then."""
         with self._writing() as queue:
-            return batch_moves.open_until(queue, approved_until)
+            return batch_sealing.open_until(queue, approved_until)
 
     @durable_step("seal the open batch")
     def seal_open_batch(self, repository_of: RepositoryOf, *, actor: Actor = REFSYNC) -> list[Batch]:
@@ -74,7 +74,7 @@ class DaemonDoor(QueueDoor):
             actor: who seals; told in the audit of a split.
         """
         with self._writing() as queue:
-            return batch_moves.seal_open(queue, repository_of, by=actor)
+            return batch_sealing.seal_open(queue, repository_of, by=actor)
 
     @durable_step("route batches")
     def route_batches(self, repository_of: RepositoryOf) -> list[Batch]:
@@ -86,8 +86,8 @@ class DaemonDoor(QueueDoor):
         routed: list[Batch] = []
         with self._writing() as queue:
             for batch in queue.batches({BatchState.sealed, BatchState.held}):
-                if batch.repository is None and batch_moves.may_be_routed(queue, batch, repository_of):
-                    routed += batch_moves.route(queue, batch, repository_of)
+                if batch.repository is None and batch_sealing.may_be_routed(queue, batch, repository_of):
+                    routed += batch_sealing.route(queue, batch, repository_of)
         return routed
 
     def vet_batch(self, number: int) -> list[Unallowed]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refsync.durable_steps import durable_step
 from refsync.errors import BatchStateError, RequestError
-from refsync.pending_queue import batch_moves, change_moves, payloads, renames
+from refsync.pending_queue import batch_moves, batch_sealing, change_moves, payloads, renames
 from refsync.pending_queue.holds import HoldKind
 from refsync.pending_queue.lifecycle import check_change_status
 from refsync.pending_queue.models import (
@@ -22,7 +22,6 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
-from refsync.pending_queue.part_sealing import seal_part
 from refsync.pending_queue.people import ReviewRules, Role
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.routing import RepositoryOf
@@ -86,7 +85,7 @@ class ReviewDoor(QueueDoor):
             self._check_reviewing(actor, (*to_approve, *to_reject))
             for change in to_approve:
                 self._rules.check_two_persons(change.change_id, change.requester, actor)
-            batch = batch_moves.accepting(queue, title) if approved else None
+            batch = batch_sealing.accepting(queue, title) if approved else None
             return PendingBatchResult(
                 batch_id=None if batch is None else batch.number,
                 batch_title="" if batch is None else batch.title,
@@ -154,7 +153,7 @@ class ReviewDoor(QueueDoor):
         with self._writing() as queue:
             if actor is not REFSYNC and (openly := queue.open_batch()):
                 self._check_batch(queue, openly.number, self._with_user(actor))
-            return batch_moves.seal_open(queue, repository_of, by=actor)
+            return batch_sealing.seal_open(queue, repository_of, by=actor)
 
     def seal_changes(
         self, change_ids: Collection[int], repository_of: RepositoryOf, *, actor: Actor
@@ -169,7 +168,7 @@ class ReviewDoor(QueueDoor):
         actor = self._with_user(actor)
         with self._writing() as queue:
             self._check_reviewing(actor, [change_moves.stored_change(queue, change_id) for change_id in change_ids])
-            return seal_part(queue, change_ids, repository_of, by=actor)
+            return batch_sealing.seal_part(queue, change_ids, repository_of, by=actor)
 
     def retry_batch(self, number: int, *, actor: Actor, confirmed: bool = False) -> Batch:
         """Let a held batch be worked on again, because a person says so.

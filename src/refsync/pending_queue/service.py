@@ -13,7 +13,7 @@ from loguru import logger
 
 from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
-from refsync.pending_queue import batch_moves, change_moves, exchange, payloads, renames
+from refsync.pending_queue import batch_moves, batch_sealing, change_moves, exchange, payloads, renames
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.events import AuditWriter, Listeners
 from refsync.pending_queue.lease import Lease
@@ -211,7 +211,7 @@ class PendingQueueService(ReviewDoor):
             submitted = change_moves.submit(queue, [record])
             [change] = submitted
             self._rules.check_two_persons(change.change_id, change.requester, actor)
-            return batch_moves.sealed_for(queue, change, title=line, repository=repository, by=actor)
+            return batch_sealing.sealed_for(queue, change, title=line, repository=repository, by=actor)
 
     def reserve_for_apply(self, *, change_id: int, reservation_id: str) -> PendingChangeRecord:
         """Lock an approved change for the job with this token; the same job gets it again.
