@@ -23,8 +23,8 @@ def message(name: str = "model", title: str = "New models", person: str = "ada")
 
 
 @pytest.mark.parametrize("words", LOUD)
-def test_a_name_says_nothing_that_a_forge_hears(words: str) -> None:
-    told = message(words, person=words)
+def test_nothing_that_people_type_is_heard_by_a_forge(words: str) -> None:
+    told = message(words, title=words, person=words)
     assert words not in told
     assert parse_message(told)
     assert tells_rename(told, "clip", f"{words} old", words)

@@ -77,11 +77,15 @@ def batch(**values: object) -> BatchCommit:
 
 
 def as_written(person: Person) -> Person:
-    """A person as a trailer can hold them, and as no forge hears them."""
-    return Person(*(one_line(re.sub("[<>]", " ", HEARD.sub("", text))) or "-" for text in (person.id, person.username)))
+    """A person as a trailer can hold them."""
+    return Person(*(one_line(re.sub("[<>]", " ", text)) or "-" for text in (person.id, person.username)))
 
 
-HEARD = re.compile(r"(?i)(?<!\w)@(?=\w)|#(?=\d)|\[(?=\s*(?:skip|no|ci|actions)\b)|\*(?=\*\*NO_CI)")
+FULL_WIDTH = {0xFEE0 + ord(character): character for character in "@#-/[*"}
+HEARD = re.compile(
+    r"(?i)\[\s*(?:ci|skip|no|actions)[ _-]+(?:ci|skip|actions)\s*\]|\*\*\*NO_CI"
+    r"|(?<!\w)@\w|#\d|\bGH-\d|/(?:issues|pull)/\d"
+)
 ENDS_A_MESSAGE = re.compile(r"---(?: |$)|#|.*(?:>8|8<|>%|%<)")
 
 
@@ -106,7 +110,40 @@ def written_ids(made: BatchCommit) -> tuple[str, ...]:
 
 @given(BATCHES)
 def test_a_message_read_back_says_what_was_written(made: BatchCommit) -> None:
-    assert parse_message(render_message(made)) == expected(made)
+    read = parse_message(render_message(made))
+    assert read
+    assert as_read(read) == as_read(expected(made))
+
+
+def as_read(parsed: ParsedCommit) -> str:
+    """What it says to people, to whom a character of full width is the same."""
+    return repr(parsed).translate(FULL_WIDTH)
+
+
+LOUD = st.lists(
+    st.sampled_from(
+        ["@", "#", "[", "*", "GH-", "/", "issues/", "skip", "ci", "NO_CI", " ", "_", "-", "]", "1", "a", "\n", "<"]
+    )
+)
+
+
+@given(LOUD.map("".join))
+@example("[skip ci] Fixes #1, cc @people")
+@example("[[skip ci]")
+@example("##1 @@people ****NO_CI***")
+@example("[@skip ci]")
+@example("[skip_ci] [ci-skip]")
+@example("[<skip ci]")
+@example("[\x00skip ci]")
+@example("fixes GH-1 and https://example.org/o/r/issues/1")
+def test_no_forge_hears_anything_that_people_typed(text: str) -> None:
+    person = Person(text, text)
+    lines = (ChangeLine(1, "create", "clip", text, (text,), text),)
+    message = render_message(
+        batch(title=text, changes=lines, requested_by=(person,), approved_by=(person,), request_ids=(text,))
+    )
+    assert not HEARD.search(message)
+    assert one_line(text) in message.split("\n")[0].translate(FULL_WIDTH)
 
 
 @given(BATCHES)
@@ -134,7 +171,7 @@ def test_git_agrees_after_a_round_trip(tmp_path_factory: pytest.TempPathFactory,
         message = render_message(each)
         commit = piped(folder, message, "commit-tree", tree, "-F", "-").strip()
         kept = piped(folder, "", "log", "-1", "--format=%B", commit)
-        assert parse_message(kept) == expected(each)
+        assert parse_message(kept) == parse_message(message)
         trailers = message.removesuffix("\n").split("\n\n")[-1]
         assert piped(folder, kept, "interpret-trailers", "--parse").removesuffix("\n") == trailers
 

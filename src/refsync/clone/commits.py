@@ -15,8 +15,14 @@ from refsync.ranges import parse_ranges, render_ranges
 MAX_CHANGE_LINES = 50
 _NEW_FILE = 0o100644
 _RENAMED = ", renamed from "
-_HEARD = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)|\[(?=\s*(?:skip|no|ci|actions)\b)|\*(?=\*\*NO_CI)", re.IGNORECASE)
+_HEARD = re.compile(
+    r"(?<!\w)@(?=\w)|#(?=\d)|(?<=\bGH)-(?=\d)|/(?=(?:issues|pull)/\d)"
+    r"|\[(?=\s*(?:skip|no|ci|actions)(?![a-z0-9]))|\*(?=\*\*NO_CI)",
+    re.IGNORECASE,
+)
 """Where a forge hears words in a message: it tells people, closes issues, or leaves the checks out."""
+_TO_FULL_WIDTH = 0xFEE0
+"""From an ASCII character to its twin of full width, which people read as the same, and no forge hears."""
 _ENDS_A_MESSAGE = re.compile(r"---(?: |$)|#|.*(?:>8|8<|>%|%<)")
 _TRAILER = re.compile(r"^(Refsync-Job|Refsync-Batch|Refsync-Changes|Requested-by|Approved-by|Request-Id): (.*)$")
 
@@ -99,14 +105,14 @@ def tells_rename(message: str, category: str, old: str, new: str) -> bool:
 
 def _request_ids(batch: BatchCommit) -> list[str]:
     """Each id that says something, once, as a trailer can hold it."""
-    return [request_id for request_id in dict.fromkeys(map(one_line, batch.request_ids)) if request_id]
+    return [request_id for request_id in dict.fromkeys(map(_unheard, batch.request_ids)) if request_id]
 
 
 def _subject(batch: BatchCommit) -> str:
     title = one_line(batch.title)
     if _ENDS_A_MESSAGE.match(title):  # git would take what follows for a patch or a comment, and the trailers, too
-        return f"batch {batch.batch}: {title}"
-    return title or f"batch {batch.batch}"
+        title = f"batch {batch.batch}: {title}"
+    return _unheard(title) or f"batch {batch.batch}"
 
 
 def parse_message(message: str) -> ParsedCommit | None:
@@ -152,7 +158,12 @@ def _render_person(person: Person) -> str:
 
 
 def _bare(text: str) -> str:
-    return one_line(re.sub(r"[<>]", " ", _HEARD.sub("", text))) or "-"
+    return _unheard(re.sub(r"[<>]", " ", text)) or "-"
+
+
+def _unheard(text: str) -> str:
+    """Text as one line in which no forge hears anything; nothing is taken out, so that no rest makes a word anew."""
+    return _HEARD.sub(lambda found: chr(ord(found[0]) + _TO_FULL_WIDTH), one_line(text))
 
 
 def _parse_person(text: str) -> Person:
