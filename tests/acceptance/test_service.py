@@ -16,6 +16,7 @@ README = (Path(__file__).parents[2] / "systemd" / "README.md").read_text(encodin
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+PENDING = "/model_references/v2/pending_queue"
 REFERENCE = """
 git init -q -b main /srv/origin
 cd /srv/origin
@@ -36,6 +37,12 @@ systemctl restart refsync
 def alone() -> str:
     """The lines by which the README leads from the group to the service alone."""
     return README.split("## The service alone")[1].split("```sh\n")[1].split("```")[0]
+
+
+def door() -> str:
+    """The lines by which the README sets the door up, up to where a person logs in."""
+    lines = README.split("## The door")[1].split("```sh\n")[1].split("```")[0]
+    return re.sub(r"^(sudo /opt/refsync/bin/pip|curl|refsync login) .*\n", "", lines, flags=re.MULTILINE)
 
 
 def setting_up() -> str:
@@ -125,3 +132,17 @@ def test_the_service_alone_lands_what_nobody_else_can_write(machine: Machine) ->
     assert writable == ""
     assert "group" not in machine.shell("cd /; sudo -u refsync refsync doctor", check=False)
     assert "Permission denied" in machine.shell("cd /; sudo -u ada ls /srv/reference 2>&1", check=False)
+
+    machine.shell(door())
+    ask = "curl --silent --fail --unix-socket /run/refsync/door.sock http://door"
+    wait_for("the door", lambda: '"ready": true' in machine.shell(f"{ask}/readyz", check=False))
+    assert '"change_id": 1' in machine.shell(f"runuser -u ada -- {ask}{PENDING}/changes")  # the queue came along
+    post = '--request POST --header content-type:application/json --data \'{"name": "by door"}\''
+    assert '"requested_by": "ada"' in machine.shell(f"runuser -u ada -- {ask}/model_references/v1/clip {post}")
+
+    door_pid = machine.shell("systemctl show --value -p MainPID refsync-serve").strip()
+    within = f"nsenter --mount --target={door_pid} runuser -u refsync-serve -- touch"
+    for place in ("/var/lib/refsync/it", "/var/lib/refsync/image/it", "/srv/reference/image/it"):
+        told = machine.shell(f"{within} {place} 2>&1", check=False)
+        assert "Read-only file system" in told or "Permission denied" in told, told
+    machine.shell(f"{within} /var/lib/refsync/wake/wake")

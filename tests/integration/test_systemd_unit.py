@@ -71,7 +71,7 @@ def test_a_reason_stands_above_the_options(file: Path) -> None:
 def test_the_service_runs_the_installed_program_as_its_own_user() -> None:
     unit = dict(options(UNIT))
     assert unit["ExecStart"] == "/opt/refsync/bin/refsync --config /etc/refsync/refsync.toml run"
-    assert (unit["User"], unit["Group"], unit["StateDirectory"]) == ("refsync", "refsync", "refsync")
+    assert (unit["User"], unit["Group"], unit["StateDirectory"]) == ("refsync", "refsync", "refsync refsync-queue")
     assert unit["StateDirectoryMode"] == "2770"  # as the program makes it
     assert unit["Type"] == "notify"
     assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
@@ -80,5 +80,6 @@ def test_the_service_runs_the_installed_program_as_its_own_user() -> None:
 def test_the_door_s_service_runs_the_installed_program_as_a_user_of_its_own_in_the_service_s_group() -> None:
     unit = dict(options(DOOR))
     assert unit["ExecStart"] == "/opt/refsync/bin/refsync --config /etc/refsync/refsync.toml serve"
-    assert (unit["User"], unit["Group"], unit["ReadWritePaths"]) == ("refsync-serve", "refsync", "/var/lib/refsync")
+    assert (unit["User"], unit["Group"]) == ("refsync-serve", "refsync")
+    assert unit["ReadWritePaths"] == "/var/lib/refsync-queue /var/lib/refsync/wake"
     assert unit["Requires"] == SOCKET.name
