@@ -28,6 +28,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from refsync.disk_room import Shortage, ShortageKind, shortage
 from refsync.durable import make_folder
 from refsync.errors import AlreadyRunningError, StateDirectoryError
 from refsync.plain_text import shortened
@@ -38,7 +39,6 @@ FILE_MODE = 0o660
 # `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
 _PATIENCE_SECONDS = 1.0
 _PASS_POLL_SECONDS = 0.5
-LEAST_FREE_BYTES = 64 * 1024 * 1024
 _LONGEST_SIGNATURE = 4096
 _MOST_PROCESSES = 1 << 31
 _YEAR_10000 = 253_402_214_400
@@ -186,15 +186,8 @@ class StateDirectory:
 
     def trouble(self) -> str | None:
         """Why nothing, or hardly anything, can be written on its disk; ``None`` where it can."""
-        disk = os.statvfs(self.path)
-        if disk.f_flag & os.ST_RDONLY:
-            return f"{self.path}: {_READ_ONLY}"
-        free = disk.f_bavail * disk.f_frsize
-        if free < LEAST_FREE_BYTES:
-            return f"{self.path}: only {free // 1024**2} MiB are free; make room"
-        if disk.f_files and not disk.f_favail:
-            return f"{self.path}: its disk has no room for another file (no free inodes); delete some"
-        return None
+        short = shortage(self.path)
+        return f"{self.path}: {_told_of(short)}" if short else None
 
     def daemon(self) -> DaemonIdentity | None:
         """The daemon that serves this directory now, ``None`` if there is none."""
@@ -237,8 +230,18 @@ def prepare(path: Path) -> StateDirectory:
     return StateDirectory(path)
 
 
+def _told_of(short: Shortage) -> str:
+    match short.kind:
+        case ShortageKind.read_only:
+            return _READ_ONLY
+        case ShortageKind.bytes:
+            return f"only {short.left >> 20} MiB are free; make room"
+        case ShortageKind.files:
+            return f"its disk has room for {short.left} more files (inodes); delete some"
+
+
 def _may_not_write(path: Path) -> str:
-    if os.statvfs(path).f_flag & os.ST_RDONLY:
+    if shortage(path) == Shortage(ShortageKind.read_only):
         return _READ_ONLY
     return f"{_user()} may not write the state directory; join its group ({_group(path)}) or use sudo"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from refsync.use_cases.doctor import machine
+from refsync import disk_room
 from refsync.use_cases.doctor.checks import Looked, Verdict
 from refsync.use_cases.doctor.examination import EXAMINATIONS
 from refsync.use_cases.doctor.service import checks_of
@@ -263,7 +263,7 @@ def test_a_lock_that_is_young_is_left_alone(desk: Desk) -> None:
 
 
 def test_the_room_that_is_left_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "LEAST_BYTES", 1 << 80)
+    monkeypatch.setattr(disk_room, "LEAST_BYTES", 1 << 80)
     assert {found["name"] for found in wrong(desk)} == {"disk"}
 
 

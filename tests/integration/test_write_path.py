@@ -13,7 +13,7 @@ import pytest
 from loguru import logger
 from pydantic import BaseModel
 
-from refsync import state_directory
+from refsync import disk_room
 from refsync.backends.base import ReplicateMode
 from refsync.backends.git_backend import GitBackend
 from refsync.clone.commits import Person, parse_message
@@ -566,7 +566,7 @@ def test_each_cause_of_ill_health_is_named(
 
 
 def test_no_pass_yet_and_a_full_disk_are_ill_health(upstream: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_directory, "LEAST_FREE_BYTES", 2**62)
+    monkeypatch.setattr(disk_room, "LEAST_BYTES", 2**62)
     with logged() as lines:
         assert not upstream.backend.health_check()
     assert [line.split("'")[1] for line in lines] == ["disk space", "last pass"]

@@ -11,6 +11,7 @@ from refsync.clone.durability import OLDEST_GIT, git_version
 from refsync.clone.merging import OLDEST_GIT_FOR_PROPOSALS
 from refsync.clone.repository import Repository
 from refsync.commands import command
+from refsync.disk_room import Shortage, ShortageKind, shortage
 from refsync.errors import GitCommandError, RefsyncError, StoreError, WatchError
 from refsync.file_events import FolderWatcher
 from refsync.pending_queue.store.copying import examine_store, store_file
@@ -18,7 +19,7 @@ from refsync.use_cases.doctor.checks import Check, Looked, Patient, good, or_goo
 
 CLOCK_SECONDS = 60.0
 """What lies so far ahead may come from another machine's clock."""
-LEAST_BYTES, LEAST_FILES = 100 << 20, 1000
+_SEE = "see what takes the room"
 _INSTALL = command("sudo", "apt-get", "install", "-y", "git")
 _MORE_WATCHES = command("sudo", "sysctl", "fs.inotify.max_user_watches=524288", "fs.inotify.max_user_instances=1024")
 _SET_CLOCK = command("sudo", "timedatectl", "set-ntp", "true")
@@ -97,13 +98,18 @@ def disks(patient: Patient) -> Iterator[Check]:
 
 
 def _of_disk(path: Path) -> Iterator[Check]:
-    disk = os.statvfs(path)
-    biggest = f"{command('du', '-xk', path)} | sort -n | tail"
-    if disk.f_flag & os.ST_RDONLY:
-        mounted = next(each for each in (path.resolve(), *path.resolve().parents) if os.path.ismount(each))
-        remount = command("sudo", "mount", "-o", "remount,rw", mounted)
-        yield wrong(Looked.disk, path, "its disk is mounted to be read only", remount)
-    elif (free := disk.f_bavail * disk.f_frsize) < LEAST_BYTES:
-        yield wrong(Looked.disk, path, f"its disk has {free >> 20} MiB left; see what takes the room", biggest)
-    elif disk.f_files and disk.f_favail < LEAST_FILES:
-        yield wrong(Looked.disk, path, f"its disk has room for {disk.f_favail} more files", biggest)
+    match shortage(path):
+        case Shortage(ShortageKind.read_only):
+            mounted = next(each for each in (path.resolve(), *path.resolve().parents) if os.path.ismount(each))
+            remount = command("sudo", "mount", "-o", "remount,rw", mounted)
+            yield wrong(Looked.disk, path, "its disk is mounted to be read only", remount)
+        case Shortage(ShortageKind.bytes, left):
+            yield wrong(Looked.disk, path, f"its disk has {left >> 20} MiB left; {_SEE}", _biggest(path, "-k"))
+        case Shortage(ShortageKind.files, left):
+            yield wrong(
+                Looked.disk, path, f"its disk has room for {left} more files; {_SEE}", _biggest(path, "--inodes")
+            )
+
+
+def _biggest(path: Path, counting: str) -> str:
+    return f"{command('du', '-x', counting, path)} | sort -n | tail"
