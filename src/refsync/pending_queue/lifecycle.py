@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from refsync.errors import BatchStateError, ChangeStateError
-from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
+from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.pending_queue.states import BatchState, PendingChangeStatus
 
 _S = PendingChangeStatus
 _B = BatchState

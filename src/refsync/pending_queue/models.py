@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Any, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -27,58 +27,9 @@ from refsync.pending_queue.proposal import Wait as Wait
 from refsync.pending_queue.proposal import WaitKind as WaitKind
 from refsync.pending_queue.repository_note import MassDeletion as MassDeletion
 from refsync.pending_queue.repository_note import RepositoryNote as RepositoryNote
-
-
-class AuditOperation(StrEnum):
-    """What a change does to its model.
-
-    >>> AuditOperation("delete") is AuditOperation.DELETE
-    True
-    """
-
-    CREATE = "create"
-    UPDATE = "update"
-    DELETE = "delete"
-
-
-class PendingChangeStatus(StrEnum):
-    """How far a change has come; ``lifecycle`` says which moves are allowed.
-
-    >>> [status.value for status in PendingChangeStatus]
-    ['pending', 'approved', 'applying', 'applied', 'rejected']
-    """
-
-    PENDING = "pending"
-    """Waits for review."""
-    APPROVED = "approved"
-    """Accepted, not yet written."""
-    APPLYING = "applying"
-    """Locked for the short time of the write."""
-    APPLIED = "applied"
-    """Landed. Final."""
-    REJECTED = "rejected"
-    """Refused. Final."""
-
-
-class BatchState(StrEnum):
-    """How far a batch has come.
-
-    >>> Batch(number=1, title="New models").state is BatchState.open
-    True
-    """
-
-    open = "open"
-    """Approvals join it; there is at most one."""
-    sealed = "sealed"
-    """Its set of changes is fixed; the daemon works on it."""
-    proposed = "proposed"
-    """A pull request is open."""
-    held = "held"
-    """It waits, and its hold says for what."""
-    landed = "landed"
-    """The target branch contains it. Final."""
-    abandoned = "abandoned"
-    """Given up, and its reason says why. Final."""
+from refsync.pending_queue.states import AuditOperation as AuditOperation
+from refsync.pending_queue.states import BatchState as BatchState
+from refsync.pending_queue.states import PendingChangeStatus as PendingChangeStatus
 
 
 def now_ts() -> int:
