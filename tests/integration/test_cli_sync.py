@@ -172,6 +172,24 @@ def test_retry_and_abandon_as_json_are_the_batch(held: Desk) -> None:
 # status
 
 
+def test_status_check_fails_until_a_pass_went_well_and_while_something_is_held(desk: Desk) -> None:
+    before = desk("status", "--check")
+    assert (before.code, "(overdue)" in before.out) == (1, True)
+    assert desk("sync").done
+    assert "overdue" not in desk("status", "--check").done.out
+    git(desk.clone.path, "checkout", "-q", "--detach")
+    assert desk("sync").code == desk("status", "--check").code == 1
+    git(desk.clone.path, "checkout", "-q", "main")
+    (repository,) = desk("status", "--check", "--json").done.json["repositories"]
+    assert repository["last_good_pass_at"] < repository["last_pass_at"]
+    assert not repository["is_overdue"]
+    assert ", the last good one " in desk("status").done.out
+
+
+def test_status_check_fails_while_a_batch_is_held(held: Desk) -> None:
+    assert held("status", "--check").code == 1
+
+
 def test_status_of_a_fresh_store(desk: Desk) -> None:
     told = desk("status").done.out
     assert "daemon    none serves this store: refsync run" in told

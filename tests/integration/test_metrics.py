@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,8 +21,17 @@ from tests.support.door import open_door
 from tests.support.queue import review
 from tests.support.reference import Reference
 
+PROJECT = Path(__file__).parents[2]
+RULES = PROJECT / "systemd" / "refsync.rules.yml"
 LANDED = (("operation", "create"), ("outcome", "applied"))
 REFUSED = (("operation", "update"), ("outcome", "rejected"))
+
+
+def names_in(text: str) -> set[str]:
+    """The figures that the README's table names, in full."""
+    table = text.split("\n## Figures\n")[1].split("\n## ")[0]
+    cells = "".join(line for line in table.splitlines() if line.startswith("| "))
+    return {f"refsync_{name}" for name in re.findall(r"`([a-z_]+)(?:\{[a-z,]+\})?`", cells)}
 
 
 class Scrape:
@@ -60,14 +72,41 @@ def test_the_file_tells_of_queue_batches_clones_and_counters(tmp_path: Path) -> 
     assert told("changes_finished_total", *LANDED) == told("changes_finished_total", *REFUSED) == 1
     assert told("approval_to_landed_seconds_count", publish="local") == 1
     assert told("pass_duration_seconds_bucket", le="0.025") == 1
-    assert (told("last_pass_timestamp_seconds", repository="image") or 0) >= began
+    passed = told("last_pass_timestamp_seconds", repository="image") or 0
+    assert passed >= began
+    assert told("last_good_pass_timestamp_seconds", repository="image") == passed
     assert told("unreadable_files", repository="image") == 1
     assert told("models", category="clip") == 3
     assert told("metadata_operations_total", category="clip", operation="create") == 3
+    assert told("last_good_pass_timestamp_seconds", repository="image") == told(
+        "last_pass_timestamp_seconds", repository="image"
+    )
     assert told.types["refsync_changes_finished"] == told.types["refsync_metadata_operations"] == "counter"
     assert told.types["refsync_pass_duration_seconds"] == "histogram"
     assert not any(name.endswith("_created") for name, _ in told.samples)
     reference.close()
+
+
+def test_each_figure_stands_in_the_readme_and_alerts_ask_for_no_other(tmp_path: Path) -> None:
+    reference = Reference(tmp_path)
+    reference.submit("alpha", {"version": "2"})
+    Textfile(tmp_path / "refsync.prom").write(reference.application)
+    reference.close()
+    types = Scrape((tmp_path / "refsync.prom").read_text()).types
+    endings = {"counter": "_total", "info": "_info"}
+    known = {name + endings.get(kind, "") for name, kind in types.items()}
+    assert names_in((PROJECT / "README.md").read_text()) == known
+    asked = set(re.findall(r"refsync_\w+", "".join(re.findall(r"^ +expr: (.*)$", RULES.read_text(), re.MULTILINE))))
+    assert asked
+    assert asked <= known
+
+
+def test_prometheus_takes_the_alerts() -> None:
+    tool = shutil.which("promtool")
+    if tool is None:
+        pytest.skip("no promtool: install prometheus")
+    done = subprocess.run([tool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_who_has_just_looked_at_everything_says_when_to_ask_again(tmp_path: Path) -> None:

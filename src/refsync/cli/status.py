@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,13 +19,21 @@ _BATCHES_SHOWN = 20
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
 
 
-def status(ctx: typer.Context, json: Json = False) -> None:
+def status(
+    ctx: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 when no pass went well for a time, or something is held.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """What waits, what is held and why, and the command that clears it."""
     from refsync.use_cases.questions.state import STATUS
 
     with context_of(ctx).desk() as desk:
         answer = desk.ask(STATUS)
     print_json(answer) if json else _show(answer)
+    if check and not answer.clean:
+        raise typer.Exit(1)
 
 
 def _show(answer: Status) -> None:
@@ -81,7 +89,14 @@ def _show_repository(repository: RepositoryStatus) -> None:
         typer.echo(f"           {what}")
     if repository.last_error and repository.last_error != repository.problem:
         typer.echo(f"  error    {shown_text(repository.last_error)} ({_shown_error_age(repository)})")
-    typer.echo(f"  pass     {shown_age(repository.last_pass_at)}")
+    typer.echo(f"  pass     {_shown_passes(repository)}")
+
+
+def _shown_passes(repository: RepositoryStatus) -> str:
+    """When the last one was, and the last good one where that is another."""
+    last, good = repository.last_pass_at, repository.last_good_pass_at
+    told = shown_age(last) if last == good else f"{shown_age(last)}, the last good one {shown_age(good)}"
+    return f"{told} (overdue)" if repository.is_overdue else told
 
 
 def _shown_error_age(repository: RepositoryStatus) -> str:

@@ -68,6 +68,7 @@ def _tell_repositories(registry: CollectorRegistry, repositories: Iterable[Repos
         return Gauge(f"refsync_{name}", told, ("repository",), registry=registry)
 
     last_pass = gauge("last_pass_timestamp_seconds", "When a pass looked at the repository last.")
+    last_good = gauge("last_good_pass_timestamp_seconds", "When a pass over it went well last.")
     behind = gauge("remote_behind_commits", "Commits that the clone lacks of what was fetched last.")
     unreadable = gauge("unreadable_files", "Category files that cannot be read.")
     requests = gauge("pull_requests_open", "Pull requests of refsync's that wait for people.")
@@ -75,6 +76,8 @@ def _tell_repositories(registry: CollectorRegistry, repositories: Iterable[Repos
     for each in repositories:
         if each.last_pass_at is not None:
             last_pass.labels(each.name).set(each.last_pass_at)
+        if each.last_good_pass_at is not None:
+            last_good.labels(each.name).set(each.last_good_pass_at)
         if each.remote and each.remote.behind is not None:
             behind.labels(each.name).set(each.remote.behind)
         unreadable.labels(each.name).set(len(each.unreadable_files))

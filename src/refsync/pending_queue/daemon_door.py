@@ -310,6 +310,7 @@ class DaemonDoor(QueueDoor):
         last_error_at: float | None = None,
         clear_error: bool = False,
         last_pass_at: float | None = None,
+        last_good_pass_at: float | None = None,
         mass_deletion: MassDeletion | None = None,
     ) -> None:
         """Keep for ``status`` what is given of a repository; the rest of its note stays.
@@ -322,6 +323,7 @@ class DaemonDoor(QueueDoor):
             last_error_at: when, in Unix seconds.
             clear_error: forget the last error.
             last_pass_at: when a pass last looked at it, in Unix seconds.
+            last_good_pass_at: when one could do so, in Unix seconds.
             mass_deletion: many models that others deleted at once.
         """
         given = {
@@ -330,6 +332,7 @@ class DaemonDoor(QueueDoor):
             "last_error": last_error,
             "last_error_at": last_error_at or (None if last_error is None else time.time()),
             "last_pass_at": last_pass_at,
+            "last_good_pass_at": last_good_pass_at,
             "mass_deletion": mass_deletion.model_dump() if mass_deletion else None,
         }
         values = {field: value for field, value in given.items() if value is not None}

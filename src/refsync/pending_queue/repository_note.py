@@ -36,5 +36,7 @@ class RepositoryNote(BaseModel):
     last_error: str | None = None
     last_error_at: float | None = None
     last_pass_at: float | None = None
+    last_good_pass_at: float | None = None
+    """When one ended in which nothing went wrong as a whole."""
     mass_deletion: MassDeletion | None = None
     """The newest one that landed."""

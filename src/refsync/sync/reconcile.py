@@ -106,6 +106,7 @@ def _note(queue: DaemonDoor, outcome: RepositoryReport, before: RepositoryNote |
     queue.note_repository(
         outcome.name,
         last_pass_at=now,
+        last_good_pass_at=None if outcome.problem else now,
         last_landed_commit=landed,
         last_landed_at=now if landed else None,
         last_error=outcome.problem,

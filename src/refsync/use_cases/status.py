@@ -54,7 +54,11 @@ class BatchStatus(Answer):
 
 
 class RepositoryStatus(Answer):
-    """One repository now; ``mass_deletion`` is the newest one that others landed, for some days."""
+    """One repository now.
+
+    ``is_overdue``: no pass went well for three rescan periods. ``mass_deletion`` is the newest one that others landed,
+    for some days.
+    """
 
     name: str
     path: str
@@ -69,6 +73,8 @@ class RepositoryStatus(Answer):
     last_landed_commit: str | None
     last_landed_at: float | None
     last_pass_at: float | None
+    last_good_pass_at: float | None
+    is_overdue: bool
     last_error: str | None
     last_error_at: float | None
     mass_deletion: MassDeletion | None
@@ -97,6 +103,14 @@ class Status(Answer):
     changes: dict[str, int]
     open_batch: BatchStatus | None
     repositories: list[RepositoryStatus]
+
+    @property
+    def clean(self) -> bool:
+        """Whether passes go well, and nothing is held."""
+        return not self.trouble and not any(
+            each.is_overdue or each.problem or any(batch.state is BatchState.held for batch in each.batches)
+            for each in self.repositories
+        )
 
 
 @dataclass
@@ -161,6 +175,7 @@ def _repository(application: Application, reference: ReferenceRepository, batche
         path=str(reference.path),
         branch=reference.branch,
         publish=publisher.mode,
+        is_overdue=time.time() - (note.last_good_pass_at or 0.0) > application.oldest_pass_seconds,
         batches=[
             _batch(application, batch, reference)
             for batch in batches

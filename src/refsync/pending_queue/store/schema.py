@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0010"
+VERSION = "0011"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -154,6 +154,7 @@ repositories = Table(
     Column("last_error", Text),
     Column("last_error_at", Float(53)),
     Column("last_pass_at", Float(53)),
+    Column("last_good_pass_at", Float(53)),
     Column("mass_deletion", _JSON),
 )
 
