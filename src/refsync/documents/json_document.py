@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any
 
 from refsync.documents.encoding import decode
+from refsync.documents.json_decoders import (
+    READER,
+    READER_AS_WRITTEN,
+    STRICT_READER,
+    DuplicateKeyError,
+    NotFiniteError,
+)
+from refsync.documents.json_doubles import all_doubles, doubled_names
 from refsync.documents.json_edit import replace_members
-from refsync.documents.json_faults import explain_syntax
-from refsync.documents.json_text import Container, Item, every_container, scan_unproven, shadowing, without_collecting
+from refsync.documents.json_faults import fault_at, faults_explained, first_of, not_finite, shown
+from refsync.documents.json_text import Container, scan_unproven, without_collecting
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
 from refsync.documents.shape import ROOT, Shape
 from refsync.dumping import dump
 from refsync.errors import DocumentError
-from refsync.numbers import exact_float, spelt_float, spelt_int
-from refsync.plain_text import cut
 
-_LONGEST = 80  # characters of a key or value in a sentence
 Record = dict[str, Any]
 
 
@@ -81,7 +84,7 @@ class Document:
             return self.doubles.get(model)
         items = enumerate(self.container.items)
         at = next(item.value_start for place, item in items if self._shape.name(item, place) == model)
-        return _fault(self._text, at, f"the record of {cut(json.dumps(model), _LONGEST)} is not an object")
+        return fault_at(self._text, at, f"the record of {shown(json.dumps(model))} is not an object")
 
     def check_editable(self, models: Collection[str] | None = None) -> None:
         """See that models can be changed safely, be they there or not; all that are there by default.
@@ -105,7 +108,7 @@ def read_document(data: bytes, shape: Shape = ROOT) -> Document:
         DocumentError: see ``read_records``.
     """
     mark, text = decode(data)
-    with _faults_explained():
+    with faults_explained():
         document = _document_of(text, shape)
         return replace(document, _mark=mark) if mark else document
 
@@ -125,9 +128,9 @@ def read_records(data: bytes, *, as_written: bool = False, shape: Shape = ROOT) 
             column where the fault has a place.
     """
     _, text = decode(data)
-    with _faults_explained():
+    with faults_explained():
         try:
-            members, _ = _members_of(text, _READER_AS_WRITTEN if as_written else READER, shape)
+            members, _ = _members_of(text, READER_AS_WRITTEN if as_written else READER, shape)
             return _parted(members, shape)[0]
         except _TooDeepError:
             raise _too_deep(text) from None
@@ -140,11 +143,11 @@ def read_json(data: bytes) -> Any:
         DocumentError: no UTF-8, no valid JSON, or a number that is not finite.
     """
     _, text = decode(data)
-    with _faults_explained():
+    with faults_explained():
         try:
             value = READER.decode(text)
         except NotFiniteError as error:
-            raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
+            raise not_finite(text, error) from None
     if is_too_deep([value]):
         raise DocumentError(TOO_DEEP)
     return value
@@ -194,7 +197,7 @@ def edit_document(
 ) -> bytes:
     """``edit_records`` of a file that has been read; ``others`` are members to write that are no models, nor null."""
     renames = renames or {}
-    with _faults_explained():
+    with faults_explained():
         for name in (*edits, *renames, *renames.values()):
             if fault := document.fault_of(name, edits.get(name, {}) is None):
                 raise fault.with_traceback(None)
@@ -233,42 +236,8 @@ def new_document(records: Mapping[str, Record], shape: Shape = ROOT) -> bytes:
     return (dump(shape.whole(records), indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
-class NotFiniteError(Exception):
-    """A number that JSON does not have, or that no float can hold."""
-
-
 class _TooDeepError(Exception):
     """An object or list is nested beyond the limit, or beyond what can be decoded at all."""
-
-
-class _DuplicateKeyError(Exception):
-    """An object has a key twice."""
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise NotFiniteError(text)
-
-
-def _finite(text: str, parse: Callable[[str], float] = exact_float) -> float:
-    number = parse(text)
-    if math.isinf(number):
-        raise NotFiniteError(text)
-    return number
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _DuplicateKeyError
-    return members
-
-
-READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-"""What reads a value of a category file; it does not look how deep one is."""
-_READER_AS_WRITTEN = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=partial(_finite, parse=spelt_float), parse_int=spelt_int
-)
-_STRICT_READER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
 
 
 def _document_of(text: str, shape: Shape) -> Document:
@@ -286,11 +255,11 @@ def _shallow_document(text: str, shape: Shape) -> Document:
             *_parted({item.key or "": item.value for item in scanned.items}, shape), _text=text, _scanned=scanned
         )
     try:
-        members, are_doubled = _members_of(text, _STRICT_READER, shape)
-        doubles = _doubled_names(text, shape) if are_doubled else {}
-    except _DuplicateKeyError:
+        members, are_doubled = _members_of(text, STRICT_READER, shape)
+        doubles = doubled_names(text, shape) if are_doubled else {}
+    except DuplicateKeyError:
         members, _ = _members_of(text, READER, shape)
-        doubles = _doubles(text, shape)
+        doubles = all_doubles(text, shape)
     return Document(*_parted(members, shape), doubles, _text=text, _shape=shape)
 
 
@@ -298,8 +267,8 @@ def _scanned(text: str) -> Container | None:
     """The members of a text, read and scanned at once; ``None`` where it has faults, which are told by another look."""
     try:
         with without_collecting():
-            scanned = scan_unproven(text, _STRICT_READER.raw_decode)
-    except (ValueError, RecursionError, NotFiniteError, _DuplicateKeyError):
+            scanned = scan_unproven(text, STRICT_READER.raw_decode)
+    except (ValueError, RecursionError, NotFiniteError, DuplicateKeyError):
         return None
     is_sound = len({item.key for item in scanned.items}) == len(scanned.items)
     return scanned if is_sound and not is_too_deep(item.value for item in scanned.items) else None
@@ -328,7 +297,7 @@ def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
     found = member or next((each for each in outlines(text) if each.depth > MAX_DEPTH), None)
     if found is None:
         return DocumentError(TOO_DEEP)
-    return _fault(text, found.start, f"{cut(text[found.start : found.key_end], _LONGEST)} is {TOO_DEEP}")
+    return fault_at(text, found.start, f"{shown(text[found.start : found.key_end])} is {TOO_DEEP}")
 
 
 def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict[str, Any], bool]:
@@ -340,14 +309,14 @@ def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict
         raise _TooDeepError from None
     except NotFiniteError as error:
         json.loads(text)  # a fault of syntax comes first, and its place can be found
-        raise _fault(text, _find_not_finite(text), f"{cut(str(error), _LONGEST)} is not a finite number") from None
-    except _DuplicateKeyError:
+        raise not_finite(text, error) from None
+    except DuplicateKeyError:
         json.loads(text)
         raise
     try:
         members = shape.members(root)
     except DocumentError as fault:
-        raise _fault(text, _first(text), fault.reason) from None
+        raise fault_at(text, first_of(text), fault.reason) from None
     if is_too_deep(members.values()):
         raise _TooDeepError
     return members, shape.has_doubles(root, members)
@@ -357,73 +326,3 @@ def _parted(members: dict[str, Any], shape: Shape) -> tuple[dict[str, Record], d
     """The models, and the members that are none."""
     others = {name: value for name, value in members.items() if not shape.is_model(name, value)}
     return {name: value for name, value in members.items() if name not in others} if others else members, others
-
-
-@contextmanager
-def _faults_explained() -> Iterator[None]:
-    """Turn what the decoder raises into the one error that has a line for a person."""
-    try:
-        yield
-    except json.JSONDecodeError as error:
-        raise explain_syntax(error) from None
-    except RecursionError:
-        raise DocumentError(TOO_DEEP) from None
-    except ValueError as error:
-        if "integer string conversion" not in str(error):
-            raise
-        raise DocumentError("a whole number has too many digits to be read") from None
-
-
-def _fault(text: str, at: int, reason: str) -> DocumentError:
-    """The error for a position in the text."""
-    return DocumentError(reason, line=_line(text, at), column=at - text.rfind("\n", 0, at))
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
-
-
-def _find_not_finite(text: str) -> int:
-    start = _first(text)
-    if text[start] not in "[{":
-        return start
-    items = (item for _, container in every_container(text, start) for item in container.items)
-    return next(item.value_start for item in items if isinstance(item.value, float) and not math.isfinite(item.value))
-
-
-def _doubles(text: str, shape: Shape) -> dict[str, DocumentError]:
-    """The members that are there twice, or have a key twice within, each with the second of the two keys."""
-    found = _doubled_names(text, shape)
-    for place, item in enumerate(shape.locate(text).items):
-        name = shape.name(item, place)
-        if name not in found and (double := _double_within(text, item)) is not None:
-            found[name] = _fault(text, double.start, f"the key {cut(json.dumps(double.key), _LONGEST)} is there twice")
-    return found
-
-
-def _doubled_names(text: str, shape: Shape) -> dict[str, DocumentError]:
-    """The members that are there twice, each with the second of the two."""
-    found: dict[str, DocumentError] = {}
-    seen: dict[str, Item] = {}
-    for place, item in enumerate(shape.locate(text).items):
-        name = shape.name(item, place)
-        if (first := seen.setdefault(name, item)) is not item and name not in found:
-            what = f"the key {cut(json.dumps(name), _LONGEST)} is there twice"
-            if shape.field is not None:
-                what += f", in line {_line(text, first.start)}, too"
-            found[name] = _fault(text, item.start, what)
-    return found
-
-
-def _double_within(text: str, item: Item) -> Item | None:
-    """The first key in a member's value that its object has already."""
-    try:
-        _STRICT_READER.raw_decode(text, item.value_start)
-    except _DuplicateKeyError:
-        doubles = (each for _, container in every_container(text, item.value_start) for each in shadowing(container))
-        return next(doubles)
-    return None
-
-
-def _first(text: str) -> int:
-    return len(text) - len(text.lstrip())

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import READER, Document, NotFiniteError, Record, read_records
+from refsync.documents.json_decoders import READER, NotFiniteError
+from refsync.documents.json_document import Document, Record, read_records
 from refsync.documents.json_text import Container, scan_document
 from refsync.documents.nesting import is_too_deep
 from refsync.documents.values import is_record
