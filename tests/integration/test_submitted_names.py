@@ -77,6 +77,7 @@ def test_a_variant_that_was_taken_meanwhile_stays_whose_it_is(table: Reference) 
         ("A", "differs by case"),
         ("a ", "differs by blanks"),
         ("a\u2060", "differs by characters that cannot be seen"),
+        ("\u0430", "differs by characters that look the same (of other alphabets, dashes, typefaces)"),
     ],
 )
 def test_a_name_that_looks_like_anothers_is_told_to_who_submits_and_who_reviews(
