@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from refsync.clone.commits import BatchCommit, ChangeLine, Person, parse_message, render_message, tells_rename
 from refsync.clone.journal import read_note
 from refsync.config.loading import _masked
+from refsync.pending_queue.models import AuditOperation
 from tests.support.command_line import Desk
-from tests.support.repositories import git
+from tests.support.repositories import Clone, git
+from tests.support.text_files import DOCUMENT, TABLE, TEXT, text_files, text_reference
 
 LOUD = ["[skip ci]", "[CI skip]", "[no ci]", "[skip actions]", "***NO_CI***", "Fixes #1", "closes o/r#12", "cc @people"]
 QUIET = ["FLUX.1 [dev]", "ViT-L/14@336px", "C#", "a * b", "#tag"]
@@ -72,6 +75,30 @@ def test_a_malformed_journal_says_nothing(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "journal").write_bytes(text)
     with os.fdopen(os.open(tmp_path / "journal", os.O_RDONLY), "rb") as journal:
         assert read_note(journal).landing is None
+
+
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1")
+
+
+def test_what_a_spreadsheet_would_run_is_told_to_who_submits_and_who_reviews(tmp_path: Path, bare_git: None) -> None:
+    with contextlib.closing(text_reference(tmp_path)) as text:
+        record = text.clone.records(DOCUMENT)["acme/Alpha-7B"]
+        for formula in FORMULAS:
+            change = text.change(text.submit("acme/Alpha-7B", record | {"description": formula}, category=TEXT))
+            assert change.remarks == [f"a spreadsheet takes for a formula what it writes into {TABLE}: description"]
+        for plain in ("-2", "+1.5", "a = b", " =1", "mail@example.org"):
+            assert not text.change(text.submit("acme/Alpha-7B", record | {"url": plain}, category=TEXT)).remarks
+        new = text.change(
+            text.submit("@acme/=New", {"parameters": 8_000_000_000}, AuditOperation.CREATE, category=TEXT)
+        )
+        assert "name" in (new.remarks or [""])[0]
+
+
+def test_what_a_spreadsheet_would_run_is_a_note_of_check(tmp_path: Path) -> None:
+    rows = [{"name": f"acme/{n}", "parameters_bn": "7", "url": cell} for n, cell in enumerate((*FORMULAS, "-2", "x"))]
+    repository = Clone.create(tmp_path / "clone", text_files(*rows))
+    checked = Desk(repository, tmp_path).bare("check", "--directory", repository.path).done.out
+    assert checked.count("a spreadsheet takes it for a formula: url; ") == len(FORMULAS)
 
 
 def test_a_main_branch_that_git_would_take_for_an_option_is_refused(tmp_path: Path) -> None:

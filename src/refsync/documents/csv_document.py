@@ -26,6 +26,8 @@ COLUMNS = (
 _CELL = re.compile(r'(?:(?P<quoted>"(?:[^"]++|"")*+)(?P<closing>"?))?(?P<plain>[^,\r\n]*)')
 _BREAK = re.compile(r"\r\n|\r|\n")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
+_FORMULA = re.compile(r"[=@\t\r\n]|[+-](?!\d+(?:\.\d+)?\Z)")
+"""What a spreadsheet takes for a formula begins so (OWASP, "CSV injection"); a number with a sign is none."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Row:
     def name(self) -> str:
         """The model's base name."""
         return self.cells["name"]
+
+    def formulas(self) -> dict[str, str]:
+        """Column to cell of those that a spreadsheet would run when a person opens the table in one."""
+        behind = {f"column {place}": text for place, text in enumerate(self.surplus, start=len(self.cells) + 1)}
+        return {column: text for column, text in {**self.cells, **behind}.items() if _FORMULA.match(text)}
 
 
 def read_rows(data: bytes) -> list[Row]:

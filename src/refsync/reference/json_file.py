@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -116,6 +116,10 @@ class JsonFile:
 
     def check(self, name: str, record: Record | None) -> None:
         """See that the document can hold a record: any."""
+
+    def remarks(self, name: str, record: Record) -> Iterator[str]:
+        """Nothing: a document holds a record as it is."""
+        return iter(())
 
 
 @dataclass(frozen=True)

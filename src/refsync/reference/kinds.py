@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -90,6 +90,10 @@ class CategoryFiles(Protocol):
 
     def check(self, name: str, record: Record | None) -> None:
         """See that the files can hold exactly this record, or none; raises PayloadError where they cannot."""
+        ...
+
+    def remarks(self, name: str, record: Record) -> Iterator[str]:
+        """What a reviewer should know of how the files will hold a record that they can hold."""
         ...
 
 

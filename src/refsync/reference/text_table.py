@@ -6,7 +6,7 @@ follow. Beside the table stand ``defaults.json`` and ``generation_params.json``,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -242,7 +242,18 @@ class TextTable:
             return
         if record.get("name") != name:
             raise PayloadError(f"name: has to be {name!r}, as the model is called")
-        record_to_row(record, present.get(name), self.defaults, self.generation_params)
+        self._row(name, record)
+
+    def remarks(self, name: str, record: Record) -> Iterator[str]:
+        """That cells would become formulas in a spreadsheet."""
+        present = self.row_of.get(name)
+        already = {} if present is None else present.formulas()
+        new = [column for column, text in self._row(name, record).formulas().items() if already.get(column) != text]
+        if new:
+            yield f"a spreadsheet takes for a formula what it writes into {self.table_path}: {', '.join(new)}"
+
+    def _row(self, name: str, record: Record) -> Row:
+        return record_to_row(record, self.row_of.get(name), self.defaults, self.generation_params)
 
 
 def disagreements(table: Version, document: Version, made_with: Sequence[Version]) -> list[Disagreement]:

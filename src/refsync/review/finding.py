@@ -29,6 +29,8 @@ class Rule(StrEnum):
     """A legacy image file that was dumped in fixed field order still is."""
     row = "row"
     """Something can be made of every row of a table."""
+    formula = "formula"
+    """A cell of a table that a spreadsheet would run; a note."""
     derived = "derived"
     """The document beside a table is what the table makes."""
     lost_in_merge = "lost-in-merge"

@@ -18,7 +18,7 @@ from refsync.review.merges import faults_of_merges
 from refsync.review.revisions import Side, side_of
 from refsync.review.text_findings import text_faults
 
-_NOTES = frozenset({Rule.no_record})
+_NOTES = frozenset({Rule.no_record, Rule.formula})
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from refsync.documents.csv_document import read_rows
+from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.encoding import decode
 from refsync.documents.json_document import new_document, read_json
 from refsync.documents.json_faults import find_conflict
@@ -40,10 +40,18 @@ def _faults_of_table(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
         yield Finding(Rule.row, table.path, error.line, None, error.reason, "mend the row")
         return
     yield from faults_of_look_alikes(table.path, (row.name for row in rows), {row.name: row.line for row in rows})
+    yield from _formulas(table.path, rows)
     for each in found:
         file = table.path if each.line else table.document
         mend = f"make {name_of(table.document)} anew from {name_of(table.path)}"
         yield Finding(Rule.derived, file, each.line, each.model, _words(each, table), mend)
+
+
+def _formulas(file: str, rows: Iterable[Row]) -> Iterator[Finding]:
+    for row in rows:
+        if columns := ", ".join(row.formulas()):
+            what = f"a spreadsheet takes it for a formula: {columns}"
+            yield Finding(Rule.formula, file, row.line, row.name, what, "look at it before you open the table in one")
 
 
 def _disagreements(snapshot: Snapshot, table: Table) -> list[Disagreement]:

@@ -193,6 +193,8 @@ def _noticed(
     if submission.operation == AuditOperation.DELETE:
         return []
     remarks = list(remark_on_stamps(submission.payload, base, tips.repository_of(category).stamps))
+    if files is not None and submission.payload is not None:
+        remarks += files.remarks(name, submission.payload)
     if submission.operation == AuditOperation.CREATE:
         remarks += remark_on_name(name, (coming, looks))
         coming.setdefault(folded(name), name)
