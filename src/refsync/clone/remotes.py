@@ -1,48 +1,33 @@
 """The remote of a clone: fetch, push, and asking it what it has.
 
-Nothing prompts meanwhile. What fails is told by :mod:`refsync.clone.remote_errors`.
+Each talks with it by :mod:`refsync.clone.conversation`. What fails is told by :mod:`refsync.clone.remote_errors`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from refsync.clone.access import (
-    has_own_ssh,
-    http_environment,
-    http_settings,
-    origin_of,
-    scrubbed,
-    secrets_of,
-    ssh_environment,
-)
-from refsync.clone.addresses import addresses_of, push_addresses, reached_urls
-from refsync.clone.destination import is_open_wire, strangers
+from refsync.clone.access import origin_of
+from refsync.clone.addresses import push_addresses
+from refsync.clone.conversation import Remote as Remote
+from refsync.clone.conversation import ask, place_of, urls_of
 from refsync.clone.durability import durable
 from refsync.clone.git_locks import FETCHING_LOCKS, writing
-from refsync.clone.own_settings import check_own_settings
-from refsync.clone.process import ANY_CODE, GitResult
-from refsync.clone.remote_errors import Place, explain_remote
 from refsync.clone.repository import Repository
 from refsync.commands import git_command, track_branch
-from refsync.credentials import Credential, CredentialSource
 from refsync.durable_steps import durable_step
 from refsync.errors import (
     BranchMissingError,
     BranchMovedError,
     CloneError,
     CredentialError,
-    GitTimeoutError,
     ObjectLostError,
     RefsyncError,
     RemoteRefusedError,
 )
-from refsync.plain_text import shortened
 
 _SERVED_BY = "--upload-pack=git-upload-pack"
 """The clone's config may name another command, which runs as the service where the remote is on this machine."""
@@ -55,25 +40,6 @@ _PUSH = (
     "--recurse-submodules=no",
     "--receive-pack=git-receive-pack",
 )
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Where a clone's branches come from and go to, and what lets us in.
-
-    ``name`` is git's name of it, ``url`` where it has to be, whatever the clone's own config says. ``credential`` is
-    asked at each use over ``http(s)``, and goes to ``url`` alone; without it git uses what the machine's own settings
-    say. ``open_wire`` allows it over plain ``http``. The two files are for ``ssh``. ``cloned_from`` is its URL while
-    somebody clones it: what fails is told of that, for there is no clone yet, and with what helps at the command line.
-    """
-
-    name: str = "origin"
-    credential: CredentialSource | None = None
-    ssh_key_file: Path | None = None
-    ssh_known_hosts_file: Path | None = None
-    cloned_from: str = ""
-    url: str = ""
-    open_wire: bool = False
 
 
 def url_of(clone: Repository, name: str) -> str:
@@ -111,12 +77,12 @@ def fetch(
     pruning = "--prune" if prune else "--no-prune"
     try:
         with writing(clone, FETCHING_LOCKS):
-            _ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
+            ask(clone, remote, *durable(), *_FETCH, "--refmap=", pruning, *depth, "--", remote.name, *refspecs)
     except BranchMissingError as problem:
         read_refs(clone, remote, "refs/heads/*")  # a page that is no git's looks as if the branch were gone
         raise BranchMissingError(f"{problem}{_renamed(clone, remote)}") from None
     if shallow and clone.is_shallow:
-        raise _place(clone, remote).refused(
+        raise place_of(clone, remote).refused(
             f"the history of {clone.path} is cut off (shallow) and the remote has no more of it, so nothing can be "
             f"counted; fetch from a complete repository: {git_command(clone.path, 'fetch', '--unshallow', 'URL')}"
         )
@@ -160,13 +126,13 @@ def read_refs(clone: Repository, remote: Remote, *patterns: str) -> dict[str, st
     """
     # Lets the server send branches alone: forges have a ref or two for each pull request.
     only = ["--heads"] if patterns and all(pattern.startswith("refs/heads/") for pattern in patterns) else []
-    listed = _ask(clone, remote, "ls-remote", "--refs", _SERVED_BY, *only, "--", remote.name).output
+    listed = ask(clone, remote, "ls-remote", "--refs", _SERVED_BY, *only, "--", remote.name).output
     refs = (line.split("\t") for line in listed.decode(errors="surrogateescape").splitlines())
     found = {name: commit for commit, name in refs}
-    if not found and any(map(origin_of, _urls(clone, remote))):  # git takes many a web page for that
-        raise _place(clone, remote).unavailable(
+    if not found and any(map(origin_of, urls_of(clone, remote))):  # git takes many a web page for that
+        raise place_of(clone, remote).unavailable(
             "it lists no branch at all, so it is empty or answers what is no git; check its URL; "
-            f"{_place(clone, remote).advice['again']}"
+            f"{place_of(clone, remote).advice['again']}"
         )
     return {
         name: commit
@@ -187,8 +153,8 @@ def clone_from(asking: Repository, remote: Remote, folder: Path, *options: str) 
     Raises:
         RemoteRefusedError, RemoteUnavailableError, CredentialError, CloneError: as :func:`fetch`.
     """
-    (url, *_) = _urls(asking, remote)
-    _ask(asking, remote, "clone", "--quiet", f"--origin={remote.name}", *options, "--", url, str(folder))
+    (url, *_) = urls_of(asking, remote)
+    ask(asking, remote, "clone", "--quiet", f"--origin={remote.name}", *options, "--", url, str(folder))
 
 
 @durable_step("push")
@@ -226,7 +192,7 @@ def push(clone: Repository, remote: Remote, ref: str, commit: str | None, *, exp
             f"{clone.path}: remote {remote.name!r}: {_short(ref)} moved meanwhile, "
             f"from {_named(expected)} to {_named(now)}"
         )
-    raise failure or _place(clone, remote).unavailable(
+    raise failure or place_of(clone, remote).unavailable(
         f"it reported success, but {_short(ref)} is still at {_named(expected)}; refsync pushes again by itself"
     )
 
@@ -241,7 +207,7 @@ def _try_push(
     lease = f"--force-with-lease={ref}:{expected or ''}"
     try:
         for url in push_addresses(clone.settings(), remote.name) or [remote.name]:
-            _ask(clone, remote, *_PUSH, lease, "--", url, f"{commit or ''}:{ref}")
+            ask(clone, remote, *_PUSH, lease, "--", url, f"{commit or ''}:{ref}")
     except (CredentialError, CloneError):
         raise  # nothing was sent
     except RefsyncError as problem:
@@ -257,13 +223,13 @@ def _went_on(clone: Repository, remote: Remote, ref: str, commit: str | None, no
     """Whether somebody has built on our commit already, so that it must have arrived."""
     if commit is None or now is None:
         return False
-    _ask(clone, remote, *_FETCH, "--refmap=", "--", remote.name, ref)
+    ask(clone, remote, *_FETCH, "--refmap=", "--", remote.name, ref)
     return clone.contains(commit, now)
 
 
 def _unknown(clone: Repository, remote: Remote, ref: str, problem: RefsyncError) -> RefsyncError:
-    reason = str(problem).removeprefix(f"{_place(clone, remote).named}: ")
-    return _place(clone, remote).unavailable(
+    reason = str(problem).removeprefix(f"{place_of(clone, remote).named}: ")
+    return place_of(clone, remote).unavailable(
         f"{_short(ref)} was pushed, but it is unknown whether it arrived; the next pass asks again ({reason})"
     )
 
@@ -274,7 +240,7 @@ def _short(ref: str) -> str:
 
 def _renamed(clone: Repository, remote: Remote) -> str:
     """What to do if the branch is called otherwise now: the remote says which one is its main one."""
-    said = _ask(clone, remote, "ls-remote", "--symref", "--", remote.name, "HEAD").output
+    said = ask(clone, remote, "ls-remote", "--symref", "--", remote.name, "HEAD").output
     found = re.match(r"ref: refs/heads/(.+)\tHEAD\n", said.decode(errors="surrogateescape"))
     if not found:
         return ""
@@ -308,96 +274,4 @@ def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], path
         return
     command = ("-c", "fetch.negotiationAlgorithm=noop", *durable(), *_FETCH, "--filter=blob:none", "--stdin")
     with writing(clone, FETCHING_LOCKS):
-        _ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
-
-
-def _ask(clone: Repository, remote: Remote, *arguments: str, stdin: bytes = b"") -> GitResult:
-    """Run a git command that talks to the remote."""
-    urls = _urls(clone, remote)
-    _check_destination(clone, remote, urls)
-    credential = remote.credential() if remote.credential and any(map(origin_of, urls)) else None
-    place = _place(clone, remote, urls, credential)
-    settings = http_settings(urls, credential is not None, (setting.key for setting in clone.settings()))
-    try:
-        with http_environment(credential, Path(os.path.expanduser("~"))) as variables:
-            environment = variables | _ssh_environment(clone, remote, urls)
-            result = clone.run(*arguments, stdin=stdin, environment=environment, settings=settings, accept=ANY_CODE)
-    except GitTimeoutError:
-        raise place.unavailable(
-            f"no answer within {clone.timeout_seconds:g} seconds; check that it is up, "
-            "or give it more by `timeout_seconds` in [git]"
-        ) from None
-    if result.code:
-        secrets = secrets_of(urls, credential)
-        output = scrubbed(result.output.decode(errors="replace"), secrets).encode()
-        raise explain_remote(place, GitResult(result.code, output, scrubbed(result.error, secrets)))
-    return result
-
-
-def _check_destination(clone: Repository, remote: Remote, urls: Sequence[str]) -> None:
-    """See that nobody who may write the clone's config sends us, and our secrets, elsewhere.
-
-    Raises:
-        CloneError: its config says how remotes are reached.
-        RemoteRefusedError: the remote is not where the config says.
-        CredentialError: the config does not say where the secret may go, or it would go there for all to read.
-    """
-    check_own_settings(clone.path, clone.settings(), with_remotes=True)
-    if remote.url and (strange := strangers(remote.url, addresses_of(clone.settings(), remote.name))):
-        back = git_command(clone.path, "remote", "set-url", remote.name, remote.url)
-        raise _place(clone, remote).refused(
-            f"git's settings say that it is at {_without_secret(strange[0])}, and `url` of the config says "
-            f"{_without_secret(remote.url)}; correct `url`, or run: {back}"
-        )
-    if remote.credential is None or not any(map(origin_of, urls)):
-        return
-    if not remote.url and not remote.cloned_from:
-        raise CredentialError(
-            f"{clone.path}: the config does not say where the token may go; say it in [[repository]]: "
-            f'url = "{_without_secret(urls[0])}"'
-        )
-    if not remote.open_wire and (readable := next(filter(is_open_wire, urls), None)):
-        raise CredentialError(
-            f"{clone.path}: the token would go to {_without_secret(readable)} for all on the way to read; use https, "
-            "or allow it by `plain_http = true` in [repository.credentials]"
-        )
-
-
-def _without_secret(url: str) -> str:
-    return shortened(scrubbed(url, secrets_of([url], None)))
-
-
-def _urls(clone: Repository, remote: Remote) -> list[str]:
-    """Where git fetches from and pushes to."""
-    urls = reached_urls(clone.settings(), remote.name)
-    if not urls:
-        raise CloneError(
-            f"{clone.path}: there is no remote {remote.name!r}; "
-            f"run: {git_command(clone.path, 'remote', 'add', remote.name, 'URL')}, or correct `remote`"
-        )
-    return urls
-
-
-def _ssh_environment(clone: Repository, remote: Remote, urls: Sequence[str]) -> dict[str, str]:
-    if all(map(origin_of, urls)):
-        return {}
-    if remote.ssh_key_file or remote.ssh_known_hosts_file or not _has_own_ssh(clone):
-        return ssh_environment(remote.ssh_key_file, remote.ssh_known_hosts_file)
-    return {}
-
-
-def _has_own_ssh(clone: Repository) -> bool:
-    return has_own_ssh(os.environ, (clone.setting("core.sshcommand") or "").split())
-
-
-def _place(clone: Repository, remote: Remote, urls: Sequence[str] = (), credential: Credential | None = None) -> Place:
-    origins = frozenset(filter(None, map(origin_of, urls)))
-    return Place(
-        clone.path,
-        remote.name,
-        origins,
-        credential is not None,
-        remote.ssh_key_file,
-        remote.ssh_known_hosts_file,
-        remote.cloned_from,
-    )
+        ask(clone, remote, *command, "--", remote.name, stdin="".join(f"{blob}\n" for blob in missing).encode())
