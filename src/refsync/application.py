@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from refsync.sync.publisher import Publisher
     from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
+    from refsync.ways_out import Observer
 
 OLDEST_PASS_IN_RESCANS = 3
 """After how many rescan periods without a pass a backend's health check says so."""
@@ -60,6 +61,8 @@ class Application:
         self.store = store
         self.queue = queue
         self.metadata_handler: ModelMetadataHandlerProtocol | None = None
+        self.observer: Observer | None = None
+        """Is told what goes out; given before anything does."""
 
     def __enter__(self) -> Application:
         return self
@@ -152,19 +155,22 @@ class Application:
     @cached_property
     def upstreams(self) -> dict[str, Upstream]:
         """The remotes that clones follow, by the repository's name; not of those that are published locally."""
-        from refsync.ways_out import upstream_of
+        from refsync.ways_out import NOBODY, upstream_of
 
-        found = ((each.name, upstream_of(each)) for each in self.config.repositories)
+        observer = self.observer or NOBODY
+        found = ((each.name, upstream_of(each, observer)) for each in self.config.repositories)
         return {name: upstream for name, upstream in found if upstream}
 
     def publishers(self, remotes: Remotes | None = None) -> dict[str, Publisher]:
         """Each repository's way out, by its name; without ``remotes`` each asks its remote for news itself."""
         from refsync.publishing.upstream import AskAtOnce
-        from refsync.ways_out import publisher_of
+        from refsync.ways_out import NOBODY, publisher_of
 
-        asking = remotes or AskAtOnce()
+        asking, observer, upstreams = remotes or AskAtOnce(), self.observer or NOBODY, self.upstreams
         return {
-            each.name: publisher_of(self.config, each, self.upstreams.get(each.name), asking, self.forges[each.name])
+            each.name: publisher_of(
+                self.config, each, upstreams.get(each.name), asking, self.forges[each.name], observer
+            )
             for each in self.config.repositories
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from refsync.clone.remotes import Remote, url_of
@@ -10,7 +11,7 @@ from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
 from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
 from refsync.errors import RefsyncError
-from refsync.forges.base import Forge, ForgeFacts, repository_of_url
+from refsync.forges.base import Forge, ForgeFacts, Heard, repository_of_url
 from refsync.forges.github_facts import GITHUB
 from refsync.publishing.local import Local
 from refsync.publishing.proposals.forge_memory import ForgeMemory
@@ -25,7 +26,20 @@ FORGE: ForgeFacts = GITHUB
 """What is known of the forge that the pull requests are on."""
 
 
-def upstream_of(settings: RepositorySettings) -> Upstream | None:
+class Observer:
+    """Is told what goes out, and keeps nothing."""
+
+    def pushed(self, repository: str, failure: RefsyncError | None) -> None:
+        """A push was tried; why it failed."""
+
+    def forge_asked(self, repository: str, status: int | None, left: float | None) -> None:
+        """A repository's forge was asked; see ``Heard``."""
+
+
+NOBODY = Observer()
+
+
+def upstream_of(settings: RepositorySettings, observer: Observer = NOBODY) -> Upstream | None:
     """The remote that a repository's clone follows; ``None`` where it is published locally."""
     if settings.publish == "local":
         return None
@@ -42,11 +56,17 @@ def upstream_of(settings: RepositorySettings) -> Upstream | None:
         attempts=settings.push.attempts,
         proposals=None if settings.publish == "push" else settings.proposal.prefix,
         has_forge=settings.publish == "pull_request",
+        pushed=partial(observer.pushed, settings.name),
     )
 
 
 def publisher_of(
-    config: Config, settings: RepositorySettings, upstream: Upstream | None, remotes: Remotes, memory: ForgeMemory
+    config: Config,
+    settings: RepositorySettings,
+    upstream: Upstream | None,
+    remotes: Remotes,
+    memory: ForgeMemory,
+    observer: Observer = NOBODY,
 ) -> Publisher:
     """The way out that the config chooses for a repository.
 
@@ -56,6 +76,7 @@ def publisher_of(
         upstream: what its clone follows; ``None`` where it is published locally.
         remotes: asks the remotes for news.
         memory: what is known of its forge.
+        observer: is told of each request to the forge.
     """
     if upstream is None:
         return Local(memory)
@@ -63,20 +84,21 @@ def publisher_of(
         return Push(upstream, remotes, memory)
     from refsync.publishing.proposals.publisher import Proposals  # slow, and nothing to the other ways
 
-    return Proposals(upstream, remotes, memory, _proposals(config, settings))
+    return Proposals(upstream, remotes, memory, _proposals(config, settings, observer))
 
 
-def _proposals(config: Config, settings: RepositorySettings) -> ProposalSettings:
+def _proposals(config: Config, settings: RepositorySettings, observer: Observer) -> ProposalSettings:
     from refsync.publishing.proposals.settings import ProposalSettings, PullRequestSettings
 
     requests, credential = settings.pull_request, credential_of(settings)
+    heard = partial(observer.forge_asked, settings.name)
     return ProposalSettings(
         prefix=settings.proposal.prefix,
         delete_branch=settings.proposal.delete_branch,
         pull_requests=None
         if settings.publish != "pull_request"
         else PullRequestSettings(
-            open_forge=lambda url: forge_of(settings, url, credential),
+            open_forge=lambda url: forge_of(settings, url, credential, heard),
             limit=requests.limit,
             labels=requests.labels,
             reviewers=requests.reviewers,
@@ -115,7 +137,12 @@ def credential_of(settings: RepositorySettings) -> CredentialSource | None:
     )
 
 
-def forge_of(settings: RepositorySettings, url: str, credential: CredentialSource | None) -> Forge:
+def forge_of(
+    settings: RepositorySettings,
+    url: str,
+    credential: CredentialSource | None,
+    heard: Heard = lambda status, left: None,
+) -> Forge:
     """The forge that a remote's URL, or the config, names.
 
     Raises:
@@ -129,6 +156,7 @@ def forge_of(settings: RepositorySettings, url: str, credential: CredentialSourc
         base_url=requests.base_url,
         credential=credential,
         is_app=settings.credentials.app_id is not None,
+        heard=heard,
     )
 
 

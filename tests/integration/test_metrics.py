@@ -8,16 +8,21 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from refsync.errors import ConfigError
+from refsync.forges import github
 from refsync.metrics.measures import measures_to
 from refsync.metrics.textfile import Textfile
+from refsync.pending_queue.models import Actor
 from tests.support.daemon import Site, image_clone, wait_for
 from tests.support.door import open_door
+from tests.support.forge import ForgeStandIn, unhurried
+from tests.support.published import RequestedReference
 from tests.support.queue import review
 from tests.support.reference import Reference
 
@@ -85,6 +90,41 @@ def test_the_file_tells_of_queue_batches_clones_and_counters(tmp_path: Path) -> 
     assert told.types["refsync_pass_duration_seconds"] == "histogram"
     assert not any(name.endswith("_created") for name, _ in told.samples)
     reference.close()
+
+
+def test_the_file_tells_of_pushes_and_of_what_the_forge_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github, "open_github", partial(github.open_github, pace=unhurried()))
+    file = tmp_path / "refsync.prom"
+    with ForgeStandIn(tmp_path) as forge:
+        reference = RequestedReference(tmp_path, forge)
+        queue, textfile = reference.application.queue, Textfile(file, rest=0)
+        reference.application.observer = textfile
+        hook = reference.remote.path / "hooks" / "pre-receive"
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+        reference.update("alpha", {"version": "2"})
+        reference.sync()
+        textfile.write(reference.application)
+        refused = Scrape(file.read_text())
+        hook.unlink()
+        queue.retry_batch(1, actor=Actor("bob", "Bob"))
+        reference.sync()
+        textfile.write(reference.application)
+        told = Scrape(file.read_text())
+        proposal = queue.get_batch(1).proposal
+        reference.close()
+    assert refused("held_batches", repository="image", kind="refused_push") == 1
+    assert refused("push_attempts_total", repository="image", result="refused") == 1
+    assert told("push_attempts_total", repository="image", result="arrived") == 1
+    assert (told("forge_requests_total", repository="image", result="2xx") or 0) >= 2
+    assert told("forge_rate_limit_remaining", repository="image") == 4321
+    assert told("held_batches", repository="image", kind="refused_push") is None
+    assert told("batches", state="proposed") == told("pull_requests_open", repository="image") == 1
+    assert proposal
+    assert told("pull_request_oldest_timestamp_seconds", repository="image") == proposal.opened_at
+    assert told("remote_behind_commits", repository="image") == 0
 
 
 def test_each_figure_stands_in_the_readme_and_alerts_ask_for_no_other(tmp_path: Path) -> None:

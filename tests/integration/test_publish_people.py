@@ -149,7 +149,7 @@ def test_who_pushes_while_it_is_rebuilt_keeps_the_branch_and_the_batch_is_follow
             theirs.append(branches.person.push_to(branch, {"notes.txt": b"mine\n"}, "mine"))
         push(*arguments, **named)
 
-    monkeypatch.setattr("refsync.publishing.proposals.propose.push", meddled)
+    monkeypatch.setattr("refsync.publishing.upstream.push", meddled)
     branches.look()
     branches.look()
     assert branches.remote.head(branch) == theirs[0]

@@ -101,7 +101,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = b"" if answer.status in (204, 304) else text.encode()
         self.send_response_only(answer.status)
         kind = "text/html" if isinstance(answer.data, str) else "application/json; charset=utf-8"
-        headers = {"Date": formatdate(self.stand_in.clock(), usegmt=True), "Content-Type": kind}
+        headers = {
+            "Date": formatdate(self.stand_in.clock(), usegmt=True),
+            "Content-Type": kind,
+            "X-RateLimit-Remaining": "4321",
+        }
         for name, value in (headers | answer.headers | {"Content-Length": str(len(body))}).items():
             self.send_header(name, value)
         self.end_headers()

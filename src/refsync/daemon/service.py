@@ -91,7 +91,7 @@ class Daemon:
         self._application = application
         self._wakeups = wakeups
         self._timers = timers
-        self._measures = measures
+        self._measures = application.observer = measures
         self._is_ours = is_ours
         self._watchdog = systemd.Watchdog(environ)
         self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
@@ -303,6 +303,7 @@ class Daemon:
         if config.metrics != before.config.metrics:
             measures = measures_to(config.metrics.textfile)
         application = assemble(config, before.state, before.store, wakes_daemon=False)
+        application.observer = measures
         self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups, measures))
         self._measures = measures
         self._application = application

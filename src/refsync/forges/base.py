@@ -106,6 +106,11 @@ class ForgeFacts:
     longest_body: int = 65_000
 
 
+Heard = Callable[[int | None, float | None], None]
+"""Is told of each request: the status of the answer (``None``: there was none), and how many more requests the forge
+takes for now (``None``: it does not say)."""
+
+
 class Forge(Protocol):
     """One repository on a forge.
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from refsync.credentials import CredentialSource
 from refsync.durable_steps import durable_step
 from refsync.errors import ForgeRefusedError, ForgeUnavailableError
-from refsync.forges.base import Account, Checks, Extra, PullRequest, RefusedExtra, Reviews
+from refsync.forges.base import Account, Checks, Extra, Heard, PullRequest, RefusedExtra, Reviews
 from refsync.forges.github_answers import (
     CheckRunsAnswer,
     CommentAnswer,
@@ -27,6 +27,7 @@ from refsync.forges.github_answers import (
 )
 
 if TYPE_CHECKING:
+    from refsync.exchange import Answer
     from refsync.forges.pace import Pace
     from refsync.forges.rest import RestApi
 
@@ -53,6 +54,7 @@ def open_github(
     is_app: bool = False,
     timeout_seconds: float = 15.0,
     pace: Pace | None = None,
+    heard: Heard = lambda status, left: None,
 ) -> GitHubForge:
     """The repository ``owner/name`` of the GitHub whose API is at ``base_url``; nothing is asked yet.
 
@@ -63,13 +65,19 @@ def open_github(
         is_app: whether that is an App's token, which is helped otherwise than a person's.
         timeout_seconds: that each step of a request may take.
         pace: of writes; a second lies between two, as GitHub asks of programs.
+        heard: is told of each request.
     """
-    from refsync.forges.github_customs import LetInBy, github_customs
+    from refsync.forges.github_customs import LetInBy, github_customs, requests_left
     from refsync.forges.rest import RestApi  # httpx costs a fifth of a second: only who needs it pays
 
     let_in_by = LetInBy.APP if is_app else LetInBy.TOKEN if credential else LetInBy.NOTHING
     customs = github_customs(let_in_by)
-    return GitHubForge(RestApi(base_url, credential, customs, timeout_seconds=timeout_seconds, pace=pace), repository)
+
+    def hear(answer: Answer | None) -> None:
+        heard(answer and answer.status, answer and requests_left(answer))
+
+    api = RestApi(base_url, credential, customs, timeout_seconds=timeout_seconds, pace=pace, heard=hear)
+    return GitHubForge(api, repository)
 
 
 class GitHubForge:

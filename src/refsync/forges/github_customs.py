@@ -45,6 +45,11 @@ def github_customs(let_in_by: LetInBy) -> Customs:
     )
 
 
+def requests_left(answer: Answer) -> float | None:
+    """How many more requests GitHub takes before its limit is reset."""
+    return whole_number(answer.headers.get("x-ratelimit-remaining", ""))
+
+
 class _Detail(BaseModel):
     resource: str | None = None
     field: str | None = None
@@ -85,7 +90,7 @@ def _asked_wait(answer: Answer, message: str, now: float) -> float | None:
     after = asked_by_header(answer, now)
     if after is not None:
         return after
-    if answer.headers.get("x-ratelimit-remaining") == "0":
+    if requests_left(answer) == 0:
         until = whole_number(answer.headers.get("x-ratelimit-reset", ""))
         return (until or now + UNSAID_WAIT) - now
     # A secondary limit is known by its words alone, which were others once and still are on older servers.

@@ -91,8 +91,13 @@ class RestApi:
         timeout_seconds: float = 15.0,
         pace: Pace | None = None,
         today: Callable[[], float] = time.time,
+        heard: Callable[[Answer | None], None] = lambda answer: None,
     ) -> None:
-        """``today`` is the time in Unix seconds, for a forge that does not tell its own."""
+        """Ask nothing yet.
+
+        ``today`` is the time in Unix seconds, for a forge that does not tell its own; ``heard`` is told of each
+        request, with its answer if one came.
+        """
         self._base = _origin(base_url, customs.example_url)
         self._host = self._base.netloc
         self._credential = credential
@@ -100,6 +105,7 @@ class RestApi:
         self._customs = customs
         self._exchange = Exchange(self._host, timeout_seconds)
         self._today = today
+        self._heard = heard
         self._remembered: OrderedDict[tuple[str, Any], _Remembered] = OrderedDict()
         self._silent_until = float("-inf")
         self.pace = pace or Pace()
@@ -164,8 +170,10 @@ class RestApi:
         try:
             answer = self._exchange.ask(verb, url, sent, body)
         except Unanswered as unanswered:
+            self._heard(None)
             kind = ForgeRefusedError if unanswered.is_untrusted else ForgeUnavailableError
             raise kind(f"cannot {doing}: {unanswered.problem}") from None
+        self._heard(answer)
         if 300 <= answer.status < 400 and answer.status != 304:
             raise self._redirected(url, answer, doing)
         if answer.status >= 400:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from time import time
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from refsync.config import Config
+from refsync.errors import BranchMovedError, CredentialError, RefsyncError, RemoteRefusedError
 from refsync.pending_queue.models import PendingChangeStatus
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 _PASS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LANDING_SECONDS = (1, 5, 15, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY)
+
+_PUSHED: tuple[tuple[type, str], ...] = (
+    (NoneType, "arrived"),
+    (BranchMovedError, "lost_race"),
+    (RemoteRefusedError, "refused"),
+    (CredentialError, "refused"),
+    (RefsyncError, "unknown"),
+)
 
 
 class Life:
@@ -55,6 +65,21 @@ class Life:
             registry=registry,
             buckets=_LANDING_SECONDS,
         )
+        self._pushes = Counter(
+            "refsync_push_attempts_total", "Pushes to the remote.", ("repository", "result"), registry=registry
+        )
+        self._requests = Counter(
+            "refsync_forge_requests_total",
+            "Requests to the forge, by the class of the answer's status.",
+            ("repository", "result"),
+            registry=registry,
+        )
+        self._requests_left = Gauge(
+            "refsync_forge_rate_limit_remaining",
+            "Requests that the forge takes before its limit is reset.",
+            ("repository",),
+            registry=registry,
+        )
         self.reloaded(good=True)
 
     def reloaded(self, *, good: bool) -> None:
@@ -74,6 +99,17 @@ class Life:
     def overflowed(self) -> None:
         """See ``Measures``."""
         self._overflows.inc()
+
+    def pushed(self, repository: str, failure: RefsyncError | None) -> None:
+        """See ``Observer``."""
+        result = next(result for kind, result in _PUSHED if isinstance(failure, kind))
+        self._pushes.labels(repository, result).inc()
+
+    def forge_asked(self, repository: str, status: int | None, left: float | None) -> None:
+        """See ``Observer``."""
+        self._requests.labels(repository, f"{status // 100}xx" if status else "unanswered").inc()
+        if left is not None:
+            self._requests_left.labels(repository).set(left)
 
     def ended(self, ending: Ending, config: Config) -> None:
         """A change was applied or rejected, by whomever."""

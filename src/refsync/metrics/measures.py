@@ -8,9 +8,10 @@ from pathlib import Path
 from refsync.application import Application
 from refsync.commands import install_command
 from refsync.errors import ConfigError
+from refsync.ways_out import Observer
 
 
-class Measures:
+class Measures(Observer):
     """Is told, and keeps nothing."""
 
     def reloaded(self, *, good: bool) -> None:

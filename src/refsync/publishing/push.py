@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from refsync.clone.journal import IndexLock
-from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
@@ -16,6 +15,7 @@ from refsync.publishing.upstream import (
     fetch_versions,
     newest,
     note_pushed,
+    push_told,
     standing,
 )
 from refsync.sync.look import Look
@@ -75,7 +75,7 @@ class Push(Publisher):
             RemoteUnavailableError: it is unknown whether the commit arrived; the next look at the remote tells.
         """
         branch = turn.reference.branch
-        push(turn.clone, self.upstream.remote, f"refs/heads/{branch}", commit, expected=turn.tip)
+        push_told(turn.clone, self.upstream, branch, commit, expected=turn.tip)
         note_pushed(turn.clone, self.upstream, branch, commit)
         self._remotes.answered(turn.reference)
         turn.catch_up()

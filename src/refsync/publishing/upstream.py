@@ -6,6 +6,7 @@ The local target branch only ever moves to what the remote has.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -19,7 +20,7 @@ from refsync.clone.differences import missing_contents
 from refsync.clone.landing import index_locked, land
 from refsync.clone.ref_files import refs_under
 from refsync.clone.refs import follow, followed_to, set_ref
-from refsync.clone.remotes import Remote, fetch, prefetch_blobs, read_refs
+from refsync.clone.remotes import Remote, fetch, prefetch_blobs, push, read_refs
 from refsync.clone.repository import Repository
 from refsync.commands import git_command
 from refsync.durable_steps import durable_step
@@ -28,6 +29,7 @@ from refsync.errors import (
     BranchMovedError,
     CloneError,
     CredentialError,
+    RefsyncError,
     RemoteRefusedError,
     RemoteUnavailableError,
 )
@@ -45,7 +47,7 @@ class Upstream:
 
     ``attempts``: how often a batch is planned anew in one pass when somebody else was quicker. ``proposals``: the
     prefix of the branches that are fetched beside the target branch. ``has_forge``: whether there may be news that git
-    does not tell.
+    does not tell. ``pushed`` is told of each push, and why it failed.
     """
 
     remote: Remote = field(default_factory=Remote)
@@ -53,6 +55,7 @@ class Upstream:
     attempts: int = 5
     proposals: str | None = None
     has_forge: bool = False
+    pushed: Callable[[RefsyncError | None], None] = lambda failure: None
 
     def tracking_ref(self, branch: str) -> str:
         """The ref by which the clone knows where a branch of the remote stood when it was asked last."""
@@ -160,6 +163,16 @@ def catch_up(clone: Repository, reference: ReferenceRepository, upstream: Upstre
     if followed != there:
         follow(clone, upstream.remote.name, reference.branch, there)
     return there
+
+
+def push_told(clone: Repository, upstream: Upstream, branch: str, commit: str | None, *, expected: str | None) -> None:
+    """Move a branch of the remote, as ``push`` does, and tell how that ended."""
+    try:
+        push(clone, upstream.remote, f"refs/heads/{branch}", commit, expected=expected)
+    except RefsyncError as failure:
+        upstream.pushed(failure)
+        raise
+    upstream.pushed(None)
 
 
 @durable_step("note what was pushed")

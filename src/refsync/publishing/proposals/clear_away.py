@@ -7,7 +7,6 @@ import re
 from loguru import logger
 
 from refsync.clone.refs import delete_refs
-from refsync.clone.remotes import push
 from refsync.durable_steps import durable_step
 from refsync.errors import BatchNotFoundError, ForgeRefusedError, PushRefusedError, RefsyncError
 from refsync.pending_queue.models import Batch, BatchState
@@ -15,6 +14,7 @@ from refsync.publishing.proposals.propose import is_ours
 from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn, proposal_of
 from refsync.publishing.proposals.pull_request import close_request
 from refsync.publishing.proposals.stale import adds_nothing
+from refsync.publishing.upstream import push_told
 
 _ENDED = frozenset({BatchState.landed, BatchState.abandoned})
 
@@ -57,5 +57,5 @@ def _delete_branch(turn: ProposalLook, batch: Batch, head: str) -> None:
     upstream, branch = turn.upstream, proposal_of(batch).branch
     if not is_ours(turn.clone, turn.reference, batch, head) and not adds_nothing(turn, head):
         raise PushRefusedError(f"it holds {head[:12]}, which somebody else pushed; delete it by hand")
-    push(turn.clone, upstream.remote, f"refs/heads/{branch}", None, expected=head)
+    push_told(turn.clone, upstream, branch, None, expected=head)
     delete_refs(turn.clone, [upstream.tracking_ref(branch)])

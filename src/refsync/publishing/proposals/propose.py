@@ -7,7 +7,6 @@ from loguru import logger
 from refsync.clone.ancestry import is_same_work
 from refsync.clone.commits import parse_message
 from refsync.clone.messages import signed_message_of
-from refsync.clone.remotes import push
 from refsync.clone.repository import Repository
 from refsync.errors import PushRefusedError
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
@@ -15,7 +14,7 @@ from refsync.pending_queue.models import Batch, BatchState, Proposal, ProposalSt
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.publishing.proposals.proposed import ProposalTurn
 from refsync.publishing.proposals.settings import ProposalSettings
-from refsync.publishing.upstream import note_pushed
+from refsync.publishing.upstream import note_pushed, push_told
 from refsync.sync.reference import ProposedBatch, ReferenceRepository
 
 _TOKEN_LENGTH = 6
@@ -76,7 +75,7 @@ def propose(turn: ProposalTurn, batch: Batch, commit: str) -> None:
         commit = there
         turn.queue.record_commit(batch.number, base_commit=turn.tip, commit=commit)
     else:
-        push(turn.clone, upstream.remote, f"refs/heads/{branch}", commit, expected=there)
+        push_told(turn.clone, upstream, branch, commit, expected=there)
         note_pushed(turn.clone, upstream, branch, commit)
     _note_proposed(turn, batch, branch, commit, rebuilt=bool(batch.proposal and batch.proposal.head != commit))
 
