@@ -14,6 +14,7 @@ from refsync.clone import journal, landing
 from refsync.clone.commits import build_commit
 from refsync.clone.edits import local_edits
 from refsync.clone.landing import index_locked, land
+from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
@@ -270,7 +271,7 @@ def test_a_linked_work_tree_lands_like_any_other(clone: Clone, bare_git: None) -
     linked = Clone(clone.path.parent / "linked")
     git(clone.path, "worktree", "add", "-q", str(linked.path), "main")
     with Repository(linked.path, "main") as opened:
-        opened.preflight()
+        check_ready(opened)
         commit = built(opened)
         land_it(opened, commit)
     assert linked.tip == commit

@@ -1,4 +1,4 @@
-"""A clone, opened for one pass: preflight, reading, and moving a branch by compare-and-swap."""
+"""A clone, opened for one pass: reading, and moving a branch by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from refsync.clone.addresses import LIST_SETTINGS, Setting, is_partial, parse_settings
 from refsync.clone.cat_file import CatFile
 from refsync.clone.commit_objects import StoredCommit, parse_commit
-from refsync.clone.durability import check_git_version, durable
+from refsync.clone.durability import durable
 from refsync.clone.git_errors import unwritable
 from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.kept_settings import settings_of
@@ -23,21 +23,13 @@ from refsync.clone.own_settings import check_own_settings
 from refsync.clone.places import common_directory, git_directory
 from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
 from refsync.clone.recent_history import first_parents_between, recent_history
-from refsync.clone.ref_files import is_empty, last_of_reflog, pointed_to_by_head, read_ref
+from refsync.clone.ref_files import is_empty, last_of_reflog, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
-from refsync.commands import command, git_command, track_branch
+from refsync.commands import command, git_command
 from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
 
 _CHANGING_SETTINGS = ("config", "remote", "sparse-checkout")
-_IN_PROGRESS = {
-    "MERGE_HEAD": "merge",
-    "rebase-merge": "rebase",
-    "rebase-apply": "rebase",
-    "CHERRY_PICK_HEAD": "cherry-pick",
-    "REVERT_HEAD": "revert",
-    "BISECT_LOG": "bisect",
-}
 
 
 class Repository:
@@ -54,7 +46,7 @@ class Repository:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         objects: Path | None = None,
     ) -> None:
-        """Open the clone without judging its state; see :meth:`preflight`.
+        """Open the clone without judging its state; see :mod:`refsync.clone.preflight`.
 
         New objects go to ``objects``, where that is given; see :mod:`refsync.clone.quarantine`.
 
@@ -167,49 +159,6 @@ class Repository:
         """Whether it has left out objects that a remote promised to give."""
         return is_partial(self.settings())
 
-    def preflight(self) -> None:
-        """See that the work tree shows the target branch and nobody is in the middle of something.
-
-        Raises:
-            GitCommandError: git is too old.
-            CloneError: detached, on another branch, no commit yet, shallow, or a merge (rebase, ...) in progress.
-        """
-        check_git_version()
-        if is_empty(self.common_directory / self.ref):
-            raise self._why_no_tip()
-        head = pointed_to_by_head(self.git_directory)
-        if head is None:
-            raise CloneError(f"{self.path}: HEAD is detached; run: {self._checkout()}")
-        if head != self.ref:
-            raise CloneError(
-                f"{self.path}: the clone is on branch {head.removeprefix('refs/heads/')!r}, not on the target "
-                f"branch {self.branch!r}; set `branch` to that one, or run: {self._checkout()}"
-            )
-        for name, what in _IN_PROGRESS.items():
-            if (self.git_directory / name).exists():
-                raise CloneError(f"{self.path}: a {what} is in progress; finish or abort it")
-        self.check_depth()
-
-    def _checkout(self) -> str:
-        """The commands that bring the work tree to the target branch, in their order."""
-        remotes = self.run("remote").output.decode(errors="surrogateescape").split()
-        if self.commit_of(self.ref) or not remotes:
-            return git_command(self.path, "checkout", self.branch, "--")
-        remote = "origin" if "origin" in remotes else remotes[0]
-        return " && ".join(track_branch(self.path, remote, self.branch))
-
-    def check_depth(self) -> None:
-        """See that the history is whole, for the counters come of all of it.
-
-        Raises:
-            CloneError: the clone is shallow.
-        """
-        if self.is_shallow:
-            raise CloneError(
-                f"{self.path}: the clone is shallow: its history is cut off, and counters would be wrong; "
-                f"run: {git_command(self.path, 'fetch', '--unshallow')}"
-            )
-
     def tip(self) -> str:
         """The target branch's commit id.
 
@@ -218,9 +167,10 @@ class Repository:
         """
         if found := self.commit_of(self.ref):
             return found
-        raise self._why_no_tip()
+        raise self.why_no_tip()
 
-    def _why_no_tip(self) -> CloneError:
+    def why_no_tip(self) -> CloneError:
+        """Why the target branch has no commit, and what to do."""
         file = self.common_directory / self.ref
         if not is_empty(file):
             return CloneError(f"{self.path}: there is no branch {self.branch!r} with a commit; name another `branch`")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.errors import StateDirectoryError, TemporaryError
 from refsync.pending_queue.queue_door import QueueDoor
@@ -34,7 +35,7 @@ def health_checks(
 
 def _check_branch(reference: ReferenceRepository) -> None:
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        clone.preflight()
+        check_ready(clone)
         clone.tip()
 
 

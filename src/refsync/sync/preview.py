@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import time
 
+from refsync.clone.preflight import check_ready
 from refsync.clone.quarantine import quarantined
 from refsync.clone.repository import Repository
 from refsync.clone.text_diff import text_diff
@@ -104,7 +105,7 @@ def _rehearse(
         return
     try:
         with quarantined(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-            clone.preflight()
+            check_ready(clone)
             tip = publisher.newest(clone, reference)
             rehearsal = _Rehearsal(reference, publisher, queue, clone, Versions(clone.read_blob), tip)
             for batch, changes in in_review:

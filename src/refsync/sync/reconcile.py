@@ -9,6 +9,7 @@ from dataclasses import replace
 from loguru import logger
 
 from refsync.clone.git_locks import clear_left_behind
+from refsync.clone.preflight import check_ready
 from refsync.clone.recovery import finish_interrupted_landing
 from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
@@ -129,7 +130,7 @@ def _reconcile_repository(
         turn = Turn(work, reference, clone, outcome, batches, Versions(clone.read_blob))
         clear_left_behind(clone)
         unreachable = _ask_news(turn)
-        clone.preflight()
+        check_ready(clone)
         if finished := finish_interrupted_landing(clone):
             logger.warning("{}: finished the interrupted landing of {}", reference.name, finished[:12])
         turn.take_tip(clone.tip(), work.progress)

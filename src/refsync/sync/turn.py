@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from loguru import logger
 
+from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold
@@ -81,7 +82,7 @@ class Turn:
 
     def catch_up(self, progress: Progress | None = None) -> None:
         """Bring the clone to what the target branch is known to be, and record what landed."""
-        self.clone.preflight()
+        check_ready(self.clone)
         self.take_tip(self.publisher.catch_up(self), progress)
 
     def take_tip(self, tip: str, progress: Progress | None = None) -> None:

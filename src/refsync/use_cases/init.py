@@ -21,6 +21,7 @@ from refsync.clone.cloning import (
     new_clone,
     sweep_unfinished,
 )
+from refsync.clone.preflight import check_depth
 from refsync.clone.remotes import Remote
 from refsync.clone.repository import Repository
 from refsync.commands import command
@@ -202,7 +203,7 @@ def _surveyed(path: Path, wanted: Wanted) -> Iterator[Survey]:
     with Repository(path, wanted.branch or "") as clone:
         refuse_folder_inside(clone)
         clone.branch = wanted.branch or checked_out(clone)
-        clone.check_depth()
+        check_depth(clone)
         found = survey(clone, wanted.layout, wanted.files, str(path))
     yield found
 

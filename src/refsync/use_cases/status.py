@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from refsync.application import Application
 from refsync.clone.edits import local_edits
+from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
@@ -191,7 +192,7 @@ def _look_at_clone(reference: ReferenceRepository, publisher: Publisher) -> _Clo
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             look.tip = clone.tip()
             look.remote = publisher.standing(clone, reference)
-            clone.preflight()
+            check_ready(clone)
             look.local_edits = local_edits(clone, sorted({*documents, *reference.tables.values()}))
             look.unreadable_files = _unreadable_files(clone, look.tip, documents)
     except RefsyncError as problem:

@@ -11,6 +11,7 @@ from pathlib import Path
 from refsync.clone.edits import local_edits
 from refsync.clone.git_locks import CONFIG_LOCKS, TIDYING_LOCKS, dead_locks
 from refsync.clone.journal import is_ours
+from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.commands import command, git_command
 from refsync.config import RepositorySettings
@@ -29,7 +30,7 @@ def kind(patient: Patient) -> Iterator[Check]:
         try:
             with patient.opened(each) as clone:
                 clone.tip()
-                clone.preflight()
+                check_ready(clone)
             yield good(Looked.clone, each.path)
         except CloneError as problem:
             yield wrong(Looked.clone, each.path, _without(str(problem), each.path))
