@@ -7,12 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump, load
-from refsync.errors import StoreError
 from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -23,10 +21,10 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
     RepositoryNote,
-    as_json,
     as_row,
 )
 from refsync.pending_queue.store import filters, link_checks, schema
+from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
 from refsync.pending_queue.store.link_checks import LinkCheck
@@ -72,7 +70,7 @@ class QueueTransaction:
             StoreError: it is stored, but of a category this refsync does not know.
         """
         row = self._row(change_id)
-        return None if row is None else _record(dict(row), self._catalogue)
+        return None if row is None else change_of(dict(row), self._catalogue)
 
     def changes(
         self,
@@ -124,13 +122,13 @@ class QueueTransaction:
             record.model_copy(update={"change_id": number})
             for number, record in enumerate(added, start=last - len(added) + 1)
         ]
-        self.add_rows([_row_of(record) for record in numbered])
+        self.add_rows([row_of(record) for record in numbered])
         return numbered
 
     def save(self, records: Iterable[PendingChangeRecord]) -> None:
         """Replace stored changes."""
         for record in records:
-            values = _row_of(record)
+            values = row_of(record)
             self._connection.execute(
                 update(schema.changes).where(_changes.change_id == values.pop("change_id")).values(values)
             )
@@ -368,29 +366,11 @@ class QueueTransaction:
     def _records(self, query: Select[Any]) -> list[PendingChangeRecord]:
         found = self._connection.execute(query)
         names = tuple(found.keys())
-        return [_record(dict(zip(names, row, strict=True)), self._catalogue) for row in found]
+        return [change_of(dict(zip(names, row, strict=True)), self._catalogue) for row in found]
 
     def _row(self, change_id: int) -> RowMapping | None:
         query = select(schema.changes).where(_changes.change_id == fitting(change_id))
         return self._connection.execute(query).mappings().first()
-
-
-def _record(row: dict[str, Any], catalogue: Catalogue) -> PendingChangeRecord:
-    try:
-        return PendingChangeRecord.model_validate(row, context={"catalogue": catalogue})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise StoreError(
-            f"change {row['change_id']} cannot be read: {field} is {first['input']!r}; it is kept, upgrade refsync"
-        ) from None
-
-
-_COMPUTED = frozenset({"conflicts_with", "history"})
-
-
-def _row_of(record: PendingChangeRecord) -> dict[str, Any]:
-    return as_json(record, exclude=_COMPUTED)
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
