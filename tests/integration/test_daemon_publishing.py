@@ -126,6 +126,7 @@ def _is_at_work(site: PublishedSite, daemon: Daemon, number: int) -> bool:
     return site.on_remote(f"Model {number}") or daemon.passes > 2 + number
 
 
+@pytest.mark.slow
 def test_a_daemon_killed_at_any_moment_of_publishing_lands_each_change_once(site: PublishedSite) -> None:
     for number in range(3):
         with site.daemon() as daemon:

@@ -85,6 +85,7 @@ def test_a_daemon_whose_store_alone_is_deleted_ends_before_anything_is_lost_in_i
         wait_for("the commit", lambda: site.has_model("Dreamlike"))
 
 
+@pytest.mark.slow
 def test_status_tells_of_a_full_disk_under_the_state_directory(site: Site) -> None:
     assert "make room" not in told_in_status(site)
     with small_disk(site.state, "80m") as disk:
@@ -101,6 +102,7 @@ def test_status_tells_of_a_full_disk_under_the_state_directory(site: Site) -> No
             wait_for("the commit", lambda: site.has_model("Dreamlike"))
 
 
+@pytest.mark.slow
 def test_status_tells_of_a_disk_that_may_only_be_read_under_the_state_directory(site: Site) -> None:
     with small_disk(site.state, "80m") as disk:
         assert "read only" not in told_in_status(site)
@@ -113,6 +115,7 @@ def test_status_tells_of_a_disk_that_may_only_be_read_under_the_state_directory(
 # The process
 
 
+@pytest.mark.slow
 def test_a_daemon_that_is_stopped_is_not_shown_as_at_work(site: Site) -> None:
     with site.daemon() as daemon:
         daemon.wait_until_idle()
@@ -124,6 +127,7 @@ def test_a_daemon_that_is_stopped_is_not_shown_as_at_work(site: Site) -> None:
         assert "its process is stopped" not in told_in_status(site)
 
 
+@pytest.mark.slow
 def test_a_daemon_that_makes_no_pass_is_not_shown_as_at_work(site: Site) -> None:
     site.write_config("[watch]\nrescan_seconds = 2\n")
     with site.daemon() as daemon:

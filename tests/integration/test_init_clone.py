@@ -343,6 +343,7 @@ def test_an_interrupt_removes_what_was_begun_and_ends_what_was_started(place: Pl
     assert place.left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_killed_at_any_step_it_is_asked_for_again_and_nothing_is_left(place: Place, stride: int) -> None:
     number = 1

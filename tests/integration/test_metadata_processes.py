@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.metadata.manager import MetadataManager
 
@@ -30,6 +32,7 @@ def counting(folder: Path, times: int) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_with_fifteen_hundred_operations_each_lose_none(tmp_path: Path) -> None:
     processes = [counting(tmp_path, 1500), counting(tmp_path, 1500)]
     for process in processes:

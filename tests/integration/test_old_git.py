@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.daemon import Site, image_clone, wait_for
 from tests.support.transports import script
 
@@ -17,6 +19,7 @@ def older_git(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_git_too_old_is_told_and_one_that_was_updated_is_taken_without_a_restart(tmp_path: Path) -> None:
     site = Site(tmp_path)
     image_clone(site.clone.path)

@@ -161,6 +161,7 @@ def submit(config: Path) -> PendingChangeRecord:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
 def test_a_users_program_is_type_checked_strictly(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
