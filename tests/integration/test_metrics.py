@@ -211,9 +211,16 @@ def test_the_door_passes_the_daemons_file_on_with_figures_of_its_own(tmp_path: P
     reference.close()
 
 
-def test_without_the_extra_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_command_that_installs_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("refsync.metrics.measures.find_spec", lambda name: None)
     measures_to("")
-    with pytest.raises(ConfigError, match="needs prometheus-client") as refused:
+    with pytest.raises(ConfigError, match="need prometheus-client") as refused:
         measures_to("/var/lib/refsync.prom")
     assert f"install it: {sys.executable} -m pip install 'prometheus-client>=" in str(refused.value)
+    reference = Reference(tmp_path)
+    with open_door(reference.application, tmp_path) as door:
+        got = door.get("/metrics")
+    reference.close()
+    assert (got.status_code, got.json()["detail"]) == (503, str(refused.value))

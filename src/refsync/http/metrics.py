@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from refsync.http.door import TheDoor
+from refsync.metrics.measures import check_installed
 
 router = APIRouter(tags=["health"])
 
@@ -13,6 +14,7 @@ router = APIRouter(tags=["health"])
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(door: TheDoor) -> Response:
     """The file that ``[metrics] textfile`` names, if it is there, and how this process does."""
+    check_installed()
     from refsync.metrics.door import served  # prometheus_client, only where somebody asks
 
     return Response(

@@ -23,7 +23,7 @@ def served(textfile: str, answered: Mapping[int, int]) -> str:
     daemons = ""
     if textfile:
         with contextlib.suppress(OSError):  # the daemon has not written yet: a scrape tells that by what it lacks
-            daemons = Path(textfile).read_text()
+            daemons = Path(textfile).read_text(errors="replace")
     return daemons + exposition(_own(answered))
 
 

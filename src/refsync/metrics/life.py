@@ -114,6 +114,7 @@ class Life:
     def ended(self, ending: Ending, config: Config) -> None:
         """A change was applied or rejected, by whomever."""
         self._finished.labels(ending.operation, ending.status).inc()
-        repository = config.repository_of(config.catalogue.parse(ending.category))
-        if repository and ending.status is PendingChangeStatus.APPLIED and ending.approved_at is not None:
-            self._landings.labels(repository.publish).observe(max(0, ending.at - ending.approved_at))
+        publish = (each.publish for each in config.repositories if ending.category in map(str, each.files))
+        way = next(publish, None)  # none, where the config no longer has the category
+        if way and ending.status is PendingChangeStatus.APPLIED and ending.approved_at is not None:
+            self._landings.labels(way).observe(max(0, ending.at - ending.approved_at))

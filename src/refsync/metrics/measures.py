@@ -44,8 +44,17 @@ def measures_to(textfile: str) -> Measures:
     """
     if not textfile:
         return Measures()
-    if find_spec("prometheus_client") is None:
-        raise ConfigError(f"metrics.textfile needs prometheus-client; install it: {install_command('metrics')}")
+    check_installed()
     from refsync.metrics.textfile import Textfile
 
     return Textfile(Path(textfile))
+
+
+def check_installed() -> None:
+    """See that figures can be made.
+
+    Raises:
+        ConfigError: what that needs is not installed; the text has the command that does so.
+    """
+    if find_spec("prometheus_client") is None:
+        raise ConfigError(f"metrics need prometheus-client; install it: {install_command('metrics')}")
