@@ -215,7 +215,8 @@ from pathlib import Path
 from refsync.file_events import FolderWatcher
 folders = [Path(name) for name in sys.argv[2:]]
 tell = lambda what: print(what, flush=True)
-with FolderWatcher(folders, lambda paths: tell(f"changed {len(paths)}"), on_rescan=tell, mode=sys.argv[1]) as watcher:
+on_change, on_overflow = lambda paths: tell(f"changed {len(paths)}"), lambda: tell("lost some")
+with FolderWatcher(folders, on_change, on_rescan=tell, on_overflow=on_overflow, mode=sys.argv[1]) as watcher:
     tell(watcher.mode)
     sys.stdin.readline()
 """
@@ -246,6 +247,7 @@ def test_an_overflow_of_the_event_queue_asks_for_a_rescan(tmp_path: Path) -> Non
         for number in range(most // 2 + 100):  # each is created and closed
             os.close(os.open(folder / str(number), os.O_WRONLY | os.O_CREAT))
         process.send_signal(signal.SIGCONT)
+        assert any(line == "lost some\n" for line in iter(process.stdout.readline, ""))
         assert any("overflowed" in line for line in iter(process.stdout.readline, ""))
 
 
