@@ -14,9 +14,10 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 from loguru import logger
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refsync.errors import ConfigError, RequestError
 
@@ -28,6 +29,9 @@ _FILE_MODE = 0o640
 _OTHERS_WRITE = 0o002
 
 
+_Moment = Annotated[int, Field(ge=0, lt=2**62)]
+
+
 class Token(BaseModel):
     """A token that is good: whose it is, and what they may be. ``made_at`` in Unix seconds."""
 
@@ -37,7 +41,7 @@ class Token(BaseModel):
     id: str
     username: str
     role: str
-    made_at: int
+    made_at: _Moment
 
 
 class _End(BaseModel):
@@ -46,7 +50,7 @@ class _End(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     revoked: str
-    revoked_at: int
+    revoked_at: _Moment
 
 
 def hash_of(token: str) -> str:
@@ -152,6 +156,7 @@ def _entries(path: Path, content: bytes) -> Iterator[Token | _End]:
             continue
         try:
             given = json.loads(line)
+            json.dumps(given, ensure_ascii=False).encode()  # no lone surrogate, which nobody could show or keep
             yield _End(**given) if "revoked" in given else Token(**given)
         except (ValueError, TypeError, RecursionError, ValidationError):
             raise ConfigError(

@@ -8,7 +8,7 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import All, By, Json, Limit, Offset, Username
-from refsync.cli.output import counted, note, print_json
+from refsync.cli.output import counted, note, print_json, shown_text
 
 if TYPE_CHECKING:
     from refsync.pending_queue.models import Batch
@@ -69,7 +69,8 @@ def seal(ctx: typer.Context, by: By = None, username: Username = None, json: Jso
     if json:
         print_json(sealed)
     for batch in () if json else sealed.root:
-        typer.echo(f"batch {batch.number} is {batch.state}" + (f" for {batch.repository}" if batch.repository else ""))
+        where = f" for {shown_text(batch.repository)}" if batch.repository else ""
+        typer.echo(f"batch {batch.number} is {batch.state}{where}")
 
 
 @app.command()

@@ -75,7 +75,7 @@ def show_batches(batches: Sequence[Batch]) -> None:
         (
             str(batch.number),
             _status(batch.state),
-            batch.repository or "-",
+            shown_text(batch.repository or "-"),
             batch.commit[:12] if batch.commit else "-",
             shown_text(batch.title),
             *_review(batch),
@@ -205,9 +205,12 @@ def _field(field: dict[str, Any]) -> Text:
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print a plain table; where the terminal is too narrow for one, each row as a paragraph of its own.
 
-    Columns that hold nothing but ``-`` are left out; numbers stand to the right; long cells are folded, never cut.
+    Columns that hold nothing but ``-`` are left out, and so is a table without rows; numbers stand to the right; long
+    cells are folded, never cut.
     """
     out = console()
+    if not (rows := list(rows)):
+        return
     columns = [
         (heading, cells)
         for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)

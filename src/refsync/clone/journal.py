@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -152,27 +153,26 @@ def read_note(journal: BinaryIO) -> Noted:
 def _landing(noted: dict[str, Any] | None) -> Landing | None:
     if noted is None:
         return None
-    files = tuple(_file(each) for each in noted["files"])
-    found = noted["index_found"]
-    names = [noted["index"], *noted["wanted"], *noted["locks"]]
-    if not all(map(_lies_within, filter(None, names))):
-        raise ValueError("a path that leads elsewhere")
     return Landing(
-        str(noted["old"]),
-        str(noted["new"]),
-        tuple(noted["wanted"]),
-        files,
-        noted["index"],
-        _identity(found),
-        tuple(noted["locks"]),
+        old=_id(noted["old"]),
+        new=_id(noted["new"]),
+        wanted=tuple(map(_inner, noted["wanted"])),
+        files=tuple(map(_file, noted["files"])),
+        index=_inner(noted["index"]),
+        index_found=_identity(noted["index_found"]),
+        locks=tuple(map(_inner, noted["locks"])),
     )
 
 
 def _file(noted: dict[str, Any]) -> PlannedFile:
-    file = PlannedFile(**(noted | {"found": _identity(noted["found"])}))
-    if not all(map(_lies_within, filter(None, (file.path, file.staged, file.kept)))):
-        raise ValueError("a path that leads elsewhere")
-    return file
+    return PlannedFile(
+        path=_inner(noted["path"]),
+        mode=_text(noted["mode"]),
+        blob=_id(noted["blob"]),
+        staged=None if noted["staged"] is None else _inner(noted["staged"]),
+        kept=None if noted["kept"] is None else _inner(noted["kept"]),
+        found=_identity(noted["found"]),
+    )
 
 
 def _identity(noted: Sequence[int] | None) -> Identity | None:
@@ -182,8 +182,27 @@ def _identity(noted: Sequence[int] | None) -> Identity | None:
     return device, inode, size, changed
 
 
-def _lies_within(path: str) -> bool:
-    return not path.startswith("/") and ".." not in PurePosixPath(path).parts
+def _inner(noted: object) -> str:
+    """A path that leads nowhere else."""
+    path = _text(noted)
+    parts = PurePosixPath(path).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in path or max(map(len, map(os.fsencode, parts))) > 255:
+        raise ValueError("a path that leads elsewhere")
+    return path
+
+
+def _id(noted: object) -> str:
+    """The id of a commit or a blob; it is handed to git, so that nothing else may pass for one."""
+    found = _text(noted)
+    if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", found):
+        raise ValueError("no id")
+    return found
+
+
+def _text(noted: object) -> str:
+    if not isinstance(noted, str):
+        raise TypeError("no text")
+    return noted
 
 
 @durable_step("lock the index")

@@ -14,6 +14,7 @@ from pydantic_settings import EnvSettingsSource
 
 from refsync.config.settings import Config
 from refsync.errors import ConfigError
+from refsync.plain_text import shortened
 
 PREFIX = "REFSYNC_"
 _GUARDING = {
@@ -72,7 +73,7 @@ def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
     try:
         return Layers(path, tomllib.loads(text), _from_environment(environ))
     except tomllib.TOMLDecodeError as problem:
-        raise ConfigError(f"{path}: is no valid TOML: {' '.join(str(problem).split())}") from None
+        raise ConfigError(f"{path}: is no valid TOML: {shortened(str(problem))}") from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply; no key of it goes deeper than a table in a list") from None
 

@@ -28,7 +28,10 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 def shown(value: object) -> str:
     """Quote a value on one line, shortened where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

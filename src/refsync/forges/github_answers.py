@@ -65,7 +65,7 @@ class BaseAnswer(BaseModel):
 class PullAnswer(BaseModel):
     """A pull request, as a list has it or whole."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(ge=1, lt=2**63)]
     html_url: str
     state: str
     title: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.errors import PayloadError, RequestError
@@ -15,6 +15,7 @@ from refsync.pending_queue.models import (
     REFSYNC,
     AuditOperation,
     Batch,
+    BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -24,6 +25,8 @@ from refsync.pending_queue.models import (
 _S = PendingChangeStatus
 _COMPUTED = {"conflicts_with", "history"}
 _FIELDS = frozenset(PendingChangeRecord.model_fields)
+_BEYOND = 2**62
+"""From here on databases have no numbers, or none to go on counting with."""
 
 
 @dataclass
@@ -60,7 +63,7 @@ def take_counters(arrival: Arrival, source: object, where: str) -> None:
     """Note the last numbers that were given where it comes from, if they can be read there."""
     values = source if isinstance(source, Mapping) else {}
     counters = [values.get(name) for name in ("last_change_id", "last_batch_id")]
-    sound = [value if isinstance(value, int) and 0 <= value < 2**62 else None for value in counters]
+    sound = [value if isinstance(value, int) and 0 <= value < _BEYOND else None for value in counters]
     if None in sound:
         arrival.repaired.append(f"{where}: the counters are unreadable; they are rebuilt from the changes")
     arrival.last_change_id, arrival.last_batch_id = (value or 0 for value in sound)
@@ -73,8 +76,28 @@ def take_batch(arrival: Arrival, source: object) -> None:
     except ValidationError as error:
         _complain(arrival, f"a batch: {_first(error)}; it is made from its changes")
         return
-    if batch is not None:
+    if batch is None:
+        return
+    if problem := _fault_of(batch):
+        _complain(arrival, f"a batch: {problem}; it is made from its changes")
+    else:
         arrival.batches.setdefault(batch.number, batch)
+
+
+def _fault_of(batch: Batch) -> str | None:
+    if batch.number <= 0:
+        return f"number {batch.number}: expected a positive one"
+    if batch.state in (BatchState.sealed, BatchState.held) and not batch.job:
+        return f"{batch.number} is {batch.state} and has no job"
+    return _number_out_of_range(batch)
+
+
+def _number_out_of_range(model: BaseModel) -> str | None:
+    """The field whose number no database takes, if there is one; not of what is kept as JSON."""
+    for name, value in vars(model).items():
+        if isinstance(value, int | float) and not abs(value) < _BEYOND:
+            return f"{name}: the number is out of range"
+    return None
 
 
 def take_change(arrival: Arrival, source: object, history: object, *, is_sound: bool = False) -> None:
@@ -123,8 +146,10 @@ def _understood(source: object, catalogue: Catalogue) -> Entry:
 def _check(entry: Entry, is_sound: bool) -> None:
     record = entry.record
     for what, number in (("change", record.change_id), ("batch", record.batch_id), ("reverted batch", record.reverts)):
-        if number is not None and not 0 < number < 2**62:
+        if number is not None and not 0 < number < _BEYOND:
             raise PayloadError(f"{what} id {number}: expected a positive number")
+    if problem := _number_out_of_range(record):
+        raise PayloadError(problem)
     check_name = payloads.check_old_name if record.operation is AuditOperation.DELETE else payloads.check_model_name
     check_name(record.model_name)
     if is_sound:
@@ -138,9 +163,13 @@ def _check(entry: Entry, is_sound: bool) -> None:
 def _events(arrival: Arrival, record: PendingChangeRecord, history: object) -> list[ChangeEvent]:
     if isinstance(history, list) and history:
         try:
-            return [ChangeEvent.model_validate(event) for event in history]
+            events = [ChangeEvent.model_validate(event) for event in history]
+            problem = next(filter(None, map(_number_out_of_range, events)), None)
         except ValidationError as error:
-            _complain(arrival, f"change {record.change_id}: its history: {_first(error)}; it is made from the change")
+            problem = _first(error)
+        if problem is None:
+            return events
+        _complain(arrival, f"change {record.change_id}: its history: {problem}; it is made from the change")
     return _derived_history(record)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from refsync.categories import Catalogue
-from refsync.errors import StoreError
 from refsync.pending_queue.models import PendingChangeRecord, as_json
+from refsync.pending_queue.store.rows import understood
 
 _COMPUTED = frozenset({"conflicts_with", "history"})
 
@@ -19,14 +17,7 @@ def change_of(row: dict[str, Any], catalogue: Catalogue) -> PendingChangeRecord:
     Raises:
         StoreError: a newer refsync wrote it: a category, a status or another value is unknown to this one.
     """
-    try:
-        return PendingChangeRecord.model_validate(row, context={"catalogue": catalogue})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise StoreError(
-            f"change {row['change_id']} cannot be read: {field} is {first['input']!r}; it is kept, upgrade refsync"
-        ) from None
+    return understood(PendingChangeRecord, row, f"change {row['change_id']}", {"catalogue": catalogue})
 
 
 def row_of(record: PendingChangeRecord) -> dict[str, Any]:

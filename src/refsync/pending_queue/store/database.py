@@ -17,11 +17,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refsync.commands import command
-from refsync.dumping import dump, load
+from refsync.dumping import dump
 from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, writable
 from refsync.pending_queue.store import schema
+from refsync.pending_queue.store.rows import json_column
 from refsync.plain_text import one_line
 from refsync.scratch import scratch_folder, sweep
 
@@ -211,7 +212,7 @@ def file_of(url: URL) -> Path | None:
 def _engine_of(url: URL) -> Engine:
     is_sqlite = url.get_backend_name() == "sqlite"
     options = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}} if is_sqlite else {}
-    engine = create_engine(url, json_serializer=dump, json_deserializer=load, **options)
+    engine = create_engine(url, json_serializer=dump, json_deserializer=json_column, **options)
     event.listen(engine, "before_cursor_execute", _hand_over, retval=True)
     if is_sqlite:
         event.listen(engine, "connect", _prepare)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 
+from refsync.pending_queue.store.rows import understood
 from refsync.pending_queue.store.schema import link_checks
 
 _MODELS_AT_ONCE = 200
@@ -56,7 +57,10 @@ def kept(connection: Connection, category: str | None = None, model: str | None 
         query = query.where(link_checks.c.category == category)
     if model is not None:
         query = query.where(link_checks.c.model_name == model)
-    return [LinkCheck.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+    return [
+        understood(LinkCheck, row, f"the link check of {row['model_name']}")
+        for row in connection.execute(query).mappings()
+    ]
 
 
 def asked_since(connection: Connection, moment: float) -> Mapping[str, int]:

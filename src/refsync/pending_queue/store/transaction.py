@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from refsync.categories import Catalogue, CategoryName
-from refsync.dumping import dump, load
+from refsync.dumping import dump
 from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
@@ -28,6 +28,7 @@ from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
 from refsync.pending_queue.store.link_checks import LinkCheck
+from refsync.pending_queue.store.rows import as_stored, json_column, understood
 
 _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
@@ -206,14 +207,14 @@ class QueueTransaction:
         """One batch."""
         query = select(schema.batches).where(schema.batches.c.number == fitting(number))
         row = self._connection.execute(query).mappings().first()
-        return None if row is None else Batch.model_validate(dict(row))
+        return None if row is None else _batch(row)
 
     def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
         """The batches in these states, or all, by ascending number."""
         query = select(schema.batches).order_by(schema.batches.c.number)
         if states is not None:
             query = query.where(schema.batches.c.state.in_(sorted(states)))
-        return [Batch.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+        return [_batch(row) for row in self._connection.execute(query).mappings()]
 
     def batches_without_merger(self, repository: str) -> list[Batch]:
         """The landed batches of a repository of which only the forge knows who merged them."""
@@ -223,7 +224,7 @@ class QueueTransaction:
             column.repository == repository,
             column.proposal["merger_is_due"].as_boolean().is_(True),
         )
-        return [Batch.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+        return [_batch(row) for row in self._connection.execute(query).mappings()]
 
     def batches_landed_in(self, commits: Iterable[str]) -> dict[str, int]:
         """For each of the commits by which a batch landed, its number."""
@@ -277,7 +278,7 @@ class QueueTransaction:
         for chunk in _chunks(fitting(change_id) for change_id in change_ids):
             query = select(schema.events).where(column.change_id.in_(chunk)).order_by(column.event_id)
             for row in self._connection.execute(query).mappings():
-                found.setdefault(row["change_id"], []).append(ChangeEvent.model_validate(dict(row)))
+                found.setdefault(row["change_id"], []).append(_event(row))
         return found
 
     def endings(self, after: int | None) -> Endings:
@@ -289,7 +290,7 @@ class QueueTransaction:
     def repository_notes(self) -> list[RepositoryNote]:
         """What is noted of each repository, by name."""
         query = select(schema.repositories).order_by(schema.repositories.c.name)
-        return [RepositoryNote.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+        return [_note(row) for row in self._connection.execute(query).mappings()]
 
     def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
         """Set these fields of a repository's note."""
@@ -316,7 +317,7 @@ class QueueTransaction:
     def rows_after(self, change_id: int, limit: int) -> list[dict[str, Any]]:
         """The next stored changes by ascending id, understood or not."""
         query = select(schema.changes).where(_changes.change_id > change_id).order_by(_changes.change_id).limit(limit)
-        return [dict(row) for row in self._connection.execute(query).mappings()]
+        return [as_stored(row, f"change {row['change_id']}") for row in self._connection.execute(query).mappings()]
 
     def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store changes as they are, ids included."""
@@ -335,7 +336,7 @@ class QueueTransaction:
     def leftovers(self) -> list[tuple[Any, str]]:
         """The kept entries, each with what is wrong with it."""
         rows = self._connection.execute(select(schema.leftovers).order_by(schema.leftovers.c.leftover_id))
-        return [(load(row.content), row.problem) for row in rows]
+        return [(json_column(row.content), row.problem) for row in rows]
 
     def last_ids(self) -> tuple[int, int]:
         """The last change id and the last batch number given."""
@@ -371,6 +372,18 @@ class QueueTransaction:
     def _row(self, change_id: int) -> RowMapping | None:
         query = select(schema.changes).where(_changes.change_id == fitting(change_id))
         return self._connection.execute(query).mappings().first()
+
+
+def _batch(row: RowMapping) -> Batch:
+    return understood(Batch, row, f"batch {row['number']}")
+
+
+def _event(row: RowMapping) -> ChangeEvent:
+    return understood(ChangeEvent, row, f"the history of change {row['change_id']}")
+
+
+def _note(row: RowMapping) -> RepositoryNote:
+    return understood(RepositoryNote, row, f"the note of repository {row['name']}")
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
