@@ -21,7 +21,9 @@ from refsync.forges import github_answers
 from refsync.state_directory import prepare
 from refsync.tokens import read_tokens
 from tests.support.command_line import Desk, Ended
+from tests.support.repositories import Clone
 from tests.support.spoiling import NASTY, broken, spoilt
+from tests.support.text_files import DOCUMENT, ROWS, TABLE, table, text_files
 
 # The same examples each time, and none shrunk: a run tells of a change of the program, and soon.
 _EACH = settings(
@@ -340,3 +342,49 @@ def test_a_config_of_any_toml_is_taken_or_refused_line_by_line(text: str) -> Non
         for line in refusal.args:
             assert "\n" not in str(line)
             assert len(str(line)) < 5000
+
+
+# A clone of anybody's, nested over the limit
+
+DEEP = tuple('{"k": ' * depth + "1" + "}" * depth for depth in (101, 980, 20_000))
+
+
+@pytest.mark.parametrize("deep", DEEP, ids=len)
+@pytest.mark.parametrize("file", [DOCUMENT, "defaults.json", "generation_params.json", TABLE])
+def test_what_is_nested_over_the_limit_is_told_of_any_file(tmp_path: Path, file: str, deep: str) -> None:
+    desk = Desk(Clone.create(tmp_path / "clone", text_files(*ROWS)), tmp_path)
+    spoilt_file = table({**ROWS[0], "settings": deep}) if file == TABLE else f'{{"deep": {deep}}}'.encode()
+    desk.clone.write(file, spoilt_file)
+    for words in (("diff",), ("diff", "--json"), ("check",), ("check", "--json"), ("check", "--fix")):
+        ended = desk.bare(*words, "--directory", desk.clone.path)
+        assert is_answered(ended), (words, ended)
+    assert desk.clone.read(file) == spoilt_file or file == DOCUMENT
+
+
+# Escapes, in names of files and of users
+
+RED = "\x1b[31mred\x1b]0;title\x07\u202e"
+
+
+def test_no_name_of_a_file_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+    names = (f"{RED}.json", f"{RED}/clip.json", f"clip{RED}.json", f"{RED}.csv")
+    clone = Clone.create(tmp_path / RED, {"clip.json": {"a": {}}, **dict.fromkeys(names, b"{}\n")})
+    desk = Desk(clone, tmp_path)
+    new = tmp_path / f"{RED}.toml"
+    for words in (("init", clone.path), ("init", clone.path), ("init", clone.path / f"{RED}.json")):
+        ended = desk.bare("--config", new, *words)
+        assert is_answered(ended), ended
+    for asked in (("status",), ("doctor",), ("config", "check"), ("config", "show"), ("sync",)):
+        ended = desk.bare("--config", new, *asked)
+        assert is_answered(ended), (asked, ended)
+
+
+def test_no_user_of_the_system_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+    desk = Desk.at(tmp_path)
+    desk.add("create", "m", {"x": 1})
+    with closing(sqlite3.connect(desk.state / "queue.db")) as store, store:
+        store.execute("update changes set os_user = ?", (RED,))
+        store.execute("update events set os_user = ?", (RED,))
+    shown = ask(desk, "queue", "show", 1).done.out
+    assert "red" in shown
+    ask(desk, "queue", "list")

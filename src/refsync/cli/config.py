@@ -8,7 +8,7 @@ import typer
 
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import note, print_json
+from refsync.cli.output import note, print_json, shown_text
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def check(ctx: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(1)
     if not as_json:
         names, categories = ", ".join(verdict.categories), sum(verdict.categories.values())
-        typer.echo(f"{verdict.file}: good; repositories: {names}; categories: {categories}")
+        typer.echo(shown_text(f"{verdict.file}: good; repositories: {names}; categories: {categories}"))
 
 
 @app.command()
@@ -42,6 +42,6 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(shown)
         return
-    typer.echo(f"# {shown.file}")
+    typer.echo(shown_text(f"# {shown.file}"))
     for key, setting in shown.settings.items():
-        typer.echo(f"{setting.source:<11}  {key} = {json.dumps(setting.value, ensure_ascii=False)}")
+        typer.echo(shown_text(f"{setting.source:<11}  {key} = {json.dumps(setting.value, ensure_ascii=False)}"))

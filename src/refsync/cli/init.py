@@ -13,7 +13,7 @@ import typer
 from refsync.categories import Layout
 from refsync.cli.context import context_of
 from refsync.cli.options import Json
-from refsync.cli.output import print_json, progress_bar
+from refsync.cli.output import print_json, progress_bar, shown_text
 
 if TYPE_CHECKING:
     from refsync.use_cases.init import NewConfig
@@ -67,7 +67,7 @@ def init(
     if as_json:
         print_json(written)
     else:
-        typer.echo("\n".join(_told(written)))
+        typer.echo("\n".join(map(shown_text, _told(written))))
 
 
 def _told(written: NewConfig) -> Iterator[str]:

@@ -68,7 +68,8 @@ def _show_repository(repository: RepositoryStatus) -> None:
     from refsync.pending_queue.repository_note import tell
 
     tip = repository.tip[:12] if repository.tip else "no commit"
-    typer.echo(f"\n{repository.name}  {repository.path}  {repository.branch} at {tip}")
+    where = shown_text(f"{repository.name}  {repository.path}  {repository.branch} at {tip}")
+    typer.echo(f"\n{where}")
     if repository.remote:
         typer.echo(f"  remote   {_remote_line(repository.publish, repository.remote)}")
     if repository.problem:
