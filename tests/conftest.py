@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("refsync", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 settings.load_profile("refsync")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for disks and processes a good part of their time."""
+    return max(os.cpu_count() or 1, 1) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -104,3 +104,16 @@ def test_a_remote_whose_disk_fails_does_not_refuse_the_push(words: str) -> None:
 )
 def test_what_the_rules_of_a_remote_do_not_store_is_refused(words: str) -> None:
     assert isinstance(explain_remote(DAEMON, GitResult(1, REJECTED, words)), PushRefusedError)
+
+
+def test_the_same_failure_is_the_same_text_however_long_it_took() -> None:
+    told = {
+        str(
+            explain_remote(
+                DAEMON, GitResult(128, b"", f"fatal: Failed to connect to host port 1 after {ms} ms: no route")
+            )
+        )
+        for ms in (0, 1, 1300)
+    }
+    assert len(told) == 1
+    assert "Failed to connect to host port 1: no route" in told.pop()

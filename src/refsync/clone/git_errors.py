@@ -14,6 +14,7 @@ from refsync.commands import command, git_command
 from refsync.errors import CloneError, GitBusyError, GitCommandError, GitUnwritableError, RefsyncError
 from refsync.plain_text import shortened
 
+_TOOK = re.compile(r" after \d+ (ms|milliseconds)\b")
 _NO_REASON = ("warning:", "hint:", "To ", "From ", "remote:")
 """How lines of git begin that do not say why it failed."""
 
@@ -87,8 +88,11 @@ def explain_failure(path: Path, verb: str, code: int, error: str) -> RefsyncErro
 
 
 def reason_of(error: str) -> str:
-    """The line that says why git failed; empty where it says nothing."""
-    lines = [line for line in error.splitlines() if line.strip()]
+    """The line that says why git failed; empty where it says nothing.
+
+    How many milliseconds a try took is left out: the same failure is the same text, and told once.
+    """
+    lines = [_TOOK.sub("", line) for line in error.splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith(_NO_REASON)] or lines
     return shortened(re.sub(r"^(fatal|error): ", "", reasons[0])) if reasons else ""
 
