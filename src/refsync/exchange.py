@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -25,6 +27,28 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+def asked_by_header(answer: Answer, now: float) -> float | None:
+    """What ``Retry-After`` asks for, in seconds; ``None`` where it is not there."""
+    after = answer.headers.get("retry-after", "")
+    if not after:
+        return None
+    seconds = whole_number(after)
+    return seconds if seconds is not None else (moment(after) or now) - now
+
+
+def moment(text: str) -> float | None:
+    """The time of an HTTP date in Unix seconds, ``None`` where it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def whole_number(text: str) -> float | None:
+    """The number that a header holds, ``None`` where it is none."""
+    return float(text) if re.fullmatch(r"\s*[0-9]{1,15}\s*", text) else None
 
 
 class Unanswered(Exception):  # noqa: N818  # what became of a request, and no failure of ours

@@ -149,6 +149,14 @@ def test_a_host_is_asked_one_question_at_a_time_and_waits_are_kept(host: Host) -
     assert sum(0.2 <= pause <= 0.4 for pause in pauses) == 5
 
 
+def test_a_host_may_ask_to_wait_until_a_moment_that_has_passed(host: Host) -> None:
+    answers = iter([Told(503, {"Retry-After": "Thu, 01 Jan 2026 00:00:00 GMT"}), Told(headers={"Content-Length": "1"})])
+    host.files["/busy"] = lambda: next(answers)
+    pauses: list[float] = []
+    assert [each.verdict for each in probe(host, Link(f"{host.url}/busy"), pauses=pauses)] == [Verdict.good]
+    assert all(0 <= pause < 1 for pause in pauses)
+
+
 def test_a_host_that_asks_to_wait_for_long_is_left_alone(host: Host) -> None:
     host.at("/busy", Told(503, {"Retry-After": "3600"}))
     probed = probe(host, Link(f"{host.url}/busy"), Link(host.at("/next", Told())))

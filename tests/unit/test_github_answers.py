@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from refsync.exchange import Answer
+from refsync.exchange import Answer, moment, whole_number
 from refsync.forges.base import Account
 from refsync.forges.github_answers import PullAnswer, checks_of
 from refsync.forges.github_customs import LetInBy, github_customs, invalid_fields
 from refsync.forges.github_facts import is_button
-from refsync.forges.rest import moment, one_line, whole_number
+from refsync.forges.rest import one_line
 
 SIDE = {"ref": "topic", "sha": "a" * 40, "repo": {"id": 1, "full_name": "owner/reference"}}
 PULL: dict[str, Any] = {

@@ -9,8 +9,8 @@ from functools import partial
 
 from pydantic import BaseModel, ValidationError
 
-from refsync.exchange import Answer
-from refsync.forges.rest import Customs, asked_by_header, one_line, whole_number
+from refsync.exchange import Answer, asked_by_header, whole_number
+from refsync.forges.rest import Customs, one_line
 
 UNSAID_WAIT = 60.0
 """What GitHub asks for where a limit names no time."""

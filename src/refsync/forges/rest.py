@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
@@ -21,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from refsync import plain_text
 from refsync.credentials import CredentialSource
 from refsync.errors import ConfigError, CredentialError, ForgeRefusedError, ForgeUnavailableError, RefsyncError
-from refsync.exchange import Answer, Exchange, Unanswered
+from refsync.exchange import Answer, Exchange, Unanswered, moment
 from refsync.forges.pace import Pace
 from refsync.plain_text import cut
 
@@ -236,28 +235,6 @@ class RestApi:
     def _without_secret(self, text: str) -> str:
         """The forge's words, should they repeat what it was sent."""
         return text.replace(self._secret, "***") if self._secret else text
-
-
-def asked_by_header(answer: Answer, now: float) -> float | None:
-    """What ``Retry-After`` asks for, in seconds; ``None`` where it is not there."""
-    after = answer.headers.get("retry-after", "")
-    if not after:
-        return None
-    seconds = whole_number(after)
-    return seconds if seconds is not None else (moment(after) or now) - now
-
-
-def moment(text: str) -> float | None:
-    """The time of an HTTP date in Unix seconds, ``None`` where it is none."""
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def whole_number(text: str) -> float | None:
-    """The number that a header holds, ``None`` where it is none."""
-    return float(text) if re.fullmatch(r"\s*[0-9]{1,15}\s*", text) else None
 
 
 def one_line(text: str, longest: int = 300) -> str:

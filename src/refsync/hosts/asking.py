@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from refsync.exchange import Answer, Exchange, Unanswered
+from refsync.exchange import Answer, Exchange, Unanswered, asked_by_header, whole_number
 from refsync.hosts.addresses import ForbiddenAddressError, UnknownHostError, address_of
 from refsync.hosts.verdict import Found, Standing
 
@@ -72,15 +73,16 @@ def standing_of(answer: Answer) -> Found | None:
     if answer.status in (404, 410):
         return Found(Standing.gone)
     if answer.status >= 400:
-        wait = answer.headers.get("retry-after", "") if answer.status in (429, 503) else ""
-        seconds = float(wait) if wait.isdecimal() and len(wait) < 8 else (60.0 if answer.status == 429 else None)
+        asked = asked_by_header(answer, time.time()) if answer.status in (429, 503) else None
+        seconds = (60.0 if answer.status == 429 else None) if asked is None else max(asked, 0.0)
         return Found(Standing.unknown, why=f"the host answers with status {answer.status}", wait_seconds=seconds)
     return None
 
 
 def size_in(text: str | None) -> int | None:
     """The bytes that a header tells; ``None`` where it tells none."""
-    return int(text) if text and text.isdecimal() and len(text) < 19 else None
+    number = whole_number(text or "")
+    return None if number is None else int(number)
 
 
 def _parts(url: str) -> SplitResult:

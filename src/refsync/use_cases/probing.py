@@ -81,7 +81,9 @@ class Probe:
             self._keep(whole, answers)
 
     def _keep(self, models: list[Model], answers: Mapping[Link, LinkCheck]) -> None:
-        """Keep the checks of these models, and forget that they have to be kept."""
+        """Keep the checks of these models, if there are any, and forget that they have to be kept."""
+        if not models:
+            return
         checks = [_of_model(model, answers[link]) for model in models for link in self.models[model]]
         with self.application.store.writing() as transaction:
             transaction.keep_link_checks(models, checks)
