@@ -137,14 +137,43 @@ TEXT_TABLE = TableFiles("db.json", ("defaults.json", "generation_params.json"), 
 
 
 @dataclass(frozen=True)
+class LinkFields:
+    """Where records keep links to files: dotted paths, ``[]`` behind each list.
+
+    Attributes:
+        url: the files' URLs.
+        name: their names, beside the URLs.
+        file: names again, beside the hashes where these stand elsewhere.
+        sha256: the files' hashes.
+        size: their sizes in bytes, or the size of all together.
+    """
+
+    url: str
+    name: str = ""
+    file: str = ""
+    sha256: str = ""
+    size: str = ""
+
+
+_LINKS = LinkFields(
+    url="config.download[].file_url",
+    name="config.download[].file_name",
+    file="config.files[].path",
+    sha256="config.files[].sha256sum",
+    size="size_on_disk_bytes",
+)
+
+
+@dataclass(frozen=True)
 class CategoryDescriptor:
     """What is known of one category.
 
     ``v2_file`` and ``legacy_file`` are plain file names (the layout adds the folder); ``legacy_file`` is ``None`` where
     the category has no legacy format. ``upstream_repository`` names the public repository that holds it.
     ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model has records for other
-    backends beside its own, which follow it. ``table`` is there for a category whose file may be a table. ``is_own`` is
-    one that a config adds, for which there is neither domain nor purpose.
+    backends beside its own, which follow it. ``table`` is there for a category whose file may be a table. ``links`` is
+    where its records keep links, if they do. ``is_own`` is one that a config adds, for which there is neither domain
+    nor purpose.
     """
 
     category: CategoryName
@@ -156,12 +185,13 @@ class CategoryDescriptor:
     managed_elsewhere: bool = False
     has_variants: bool = False
     table: TableFiles | None = None
+    links: LinkFields | None = _LINKS
     is_own: bool = False
 
     @classmethod
-    def own(cls, name: str, file: str, critical_fields: tuple[str, ...] = ()) -> Self:
+    def own(cls, name: str, file: str, critical_fields: tuple[str, ...] = (), links: LinkFields | None = None) -> Self:
         """That of a category which a config adds: one JSON file, whatever the layout."""
-        return cls(CategoryName(name), None, None, file, file, critical_fields, is_own=True)
+        return cls(CategoryName(name), None, None, file, file, critical_fields, links=links, is_own=True)
 
     @property
     def upstream_repository(self) -> str | None:
@@ -307,6 +337,7 @@ def _describe() -> Iterator[CategoryDescriptor]:
             ("baseline", "nsfw", "url", "parameters"),
             has_variants=True,
             table=TEXT_TABLE,
+            links=None,
         ),
         v2_only(c.video_generation, d.video, p.generation),
         v2_only(c.audio_generation, d.audio, p.generation),

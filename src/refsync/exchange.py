@@ -71,6 +71,12 @@ class Exchange:
         self._host = host
         self._timeout = timeout_seconds
         self._told_by = told_by
+        self._deadline: _Deadline | None = None
+
+    def break_off(self) -> None:
+        """End the request that another thread makes, if it is connected."""
+        if self._deadline is not None:
+            self._deadline.pass_now()
 
     def ask(
         self,
@@ -97,7 +103,7 @@ class Exchange:
         """
         content = None if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"content-type": "application/json"}
-        deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
+        self._deadline = deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
         try:
             with deadline.running() as trace:
                 request = self._client.build_request(verb, url, headers={**headers, **kind}, content=content)
@@ -161,7 +167,7 @@ class _Deadline:
     @contextmanager
     def running(self) -> Iterator[Any]:
         """Watch over an exchange; what it gives is told of the exchange's steps."""
-        timer = threading.Timer(self._seconds, self._pass)
+        timer = threading.Timer(self._seconds, self.pass_now)
         timer.daemon = True
         timer.start()
         try:
@@ -174,7 +180,8 @@ class _Deadline:
         if step.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._sockets.append(details["return_value"].get_extra_info("socket"))
 
-    def _pass(self) -> None:
+    def pass_now(self) -> None:
+        """Behave as if the time were over."""
         self.has_passed = True
         for each in self._sockets:
             with suppress(OSError):  # one that TLS has taken over is none any more

@@ -318,6 +318,18 @@ def _lock_within(handle: BinaryIO, kind: int, seconds: float) -> bool:
             time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def locked_within(file: Path, seconds: float) -> Iterator[bool]:
+    """Hold the lock of a file of the group; gives whether it could be had, and within so many seconds."""
+    try:
+        handle = _open_shared(file)
+    except StateDirectoryError:
+        yield False
+        return
+    with handle:
+        yield _lock_within(handle, fcntl.LOCK_EX, seconds)
+
+
 def _describe(daemon: DaemonIdentity | None) -> str:
     return f"a refsync daemon (process {daemon.pid}, user {daemon.user})" if daemon else "another refsync daemon"
 

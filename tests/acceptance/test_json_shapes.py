@@ -30,11 +30,11 @@ from refsync.use_cases.changes import ChangePage
 from refsync.use_cases.clones import CheckAnswer, ComparisonAnswer
 from refsync.use_cases.doctor.checks import Diagnosis
 from refsync.use_cases.init import NewConfig
+from refsync.use_cases.links.probing import LinkAnswers
 from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
 from refsync.use_cases.moving import ImportedQueue
 from refsync.use_cases.passes import PassAnswer, PlannedCommits
-from refsync.use_cases.probing import LinkChecks
 from refsync.use_cases.record import Record
 from refsync.use_cases.renaming import Rename
 from refsync.use_cases.reviewing import ReviewedChanges
@@ -131,11 +131,12 @@ ANSWERS: dict[str, Any] = {
     "batch retry": Batch,
     "batch revert": Reversal,
     "batch abandon": Batch,
-    "probe": LinkChecks,
+    "probe": LinkAnswers,
     "metadata show": Counters,
     "metadata verify": Discrepancies,
     "metadata rebuild": RebuiltCounters,
     "model show": Record,
+    "model show --links": LinkAnswers,
     "model history": History,
     "model blame": Blame,
     "token add": NewToken,
@@ -328,6 +329,7 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     desk.clone.commit({"blip.json": {"linked": linked}})
     assert say("probe", "blip")
     say("model", "show", "clip", "old")
+    assert say("model", "show", "blip", "linked", "--links", name="model show --links")
     say("model", "history", "clip", "old")
     say("model", "blame", "clip", "old")
     say("config", "check")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED
 from refsync.hosts import addresses
 from refsync.hosts.asking import MOST_BYTES, Asking
-from refsync.hosts.link import Link
+from refsync.hosts.link import Link, links_of
 from refsync.hosts.probing import Hosts, Probed, Prober
 from refsync.hosts.verdict import Verdict
+from refsync.state_directory import locked_within
+from refsync.use_cases.links import probing
 from tests.support.command_line import Desk
 from tests.support.hosts import Host, Told, serving
 
@@ -31,10 +37,9 @@ def probe(
     host: Host, *links: Link, pauses: list[float] | None = None, timeout: float = 5.0, most: int = 100
 ) -> list[Probed]:
     prober = Prober(
-        Asking(allows_private=True, timeout_seconds=timeout),
+        Asking(allows_private=True, timeout_seconds=timeout, most=lambda name: most),
         Hosts(host.url, host.url),
         pause=(pauses if pauses is not None else []).append,
-        most=lambda name: most,
     )
     found = {probed.link: probed for probed in prober.probe(links)}
     return [found[link] for link in links]
@@ -239,8 +244,7 @@ def model(url: str, sha256: str = A, size: int = 7) -> dict[str, Any]:
 def test_the_command_tells_what_is_wrong_and_asks_again_only_about_what_changed(tmp_path: Path, host: Host) -> None:
     good = host.on_hugging_face("/o/r/resolve/main/good", A, 7)
     bad = host.on_hugging_face("/o/r/resolve/main/bad", B, 7)
-    settings = f'[probe]\nallow_private = true\nhugging_face = "{host.url}"\n'
-    desk = Desk.at(tmp_path, settings, {"clip.json": {"good": model(good), "bad": model(bad), "none": {}}})
+    desk = desk_at(tmp_path, host, {"clip.json": {"good": model(good), "bad": model(bad), "none": {}}})
 
     found = desk("probe")
     assert found.code == 1
@@ -255,3 +259,101 @@ def test_the_command_tells_what_is_wrong_and_asks_again_only_about_what_changed(
     assert desk("probe", "clip", "good", "--again").done
     assert len(host.asked) == 4
     assert desk("probe", "clip", "never").refusal == "clip has no model 'never' in what has landed"
+
+
+def desk_at(tmp_path: Path, host: Host, files: dict[str, Any], more: str = "", probe: str = "") -> Desk:
+    """A desk that asks the stand-in."""
+    told = f'[probe]\nallow_private = true\nhugging_face = "{host.url}"\ncivitai = "{host.url}"\n{probe}{more}'
+    return Desk.at(tmp_path, told, files)
+
+
+def test_what_was_said_of_links_is_told_without_asking_and_of_those_that_are_there_now(
+    tmp_path: Path, host: Host
+) -> None:
+    good = host.on_hugging_face("/o/r/resolve/main/good", A, 7)
+    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(good), "b": model(good, B), "c": model(host.url)}})
+    assert desk("model", "show", "clip", "a", "--links").done.out == f"{good}: not asked yet\n"
+    assert "  links" not in desk("status").done.out
+    assert desk("probe", "clip", "a", "b").code == 1
+    assert desk("model", "show", "clip", "a", "--links").done.out.startswith(f"{good}: good (")
+    assert "\n  links    1 good, 1 changed: refsync probe\n" in desk("status").done.out
+
+    desk.clone.commit({"clip.json": {"a": model(good)}})
+    assert desk("status", "--json").done.json["repositories"][0]["links"] == {"good": 1}
+    assert desk("model", "show", "clip", "b", "--links").refusal == "clip has no model 'b' in what has landed"
+    assert len(host.asked) == 2
+
+
+def test_every_question_of_a_day_counts_and_not_only_the_answers_that_are_kept(tmp_path: Path, host: Host) -> None:
+    here = host.at("/here", Told(302, {"Location": "/there"}))
+    host.at("/there", Told(headers={"Content-Length": "7"}))
+    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(here)}}, probe="most_a_day = 5\n")
+    assert desk("probe").done
+    assert desk("probe", "--again").done
+    (check,) = desk("probe", "--again", "--json").done.json
+    assert check["why"] == "127.0.0.1 has been asked as often today as it may be"
+    assert len(host.asked) == 5
+
+
+def test_one_process_of_a_machine_asks_at_a_time(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(host.at("/a", Told()))}})
+    assert desk("status").done
+    monkeypatch.setattr(probing, "_PATIENCE_SECONDS", 0.0)
+    with locked_within(desk.state / "probe.lock", 1.0):
+        assert "another refsync on this machine asks hosts" in desk("probe").refusal
+    assert host.asked == []
+    assert desk("probe").done
+
+
+def test_a_probe_that_is_given_up_breaks_off_the_question_that_it_waits_for(host: Host) -> None:
+    slow, quick = host.at("/slow", Told(seconds=1.0)), host.at("/quick", Told())
+    prober = Prober(Asking(allows_private=True), Hosts(host.url, host.url))
+    other = quick.replace("127.0.0.1", "localhost")
+    probes = prober.probe([Link(slow), Link(other)])
+    assert next(probes).link.url == other
+    began = time.monotonic()
+    probes.close()
+    assert time.monotonic() - began < 0.9
+
+
+def test_links_of_a_category_of_ones_own_are_where_its_config_says(tmp_path: Path, host: Host) -> None:
+    url = host.on_hugging_face("/o/r/resolve/main/f", A, 7)
+    other = host.on_hugging_face("/o/r/resolve/main/g", B, 8)
+    files = [{"at": url, "sha256": A, "bytes": 7}, {"at": other, "sha256": A, "bytes": 8}]
+    own = """[[category]]
+name = "own"
+file = "own.json"
+links = { url = "files[].at", sha256 = "files[].sha256", size = "files[].bytes" }
+[[category]]
+name = "plain"
+file = "plain.json"
+"""
+    desk = desk_at(tmp_path, host, {"own.json": {"m": {"files": files}}, "plain.json": {"m": model(url)}}, own)
+    assert [check["verdict"] for check in desk("probe", "--json").json] == ["good", "changed"]
+    assert desk("probe", "plain").done.err == "0 links\n"
+    desk.configure(own.replace("files[].at", "files[.at"))
+    assert "must be a field by its dotted path" in desk("probe").err
+
+
+KEYS = ("config", "download", "files", "file_url", "file_name", "path", "sha256sum")
+ANYTHING = st.recursive(
+    st.sampled_from([None, 7, "", "http://[", A]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40)
+@given(ANYTHING)
+def test_any_record_has_some_links(record: Any) -> None:
+    fields = SPECIFIED[MODEL_REFERENCE_CATEGORY.image_generation].links
+    for link in links_of({"config": record, "size_on_disk_bytes": record}, fields):
+        assert len(link.key) == 64
+        assert isinstance(link.host, str)
+
+
+def test_text_that_no_database_takes_is_no_trouble(tmp_path: Path, host: Host) -> None:
+    urls = [f"{host.url}/\0", f"{host.url}/\ud800", "http://\0/", "http://a\ud800b/", f"http://{'a' * 4000}/f"]
+    desk = desk_at(tmp_path, host, {"clip.json": {str(place): model(url) for place, url in enumerate(urls)}})
+    assert {check["verdict"] for check in desk("probe", "--json").json} <= {"unknown", "gone"}
+    assert desk("probe").code == 0

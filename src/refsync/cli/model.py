@@ -22,10 +22,19 @@ ModelName = Annotated[str, typer.Argument(help="The model's name; after -- where
 
 
 @app.command()
-def show(ctx: typer.Context, category: CategoryArgument, model: ModelName, json: Json = False) -> None:
-    """The record as readers get it."""
+def show(
+    ctx: typer.Context,
+    category: CategoryArgument,
+    model: ModelName,
+    links: Annotated[bool, typer.Option("--links", help="Show what hosts said of its links instead.")] = False,
+    json: Json = False,
+) -> None:
+    """The record as readers get it, or what hosts said of its links the last time that they were asked."""
     from refsync.use_cases.record import show_model
 
+    if links:
+        _show_links(ctx, category, model, json)
+        return
     context = context_of(ctx)
     if context.login() is None:  # a file is read, and no queue opened
         print_json(show_model(context.config(), context.category(category), model))
@@ -34,6 +43,19 @@ def show(ctx: typer.Context, category: CategoryArgument, model: ModelName, json:
 
     with context.desk() as desk:
         print_json(desk.ask(SHOW, category=category, model=model))
+
+
+def _show_links(ctx: typer.Context, category: str, model: str, json: bool) -> None:
+    from refsync.cli.links import dated
+    from refsync.use_cases.questions.models import LINKS
+
+    with context_of(ctx).desk() as desk:
+        answers = desk.ask(LINKS, category=category, model=model)
+    if json:
+        print_json(answers)
+        return
+    for link in answers.root:
+        typer.echo(shown_text(f"{link.url}: {dated(link)}"))
 
 
 @app.command()

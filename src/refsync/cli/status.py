@@ -78,6 +78,10 @@ def _show_repository(repository: RepositoryStatus) -> None:
         typer.echo(f"  edited   {path} has local edits; its changes wait until they are committed or undone")
     for path, problem in repository.unreadable_files.items():
         typer.echo(f"  broken   {path}: {problem}; its changes wait until it is mended")
+    if repository.links:
+        from refsync.cli.links import counts_told
+
+        typer.echo(f"  links    {counts_told(repository.links)}: refsync probe")
     for batch in repository.batches[:_BATCHES_SHOWN]:
         _show_batch(batch, indent="  ")
     if (more := len(repository.batches) - _BATCHES_SHOWN) > 0:

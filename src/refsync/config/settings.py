@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, catalogue_in
+from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, LinkFields, catalogue_in
 from refsync.config.faults import Fault, FaultsError
 from refsync.config.ownership import faults_between
 from refsync.config.repository import RepositorySettings, Table
@@ -18,6 +18,7 @@ from refsync.config.values import (
     Author,
     BindAddress,
     Category,
+    FieldPath,
     File,
     Folder,
     HeaderName,
@@ -38,17 +39,34 @@ from refsync.config.values import (
 )
 
 
+class LinkSettings(Table):
+    """``[category.links]``: where records keep links to files, with their hashes and sizes."""
+
+    url: FieldPath
+    name: FieldPath | None = None
+    file: FieldPath | None = None
+    sha256: FieldPath | None = None
+    size: FieldPath | None = None
+
+    @property
+    def fields(self) -> LinkFields:
+        """The same for who reads records."""
+        return LinkFields(self.url, self.name or "", self.file or "", self.sha256 or "", self.size or "")
+
+
 class OwnCategory(Table):
     """``[[category]]``: a category that is none of the specification's."""
 
     name: OwnCategoryName
     file: JsonFileName
     critical: tuple[str, ...] = ()
+    links: LinkSettings | None = None
 
     @property
     def descriptor(self) -> CategoryDescriptor:
         """What is known of it."""
-        return CategoryDescriptor.own(self.name, self.file, self.critical)
+        links = self.links.fields if self.links else None
+        return CategoryDescriptor.own(self.name, self.file, self.critical, links)
 
 
 class ApplySettings(Table):

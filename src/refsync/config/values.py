@@ -248,6 +248,14 @@ def _host_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _field_path(path: str) -> str:
+    if not re.fullmatch(r"[^.\[\]\s]+(\[\])?(\.[^.\[\]\s]+(\[\])?)*", path):
+        raise ValueError(
+            f'must be a field by its dotted path, [] behind each list, as "files[].url"; not {shown(path)}'
+        )
+    return path
+
+
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValueError(f"must be the name of a header, not {shown(name)}")
@@ -308,6 +316,7 @@ BindAddress = Annotated[str, AfterValidator(_bind_address)]
 OptionalFile = Annotated[str, AfterValidator(_optional_file)]
 Textfile = Annotated[str, AfterValidator(_textfile)]
 HordeURL = Annotated[str, AfterValidator(_horde_url)]
+FieldPath = Annotated[str, AfterValidator(_field_path)]
 OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
 JsonFileName = Annotated[str, AfterValidator(_json_file)]
 HostURL = Annotated[str, AfterValidator(_host_url)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
+from contextlib import suppress
 from urllib.parse import SplitResult
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -19,27 +21,39 @@ class UnknownHostError(Exception):
     """The name of the host is not known."""
 
 
-def address_of(url: SplitResult, *, allows_private: bool) -> str:
+def address_of(url: SplitResult, *, allows_private: bool, seconds: float) -> str:
     """The address to connect to for a URL.
 
     Args:
         url: an ``http`` or ``https`` URL with a host.
         allows_private: whether it may be one of this machine or its networks.
+        seconds: for so long the host's name is looked up.
 
     Raises:
         ForbiddenAddressError: one of the host's addresses is not public.
         UnknownHostError: it has none.
     """
-    try:
-        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise UnknownHostError from None
-    addresses = [str(each[4][0]).partition("%")[0] for each in found]
+    addresses = _looked_up(url, seconds)
     if not addresses:
         raise UnknownHostError
     if not allows_private and not all(is_public(ipaddress.ip_address(each)) for each in addresses):
         raise ForbiddenAddressError
     return addresses[0]
+
+
+def _looked_up(url: SplitResult, seconds: float) -> list[str]:
+    """The addresses of a URL's host; the look-up has a thread, since nothing else can end the wait for it."""
+    addresses: list[str] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
+            addresses.extend(str(each[4][0]).partition("%")[0] for each in found)
+
+    thread = threading.Thread(target=look_up, name="look up", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return list(addresses)
 
 
 def is_public(address: Address) -> bool:

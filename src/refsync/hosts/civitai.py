@@ -15,6 +15,7 @@ from refsync.hosts.verdict import Found, Standing
 
 _VERSION = re.compile(r"/api/download/models/(\d{1,18})")
 _KIBIBYTE = 1024
+_LONGEST_URL = 2000
 
 
 def _text_or_nothing(value: Any) -> str:
@@ -24,10 +25,20 @@ def _text_or_nothing(value: Any) -> str:
 Word = Annotated[str, BeforeValidator(_text_or_nothing)]
 
 
+def _sha256_or_nothing(value: Any) -> str:
+    return value.lower() if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value) else ""
+
+
+def _url_or_nothing(value: Any) -> str:
+    """A URL that can be shown and kept as it is."""
+    plain = isinstance(value, str) and value.startswith("https://") and value.isprintable()
+    return value if plain and len(value) <= _LONGEST_URL else ""
+
+
 class Hashes(BaseModel):
     """Of a file."""
 
-    sha256: Word = Field("", alias="SHA256")
+    sha256: Annotated[str, BeforeValidator(_sha256_or_nothing)] = Field("", alias="SHA256")
 
 
 class File(BaseModel):
@@ -37,7 +48,7 @@ class File(BaseModel):
     size_kb: float | None = Field(None, alias="sizeKB", allow_inf_nan=False, ge=0, le=1e15)
     hashes: Hashes = Hashes()
     primary: bool = False
-    url: Word = Field("", alias="downloadUrl")
+    url: Annotated[str, BeforeValidator(_url_or_nothing)] = Field("", alias="downloadUrl")
 
     @property
     def size(self) -> int | None:
@@ -68,7 +79,7 @@ def look(link: Link, base: str, ask: Ask) -> Found:
     file = _meant(version_in(answer).files, link)
     if file is None:
         return Found(Standing.gone)
-    return Found(Standing.there, file.hashes.sha256.lower() or None, file.size)
+    return Found(Standing.there, file.hashes.sha256 or None, file.size)
 
 
 def version_in(answer: Answer) -> Version:
@@ -84,7 +95,7 @@ def _found_elsewhere(link: Link, base: str, ask: Ask) -> Found:
     answer = ask("GET", f"{base}/api/v1/model-versions/by-hash/{link.sha256}", reads=True)
     if standing_of(answer):
         return Found(Standing.gone)
-    same = [each for each in version_in(answer).files if each.hashes.sha256.lower() == link.sha256]
+    same = [each for each in version_in(answer).files if each.hashes.sha256 == link.sha256]
     return Found(Standing.gone, elsewhere=same[0].url or None if same else None)
 
 
@@ -92,7 +103,7 @@ def _meant(files: list[File], link: Link) -> File | None:
     """The file that a URL leads to: the one that says so, has the record's hash, is the main one, or the only one."""
     tests = (
         lambda file: file.url == link.url,
-        lambda file: file.hashes.sha256.lower() == link.sha256,
+        lambda file: file.hashes.sha256 == link.sha256,
         lambda file: file.primary,
         lambda file: True,
     )

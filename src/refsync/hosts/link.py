@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+from urllib.parse import urlsplit
+
+from refsync.categories import LinkFields
 
 Record = Mapping[str, Any]
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-class LinkFields(NamedTuple):
-    """Where records of a category keep their links: dotted paths, ``[]`` behind each list.
-
-    Attributes:
-        url: the files' URLs.
-        name: their names, beside the URLs.
-        file: names again, where hashes are told.
-        sha256: the hash of each of these.
-        size: the size in bytes of all files together.
-    """
-
-    url: str
-    name: str = ""
-    file: str = ""
-    sha256: str = ""
-    size: str = ""
-
-
-HORDE = LinkFields(
-    url="config.download[].file_url",
-    name="config.download[].file_name",
-    file="config.files[].path",
-    sha256="config.files[].sha256sum",
-    size="size_on_disk_bytes",
-)
-"""Where the references of the AI Horde keep them."""
 
 
 @dataclass(frozen=True)
@@ -48,28 +24,63 @@ class Link:
     sha256: str | None = None
     size: int | None = None
 
+    @property
+    def key(self) -> str:
+        """What is the same of all links about which a host says the same: a digest of URL and hash."""
+        asked = f"{self.url}\0{self.sha256 or ''}"
+        return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
 
-def links_of(record: Record, fields: LinkFields = HORDE) -> list[Link]:
-    """The links of a record, in its order.
+    @property
+    def host(self) -> str:
+        """The name of its host, empty where it has none."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
 
-    A file's hash is that of the file of its name, or, of a record with one link and one hash, that one. The size of a
-    record counts for its link where it has only one, and names only one file.
+
+def links_of(record: Record, fields: LinkFields | None) -> list[Link]:
+    """The links of a record, in its order; none of a category without ``fields``.
+
+    A file's hash is the one beside its URL, or that of the file of its name, or, of a record with one link and one
+    hash, that one. A size that is not beside a URL counts for the link of a record with only one, which names only one
+    file.
     """
+    if fields is None:
+        return []
     urls, names, files = (list(_values(record, path)) for path in (fields.url, fields.name, fields.file))
     hashes = [_sha256(value) for value in _values(record, fields.sha256)]
+    sizes = [_size(value) for value in _values(record, fields.size)]
     named = {name: sha256 for name, sha256 in zip(files, hashes, strict=False) if isinstance(name, str)}
-    known = [each for each in hashes if each]
-    size = next((value for value in _values(record, fields.size) if _is_size(value)), None)
     links = []
     for place, url in enumerate(urls):
         if not isinstance(url, str) or not url:
             continue
-        name = names[place] if place < len(names) else None
-        sha256 = named.get(name) if isinstance(name, str) else None
-        if sha256 is None and len(urls) == len(known) == 1:
-            sha256 = known[0]
-        links.append(Link(url, sha256, size if len(urls) == 1 and len(files) <= 1 else None))
+        sha256, size = _at_place(hashes, place), _at_place(sizes, place)
+        if not is_beside(fields.sha256, fields.url):
+            sha256 = named.get(name) if isinstance(name := _at_place(names, place), str) else None
+            sha256 = sha256 or _only(urls, [each for each in hashes if each])
+        if not is_beside(fields.size, fields.url):
+            size = _only(urls, [each for each in sizes if each][:1]) if len(files) <= 1 else None
+        links.append(Link(url, sha256, size))
     return links
+
+
+def is_beside(path: str, other: str) -> bool:
+    """Whether two fields are of the same objects of a list.
+
+    >>> is_beside("files[].size", "files[].url"), is_beside("size", "files[].url")
+    (True, False)
+    """
+    return "[]" in other and path.rpartition("[]")[0] == other.rpartition("[]")[0]
+
+
+def _at_place(values: Sequence[Any], place: int) -> Any:
+    return values[place] if place < len(values) else None
+
+
+def _only(urls: Sequence[Any], values: Sequence[Any]) -> Any:
+    return values[0] if len(urls) == len(values) == 1 else None
 
 
 def _values(record: Record, path: str) -> Iterator[Any]:
@@ -94,5 +105,5 @@ def _sha256(value: Any) -> str | None:
     return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value) else None
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _size(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

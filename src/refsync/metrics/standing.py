@@ -71,6 +71,9 @@ def _tell_repositories(registry: CollectorRegistry, repositories: Iterable[Repos
     last_good = gauge("last_good_pass_timestamp_seconds", "When a pass over it went well last.")
     behind = gauge("remote_behind_commits", "Commits that the clone lacks of what was fetched last.")
     unreadable = gauge("unreadable_files", "Category files that cannot be read.")
+    links = Gauge(
+        "refsync_links", "Links in records by what their hosts said.", ("repository", "verdict"), registry=registry
+    )
     requests = gauge("pull_requests_open", "Pull requests of refsync's that wait for people.")
     oldest = gauge("pull_request_oldest_timestamp_seconds", "When the oldest of them was opened.")
     for each in repositories:
@@ -81,6 +84,8 @@ def _tell_repositories(registry: CollectorRegistry, repositories: Iterable[Repos
         if each.remote and each.remote.behind is not None:
             behind.labels(each.name).set(each.remote.behind)
         unreadable.labels(each.name).set(len(each.unreadable_files))
+        for verdict, count in each.links.items():
+            links.labels(each.name, verdict.value).set(count)
         if each.publish == "pull_request":
             opened = _pull_requests_opened_at(each)
             requests.labels(each.name).set(len(opened))

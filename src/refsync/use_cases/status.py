@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from refsync.application import Application
 from refsync.clone.edits import local_edits
@@ -12,6 +13,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
+from refsync.hosts.verdict import Verdict
 from refsync.pending_queue.holds import Hold, retry_command
 from refsync.pending_queue.models import (
     Batch,
@@ -30,6 +32,7 @@ from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, exposed_state
+from refsync.use_cases.links.counting import link_counts
 
 __all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
 
@@ -57,6 +60,7 @@ class BatchStatus(Answer):
 class RepositoryStatus(Answer):
     """One repository now.
 
+    ``links`` counts the links in its records by what their hosts said of them the last time.
     ``is_overdue``: no pass went well for three rescan periods. ``mass_deletion`` is the newest one that others landed,
     for some days.
     """
@@ -70,6 +74,7 @@ class RepositoryStatus(Answer):
     problem: str | None
     local_edits: list[str]
     unreadable_files: dict[str, str]
+    links: dict[Verdict, int]
     batches: list[BatchStatus]
     last_landed_commit: str | None
     last_landed_at: float | None
@@ -123,6 +128,7 @@ class _CloneLook:
     problem: str | None = None
     local_edits: list[str] = field(default_factory=list)
     unreadable_files: dict[str, str] = field(default_factory=dict)
+    links: dict[Verdict, int] = field(default_factory=dict)
 
 
 def status(application: Application) -> Status:
@@ -172,7 +178,7 @@ def _repository(application: Application, reference: ReferenceRepository, batche
         note.mass_deletion = None
     return RepositoryStatus(
         **note.model_dump(),
-        **vars(_look_at_clone(reference, publisher)),
+        **vars(_look_at_clone(application, reference, publisher)),
         path=str(reference.path),
         branch=reference.branch,
         publish=publisher.mode,
@@ -185,7 +191,7 @@ def _repository(application: Application, reference: ReferenceRepository, batche
     )
 
 
-def _look_at_clone(reference: ReferenceRepository, publisher: Publisher) -> _CloneLook:
+def _look_at_clone(application: Application, reference: ReferenceRepository, publisher: Publisher) -> _CloneLook:
     look = _CloneLook(remote=Standing(publisher.remote) if publisher.remote else None)
     documents = sorted({file for formats in reference.files.values() for file in formats.values()})
     try:
@@ -194,22 +200,27 @@ def _look_at_clone(reference: ReferenceRepository, publisher: Publisher) -> _Clo
             look.remote = publisher.standing(clone, reference)
             check_ready(clone)
             look.local_edits = local_edits(clone, sorted({*documents, *reference.tables.values()}))
-            look.unreadable_files = _unreadable_files(clone, look.tip, documents)
+            records, look.unreadable_files = _read_files(clone, look.tip, documents)
+            look.links = link_counts(application, reference, records)
     except RefsyncError as problem:
         look.problem = str(problem)
     return look
 
 
-def _unreadable_files(clone: Repository, tip: str, paths: Sequence[str]) -> dict[str, str]:
+def _read_files(
+    clone: Repository, tip: str, paths: Sequence[str]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """The records of each file, and why a file has none."""
     view = at_commit(clone, tip, Versions(clone.read_blob, editable=False))
-    found: dict[str, str] = {}
+    records: dict[str, Mapping[str, Any]] = {}
+    unreadable: dict[str, str] = {}
     for path in paths:
         try:
             if view.content(path):
-                records_at(view, path)
+                records[path] = records_at(view, path)
         except DocumentError as problem:
-            found[path] = str(problem)
-    return found
+            unreadable[path] = str(problem)
+    return records, unreadable
 
 
 def _batch(application: Application, batch: Batch, reference: ReferenceRepository | None) -> BatchStatus:

@@ -1,35 +1,32 @@
-"""What hosts said of the links in records, kept beside the queue."""
+"""What hosts said of links, and how often they were asked, kept beside the queue."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from refsync.pending_queue.store.rows import understood
-from refsync.pending_queue.store.schema import link_checks
+from refsync.pending_queue.store.schema import hosts_asked, link_checks
 
-_MODELS_AT_ONCE = 200
+_AT_ONCE = 500
+_KEPT_SECONDS = 180 * 86_400.0
+_HERE = (hosts_asked.c.host == bindparam("of_host")) & (hosts_asked.c.day == bindparam("of_day"))
 
 
 class LinkCheck(BaseModel):
-    """What became of one link of a record.
+    """What a host said of a link: ``standing`` is whether the file is there.
 
-    ``said_sha256`` and ``said_size`` are what the record says of the file, ``sha256`` and ``size`` (in bytes) what its
-    host says; ``why`` is what is unknown, ``elsewhere`` another place of the same file. Times are Unix seconds.
+    ``key`` is what is the same of all such links; ``sha256`` and ``size`` (in bytes) are the file's; ``why`` is what is
+    unknown, ``elsewhere`` another place of the same file. Times are Unix seconds.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    category: str
-    model_name: str
-    url: str
-    host: str
-    verdict: str
-    said_sha256: str | None = None
-    said_size: int | None = None
+    key: str
+    standing: str
     sha256: str | None = None
     size: int | None = None
     why: str | None = None
@@ -37,35 +34,46 @@ class LinkCheck(BaseModel):
     checked_at: float
 
 
-def keep(connection: Connection, models: Iterable[tuple[str, str]], checks: Iterable[LinkCheck]) -> None:
-    """Keep these checks of some models, each by its category and name, in place of what was kept of them."""
-    names = list(models)
-    for start in range(0, len(names), _MODELS_AT_ONCE):
-        some = names[start : start + _MODELS_AT_ONCE]
-        of_model = [
-            and_(link_checks.c.category == category, link_checks.c.model_name == name) for category, name in some
-        ]
-        connection.execute(delete(link_checks).where(or_(*of_model)))
-    if rows := [check.model_dump() for check in checks]:
-        connection.execute(insert(link_checks), rows)
+class LinkChecks:
+    """All of them, as one transaction sees them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def kept(self, keys: Iterable[str]) -> dict[str, LinkCheck]:
+        """What is kept of links, by their keys."""
+        found = {}
+        for some in _parts(sorted(set(keys))):
+            query = select(link_checks).where(link_checks.c.key.in_(some))
+            for row in self._connection.execute(query).mappings():
+                found[row["key"]] = understood(LinkCheck, row, f"the link check {row['key']}")
+        return found
+
+    def keep(self, checks: Sequence[LinkCheck]) -> None:
+        """Keep these, each in the place of what was kept of its link; what is very old is forgotten."""
+        if not checks:
+            return
+        rows = {check.key: check.model_dump() for check in checks}
+        too_old = max(check.checked_at for check in checks) - _KEPT_SECONDS
+        self._connection.execute(delete(link_checks).where(link_checks.c.checked_at < too_old))
+        for some in _parts(list(rows)):
+            self._connection.execute(delete(link_checks).where(link_checks.c.key.in_(some)))
+        self._connection.execute(insert(link_checks), list(rows.values()))
+
+    def asked_on(self, day: int) -> dict[str, int]:
+        """How many questions each host was asked on a day, which is counted from the epoch."""
+        query = select(hosts_asked.c.host, hosts_asked.c.questions).where(hosts_asked.c.day == day)
+        return {row.host: row.questions for row in self._connection.execute(query)}
+
+    def count_asked(self, questions: Mapping[str, int], day: int) -> None:
+        """Add to the questions that hosts were asked on a day; those of earlier days are forgotten."""
+        self._connection.execute(delete(hosts_asked).where(hosts_asked.c.day < day))
+        more = update(hosts_asked).where(_HERE).values(questions=hosts_asked.c.questions + bindparam("more"))
+        for host, count in questions.items():
+            here: dict[str, Any] = {"of_host": host, "of_day": day, "more": count}
+            if not self._connection.execute(more, here).rowcount:
+                self._connection.execute(insert(hosts_asked).values(host=host, day=day, questions=count))
 
 
-def kept(connection: Connection, category: str | None = None, model: str | None = None) -> list[LinkCheck]:
-    """What is kept, in all, of a category, or of a model, in the order of its links."""
-    query = select(link_checks).order_by(link_checks.c.link_check_id)
-    if category is not None:
-        query = query.where(link_checks.c.category == category)
-    if model is not None:
-        query = query.where(link_checks.c.model_name == model)
-    return [
-        understood(LinkCheck, row, f"the link check of {row['model_name']}")
-        for row in connection.execute(query).mappings()
-    ]
-
-
-def asked_since(connection: Connection, moment: float) -> Mapping[str, int]:
-    """How many links of each host have been asked about since a moment."""
-    query: Any = (
-        select(link_checks.c.host, func.count()).where(link_checks.c.checked_at >= moment).group_by(link_checks.c.host)
-    )
-    return {host: int(count) for host, count in connection.execute(query)}
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))

@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0011"
+VERSION = "0012"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -167,25 +167,27 @@ leftovers = Table(
     Column("problem", Text, nullable=False),
 )
 
-# What hosts said of the links in records, the last time that they were asked.
+# What hosts said of links the last time that they were asked: of each by a digest of its URL and hash.
 link_checks = Table(
     "link_checks",
     metadata,
-    Column("link_check_id", Integer, primary_key=True),
-    Column("category", String(64), nullable=False),
-    Column("model_name", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("verdict", String(32), nullable=False),
-    Column("said_sha256", String(64)),
-    Column("said_size", BigInteger),
+    Column("key", String(64), primary_key=True),
+    Column("standing", String(32), nullable=False),
     Column("sha256", String(64)),
     Column("size", BigInteger),
     Column("why", Text),
     Column("elsewhere", Text),
     Column("checked_at", Float(53), nullable=False),
 )
-Index("link_checks_by_model", link_checks.c.category, link_checks.c.model_name)
+
+# How many questions hosts were asked on a day, which is counted from the epoch.
+hosts_asked = Table(
+    "hosts_asked",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("questions", Integer, nullable=False),
+)
 
 
 def create(connection: Connection) -> None:

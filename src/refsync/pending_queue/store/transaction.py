@@ -23,11 +23,11 @@ from refsync.pending_queue.models import (
     RepositoryNote,
     as_row,
 )
-from refsync.pending_queue.store import filters, link_checks, schema
+from refsync.pending_queue.store import filters, schema
 from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
-from refsync.pending_queue.store.link_checks import LinkCheck
+from refsync.pending_queue.store.link_checks import LinkChecks
 from refsync.pending_queue.store.rows import as_stored, json_column, understood
 
 _changes = schema.changes.c
@@ -60,6 +60,8 @@ class QueueTransaction:
         self._catalogue = catalogue
         self.events: list[Event] = []
         """What was done, in order."""
+        self.links = LinkChecks(connection)
+        """What hosts said of links."""
         self._holds_unknown: bool | None = None
 
     # changes
@@ -299,18 +301,6 @@ class QueueTransaction:
             self._connection.execute(insert(schema.repositories).values(name=name))
         if values:
             self._connection.execute(update(schema.repositories).where(here).values(dict(values)))
-
-    def link_checks(self, category: str | None = None, model: str | None = None) -> list[LinkCheck]:
-        """What hosts said of links: in all, of a category, or of a model."""
-        return link_checks.kept(self._connection, category, model)
-
-    def hosts_asked_since(self, moment: float) -> Mapping[str, int]:
-        """How many links of each host have been asked about since a moment, in Unix seconds."""
-        return link_checks.asked_since(self._connection, moment)
-
-    def keep_link_checks(self, models: Iterable[tuple[str, str]], checks: Iterable[LinkCheck]) -> None:
-        """Keep what hosts said of the links of some models, in place of what was kept of these."""
-        link_checks.keep(self._connection, models, checks)
 
     # whole rows, for moving a queue from one machine to another
 

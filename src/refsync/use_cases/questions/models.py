@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refsync.use_cases import models
+from refsync.use_cases.links.probing import LinkAnswers, model_links
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.record import Record, show_model
 
@@ -46,4 +47,14 @@ BLAME = Question(
         application, application.config.catalogue.parse(asked.category), asked.model
     ),
 )
-QUESTIONS: tuple[Question[Any, Any], ...] = (SHOW, HISTORY, BLAME)
+LINKS = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/links",
+    Who.known,
+    OneModel,
+    LinkAnswers,
+    lambda application, asked, actor: model_links(
+        application, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
+QUESTIONS: tuple[Question[Any, Any], ...] = (SHOW, HISTORY, BLAME, LINKS)
