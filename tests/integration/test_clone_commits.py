@@ -13,7 +13,7 @@ from refsync.clone.commits import build_commit
 from refsync.clone.repository import Repository
 from refsync.errors import DocumentError
 from tests.support.costs import counted
-from tests.support.repositories import Clone, git
+from tests.support.repositories import Clone, blobs_of, git
 
 AUTHOR = "refsync <refsync@localhost>"
 
@@ -30,7 +30,7 @@ def opened(clone: Clone) -> Iterator[Repository]:
 
 
 def build(opened: Repository, files: dict[str, bytes], message: str = "batch\n") -> str:
-    commit = build_commit(opened, opened.tip(), files, message=message, author=AUTHOR)
+    commit = build_commit(opened, opened.tip(), blobs_of(files), message=message, author=AUTHOR)
     assert commit is not None
     return commit
 
@@ -54,7 +54,7 @@ def test_author_committer_and_message_are_as_given(clone: Clone, opened: Reposit
 
 def test_nothing_is_built_where_nothing_would_change(clone: Clone, opened: Repository) -> None:
     files = {"clip.json": clone.read("clip.json"), "deep/er/blip.json": clone.read("deep/er/blip.json")}
-    assert build_commit(opened, opened.tip(), files, message="batch", author=AUTHOR) is None
+    assert build_commit(opened, opened.tip(), blobs_of(files), message="batch", author=AUTHOR) is None
 
 
 def test_files_in_folders_new_and_old_are_written(clone: Clone, opened: Repository) -> None:
@@ -84,10 +84,10 @@ def test_a_commit_that_was_built_before_is_taken_where_only_its_time_differs(clo
 
     def again(earlier: str, message: str = "batch", author: str = AUTHOR, content: bytes = b"{}\n") -> str | None:
         files = {"clip.json": content}
-        return build_commit(opened, tip, files, message=message, author=author, earlier=earlier)
+        return build_commit(opened, tip, blobs_of(files), message=message, author=author, earlier=earlier)
 
     environment = {"GIT_AUTHOR_DATE": "1000000000 +0000", "GIT_COMMITTER_DATE": "1000000000 +0000"}
-    now = build_commit(opened, tip, files, message="batch", author=AUTHOR)
+    now = build_commit(opened, tip, blobs_of(files), message="batch", author=AUTHOR)
     assert now is not None
     name, mail = AUTHOR.removesuffix(">").split(" <")
     persons = {

@@ -18,7 +18,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
-from tests.support.repositories import Clone, git
+from tests.support.repositories import Clone, blobs_of, git
 
 AUTHOR = "refsync <refsync@localhost>"
 NEW = {"clip.json": b'{"new": {}}\n', "deep/blip.json": b'{"new": {}}\n', "fresh/lora.json": b"{}\n"}
@@ -39,7 +39,7 @@ def opened(clone: Clone) -> Iterator[Repository]:
 
 
 def built(opened: Repository, files: Mapping[str, bytes] = NEW) -> str:
-    commit = build_commit(opened, opened.tip(), files, message="batch\n", author=AUTHOR)
+    commit = build_commit(opened, opened.tip(), blobs_of(files), message="batch\n", author=AUTHOR)
     assert commit is not None
     return commit
 

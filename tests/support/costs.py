@@ -19,11 +19,13 @@ from unittest import mock
 
 from sqlalchemy import Connection, Engine, event
 
+from refsync.clone.objects import object_id
 from refsync.documents.json_text import scan_document, scan_unproven
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 _DECODERS = {JSONDecoder.decode.__code__: "s", scan_document.__code__: "text", scan_unproven.__code__: "text"}
 """What goes through a whole document, and the name of its argument that has the text."""
+_HASHES = object_id.__code__
 _FLUSHES = (os.fsync, os.fdatasync)
 
 
@@ -40,6 +42,8 @@ class Costs:
     statements: int = 0
     decodings: int = 0
     """How often a document of at least the size asked for was gone through."""
+    hashings: int = 0
+    """How often the id of such a one was made, of what was read from anywhere or is to be written."""
     flushes: int = 0
     """Of files and folders, by git and by this process; not those of the database."""
 
@@ -113,6 +117,8 @@ def _counted_calls(costs: Costs, document_size: int) -> Iterator[None]:
             costs.flushes += 1
         elif happened == "call" and (name := _DECODERS.get(frame.f_code)):
             costs.decodings += len(frame.f_locals[name]) >= document_size
+        elif happened == "call" and frame.f_code is _HASHES:
+            costs.hashings += len(frame.f_locals["content"]) >= document_size
 
     before = sys.getprofile()
     sys.setprofile(look)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from refsync.clone.objects import GitObject, new_object
+
 Record = dict[str, Any]
 
 PERSON = {
@@ -52,6 +54,11 @@ def clean_environment() -> dict[str, str]:
 def dump(records: Mapping[str, Any]) -> bytes:
     """The plainest category file: four spaces, one final newline."""
     return (json.dumps(records, indent=4) + "\n").encode()
+
+
+def blobs_of(files: Mapping[str, bytes]) -> dict[str, GitObject]:
+    """The contents of files by their paths, as git keeps them."""
+    return {path: new_object("blob", content) for path, content in files.items()}
 
 
 def bare_remote(source: Path, path: Path) -> Path:

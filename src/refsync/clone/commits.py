@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from refsync.clone.commit_objects import StoredCommit, new_commit
-from refsync.clone.objects import FOLDER, GitObject, TreeEntry, new_object, new_tree
+from refsync.clone.objects import FOLDER, GitObject, TreeEntry, new_tree
 from refsync.clone.repository import Repository
 from refsync.plain_text import numbered, one_line
 from refsync.ranges import parse_ranges, render_ranges
@@ -174,7 +174,7 @@ def _parse_person(text: str) -> Person:
 def build_commit(
     repository: Repository,
     parent: str,
-    files: Mapping[str, bytes],
+    files: Mapping[str, GitObject],
     *,
     message: str,
     author: str,
@@ -185,7 +185,7 @@ def build_commit(
     Args:
         repository: the clone.
         parent: the commit to build on.
-        files: path (``/`` between folders) to its whole new content.
+        files: path (``/`` between folders) to its new content, a blob.
         message: the commit message.
         author: ``Name <mail>``, author and committer.
         earlier: a commit that was built before; where it differs by its time only, it is the one.
@@ -193,14 +193,13 @@ def build_commit(
     Returns:
         The commit's id; ``None`` where nothing would change.
     """
-    blobs = {path: new_object("blob", content) for path, content in files.items()}
-    *trees, root = _trees(repository, parent, "", {path: blob.id for path, blob in blobs.items()})
+    *trees, root = _trees(repository, parent, "", {path: blob.id for path, blob in files.items()})
     if root.id == repository.tree_of(parent):
         return None
     if earlier and _is_same(repository.commit(earlier), root.id, parent, message, author):
         return earlier
     commit = new_commit(root.id, parent, author=author, message=message)
-    repository.store([*blobs.values(), *trees, root, commit])
+    repository.store([*files.values(), *trees, root, commit])
     return commit.id
 
 
@@ -214,7 +213,7 @@ def _is_same(earlier: StoredCommit | None, tree: str, parent: str, message: str,
 
 def _trees(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> Iterator[GitObject]:
     """The trees of a folder with these blobs (paths relative to it) in place, its own last; only of touched folders."""
-    entries = repository.entries(parent, folder)
+    entries = dict(repository.entries(parent, folder))
     inner: dict[str, dict[str, str]] = {}
     for path, blob in blobs.items():
         name, _, rest = path.partition("/")

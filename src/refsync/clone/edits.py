@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from refsync.clone.index_entries import read_index
-from refsync.clone.objects import TreeFile, blob_id
+from refsync.clone.objects import TreeFile
 from refsync.clone.ref_files import pointed_to_by_head
 from refsync.clone.repository import Repository
 from refsync.errors import DocumentError
-from refsync.regular_files import read_regular
 
 if TYPE_CHECKING:
     from git.index.typ import IndexEntry
@@ -67,14 +66,15 @@ def _is_as_committed(repository: Repository, head: str, path: str, entry: IndexE
     if committed is None or entry is None:
         return committed is None and entry is None and not os.path.lexists(repository.path / path)
     told = entry.mode == committed.mode and entry.hexsha == committed.blob and not entry.skip_worktree
-    return told and committed.is_regular and _is_there(repository.path / path, committed)
+    return told and committed.is_regular and _is_there(repository, path, committed)
 
 
-def _is_there(file: Path, committed: TreeFile) -> bool:
+def _is_there(repository: Repository, path: str, committed: TreeFile) -> bool:
+    file = repository.path / path
     try:
         mode = file.lstat().st_mode
         same_kind = stat.S_ISREG(mode) and bool(mode & 0o100) == bool(committed.mode & 0o100)
-        return same_kind and blob_id(read_regular(file)) == committed.blob
+        return same_kind and repository.work_files.blob_of(file) == committed.blob
     except OSError:
         return False
 
@@ -93,7 +93,7 @@ def _edited_path(repository: Repository, entry: str) -> str | None:
 
 def _blob_there(repository: Repository, path: str) -> str | None:
     try:
-        return blob_id(read_regular(repository.path / path))
+        return repository.work_files.blob_of(repository.path / path)
     except OSError:
         return None
 

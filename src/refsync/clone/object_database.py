@@ -100,7 +100,10 @@ def _store(objects: Path, new: GitObject) -> set[Path]:
         make_folder(place.parent, flush=False)
         changed.add(objects)
     with scratch_file(objects / _TEMPORARY, 0o400 | (mode & 0o444)) as file:
-        file.write(zlib.compress(header_of(new.kind, new.content) + new.content, zlib.Z_BEST_SPEED))
+        squeeze = zlib.compressobj(zlib.Z_BEST_SPEED)
+        for part in (header_of(new.kind, new.content), new.content):
+            file.write(squeeze.compress(part))
+        file.write(squeeze.flush())
         file.flush()
         os.fsync(file.fileno())
         os.rename(file.name, place)

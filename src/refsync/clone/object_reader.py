@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from refsync.clone.object_database import ObjectDatabase
 
 _ID = re.compile(r"[0-9a-f]{40}")
+_KEPT_BYTES = 16 * 1024 * 1024
 _FEW = 32
 """Who reads more, as to count a whole history, is served quicker by a git, for that keeps what it unravels."""
 
@@ -29,6 +30,7 @@ class ObjectReader:
         self._git = new_git()
         self._count = 0
         self._kept: dict[str, GitObject] = {}
+        self._blobs: dict[str, GitObject] = {}
 
     def read(self, name: str) -> GitObject | None:
         """The object of an id, or of a name such as ``COMMIT^{tree}``; ``None`` if it is not there.
@@ -38,8 +40,8 @@ class ObjectReader:
             GitTimeoutError: it did not give it in time.
             GitCommandError: git is not installed.
         """
-        if name in self._kept:
-            return self._kept[name]
+        if known := self._kept.get(name) or self._blobs.get(name):
+            return known
         if self._count >= _FEW or not _ID.fullmatch(name):
             return self._git.read(name)
         self._count += 1
@@ -48,9 +50,16 @@ class ObjectReader:
             self._kept[name] = found
         return found
 
-    def keep(self, written: Iterable[GitObject]) -> None:
-        """Blobs that were just written need not be read back; whether their commit is still there is seen at that."""
-        self._kept |= {each.id: each for each in written if each.kind == "blob"}
+    def keep(self, found: GitObject) -> None:
+        """A blob whose bytes were just written, or read elsewhere, need not be read; of them the last ones are kept.
+
+        Whether the commit that it belongs to is still there is seen at that one.
+        """
+        if found.kind != "blob":
+            return
+        self._blobs[found.id] = found
+        while len(self._blobs) > 1 and sum(len(each.content) for each in self._blobs.values()) > _KEPT_BYTES:
+            del self._blobs[next(iter(self._blobs))]
 
     def read_all(self, names: Iterable[str]) -> Generator[GitObject]:
         """Those of these objects that are there, in their order, by a git of their own: for a whole history.

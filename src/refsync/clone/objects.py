@@ -45,7 +45,9 @@ def new_object(kind: str, content: bytes) -> GitObject:
 
 def object_id(kind: str, content: bytes) -> str:
     """The id that git gives to an object with this content."""
-    return hashlib.sha1(header_of(kind, content) + content, usedforsecurity=False).hexdigest()
+    hashed = hashlib.sha1(header_of(kind, content), usedforsecurity=False)
+    hashed.update(content)
+    return hashed.hexdigest()
 
 
 def header_of(kind: str, content: bytes) -> bytes:

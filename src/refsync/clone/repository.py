@@ -25,6 +25,7 @@ from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
 from refsync.clone.recent_history import first_parents_between, recent_history
 from refsync.clone.ref_files import is_empty, last_of_reflog, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
+from refsync.clone.work_files import WorkFiles
 from refsync.commands import command, git_command
 from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
@@ -63,6 +64,9 @@ class Repository:
         self._environment = {"GIT_OBJECT_DIRECTORY": str(objects)} if objects else {}
         new_git = partial(CatFile, path, timeout_seconds, self._environment, lambda: neutralised_by_name(self.keys()))
         self._objects = ObjectReader(new_git, self._objects_folder)
+        self.work_files = WorkFiles(self._objects.keep)
+        self._commits: dict[str, StoredCommit | None] = {}
+        self._trees: dict[str, Mapping[str, TreeEntry]] = {}
         umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
         self._git = partial(run_git, path, timeout_seconds=timeout_seconds, umask=umask)
         self._settings: list[Setting] | None = None
@@ -210,7 +214,11 @@ class Repository:
     def commit(self, id: str) -> StoredCommit | None:
         """What a commit says; ``None`` where it is none, or one that only git can read."""
         found = self._objects.read(id)
-        return parse_commit(found.content) if found and found.kind == "commit" else None
+        if found is None or found.kind != "commit":
+            return None
+        if id not in self._commits:
+            self._commits[id] = parse_commit(found.content)
+        return self._commits[id]
 
     def tree_of(self, name: str) -> str:
         """The id of the tree of a commit; of a tree, its own.
@@ -227,7 +235,7 @@ class Repository:
             raise self._unreadable(f"{name}^{{tree}}")
         return found.id
 
-    def tree(self, name: str) -> dict[str, TreeEntry]:
+    def tree(self, name: str) -> Mapping[str, TreeEntry]:
         """The entries of a tree, by name.
 
         Raises:
@@ -237,9 +245,11 @@ class Repository:
         if found is None or found.kind != "tree":
             raise self._unreadable(name)
         try:
-            return parse_tree(found.content)
+            if name not in self._trees:
+                self._trees[name] = parse_tree(found.content)
         except ValueError as problem:
             raise self._unreadable(f"the folder {name}: {problem}") from None
+        return self._trees[name]
 
     def _unreadable(self, what: str) -> GitCommandError:
         return GitCommandError(f"{self.path}: git cannot read {what}; run: {git_command(self.path, 'fsck')}")
@@ -257,7 +267,8 @@ class Repository:
             store_durably(self._objects_folder, stored)
         except OSError as problem:
             raise unwritable(self.path, problem) from None
-        self._objects.keep(stored)
+        for each in stored:
+            self._objects.keep(each)
 
     def read_blob(self, blob: str) -> bytes:
         """The content of a blob, by its id.
@@ -337,7 +348,7 @@ class Repository:
             return False
         return self.run("merge-base", "--is-ancestor", commit, tip, accept=(0, 1, 128)).code == 0
 
-    def entries(self, commit: str, folder: str) -> dict[str, TreeEntry]:
+    def entries(self, commit: str, folder: str) -> Mapping[str, TreeEntry]:
         """A folder's entries in a commit (``""``: the root): name to mode and object id; empty where it is not.
 
         Raises:

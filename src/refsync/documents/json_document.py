@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from refsync.collecting import without_collecting
 from refsync.documents.encoding import decode
 from refsync.documents.json_decoders import (
     READER,
@@ -19,7 +20,7 @@ from refsync.documents.json_decoders import (
 from refsync.documents.json_doubles import all_doubles, doubled_names
 from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import fault_at, faults_explained, first_of, not_finite, shown
-from refsync.documents.json_text import Container, scan_unproven, without_collecting
+from refsync.documents.json_text import Container, scan_unproven
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
 from refsync.documents.shape import ROOT, Shape

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -75,19 +73,6 @@ def scan(text: str, start: int) -> Container:
         if text[at] == ",":
             separator_end, at = at + 1, _skip(text, at + 1)
     return Container(start, items, at + 1)
-
-
-@contextmanager
-def without_collecting() -> Iterator[None]:
-    """Meanwhile Python looks for no cycles: JSON has none, and the search takes as long as to decode a large text."""
-    if not gc.isenabled():  # whoever disabled it enables it, be it another thread
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def scan_unproven(text: str, decode: Callable[[str, int], tuple[Any, int]]) -> Container:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refsync.collecting import without_collecting
 from refsync.dumping import dump, load
 from refsync.errors import PayloadError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, payloads
@@ -67,7 +66,7 @@ def import_changes(store: PendingQueueStore, lines: Iterable[str | bytes]) -> Im
         PayloadError: a line is no JSON object, or the first one no header.
         RequestError: the store is not empty.
     """
-    with _uncollected():
+    with without_collecting():
         return _import_lines(store, lines)
 
 
@@ -112,18 +111,6 @@ def import_folder(store: PendingQueueStore, folder: Path) -> ImportReport:
     for entry in changes:
         take_change(arrival, entry, None)
     return _store(store, arrival)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without a look for garbage: all is kept to the end, and to look through it again and again takes long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _page_after(store: PendingQueueStore, change_id: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from refsync.clone.objects import blob_id
+from refsync.clone.objects import GitObject, blob_id
 from refsync.documents.json_document import Document, Record, read_document, read_records
 from refsync.documents.json_versions import JsonVersion, follow_version, read_version, version_of
 from refsync.errors import DocumentError
@@ -25,18 +25,27 @@ class Version:
     bytes that cannot be read.
     """
 
-    def __init__(self, content: bytes, *, editable: bool = True, made_from: Version | None = None) -> None:
+    def __init__(
+        self, content: bytes, id: str | None = None, *, editable: bool = True, made_from: Version | None = None
+    ) -> None:
         """Of these bytes.
 
         Args:
             content: of the file.
+            id: of the blob that they are, where it is known.
             editable: of one that is never edited, records can be had in half the time.
             made_from: the version of which this one is an edit, so that only what differs has to be read.
         """
         self.content = content
+        self._id = id
         self._editable = editable
         self._made_from = made_from
         self._parsed: dict[tuple[object, ...], Any] = {}
+
+    @cached_property
+    def blob(self) -> GitObject:
+        """The bytes as git keeps them."""
+        return GitObject("blob", self._id or blob_id(self.content), self.content)
 
     @property
     def document(self) -> Document:
@@ -140,7 +149,7 @@ class Versions:
         return self._kept[blob]
 
     def _keep(self, blob: str, content: bytes, made_from: Version | None = None) -> None:
-        self._kept[blob] = Version(content, editable=self._editable, made_from=made_from)
+        self._kept[blob] = Version(content, blob, editable=self._editable, made_from=made_from)
         self._bytes += len(content)
         while self._bytes > self._kept_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)

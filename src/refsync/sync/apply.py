@@ -31,11 +31,12 @@ def observe(look: Look, changes: Iterable[PendingChangeRecord]) -> Observed:
         if reference.written_file(change.category) is not None:
             touched.setdefault(change.category, set()).add(change.model_name)
     files = {category: reference.edited_paths(category)[0] for category in touched}
+    edited = _edited_documents(look.clone, reference, touched)  # first: what stands in the work tree is read once
     opened = {files[category]: _opened(reference, view, category, names) for category, names in touched.items()}
     return Observed(
         files=files,
         opened=opened,
-        edited=_edited_documents(look.clone, reference, touched),
+        edited=edited,
         awaited=look.awaited,
         stamps=reference.stamps,
     )
@@ -93,7 +94,7 @@ def build(look: Look, batch: Batch, plan: BatchPlan, changes: Sequence[PendingCh
     edited = _edited_files(look, plan)
     if not edited:
         return None
-    files = {path: version.content for path, version in edited.items()}
+    files = {path: version.blob for path, version in edited.items()}
     written = set(plan.written)
     message = _message(batch, [change for change in changes if change.change_id in written])
     earlier = batch.commit if batch.base_commit == tip else None

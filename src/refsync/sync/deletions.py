@@ -25,10 +25,10 @@ def hold_for_deletions(reference: ReferenceRepository, plan: BatchPlan, observed
     """
     for category, path in observed.files.items():
         files = observed.opened[path]
-        if path not in plan.edits or isinstance(files, DocumentError):
+        edits, renamed = plan.edits.get(path, {}), plan.renames.get(path, {})
+        if isinstance(files, DocumentError) or all(record is not None for record in edits.values()):
             continue
         models = files.records.keys() - files.owners(files.records).keys()
-        edits, renamed = plan.edits[path], plan.renames.get(path, {})
         deleted = sum(name in models and record is None and name not in renamed for name, record in edits.items())
         if _is_too_much(reference, deleted, len(models)):
             told = f"it deletes {deleted} of the {len(models)} models of {category}, more than [guard] lets go at once"

@@ -13,6 +13,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.recovery import finish_interrupted_landing
 from refsync.clone.refs import forget_built
 from refsync.clone.repository import Repository
+from refsync.collecting import without_collecting
 from refsync.errors import MendedUnseenError, RefsyncError, TemporaryError, told
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
@@ -54,7 +55,8 @@ def reconcile(work: Pass) -> PassReport:
         outcome = RepositoryReport(reference.name)
         report.repositories.append(outcome)
         try:
-            _reconcile_repository(work, reference, outcome, agenda)
+            with without_collecting():  # what a turn has read is large, and gone with it
+                _reconcile_repository(work, reference, outcome, agenda)
         except (RefsyncError, OSError) as problem:
             outcome.problem = told(problem)
             outcome.temporary = isinstance(problem, _OVER_UNSEEN)

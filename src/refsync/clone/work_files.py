@@ -1,0 +1,49 @@
+"""What stands in a work tree, by the ids that git gives to it: a file is read again only once it was touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from refsync.clone.objects import GitObject, new_object
+from refsync.regular_files import read_regular
+
+_YOUNG_NS = 100_000_000
+"""A file that was changed so short a time ago may change again without another identity: clocks of files are coarse."""
+
+
+class _Known(NamedTuple):
+    identity: tuple[int, ...]
+    blob: str
+
+
+class WorkFiles:
+    """The regular files that were looked at in one pass."""
+
+    def __init__(self, tell: Callable[[GitObject], None]) -> None:
+        """Know none yet; ``tell`` is told of what was read, as the blob that it is."""
+        self._tell = tell
+        self._known: dict[Path, _Known] = {}
+
+    def blob_of(self, file: Path) -> str:
+        """The id of the bytes of a regular file.
+
+        Raises:
+            OSError: it is none, or cannot be read.
+        """
+        identity = _identity(file)  # looked at before it is read: what changes in between is read again
+        known = self._known.get(file)
+        if known is not None and known.identity == identity:
+            return known.blob
+        found = new_object("blob", read_regular(file))
+        if time.time_ns() - max(identity[-2:]) > _YOUNG_NS:
+            self._known[file] = _Known(identity, found.id)
+        self._tell(found)
+        return found.id
+
+
+def _identity(file: Path) -> tuple[int, ...]:
+    found = file.lstat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
