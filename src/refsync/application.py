@@ -21,6 +21,7 @@ from refsync.errors import ConfigError
 if TYPE_CHECKING:
     from refsync.backends.clone_reader import CloneReader
     from refsync.backends.git_backend import GitBackend
+    from refsync.leasing import Leasing
     from refsync.metadata.models import ModelMetadataHandlerProtocol
     from refsync.pending_queue.diffs import PendingChangeDiffService
     from refsync.pending_queue.models import Submission
@@ -94,6 +95,18 @@ class Application:
         """Who may do what through a door that proves who they are; nobody who is not named."""
         return people_of(self.config)
 
+    @cached_property
+    def leasing(self) -> Leasing:
+        """Who may run a pass: the kind of lease that the config chooses."""
+        from refsync.leasing import leasing_of
+
+        return leasing_of(self.config, self.state, self.store)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether passes of this config seal and publish, or only follow."""
+        return self.config.daemon.role == "worker"
+
     @property
     def oldest_pass_seconds(self) -> float:
         """How long ago the last pass may be before something is wrong."""
@@ -116,9 +129,11 @@ class Application:
                 self.queue,
                 reference,
                 self.publishers()[reference.name],
-                run_pass=self.run_pass,
-                lease=self.state.lease,
-            ),
+                run_pass=partial(self.run_pass, waits=True),
+                lease=partial(self.leasing.for_repository, reference.name),
+            )
+            if self.publishes
+            else None,
             health_checks=health_checks(
                 reference, self.queue, self.state, oldest_pass_seconds=self.oldest_pass_seconds
             ),
@@ -180,28 +195,34 @@ class Application:
         progress: Progress | None = None,
         stopping: Callable[[], bool] = lambda: False,
         remotes: Remotes | None = None,
+        waits: bool = False,
     ) -> PassReport | None:
         """Wait for this state directory's turn and run one pass; ``None`` if told to stop while waiting.
+
+        Where several processes share the queue, what another one works on is only followed.
 
         Args:
             progress: told of a long fold, as commits done and commits in all.
             stopping: asked now and then whether to give up.
             remotes: asks the remotes for news; without it the pass does so itself.
+            waits: whether to wait for what another process works on, and bring it on, too.
         """
         from refsync.sync.reconcile import reconcile
         from refsync.sync.turn import Pass
 
-        with self.state.lease(stopping) as lease:
-            if lease is None:
+        with self.leasing.for_pass(stopping, waits=waits) as leases:
+            if leases is None:
                 return None
             return reconcile(
                 Pass(
-                    self.queue.under(lease),
+                    self.queue.under(leases.whole),
                     self.repositories,
                     self.publishers(remotes),
                     self.apply_settings,
                     progress=progress,
                     stopping=stopping,
+                    lease_of=leases.of,
+                    publishes=self.publishes,
                 )
             )
 

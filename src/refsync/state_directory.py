@@ -156,7 +156,7 @@ class StateDirectory:
             try:
                 yield FileLease()
             finally:
-                del os.environ[_INSIDE]
+                os.environ.pop(_INSIDE, None)  # a pass of another state directory may have ended in this process
                 lock.release()
             return
         yield None

@@ -13,6 +13,7 @@ from refsync.cli.proposals import proposal_lines
 from refsync.commands import command
 
 if TYPE_CHECKING:
+    from refsync.pending_queue.daemon_note import DaemonNote
     from refsync.use_cases.status import BatchStatus, RepositoryStatus, Standing, Status
 
 _BATCHES_SHOWN = 20
@@ -46,6 +47,8 @@ def _show(answer: Status) -> None:
     typer.echo(f"daemon    {_daemon_line(answer)}")
     if answer.daemon and answer.daemon.trouble:
         typer.echo(f"          {shown_text(answer.daemon.trouble)}")
+    for each in answer.daemons:
+        typer.echo(f"          {shown_text(_shared_line(each))}")
     waiting = ", ".join(f"{count} {status}" for status, count in answer.changes.items() if count)
     typer.echo(f"changes   {waiting or 'none'}")
     if answer.changes["pending"]:
@@ -57,7 +60,19 @@ def _show(answer: Status) -> None:
         _show_repository(repository)
 
 
+def _shared_line(daemon: DaemonNote) -> str:
+    """One of those that share the queue."""
+    from refsync.pending_queue.daemon_note import tell
+
+    if not daemon.is_alive:
+        return f"gone: {daemon.role}, {tell(daemon)}, last heard {shown_age(daemon.heard_at)}"
+    holds = f", works on {', '.join(daemon.holds)}" if daemon.holds else ""
+    return f"{daemon.role}, {tell(daemon)}, heard {shown_age(daemon.heard_at)}{holds}"
+
+
 def _daemon_line(answer: Status) -> str:
+    if answer.daemon is None and answer.daemons:
+        return "none serves this state directory; those that share the queue:"
     if answer.daemon is None:
         return "none serves this store: refsync run is one, refsync sync runs a pass"
     daemon = answer.daemon

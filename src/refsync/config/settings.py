@@ -25,6 +25,7 @@ from refsync.config.values import (
     HordeURL,
     HostURL,
     JsonFileName,
+    LeaseSeconds,
     LogLevel,
     OptionalFile,
     Origin,
@@ -88,6 +89,13 @@ class WatchSettings(Table):
 
     mode: Literal["auto", "inotify", "polling"] = "auto"
     rescan_seconds: PositiveSeconds = 300.0
+
+
+class DaemonSettings(Table):
+    """``[daemon]``: what the daemon does where several share a queue."""
+
+    role: Literal["worker", "reader"] = "worker"
+    lease_seconds: LeaseSeconds = 30.0
 
 
 class CacheSettings(Table):
@@ -195,6 +203,7 @@ class Config(BaseSettings):
     apply: ApplySettings = ApplySettings()
     commit: CommitSettings = CommitSettings()
     watch: WatchSettings = WatchSettings()
+    daemon: DaemonSettings = DaemonSettings()
     cache: CacheSettings = CacheSettings()
     queue: QueueSettings = QueueSettings()
     people: PeopleSettings | None = None

@@ -294,6 +294,7 @@ def _upper(text: object) -> object:
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LeaseSeconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(_absolute_folder)]
 File = Annotated[Path, AfterValidator(_absolute_file)]
 UserName = Annotated[str, AfterValidator(_user_name)]

@@ -94,6 +94,7 @@ class Daemon:
         self._measures = application.observer = measures
         self._is_ours = is_ours
         self._watchdog = systemd.Watchdog(environ)
+        self._attendance = _attended(application)
         self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._settle_in()
@@ -130,9 +131,10 @@ class Daemon:
         logger.info("refsync stops")
 
     def close(self) -> None:
-        """End the threads of the watcher and of the remotes."""
+        """End the threads of the watcher and of the remotes, and leave the daemons that share the queue."""
         self._watch.stop()
         self._fetching.stop()
+        self._attendance.close()
 
     def _check_state(self) -> None:
         """End rather than work on in a store that nobody else sees, beside another daemon perhaps."""
@@ -208,6 +210,8 @@ class Daemon:
             self._timers.cancel("retry")
         if report.settles_in is not None:
             self._timers.once("settle", min(report.settles_in, LONGEST_SLEEP_SECONDS), self._wakeups.wake)
+        if any(repository.is_elsewhere for repository in report.repositories):  # unless whoever has it dies
+            self._timers.once("lease", self._application.config.daemon.lease_seconds, self._wakeups.wake)
         systemd.status(self._summary())
 
     def _tell(self, what: str, problem: str | None, bug: Exception | None = None) -> None:
@@ -304,6 +308,8 @@ class Daemon:
             measures = measures_to(config.metrics.textfile)
         application = assemble(config, before.state, before.store, wakes_daemon=False)
         application.observer = measures
+        attendance, self._attendance = self._attendance, _attended(application)
+        attendance.close()
         self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups, measures))
         self._measures = measures
         self._application = application
@@ -329,6 +335,13 @@ class Daemon:
         else:
             self._timers.cancel("schedule")
         self._timers.every("housekeeping", HOUSEKEEPING_SECONDS, self._wakeups.ask_housekeeping)
+
+
+def _attended(application: Application) -> ExitStack:
+    """Be one of the daemons of the queue, until the stack is closed."""
+    stack = ExitStack()
+    stack.enter_context(application.leasing.attend())
+    return stack
 
 
 def _text_of(config_file: Path) -> bytes | None:

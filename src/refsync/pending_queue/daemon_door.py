@@ -51,6 +51,10 @@ class DaemonDoor(QueueDoor):
             self._lease.check(queue)
             yield queue
 
+    def under(self, lease: Lease) -> DaemonDoor:
+        """The same queue for who holds another lease."""
+        return DaemonDoor(self._store, self._listeners, self._rules, lease)
+
     def agenda(self) -> Agenda:
         """What there is to do for a pass."""
         with self._store.reading() as queue:

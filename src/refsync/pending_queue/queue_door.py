@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from refsync.categories import CategoryName
 from refsync.pending_queue import batch_moves, change_moves, payloads, vetting
+from refsync.pending_queue.daemon_note import DaemonNote
 from refsync.pending_queue.events import Listeners
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES
 from refsync.pending_queue.models import (
@@ -170,6 +171,11 @@ class QueueDoor:
         """What is noted of each repository, by its name."""
         with self._store.reading() as queue:
             return {note.name: note for note in queue.repository_notes()}
+
+    def daemons(self) -> list[DaemonNote]:
+        """The processes that share the queue, and what each works on, in the order in which they came."""
+        with self._store.reading() as queue:
+            return queue.leases.daemons()
 
     def endings(self, after: int | None) -> Endings:
         """Which changes were applied or rejected behind an event; ``None`` asks for where to begin."""

@@ -63,6 +63,8 @@ class Publisher(ABC):
     """Git's name of the remote that it goes to."""
     lands = True
     """Whether what it delivers has landed; else people land it later."""
+    looks_after = False
+    """Whether it has to look after what was delivered though no batch waits."""
     races = Races()
     """What happens when others are quicker."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from loguru import logger
@@ -40,7 +42,8 @@ _OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
 def reconcile(work: Pass) -> PassReport:
     """Seal what is due, then bring every repository up to date; one that fails does not stop the others.
 
-    The caller holds the pass lock.
+    The caller holds the pass lock. Where several processes share the queue, a repository is brought on by one at a
+    time, and followed by all.
 
     Raises:
         Exception: a bug, after the other repositories had their turn; expected failures are in the report.
@@ -49,7 +52,7 @@ def reconcile(work: Pass) -> PassReport:
     agenda = _seal_and_route(work, report)
     report.unserved = _unserved_batches(work, agenda)
     bugs: list[Exception] = []
-    for reference in work.repositories:
+    for reference in _in_order(work):
         if work.stopping():
             break
         outcome = RepositoryReport(reference.name)
@@ -63,6 +66,8 @@ def reconcile(work: Pass) -> PassReport:
         except Exception as bug:
             outcome.problem = f"a bug in refsync: {bug!r}"
             bugs.append(bug)
+        if not work.publishes or outcome.is_elsewhere:
+            continue  # it is for who works on it to say how that goes
         try:
             _note(work.queue, outcome, agenda.notes.get(reference.name))
         except RefsyncError as problem:  # the store is busy, say: the other repositories have their turn all the same
@@ -74,9 +79,19 @@ def reconcile(work: Pass) -> PassReport:
     return report
 
 
+def _in_order(work: Pass) -> list[ReferenceRepository]:
+    """The config's order; any other where several processes share the work, so that each begins elsewhere."""
+    repositories = list(work.repositories)
+    if work.lease_of is not None:
+        random.shuffle(repositories)
+    return repositories
+
+
 def _seal_and_route(work: Pass, report: PassReport) -> Agenda:
     """Give every batch whose time has come its repository; what there is to do then."""
     agenda = work.queue.agenda()
+    if not work.publishes:
+        return agenda
     sealed, report.settles_in = seal_when_due(work.queue, agenda.open_batch, work.repositories, work.apply)
     report.sealed = [batch.number for batch in sealed]
     fixed = [batch for batch in agenda.batches if batch.state is not BatchState.open]
@@ -127,28 +142,66 @@ def _was_noted_just_now(note: RepositoryNote | None, now: float) -> bool:
 def _reconcile_repository(
     work: Pass, reference: ReferenceRepository, outcome: RepositoryReport, agenda: Agenda
 ) -> None:
-    batches = [batch for batch in agenda.batches if batch.repository == reference.name]
-    with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        turn = Turn(work, reference, clone, outcome, batches, Versions(clone.read_blob))
-        clear_left_behind(clone)
-        unreachable = _ask_news(turn)
-        check_ready(clone)
-        if finished := finish_interrupted_landing(clone):
-            logger.warning("{}: finished the interrupted landing of {}", reference.name, finished[:12])
-        turn.take_tip(clone.tip(), work.progress)
-        if unreachable:
-            raise unreachable
-        if turn.publisher.remote is not None:  # else the clone is where it was just looked at
-            turn.catch_up(work.progress)
-        _settle(turn, agenda.reserved)
-        _bring_on(turn)
-        forget_built(clone, lambda: (batch.job for batch in work.queue.list_batches(IN_WORK_STATES) if batch.job))
+    with (
+        _claimed(work, reference, outcome, agenda) as (queue, found),
+        Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone,
+    ):
+        batches = _batches_of(reference, found) if found else []
+        turn = Turn(work, queue, reference, clone, outcome, batches, Versions(clone.read_blob))
+        _follow(turn, agenda.notes.get(reference.name), is_shared=work.lease_of is not None)
+        if found:
+            _settle(turn, found.reserved)
+            _bring_on(turn)
+            forget_built(clone, lambda: (batch.job for batch in queue.list_batches(IN_WORK_STATES) if batch.job))
 
 
-def _ask_news(turn: Turn) -> RefsyncError | None:
+@contextmanager
+def _claimed(
+    work: Pass, reference: ReferenceRepository, outcome: RepositoryReport, agenda: Agenda
+) -> Iterator[tuple[DaemonDoor, Agenda | None]]:
+    """The queue for a repository's turn, and what there is to do then; ``None`` where it is only to be followed."""
+    if not work.publishes:
+        yield work.queue, None
+    elif work.lease_of is None:
+        yield work.queue, agenda
+    elif not _batches_of(reference, agenda) and not work.publishers[reference.name].looks_after:
+        yield work.queue, None
+    else:
+        with work.lease_of(reference.name) as lease:
+            outcome.is_elsewhere = lease is None
+            queue = work.queue.under(lease) if lease else work.queue
+            yield queue, queue.agenda() if lease else None  # others may have gone on since the pass began
+
+
+def _batches_of(reference: ReferenceRepository, agenda: Agenda) -> list[Batch]:
+    return [batch for batch in agenda.batches if batch.repository == reference.name]
+
+
+def _follow(turn: Turn, note: RepositoryNote | None, *, is_shared: bool) -> None:
+    """See that the clone is fit, bring it to what its target branch is known to be, and count that."""
+    clone, work = turn.clone, turn.work
+    clear_left_behind(clone)
+    unreachable = _ask_news(turn, anew=is_shared and _is_behind(turn, note))
+    check_ready(clone)
+    if finished := finish_interrupted_landing(clone):
+        logger.warning("{}: finished the interrupted landing of {}", turn.reference.name, finished[:12])
+    turn.take_tip(clone.tip(), work.progress)
+    if unreachable:
+        raise unreachable
+    if turn.publisher.remote is not None:  # else the clone is where it was just looked at
+        turn.catch_up(work.progress)
+
+
+def _is_behind(turn: Turn, note: RepositoryNote | None) -> bool:
+    """Whether others may have published since this process asked last: they work on it in turns, or tell of it."""
+    landed = note.last_landed_commit if note else None
+    return bool(turn.batches) or (landed is not None and not turn.clone.contains(landed, turn.clone.tip()))
+
+
+def _ask_news(turn: Turn, *, anew: bool) -> RefsyncError | None:
     """Why there is no news, if that fails: what has landed already is recorded all the same."""
     try:
-        turn.publisher.ask_news(turn)
+        turn.publisher.ask_news(turn, anew=anew)
     except RefsyncError as failure:
         return failure
     return None

@@ -143,6 +143,8 @@ class RepositoryReport:
     """Why nothing could be done at all, one line."""
     temporary: bool = False
     """Whether the problem may pass by itself."""
+    is_elsewhere: bool = False
+    """Whether another process works on it, so that this one only followed."""
 
 
 @dataclass(frozen=True)

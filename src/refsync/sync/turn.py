@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from loguru import logger
@@ -11,6 +12,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold
+from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.models import Batch
 from refsync.reference.versions import Versions
 from refsync.sync.checking import Verdicts
@@ -35,6 +37,9 @@ class Pass:
     ``stopping`` is asked between batches, so that a daemon told to stop finishes the step in hand only, and while
     a check runs, which is given up. ``verdicts`` are what the checks of this pass said; ``publishers`` gives each
     repository's way out by its name.
+
+    Where several processes share the queue, ``lease_of`` gives the lease of one repository, ``None`` where another
+    process works on it; without it the lease of the pass is for all.
     """
 
     queue: DaemonDoor
@@ -44,18 +49,22 @@ class Pass:
     progress: Progress | None = None
     stopping: Callable[[], bool] = lambda: False
     verdicts: Verdicts = field(default_factory=dict)
+    lease_of: Callable[[str], AbstractContextManager[Lease | None]] | None = None
+    publishes: bool = True
+    """Whether it seals and publishes; else it only follows and counts."""
 
 
 @dataclass(frozen=True)
 class Turn:
     """One repository's turn in a pass.
 
-    ``batches`` are those of the repository that had not ended when the pass began; ``versions`` the files that the
-    turn has read; ``awaited`` the models whose batch has not landed, with its number;
-    ``told`` for what a batch, by its number, was held when the turn came to it.
+    ``queue`` is had by the lease of the repository; ``batches`` are those of it that had not ended when the turn
+    began, none where it is only followed; ``versions`` the files that the turn has read; ``awaited`` the models whose
+    batch has not landed, with its number; ``told`` for what a batch, by its number, was held when the turn came to it.
     """
 
     work: Pass
+    queue: DaemonDoor
     reference: ReferenceRepository
     clone: Repository
     outcome: RepositoryReport
@@ -63,11 +72,6 @@ class Turn:
     versions: Versions
     awaited: dict[Model, int] = field(default_factory=dict)
     told: dict[int, Hold] = field(default_factory=dict)
-
-    @property
-    def queue(self) -> DaemonDoor:
-        """The queue of the pass."""
-        return self.work.queue
 
     @property
     def publisher(self) -> Publisher:

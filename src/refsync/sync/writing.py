@@ -47,7 +47,7 @@ class OneChangeBatches:
             reference: the repository.
             publisher: its way out.
             run_pass: waits for its turn and runs one pass.
-            lease: waits for its turn, in which no other process runs a pass.
+            lease: waits for its turn, in which no other process works on the repository.
         """
         self._queue = queue
         self._reference = reference

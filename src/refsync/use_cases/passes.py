@@ -41,7 +41,7 @@ def run_pass(application: Application, progress: Progress | None = None) -> Pass
         application: the parts.
         progress: told of a long fold, as commits done and commits in all.
     """
-    report = application.run_pass(progress=progress)
+    report = application.run_pass(progress=progress, waits=True)
     assert report is not None  # nobody told it to stop
     return PassAnswer(report)
 

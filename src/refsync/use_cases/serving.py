@@ -5,10 +5,13 @@ from __future__ import annotations
 from filelock import Timeout
 
 from refsync.application import Application
+from refsync.pending_queue.daemon_note import DaemonRole
 
 
 def is_served(application: Application) -> bool:
-    """Whether a daemon serves the state directory."""
+    """Whether a daemon does what the queue asks for: that of the state directory, or one that shares the queue."""
+    if application.leasing.is_shared:
+        return any(each.is_alive and each.role is DaemonRole.worker for each in application.queue.daemons())
     return application.state.daemon() is not None
 
 

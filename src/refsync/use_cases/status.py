@@ -14,6 +14,7 @@ from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
 from refsync.hosts.verdict import Verdict
+from refsync.pending_queue.daemon_note import DaemonNote
 from refsync.pending_queue.holds import Hold, retry_command
 from refsync.pending_queue.models import (
     Batch,
@@ -33,6 +34,7 @@ from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, exposed_state
 from refsync.use_cases.links.counting import link_counts
+from refsync.use_cases.serving import is_served
 
 __all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
 
@@ -99,13 +101,15 @@ class Status(Answer):
     """All of it.
 
     ``changes`` counts them by status, ``trouble`` is why the state directory takes nothing more, ``exposed`` what
-    others than the service may read or write.
+    others than the service may read or write. ``daemons`` are the processes that share the queue, those of the last day
+    that are gone included; none where it is not shared.
     """
 
     state_directory: str
     trouble: str | None
     exposed: list[Exposed]
     daemon: DaemonStatus | None
+    daemons: list[DaemonNote]
     changes: dict[str, int]
     open_batch: BatchStatus | None
     repositories: list[RepositoryStatus]
@@ -141,6 +145,7 @@ def status(application: Application) -> Status:
         trouble=application.state.trouble(),
         exposed=[*_exposed(application)],
         daemon=DaemonStatus(**asdict(daemon), trouble=_why_idle(application, daemon)) if daemon else None,
+        daemons=application.queue.daemons(),
         changes={
             status.value: application.queue.list_changes(
                 queue_filter=PendingQueueFilter(statuses={status}), limit=0
@@ -250,4 +255,4 @@ def _command(application: Application, batch: Batch) -> str | None:
         return f"{retry}, or: refsync batch abandon {batch.number} --reason TEXT"
     if batch.state is BatchState.open and application.config.apply.when != "approval":
         return "refsync batch seal"
-    return None if application.state.daemon() or batch.state is BatchState.proposed else "refsync sync"
+    return None if is_served(application) or batch.state is BatchState.proposed else "refsync sync"

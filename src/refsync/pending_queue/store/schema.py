@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0012"
+VERSION = "0013"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -187,6 +187,31 @@ hosts_asked = Table(
     Column("host", String(255), primary_key=True),
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("questions", Integer, nullable=False),
+)
+
+# The processes that share the queue, each heard of by the clock of the database.
+daemons = Table(
+    "daemons",
+    metadata,
+    Column("daemon_id", String(32), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("state_directory", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("repositories", _JSON, nullable=False),
+    Column("lease_seconds", Float(53), nullable=False),
+    Column("joined_at", Float(53), nullable=False),
+    Column("heard_at", Float(53), nullable=False),
+)
+
+# Which of them works on a repository; the number only grows, and is checked by every write of who works.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("holder", String(32)),
 )
 
 

@@ -27,6 +27,7 @@ from refsync.pending_queue.store import filters, schema
 from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
+from refsync.pending_queue.store.leases import Leases
 from refsync.pending_queue.store.link_checks import LinkChecks
 from refsync.pending_queue.store.rows import as_stored, json_column, understood
 
@@ -301,6 +302,11 @@ class QueueTransaction:
             self._connection.execute(insert(schema.repositories).values(name=name))
         if values:
             self._connection.execute(update(schema.repositories).where(here).values(dict(values)))
+
+    @property
+    def leases(self) -> Leases:
+        """Who shares the queue, and works on what."""
+        return Leases(self._connection)
 
     # whole rows, for moving a queue from one machine to another
 

@@ -27,6 +27,7 @@ class Proposals(Push):
     """Lands when people merge it; the clone follows its remote as with ``Push``."""
 
     lands = False
+    looks_after = True
 
     def __init__(self, upstream: Upstream, remotes: Remotes, memory: ForgeMemory, settings: ProposalSettings) -> None:
         """Propose as the settings say; ``memory`` is what is known of the forge."""

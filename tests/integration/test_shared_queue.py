@@ -1,0 +1,227 @@
+"""Several daemons on one queue: each repository is worked on by one of them, and who is gone is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from refsync.errors import AlreadyRunningError, LeaseLostError
+from refsync.leasing import SharedQueue
+from refsync.pending_queue.membership import Membership
+from refsync.pending_queue.models import BatchState, PendingChangeStatus
+from refsync.use_cases.serving import is_served
+from refsync.use_cases.status import status
+from tests.support.shared import SharedReference, shared_references
+
+APPLYING, APPROVED, APPLIED = (
+    PendingChangeStatus.APPLYING,
+    PendingChangeStatus.APPROVED,
+    PendingChangeStatus.APPLIED,
+)
+
+
+class DatabaseClock:
+    """The clock of every database that is opened meanwhile, ahead of this machine's by so many seconds."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+
+@pytest.fixture
+def clock() -> Iterator[DatabaseClock]:
+    from datetime import UTC, datetime
+
+    found = DatabaseClock()
+
+    def now(_: str) -> float:
+        return datetime.now(UTC).timestamp() / 86400 + 2440587.5 + found.ahead / 86400
+
+    def prepare(connection: object, _: object) -> None:
+        connection.create_function("julianday", 1, now)  # type: ignore[attr-defined]
+
+    event.listen(Engine, "connect", prepare)
+    yield found
+    event.remove(Engine, "connect", prepare)
+
+
+@pytest.fixture
+def references(tmp_path: Path, clock: DatabaseClock) -> Iterator[Sequence[SharedReference]]:
+    found = shared_references(tmp_path, 2)
+    for each in found:
+        each.sync()
+    yield found
+    for each in found:
+        each.close()
+
+
+def membership(reference: SharedReference) -> Membership:
+    leasing = reference.application.leasing
+    assert isinstance(leasing, SharedQueue)
+    assert leasing._membership is not None
+    return leasing._membership
+
+
+def test_a_change_that_one_submits_lands_by_whichever_is_first_and_is_counted_by_all(
+    references: Sequence[SharedReference],
+) -> None:
+    one, other = references
+    change = one.update("alpha", {"version": "2", "nsfw": False})
+    assert [each.number for each in other.sync_image().landed] == [1]
+    one.sync()
+    assert one.statuses([change]) == [APPLIED]
+    for each in references:
+        each.assert_counted()
+        assert each.in_step()
+        assert each.counters().total_updates == 1
+
+
+def test_what_another_works_on_is_followed_and_no_more(references: Sequence[SharedReference]) -> None:
+    one, other = references
+    one.update("alpha", {"version": "2", "nsfw": False})
+    one.person.push({"blip.json": {"base": {"version": "by hand"}}})
+    with one.application.leasing.for_repository("image"):
+        report = other.sync_image()
+        assert report.is_elsewhere
+        assert not report.landed
+        assert other.clone.records("blip.json")["base"]["version"] == "by hand"
+        assert other.change(1).status is APPROVED
+    assert other.sync_image().landed
+
+
+def test_a_reservation_of_one_that_lives_is_neither_settled_nor_taken_by_another(
+    references: Sequence[SharedReference],
+) -> None:
+    one, other = references
+    change = one.update("alpha", {"version": "2", "nsfw": False})
+    one.application.queue.seal_open_batch(lambda category: "image")
+    with one.application.leasing.for_repository("image") as lease:
+        assert lease is not None
+        one.application.queue.under(lease).reserve_batch(1)
+        other.sync()
+        assert one.change(change).status is APPLYING
+        assert one.application.queue.under(lease).reserve_batch(1) == [change]
+
+
+def test_one_that_was_away_for_an_hour_writes_nothing_and_is_replaced_meanwhile(
+    references: Sequence[SharedReference], clock: DatabaseClock
+) -> None:
+    one, other = references
+    change = one.update("alpha", {"version": "2", "nsfw": False})
+    one.application.queue.seal_open_batch(lambda category: "image")
+    with one.application.leasing.attend(), membership(one).lease_of("image") as lease:
+        assert lease is not None
+        door = one.application.queue.under(lease)
+        door.reserve_batch(1)
+        clock.ahead += 3600
+        assert other.sync_image().landed
+        before = one.application.queue.show_change(change)
+        for write in (
+            lambda: door.release_batch(1),
+            lambda: door.land_batch(1, commit="0" * 40, applied_by=None),
+            lambda: one.application.queue.under(membership(one).presence).note_repository("image", last_error="x"),
+        ):
+            with pytest.raises(LeaseLostError, match="others go on without it"):
+                write()
+        assert one.application.queue.show_change(change) == before
+        assert one.sync().clean  # and begins anew
+    assert [batch.state for batch in one.batches()] == [BatchState.landed]
+    assert one.remote.subjects().count("New models") == 1
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+def test_a_clock_that_is_set_ends_every_lease_and_prolongs_none(
+    references: Sequence[SharedReference], clock: DatabaseClock, ahead: float
+) -> None:
+    one, other = references
+    with one.application.leasing.attend(), membership(one).lease_of("image") as lease:
+        assert lease is not None
+        clock.ahead += ahead
+        with pytest.raises(LeaseLostError):
+            one.application.queue.under(lease).open_batch(approved_until=0.0)
+        one.update("alpha", {"version": "2", "nsfw": False})
+        assert other.sync_image().landed
+
+
+def test_a_lease_is_held_for_as_long_as_a_step_takes(
+    references: Sequence[SharedReference], clock: DatabaseClock
+) -> None:
+    one, other = references
+    with one.application.leasing.attend(), membership(one).lease_of("image") as lease:
+        assert lease is not None
+        for _ in range(5):
+            clock.ahead += 20
+            membership(one).be_heard()
+        one.application.queue.under(lease).open_batch(approved_until=0.0)
+        one.update("alpha", {"version": "2", "nsfw": False})
+        assert other.sync_image().is_elsewhere
+
+
+def test_status_tells_of_all_daemons_what_they_hold_and_who_is_gone(
+    references: Sequence[SharedReference], clock: DatabaseClock
+) -> None:
+    one, other = references
+    assert not is_served(other.application)
+    with one.application.leasing.attend(), membership(one).lease_of("image"):
+        [told] = status(other.application).daemons
+        assert (told.role, told.holds, told.is_alive) == ("worker", ["image"], True)
+        assert told.repositories == {"image": "push"}
+        assert is_served(other.application)
+        clock.ahead += 31
+        [told] = status(other.application).daemons
+        assert (told.holds, told.is_alive) == ([], False)
+        assert not is_served(other.application)
+    assert status(other.application).daemons == []
+
+
+def test_a_reader_follows_and_counts_and_never_publishes(tmp_path: Path) -> None:
+    [worker] = shared_references(tmp_path, 1)
+    reader = worker.beside(tmp_path / "reader", more='[daemon]\nrole = "reader"')
+    change = reader.update("alpha", {"version": "2", "nsfw": False})
+    assert not reader.sync_image().landed
+    assert reader.change(change).status is APPROVED
+    assert not reader.application.backends["image"].supports_legacy_writes()
+    with reader.application.leasing.attend():
+        assert not is_served(worker.application)
+        assert worker.sync_image().landed
+        reader.sync()
+    assert reader.in_step()
+    reader.assert_counted()
+    assert reader.counters().total_updates == 1
+    worker.close()
+    reader.close()
+
+
+@pytest.mark.parametrize(("publish", "beside"), [("local", "local"), ("push", "local"), ("local", "push")])
+def test_a_repository_that_lands_in_one_clone_alone_is_refused_to_a_second_daemon(
+    tmp_path: Path, publish: str, beside: str
+) -> None:
+    first = SharedReference(tmp_path / "one", f"sqlite:///{tmp_path / 'queue.db'}")
+    one, other = (first.beside(tmp_path / way, publish=mode) for way, mode in (("a", publish), ("b", beside)))
+    with ExitStack() as stack:
+        stack.enter_context(one.application.leasing.attend())
+        refusal = r'repository image is published "local", in one clone alone, and process \d+ of .* has it already'
+        with pytest.raises(AlreadyRunningError, match=refusal):
+            stack.enter_context(other.application.leasing.attend())
+        with pytest.raises(AlreadyRunningError, match=refusal):
+            other.sync()
+        one.application.run_pass()  # of the same state directory
+    other.sync()
+    for each in (first, one, other):
+        each.close()
+
+
+def test_a_backend_writes_once_another_daemon_is_done_with_the_repository(
+    references: Sequence[SharedReference],
+) -> None:
+    from tests.support.reference import CLIP
+
+    one, other = references
+    one.application.backends["image"].update_model_legacy(CLIP, "alpha", {"version": "3", "nsfw": False})
+    assert other.clone.records("clip.json")["alpha"]["version"] == "1"
+    other.application.backends["image"].update_model_legacy(CLIP, "beta", {"version": "3"})
+    assert other.clone.records("clip.json")["alpha"]["version"] == "3"
+    assert other.in_step()
