@@ -363,7 +363,7 @@ def _reference(
         format=settings.format,
         files=settings.files,
         metadata=metadata,
-        recorder=Recorder(metadata, settings.files),
+        recorder=Recorder(metadata, settings.files, catalogue=config.catalogue),
         author=config.commit.author,
         stamp_records=settings.stamps,
         timeout_seconds=config.git.timeout_seconds,

@@ -173,7 +173,8 @@ class CategoryDescriptor:
     ``critical_fields`` are those a reviewer must not miss. ``has_variants`` says that a model has records for other
     backends beside its own, which follow it. ``table`` is there for a category whose file may be a table. ``links`` is
     where its records keep links, if they do. ``is_own`` is one that a config adds, for which there is neither domain
-    nor purpose.
+    nor purpose. ``records`` says where in its file they are, as ``documents.shape`` reads it, and ``ignored`` which
+    members there are no models.
     """
 
     category: CategoryName
@@ -187,11 +188,38 @@ class CategoryDescriptor:
     table: TableFiles | None = None
     links: LinkFields | None = _LINKS
     is_own: bool = False
+    records: str = ""
+    ignored: tuple[str, ...] = ()
 
     @classmethod
-    def own(cls, name: str, file: str, critical_fields: tuple[str, ...] = (), links: LinkFields | None = None) -> Self:
+    def own(
+        cls,
+        name: str,
+        file: str,
+        critical_fields: tuple[str, ...] = (),
+        links: LinkFields | None = None,
+        *,
+        records: str = "",
+        ignored: tuple[str, ...] = (),
+    ) -> Self:
         """That of a category which a config adds: one JSON file, whatever the layout."""
-        return cls(CategoryName(name), None, None, file, file, critical_fields, links=links, is_own=True)
+        return cls(
+            CategoryName(name),
+            None,
+            None,
+            file,
+            file,
+            critical_fields,
+            links=links,
+            is_own=True,
+            records=records,
+            ignored=ignored,
+        )
+
+    @property
+    def has_usual_shape(self) -> bool:
+        """Whether its records are all the objects among the members of its file's one object."""
+        return not self.records and not self.ignored
 
     @property
     def upstream_repository(self) -> str | None:

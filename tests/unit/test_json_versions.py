@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from refsync.documents.json_document import read_records
 from refsync.documents.json_versions import JsonVersion, read_version
+from refsync.documents.shape import Shape
 from refsync.errors import DocumentError
 from refsync.reference.versions import Version
 
@@ -36,7 +37,7 @@ def told(data: bytes, before: JsonVersion | None = None) -> tuple[list[tuple[str
 
 def told_as_edit(data: bytes, of: bytes) -> tuple[list[tuple[str, str]], str]:
     """The same of a version that was made from another one."""
-    return outcome(lambda: Version(data, made_from=Version(of)).records)
+    return outcome(lambda: Version(data, made_from=Version(of)).records())
 
 
 def outcome(read: Callable[[], Mapping[str, Any]]) -> tuple[list[tuple[str, str]], str]:
@@ -110,3 +111,34 @@ def test_a_version_is_followed_through_many() -> None:
 def test_what_is_no_document_is_refused_with_or_without_one_before(data: bytes) -> None:
     before = read_version(b'{"a": {}}')
     assert told(data, before) == told(data) != ([], "")
+
+
+@pytest.mark.parametrize("words", ["models", "[id]", "a.b[id]"])
+@given(documents, documents, layouts, st.sampled_from(["", "x"]), st.data())
+def test_so_is_one_whose_records_are_elsewhere_than_at_its_root(
+    words: str,
+    old: list[tuple[str, Any]],
+    new: list[tuple[str, Any]],
+    layout: tuple[str, str],
+    other: str,
+    data: st.DataObject,
+) -> None:
+    shape = Shape.parse(words)
+    kept = data.draw(st.integers(0, len(old)))
+    content = in_shape(old, layout, shape)
+    before = read_version(content, shape=shape)
+    for members in (new, old[:kept] + new, new + old[kept:], old[:kept] + new + old[kept:], old[1:], old[:-1]):
+        for behind in ("", other):
+            content = in_shape(members, layout, shape, behind)
+            whole = outcome(lambda read=content: read_records(read, shape=shape))  # type: ignore[misc]
+            assert outcome(lambda read=content: read_version(read, before, shape).records) == whole  # type: ignore[misc]
+
+
+def in_shape(members: list[tuple[str, Any]], layout: tuple[str, str], shape: Shape, behind: str = "") -> bytes:
+    text = text_of(members, layout)
+    if shape.field is not None:
+        named = [{"id": name} | value if isinstance(value, dict) else value for name, value in members]
+        text = "[" + layout[0].join(map(json.dumps, named)) + "]"
+    for key in reversed(shape.path):
+        text = f'{{"{key}"{layout[1]}{text}{layout[0]}"behind": "{behind}"}}'
+    return text.encode()

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from refsync.backends.file_state import FileState
+from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.json_document import new_document
 from refsync.errors import CloneError, DocumentError
-from refsync.reference.kinds import JSON, kind_of
+from refsync.reference.kinds import kind_of
 from refsync.regular_files import LARGEST_FILE_BYTES, TOO_LARGE, open_regular, read_regular
 
 # A missing file is waited for longer: believing in it clears the data, a broken one only delays the new data.
@@ -21,7 +22,7 @@ _RETRY_SECONDS = 0.005
 
 
 class Records(dict[str, dict[str, Any]]):
-    """The records of a category file, with the JSON that they stand in: the file's own bytes, where it is JSON."""
+    """The records of a category file, with the JSON that they stand in: the file's own bytes, where it is just that."""
 
     __slots__ = ("source",)
     source: bytes
@@ -55,7 +56,12 @@ class CategoryFile:
 
 
 def read_category_file(
-    path: Path, *, within: Path, known_broken: BrokenFileError | None = None, known_missing: bool = False
+    path: Path,
+    category: CategoryDescriptor,
+    *,
+    within: Path,
+    known_broken: BrokenFileError | None = None,
+    known_missing: bool = False,
 ) -> CategoryFile:
     """Read a file of records.
 
@@ -64,6 +70,7 @@ def read_category_file(
 
     Args:
         path: the file.
+        category: whose records are in it.
         within: the folder below which no link is followed: a commit may hold one that leads anywhere.
         known_broken: what an earlier read raised; while the file's state is the same, it is raised again, unread.
         known_missing: it was missing before, so that this needs no second look.
@@ -76,7 +83,7 @@ def read_category_file(
     began = time.monotonic()
     while True:
         try:
-            return _read(path, within, known_broken)
+            return _read(path, category, within, known_broken)
         except FileNotFoundError:
             if known_missing or time.monotonic() - began >= _MISSING_GRACE_SECONDS:
                 raise
@@ -86,7 +93,7 @@ def read_category_file(
         time.sleep(_RETRY_SECONDS)
 
 
-def _read(path: Path, within: Path, known_broken: BrokenFileError | None) -> CategoryFile:
+def _read(path: Path, category: CategoryDescriptor, within: Path, known_broken: BrokenFileError | None) -> CategoryFile:
     try:
         with os.fdopen(open_regular(path, within=within), "rb") as file:
             state = FileState.of(os.fstat(file.fileno()))
@@ -100,16 +107,18 @@ def _read(path: Path, within: Path, known_broken: BrokenFileError | None) -> Cat
         raise FileNotFoundError(f"{path} is missing") from None
     except OSError as error:
         raise CloneError(f"cannot read {path}: {error.strerror}; check the clone and its permissions") from None
-    return _parse(path, within, data, state, whole=whole)
+    return _parse(path, category, within, data, state, whole=whole)
 
 
-def _parse(path: Path, within: Path, data: bytes, state: FileState, *, whole: bool) -> CategoryFile:
+def _parse(
+    path: Path, category: CategoryDescriptor, within: Path, data: bytes, state: FileState, *, whole: bool
+) -> CategoryFile:
     try:
         if not whole:
             raise DocumentError("it was written while it was read")
-        kind = kind_of(path.name)
+        kind = kind_of(category, path.name)
         records = kind.read(data, lambda name: _beside(path.with_name(name), within))
-        source = data if kind is JSON else new_document(records)
+        source = data if category.has_usual_shape and not is_table(path.name) else new_document(records)
         return CategoryFile(Records.read_from(records, source), source.decode("utf-8-sig"), state)
     except DocumentError as error:
         raise BrokenFileError(path, error, state) from None

@@ -131,22 +131,26 @@ class CloneReader(ReplicaBackendBase):
         if path is None:
             return cache.nothing
         try:
-            return self._load_through(cache, category, lambda: self._load(cache, path), force=force)
+            return self._load_through(cache, category, lambda: self._load(cache, category, path), force=force)
         except RefsyncError as error:
             if force:
                 raise
             self._log_once(cache, category, error, "there is no data")
             return cache.nothing
 
-    def _load(self, cache: FormatCache, path: Path) -> Loaded:
+    def _load(self, cache: FormatCache, category: CategoryName, path: Path) -> Loaded:
         try:
             read = read_category_file(
-                path, within=self._path, known_broken=self._broken.get(path), known_missing=path in self._missing
+                path,
+                self._catalogue[category],
+                within=self._path,
+                known_broken=self._broken.get(path),
+                known_missing=path in self._missing,
             )
         except FileNotFoundError:
             self._missing.add(path)
             instead = self._instead.get(path) if cache is self._legacy else None
-            return Loaded(cache.nothing, gone=True) if instead is None else self._load(cache, instead)
+            return Loaded(cache.nothing, gone=True) if instead is None else self._load(cache, category, instead)
         except BrokenFileError as error:
             self._broken[path] = error
             raise

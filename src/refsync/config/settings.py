@@ -32,6 +32,7 @@ from refsync.config.values import (
     OwnCategoryName,
     Person,
     PositiveSeconds,
+    RecordsPlace,
     Schedule,
     Seconds,
     StoreURL,
@@ -60,6 +61,8 @@ class OwnCategory(Table):
 
     name: OwnCategoryName
     file: JsonFileName
+    records: RecordsPlace = ""
+    ignore: tuple[str, ...] = ()
     critical: tuple[str, ...] = ()
     links: LinkSettings | None = None
 
@@ -67,7 +70,9 @@ class OwnCategory(Table):
     def descriptor(self) -> CategoryDescriptor:
         """What is known of it."""
         links = self.links.fields if self.links else None
-        return CategoryDescriptor.own(self.name, self.file, self.critical, links)
+        return CategoryDescriptor.own(
+            self.name, self.file, self.critical, links, records=self.records, ignored=self.ignore
+        )
 
 
 class ApplySettings(Table):

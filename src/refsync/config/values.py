@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from refsync.categories import SPECIFIED, CategoryName, catalogue_in, is_table
 from refsync.config.crontab import check_cron_line
+from refsync.documents.shape import Shape
 from refsync.review.finding import Rule
 
 DEFAULT_SCHEDULE = "0 6 * * *"
@@ -175,6 +176,10 @@ def _json_file(text: str) -> str:
     return category_file(text)
 
 
+def _records_place(text: str) -> str:
+    return str(Shape.parse(text))
+
+
 def _author(text: str) -> str:
     if not re.fullmatch(r"[^<>\x00-\x20\x7f]([^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f])? <[^<>\x00-\x20\x7f]+>", text):
         raise ValueError(f'must be "Name <mail>", not {shown(text)}')
@@ -320,6 +325,7 @@ HordeURL = Annotated[str, AfterValidator(_horde_url)]
 FieldPath = Annotated[str, AfterValidator(_field_path)]
 OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
 JsonFileName = Annotated[str, AfterValidator(_json_file)]
+RecordsPlace = Annotated[str, AfterValidator(_records_place)]
 HostURL = Annotated[str, AfterValidator(_host_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]

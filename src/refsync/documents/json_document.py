@@ -39,32 +39,36 @@ class Document:
         others: the members that are no models, see ``is_record``.
         doubles: the members that are there twice, or have a key twice within.
         deep: the members that are nested too deeply to be read; what ``records`` has of them only stands for them.
+        shape: where in the file they are.
+        around: what else stands in the file.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
     doubles: Mapping[str, DocumentError] = field(default_factory=dict)
     deep: Mapping[str, DocumentError] = field(default_factory=dict)
+    shape: Shape = ROOT
+    around: Mapping[str, Any] = field(default_factory=dict)
     _text: str = "{}"
     _cut: Mapping[str, str] = field(default_factory=dict)
     _mark: str = ""
-    _shape: Shape = ROOT
+    _is_doubled: bool = False
     _scanned: Container | None = None
 
     @cached_property
     def container(self) -> Container:
         """Where its members stand in its text."""
-        return self._shape.locate(self._text) if self._scanned is None else self._scanned
+        return self.shape.locate(self._text) if self._scanned is None else self._scanned
 
     @property
     def whole_text(self) -> str | None:
         """The text, without a mark, whose members ``container`` has; ``None`` where ``records`` has not all of them."""
-        return None if self._cut or self.doubles or self._shape != ROOT else self._text
+        return None if self._cut or self.doubles else self._text
 
     @property
     def has_doubles(self) -> bool:
         """Whether any object of the file has a key twice."""
-        return bool(self.doubles)
+        return self._is_doubled
 
     @property
     def readable_records(self) -> dict[str, Record]:
@@ -84,7 +88,7 @@ class Document:
         if model not in self.others:
             return self.doubles.get(model)
         items = enumerate(self.container.items)
-        at = next(item.value_start for place, item in items if self._shape.name(item, place) == model)
+        at = next(item.value_start for place, item in items if self.shape.name(item, place) == model)
         return fault_at(self._text, at, f"the record of {shown(json.dumps(model))} is not an object")
 
     def check_editable(self, models: Collection[str] | None = None) -> None:
@@ -131,7 +135,7 @@ def read_records(data: bytes, *, as_written: bool = False, shape: Shape = ROOT) 
     _, text = decode(data)
     with faults_explained():
         try:
-            members, _ = _members_of(text, READER_AS_WRITTEN if as_written else READER, shape)
+            _, members = _members_of(text, READER_AS_WRITTEN if as_written else READER, shape)
             return _parted(members, shape)[0]
         except _TooDeepError:
             raise _too_deep(text) from None
@@ -215,7 +219,7 @@ def _edited(
     renames: Mapping[str, str],
 ) -> str:
     text = replace_members(
-        document._text, document.container, document.records, edits, order, places, renames, document._shape
+        document._text, document.container, document.records, edits, order, places, renames, document.shape
     )
     for stand_in, value in document._cut.items():
         text = text.replace(stand_in, value)
@@ -245,23 +249,24 @@ def _document_of(text: str, shape: Shape) -> Document:
     try:
         return _shallow_document(text, shape)
     except _TooDeepError:
-        if shape != ROOT:
+        if not shape.is_root_object:
             raise _too_deep(text) from None
-        return _deep_document(text)
+        return _deep_document(text, shape)
 
 
 def _shallow_document(text: str, shape: Shape) -> Document:
-    if shape == ROOT and (scanned := _scanned(text)):
-        return Document(
-            *_parted({item.key or "": item.value for item in scanned.items}, shape), _text=text, _scanned=scanned
-        )
+    if shape.is_root_object and (scanned := _scanned(text)):
+        members = {item.key or "": item.value for item in scanned.items}
+        return Document(*_parted(members, shape), shape=shape, _text=text, _scanned=scanned)
     try:
-        members, are_doubled = _members_of(text, STRICT_READER, shape)
-        doubles = doubled_names(text, shape) if are_doubled else {}
+        root, members = _members_of(text, STRICT_READER, shape)
+        doubles = doubled_names(text, shape) if shape.has_doubles(root, members) else {}
+        is_doubled = bool(doubles)
     except DuplicateKeyError:
-        members, _ = _members_of(text, READER, shape)
-        doubles = all_doubles(text, shape)
-    return Document(*_parted(members, shape), doubles, _text=text, _shape=shape)
+        root, members = _members_of(text, READER, shape)
+        doubles, is_doubled = all_doubles(text, shape), True
+    parts, around = _parted(members, shape), shape.around(root)
+    return Document(*parts, doubles, shape=shape, around=around, _text=text, _is_doubled=is_doubled)
 
 
 def _scanned(text: str) -> Container | None:
@@ -275,7 +280,7 @@ def _scanned(text: str) -> Container | None:
     return scanned if is_sound and not is_too_deep(item.value for item in scanned.items) else None
 
 
-def _deep_document(text: str) -> Document:
+def _deep_document(text: str, shape: Shape) -> Document:
     """A document with stand-ins for the values that are too deep to be read, so that all else can be edited."""
     cut: dict[str, str] = {}
     deep: dict[str, DocumentError] = {}
@@ -290,7 +295,7 @@ def _deep_document(text: str) -> Document:
         deep[json.loads(text[each.start : each.key_end])] = _too_deep(text, each)
     if not cut or any(stand_in in text for stand_in in cut):
         raise _too_deep(text)
-    return replace(_document_of(shallow, ROOT), deep=deep, _cut=cut)
+    return replace(_document_of(shallow, shape), deep=deep, _cut=cut)
 
 
 def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
@@ -301,8 +306,8 @@ def _too_deep(text: str, member: Outline | None = None) -> DocumentError:
     return fault_at(text, found.start, f"{shown(text[found.start : found.key_end])} is {TOO_DEEP}")
 
 
-def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict[str, Any], bool]:
-    """The members by name, and whether an element of a list has the name of another one."""
+def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[Any, dict[str, Any]]:
+    """The value of the whole text, and the members by name."""
     try:
         with without_collecting():
             root = reader.decode(text)
@@ -320,7 +325,7 @@ def _members_of(text: str, reader: json.JSONDecoder, shape: Shape) -> tuple[dict
         raise fault_at(text, first_of(text), fault.reason) from None
     if is_too_deep(members.values()):
         raise _TooDeepError
-    return members, shape.has_doubles(root, members)
+    return root, members
 
 
 def _parted(members: dict[str, Any], shape: Shape) -> tuple[dict[str, Record], dict[str, Any]]:

@@ -6,15 +6,16 @@ from refsync.documents.encoding import decode
 from refsync.documents.json_document import read_document
 from refsync.documents.json_edit import without_items
 from refsync.documents.json_text import Container, every_container, scan_document
+from refsync.documents.shape import ROOT, Shape
 
 
-def without_shadowed(data: bytes) -> bytes:
+def without_shadowed(data: bytes, shape: Shape = ROOT) -> bytes:
     """The file without each member that a later one of the same key shadows, and every other byte as it was.
 
     Raises:
         DocumentError: see ``read_records``.
     """
-    if not read_document(data).has_doubles:
+    if not read_document(data, shape).has_doubles:
         return data
     mark, text = decode(data)
     while (found := _shadowed(text)) is not None:

@@ -12,9 +12,9 @@ from typing import Any
 from refsync.documents.encoding import decode
 from refsync.documents.json_decoders import READER, NotFiniteError
 from refsync.documents.json_document import Document, Record, read_records
-from refsync.documents.json_text import Container, scan_document
+from refsync.documents.json_text import Container
 from refsync.documents.nesting import is_too_deep
-from refsync.documents.values import is_record
+from refsync.documents.shape import ROOT, Shape
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STEPS = (4096, 64, 1)
@@ -22,11 +22,17 @@ _STEPS = (4096, 64, 1)
 
 @dataclass(frozen=True)
 class JsonVersion:
-    """A document's members in their order, and where each begins and ends in its text; ``opening`` is its bracket."""
+    """A document's members in their order, and where each begins and ends in its text.
 
+    ``opening`` is where the bracket around them stands, ``closing`` where its counterpart does; of an element of a list
+    that has no name the key is ``None``.
+    """
+
+    shape: Shape
     text: str
     opening: int
-    keys: list[str]
+    closing: int
+    keys: list[str | None]
     values: list[Any]
     starts: list[int]
     ends: list[int]
@@ -35,23 +41,23 @@ class JsonVersion:
     def records(self) -> Mapping[str, Record]:
         """The models, as ``read_records`` gives them; what is alike in the version before is the same object."""
         members = dict(zip(self.keys, self.values, strict=True))
-        return {name: value for name, value in members.items() if is_record(value)}
+        return {name: value for name, value in members.items() if name is not None and self.shape.is_model(name, value)}
 
 
-def read_version(data: bytes, before: JsonVersion | None = None) -> JsonVersion:
-    """A version of a document, of which a version before it is known.
+def read_version(data: bytes, before: JsonVersion | None = None, shape: Shape = ROOT) -> JsonVersion:
+    """A version of a document of a shape, of which a version before it, of the same shape, is known.
 
     Raises:
         DocumentError: see ``read_records``.
     """
     _, text = decode(data)
-    return (before and _followed(before, text)) or _read_whole(data, text)
+    return (before and _followed(before, text)) or _read_whole(data, text, shape)
 
 
 def version_of(document: Document) -> JsonVersion | None:
     """A document as a version that others follow; ``None`` of one that has to be read as a whole each time."""
     text = document.whole_text
-    return None if text is None else _of_container(text, document.container)
+    return None if text is None else _of_container(text, document.container, document.shape)
 
 
 def follow_version(data: bytes, before: JsonVersion) -> JsonVersion | None:
@@ -60,17 +66,19 @@ def follow_version(data: bytes, before: JsonVersion) -> JsonVersion | None:
     return _followed(before, text)
 
 
-def _read_whole(data: bytes, text: str) -> JsonVersion:
-    read_records(data)  # which says what is wrong with it
-    return _of_container(text, scan_document(text))
+def _read_whole(data: bytes, text: str, shape: Shape) -> JsonVersion:
+    read_records(data, shape=shape)  # which says what is wrong with it
+    return _of_container(text, shape.locate(text), shape)
 
 
-def _of_container(text: str, container: Container) -> JsonVersion:
+def _of_container(text: str, container: Container, shape: Shape) -> JsonVersion:
     items = container.items
     return JsonVersion(
+        shape,
         text,
         container.start,
-        [item.key or "" for item in items],
+        container.end - 1,
+        [shape.name_of(item.key, item.value) for item in items],
         [item.value for item in items],
         [item.start for item in items],
         [item.end for item in items],
@@ -91,15 +99,17 @@ def _followed(before: JsonVersion, text: str) -> JsonVersion | None:
     tail = len(before.text) - _common_tail(before.text, text, min(len(before.text), len(text)) - head)
     shift = len(text) - len(before.text)
     try:
-        between = _Between(text, before.ends[kept - 1] if kept else before.opening + 1, is_first=not kept)
+        between = _Between(before, text, before.ends[kept - 1] if kept else before.opening + 1, is_first=not kept)
         resumed = between.read_up_to(before.starts, bisect_left(before.starts, tail), shift)
     except (ValueError, NotFiniteError, RecursionError):
         return None
     if is_too_deep(between.values):
         return None
     return JsonVersion(
+        before.shape,
         text,
         before.opening,
+        between.closing if resumed == len(before.starts) else before.closing + shift,
         before.keys[:kept] + between.keys + before.keys[resumed:],
         before.values[:kept] + between.values + before.values[resumed:],
         before.starts[:kept] + between.starts + [start + shift for start in before.starts[resumed:]],
@@ -110,9 +120,12 @@ def _followed(before: JsonVersion, text: str) -> JsonVersion | None:
 class _Between:
     """The members from a position on, which is behind another member or, if ``is_first``, behind the bracket."""
 
-    def __init__(self, text: str, at: int, *, is_first: bool) -> None:
+    def __init__(self, before: JsonVersion, text: str, at: int, *, is_first: bool) -> None:
+        self._before, self._shape = before, before.shape
         self._text, self._at, self._is_first = text, at, is_first
-        self.keys: list[str] = []
+        self._closing = "}" if self._shape.field is None else "]"
+        self.closing = at
+        self.keys: list[str | None] = []
         self.values: list[Any] = []
         self.starts: list[int] = []
         self.ends: list[int] = []
@@ -131,29 +144,40 @@ class _Between:
         return len(known)
 
     def _ends(self) -> bool:
-        """Go to the next key; or be at the end of the object, and of the text."""
+        """Go to the next member; or be at the end of them, with the text behind it as it was."""
         self._skip()
-        if self._is_at("}"):
-            if self._text[self._at + 1 :].strip(" \t\r\n"):
-                raise ValueError("something behind the object")
+        if self._is_at(self._closing):
+            self.closing = self._at
+            if not self._ends_as_before(self._text[self._at + 1 :]):
+                raise ValueError("something else behind the members")
             return True
         if not self._is_first:
             self._take(",")
         self._is_first = False
         return False
 
+    def _ends_as_before(self, rest: str) -> bool:
+        if not self._shape.path:
+            return not rest.strip(" \t\r\n")
+        return rest == self._before.text[self._before.closing + 1 :]
+
     def _read_member(self) -> None:
         start = self._at
-        if not self._is_at('"'):
-            raise ValueError("no key")
-        key, self._at = READER.raw_decode(self._text, start)
-        self._skip()
-        self._take(":")
+        key = self._read_key() if self._shape.field is None else None
         value, self._at = READER.raw_decode(self._text, self._at)
-        self.keys.append(key)
+        self.keys.append(self._shape.name_of(key, value))
         self.values.append(value)
         self.starts.append(start)
         self.ends.append(self._at)
+
+    def _read_key(self) -> str:
+        if not self._is_at('"'):
+            raise ValueError("no key")
+        key: str
+        key, self._at = READER.raw_decode(self._text, self._at)
+        self._skip()
+        self._take(":")
+        return key
 
     def _is_at(self, mark: str) -> bool:
         return self._text.startswith(mark, self._at)

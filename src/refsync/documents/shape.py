@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
+from refsync.categories import CategoryDescriptor
 from refsync.documents.json_text import Container, Item, scan_document, scan_value
 from refsync.documents.values import is_record
 from refsync.errors import DocumentError
@@ -48,6 +50,11 @@ class Shape:
         """As it is written."""
         return ".".join(self.path) + (f"[{self.field}]" if self.field else "")
 
+    @property
+    def is_root_object(self) -> bool:
+        """Whether the records are the members of the file's one object."""
+        return not self.path and self.field is None
+
     def members(self, root: Any) -> dict[str, Any]:
         """What stands where the records are, by its name; an element of a list without a name by its place, as ``[3]``.
 
@@ -64,6 +71,17 @@ class Shape:
         if not isinstance(holder, list):
             raise DocumentError(f"no list at {'.'.join(self.path)}" if self.path else "not a list of models")
         return {self._name_in_list(element) or _nameless(place): element for place, element in enumerate(holder)}
+
+    def around(self, root: Any) -> dict[str, Any]:
+        """What stands in a file around the records, ``None`` in their place; nothing where they are all that it is."""
+        if not self.path:
+            return {}
+        whole: dict[str, Any] = dict(root)
+        inner = whole
+        for key in self.path[:-1]:
+            inner[key] = inner = dict(inner[key])
+        inner[self.path[-1]] = None
+        return whole
 
     def has_doubles(self, root: Any, members: Mapping[str, Any]) -> bool:
         """Whether a name is there twice in a list, of which ``members`` are the elements by name."""
@@ -83,12 +101,14 @@ class Shape:
             container = scan_value(text, item)
         return container
 
+    def name_of(self, key: str | None, value: Any) -> str | None:
+        """What a member is known by: its key, or what an element of a list says; ``None`` where that says nothing."""
+        return key if self.field is None else self._name_in_list(value)
+
     def name(self, item: Item, place: int) -> str:
         """The name of an item that stands where the records are."""
-        if self.field is None:
-            assert item.key is not None
-            return item.key
-        return self._name_in_list(item.value) or _nameless(place)
+        name = self.name_of(item.key, item.value)
+        return _nameless(place) if name is None else name
 
     def key(self, name: str) -> str | None:
         """The key that an item of a name stands behind: none in a list."""
@@ -112,6 +132,16 @@ class Shape:
 
 ROOT = Shape()
 """The records are the members of the file's one object: the usual shape."""
+
+
+def shape_of(category: CategoryDescriptor) -> Shape:
+    """Where in a JSON file of a category its records are."""
+    return ROOT if category.has_usual_shape else _parsed(category.records, category.ignored)
+
+
+@cache
+def _parsed(text: str, ignored: tuple[str, ...]) -> Shape:
+    return Shape.parse(text, ignored)
 
 
 def _nameless(place: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from refsync.categories import CategoryName
+from refsync.categories import CategoryDescriptor, CategoryName
 from refsync.clone.history import FileChange, LandedCommit
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
@@ -69,6 +69,7 @@ class FileFold:
     commit that holds the file, and ``commit`` the last one that touched it, among those taken in.
     """
 
+    category: CategoryDescriptor
     path: str
     blob: str | None = None
     operations: list[RecordedOperation] = field(default_factory=list)
@@ -103,13 +104,13 @@ class FileFold:
         if change.new_mode is None or not change.new_mode.startswith("100"):
             raise DocumentError("not a regular file")
         version = versions.of(change.new_blob)
-        records = records_after(version, self._newest, self.path)
+        records = records_after(version, self._newest, self.category, self.path)
         self._newest = version
         return records
 
     def _previous(self, versions: Versions) -> Mapping[str, Record]:
         if self._records is None:
-            self._records = {} if self.blob is None else records_in(versions.of(self.blob), self.path)
+            self._records = {} if self.blob is None else records_in(versions.of(self.blob), self.category, self.path)
         return self._records
 
     def _compare(self, commit: LandedCommit, old: Mapping[str, Record], new: Mapping[str, Record]) -> None:

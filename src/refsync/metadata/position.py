@@ -10,16 +10,28 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from refsync.categories import CanonicalFormat, CategoryName
+from refsync.categories import CanonicalFormat, CategoryDescriptor, CategoryName
 from refsync.durable import write_durably
 
 
 class FollowedFile(NamedTuple):
     """A category file that is followed."""
 
-    category: CategoryName
+    described: CategoryDescriptor
     format: CanonicalFormat
     path: str
+
+    @property
+    def category(self) -> CategoryName:
+        """Whose file it is."""
+        return self.described.category
+
+    @property
+    def place(self) -> str:
+        """Where its records are: the path, and what is unusual within."""
+        if self.described.has_usual_shape:
+            return self.path
+        return " ".join((f"{self.path}:{self.described.records}", *sorted(self.described.ignored)))
 
     @property
     def key(self) -> str:
@@ -45,12 +57,12 @@ class Position:
     def seen(self, file: FollowedFile) -> Seen | None:
         """What is known of the file; nothing where it was followed elsewhere or not at all."""
         seen = self.files.get(file.key)
-        return seen if seen is not None and seen.path == file.path else None
+        return seen if seen is not None and seen.path == file.place else None
 
     def moved(self, file: FollowedFile) -> bool:
         """Whether the category was followed under another path."""
         seen = self.files.get(file.key)
-        return seen is not None and seen.path != file.path
+        return seen is not None and seen.path != file.place
 
 
 def read_position(path: Path) -> Position:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from loguru import logger
 
-from refsync.categories import CanonicalFormat, CategoryName
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.clone.history import LandedCommit
 from refsync.documents.operations import Operation
 from refsync.durable_steps import durable_step
@@ -109,6 +109,7 @@ class Recorder:
         manager: MetadataManager,
         files: Mapping[CategoryName, Mapping[CanonicalFormat, str]],
         *,
+        catalogue: Catalogue = SPECIFIED,
         backend_type: str = "GitBackend",
     ) -> None:
         """Follow the files.
@@ -116,12 +117,15 @@ class Recorder:
         Args:
             manager: where the operations go.
             files: category to format to path in the repository.
+            catalogue: which categories there are.
             backend_type: noted in new metadata.
         """
         self._manager = manager
         self._backend_type = backend_type
         self._files = [
-            FollowedFile(category, format, path) for category, paths in files.items() for format, path in paths.items()
+            FollowedFile(catalogue[category], format, path)
+            for category, paths in files.items()
+            for format, path in paths.items()
         ]
         self._position_path = manager.base_path / "meta" / "position.json"
         self._counted: _Standing | None = None  # where everything was counted last
@@ -296,7 +300,7 @@ class Recorder:
     @durable_step("note what is counted")
     def _keep_position(self, before: Position, tip: str, tasks: Iterable[Task]) -> None:
         files = {
-            task.file.key: Seen(task.file.path, task.stored.recorded_commit if task.stored else None) for task in tasks
+            task.file.key: Seen(task.file.place, task.stored.recorded_commit if task.stored else None) for task in tasks
         }
         after = Position(tip, files)
         if after != before:
@@ -313,14 +317,14 @@ def _landing(walk: Sequence[LandedCommit], tasks: Sequence[Task]) -> RecordedLan
 
 
 def _landed_operations(task: Task) -> Iterable[LandedOperation]:
-    category, format, _ = task.file
+    category, format = task.file.category, task.file.format
     for each in task.fold.operations:
         assert each.commit is not None  # the fold names it
         yield LandedOperation(each.commit, category, format, Operation(each.operation.value, each.model))
 
 
 def _landed_errors(task: Task) -> Iterable[LandedError]:
-    category, format, _ = task.file
+    category, format = task.file.category, task.file.format
     for each in task.fold.errors:
         assert each.commit is not None  # the fold names it
         yield LandedError(each.commit, category, format, each.error)

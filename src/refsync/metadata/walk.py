@@ -120,7 +120,7 @@ def _resumed(
         start = 0
     else:
         return None
-    fold = FileFold(file.path, stored.recorded_blob if stored else None)
+    fold = FileFold(file.described, file.path, stored.recorded_blob if stored else None)
     return Task(file, stored, fold, start, anew=recorded is None, refold=False, announced=False)
 
 
@@ -128,7 +128,7 @@ def from_the_root(file: FollowedFile, stored: CategoryMetadata | None, position:
     """Start a file again at the root."""
     seen = position.seen(file)
     announced = seen is not None and seen.recorded is not None
-    return Task(file, stored, FileFold(file.path), start=0, anew=True, refold=True, announced=announced)
+    return Task(file, stored, FileFold(file.described, file.path), start=0, anew=True, refold=True, announced=announced)
 
 
 def take_in_ahead(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from refsync.categories import CategoryDescriptor
 from refsync.documents.json_document import Document, Record, edit_document, new_document
 from refsync.documents.model_places import Place
+from refsync.documents.shape import ROOT, Shape, shape_of
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import (
     base_names,
@@ -33,7 +35,7 @@ def open_file(view: View, category: CategoryDescriptor, path: str) -> JsonFile:
         DocumentError: there is no plain file.
     """
     kind = JsonFileWithVariants if category.has_variants else JsonFile
-    return kind(path, view.version(path))
+    return kind(path, view.version(path), shape_of(category))
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,16 @@ class JsonFile:
 
     path: str
     version: Version | None
+    shape: Shape = ROOT
 
     @property
     def _document(self) -> Document:
-        return Document() if self.version is None else self.version.document
+        return Document() if self.version is None else self.version.document(self.shape)
 
     @property
     def records(self) -> Mapping[str, Record]:
         """The models."""
-        return {} if self.version is None else self.version.models
+        return {} if self.version is None else self.version.models(self.shape)
 
     @property
     def models(self) -> Collection[str]:
@@ -78,7 +81,8 @@ class JsonFile:
     ) -> dict[str, bytes]:
         """The document, with these models written, removed or renamed, new ones where they are asked to stand."""
         if self.version is None:
-            return {self.path: new_document({model: record for model, record in edits.items() if record is not None})}
+            new = {model: record for model, record in edits.items() if record is not None}
+            return {self.path: new_document(new, self.shape)}
         return {self.path: edit_document(self._document, edits, places=places, renames=renames)}
 
     @property
@@ -103,19 +107,44 @@ class JsonFile:
         return []
 
     def check_new(self, name: str, replaced: str | None) -> None:
-        """See that a new model can have a name: any."""
+        """See that a new model can have a name: any that is not ignored.
+
+        Raises:
+            PayloadError: it is.
+        """
+        if name in self.shape.ignored:
+            raise PayloadError(f"name: the config says that {name!r} is no model; give it another one")
 
     def complete(self, name: str, payload: Record) -> Record:
-        """The record as it is asked for."""
-        return payload
+        """The record as it is asked for; in a list it says its name.
+
+        Raises:
+            PayloadError: it says another one.
+        """
+        field = self.shape.field
+        wanted = payload if field is None or field in payload else {field: name} | payload
+        self.check(name, wanted)
+        return wanted
 
     def under(self, old: str, new: str) -> Record:
         """The record of a model under another name, where it says its name."""
-        record = self.records[old]
+        record = self.shape.named(self.records[old], new)
         return record | {"name": new} if record.get("name") == old else dict(record)
 
     def check(self, name: str, record: Record | None) -> None:
-        """See that the document can hold a record: any."""
+        """See that the document can hold a record: in a list one that says its name, else any.
+
+        Raises:
+            PayloadError: it cannot.
+        """
+        self.check_new(name, None)
+        field = self.shape.field
+        if field is not None and record is not None and record.get(field) != name:
+            said = json.dumps(record.get(field))
+            raise PayloadError(
+                f"payload: {field}: is {said}, and the file knows its models by that; write {json.dumps(name)}, "
+                f"or rename the model"
+            )
 
     def remarks(self, name: str, record: Record) -> Iterator[str]:
         """Nothing: a document holds a record as it is."""

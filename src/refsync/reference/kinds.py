@@ -1,16 +1,19 @@
-"""The kinds of categories: how each keeps its records in files, and edits them. A file's name tells its kind."""
+"""The kinds of categories: how each keeps its records in files, and edits them.
+
+A file's name tells its kind, and the category where in a JSON file the records are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
-from pathlib import PurePath
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from refsync.categories import CategoryDescriptor
+from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.csv_document import read_rows
 from refsync.documents.json_document import Record, read_records
 from refsync.documents.model_places import Place
+from refsync.documents.shape import Shape, shape_of
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
@@ -108,13 +111,18 @@ class Kind(NamedTuple):
     """The category whose file this is, to be edited; raises DocumentError where its files cannot be opened."""
 
 
-JSON = Kind(read_records, lambda content, beside: read_records(content), json_file.open_file)
-_BY_SUFFIX = {".csv": Kind(read_rows, text_table.read_table, text_table.open_table)}
+_TABLE = Kind(read_rows, text_table.read_table, text_table.open_table)
 
 
-def kind_of(path: str) -> Kind:
-    """The kind of a category file of this name."""
-    return _BY_SUFFIX.get(PurePath(path).suffix.casefold(), JSON)
+def kind_of(category: CategoryDescriptor, path: str) -> Kind:
+    """The kind of a category's file of this name."""
+    return _TABLE if is_table(path) else _json(shape_of(category))
+
+
+@cache
+def _json(shape: Shape) -> Kind:
+    read = partial(read_records, shape=shape)
+    return Kind(read, lambda content, beside: read(content), json_file.open_file)
 
 
 def variants_of(category: CategoryDescriptor, name: str) -> tuple[str, ...]:
@@ -127,44 +135,49 @@ def bases_of(category: CategoryDescriptor, records: Collection[str]) -> Mapping[
     return base_names(records) if category.has_variants else {}
 
 
-def records_in(version: Version, path: str) -> Mapping[str, Record]:
-    """The records in one version of a file of this name, by itself; read-only.
+def records_in(version: Version, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
+    """The records in one version of a category's file of this name, by itself; read-only.
 
     Raises:
         DocumentError: it cannot be read, or nothing can be made of a row.
     """
-    kind = kind_of(path)
-    return version.records if kind is JSON else version.parsed(_alone(kind))
+    return records_of_table(version) if is_table(path) else version.records(shape_of(category))
 
 
-def records_as_written(version: Version, path: str) -> Mapping[str, Record]:
+def records_of_table(version: Version) -> Mapping[str, Record]:
+    """What a version of a table makes by itself; raises DocumentError where nothing can be made of a row."""
+    return version.parsed(_table_alone)
+
+
+def records_as_written(version: Version, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     """The same, each number with its text where the kind knows it, so that they can be written back as they were."""
-    return version.records_as_written if kind_of(path) is JSON else records_in(version, path)
+    return records_in(version, category, path) if is_table(path) else version.records_as_written(shape_of(category))
 
 
-def records_after(version: Version, before: Version | None, path: str) -> Mapping[str, Record]:
+def records_after(
+    version: Version, before: Version | None, category: CategoryDescriptor, path: str
+) -> Mapping[str, Record]:
     """The same, read by what differs from the version that was read before it, where that is less work."""
-    return version.records_after(before) if kind_of(path) is JSON else records_in(version, path)
+    return records_in(version, category, path) if is_table(path) else version.records_after(before, shape_of(category))
 
 
-def records_at(view: View, path: str) -> Mapping[str, Record]:
-    """The records of a category file in a state of the reference, none where there is no file; read-only.
+def records_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
+    """The records of a category's file in a state of the reference, none where there is no file; read-only.
 
     Raises:
         DocumentError: it cannot be read, or nothing can be made of a row.
     """
     version = view.version(path)
-    return {} if version is None else records_in(version, path)
+    return {} if version is None else records_in(version, category, path)
 
 
-def readable_records_at(view: View, path: str) -> Mapping[str, Record]:
-    """The records of a category file, none where it cannot be read, for those whom that says nothing."""
+def readable_records_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
+    """The records of a category's file, none where it cannot be read, for those whom that says nothing."""
     try:
-        return records_at(view, path)
+        return records_at(view, category, path)
     except DocumentError:
         return {}
 
 
-@cache
-def _alone(kind: Kind) -> Callable[[bytes], dict[str, Record]]:
-    return lambda content: kind.read(content, lambda name: None)
+def _table_alone(content: bytes) -> dict[str, Record]:
+    return text_table.read_table(content, lambda name: None)

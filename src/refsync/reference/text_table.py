@@ -98,7 +98,7 @@ class TextTable:
     @property
     def records(self) -> Mapping[str, Record]:
         """The models of the document, with their variants."""
-        return self.document.document.records
+        return self.document.document().records
 
     @property
     def models(self) -> Collection[str]:
@@ -111,7 +111,7 @@ class TextTable:
         Raises:
             DocumentError: it is not; the text names the first disagreement.
         """
-        present = self.document.document.readable_records
+        present = self.document.document().readable_records
         apart = {each for name in touched for each in (name, *variants(name))}
         found = [each for each in differences(self.rows, self._made, present) if each.model not in apart]
         if found:
@@ -120,7 +120,7 @@ class TextTable:
 
     def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
         """Why the record of a model cannot be changed safely; ``None`` where it can."""
-        return self.document.document.fault_of(model, removed)
+        return self.document.document().fault_of(model, removed)
 
     def edited(
         self,
@@ -135,7 +135,7 @@ class TextTable:
             self.table.content,
             self.rows,
             document.content,
-            document.document,
+            document.document(),
             self._made,
             self.defaults,
             self.generation_params,
@@ -267,7 +267,7 @@ def disagreements(table: Version, document: Version, made_with: Sequence[Version
     Raises:
         DocumentError: one of them cannot be read, or nothing can be made of a row.
     """
-    return differences(table.parsed(read_rows), made_records(table, *made_with), document.document.records)
+    return differences(table.parsed(read_rows), made_records(table, *made_with), document.document().records)
 
 
 def made_records(table: Version, defaults: Version, generation_params: Version) -> Mapping[str, Record]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from refsync.clone.objects import GitObject, blob_id
 from refsync.documents.json_document import Document, Record, read_document, read_records
 from refsync.documents.json_versions import JsonVersion, follow_version, read_version, version_of
+from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
 
 T = TypeVar("T")
@@ -41,58 +42,57 @@ class Version:
         self._editable = editable
         self._made_from = made_from
         self._parsed: dict[tuple[object, ...], Any] = {}
+        self._followed: dict[Shape, JsonVersion | None] = {}
 
     @cached_property
     def blob(self) -> GitObject:
         """The bytes as git keeps them."""
         return GitObject("blob", self._id or blob_id(self.content), self.content)
 
-    @property
-    def document(self) -> Document:
+    def document(self, shape: Shape = ROOT) -> Document:
         """A JSON document as it can be edited."""
-        return self._once(read_document)
+        return self._once(lambda content: read_document(content, shape), read_document, shape)
 
-    @property
-    def models(self) -> Mapping[str, Record]:
+    def models(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document that can be edited; one that is nested too deeply by what stands for it."""
-        return self.document.records if self._followed is None else self._followed.records
+        followed = self._follow(shape)
+        return self.document(shape).records if followed is None else followed.records
 
-    @property
-    def records(self) -> Mapping[str, Record]:
+    def records(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document."""
         if not self._editable:
-            return self._once(read_records)
-        return self.document.readable_records if self._followed is None else self._followed.records
+            return self._once(lambda content: read_records(content, shape=shape), read_records, shape)
+        followed = self._follow(shape)
+        return self.document(shape).readable_records if followed is None else followed.records
 
-    @cached_property
-    def _followed(self) -> JsonVersion | None:
-        """What it says, read by what differs from the version that it was made from."""
-        before, self._made_from = self._made_from and self._made_from._to_follow, None
-        return follow_version(self.content, before) if before else None
-
-    @property
-    def _to_follow(self) -> JsonVersion | None:
-        try:
-            return self._followed or version_of(self.document)
-        except DocumentError:
-            return None
-
-    @property
-    def records_as_written(self) -> Mapping[str, Record]:
+    def records_as_written(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document, each number with its text, so that they can be written back as they were."""
-        return self._once(_records_as_written)
+        return self._once(lambda content: read_records(content, as_written=True, shape=shape), "as written", shape)
+
+    def records_after(self, before: Version | None, shape: Shape = ROOT) -> Mapping[str, Record]:
+        """The same as ``records``, read by what differs from the version before this one, if this is never edited."""
+        return self.records(shape) if self._editable else self._after(before, shape).records
 
     def parsed(self, parse: Callable[[bytes], T], *known_by: object) -> T:
         """What a function makes of the bytes: once for the function, or for what it is known by."""
         return self._once(parse, *known_by)
 
-    def records_after(self, before: Version | None) -> Mapping[str, Record]:
-        """The same as ``records``, read by what differs from the version before this one, if this is never edited."""
-        return self.records if self._editable else self._after(before).records
+    def _follow(self, shape: Shape) -> JsonVersion | None:
+        """What it says, read by what differs from the version that it was made from."""
+        if shape not in self._followed:
+            before, self._made_from = self._made_from and self._made_from._to_follow(shape), None
+            self._followed[shape] = follow_version(self.content, before) if before else None
+        return self._followed[shape]
 
-    def _after(self, before: Version | None) -> JsonVersion:
-        known = before._after(None) if before else None
-        return self._once(lambda content: read_version(content, known), read_version)
+    def _to_follow(self, shape: Shape) -> JsonVersion | None:
+        try:
+            return self._follow(shape) or version_of(self.document(shape))
+        except DocumentError:
+            return None
+
+    def _after(self, before: Version | None, shape: Shape) -> JsonVersion:
+        known = before._after(None, shape) if before else None
+        return self._once(lambda content: read_version(content, known, shape), read_version, shape)
 
     def _once(self, parse: Callable[[bytes], T], *known_by: object) -> T:
         key = known_by or (parse,)
@@ -105,10 +105,6 @@ class Version:
         if isinstance(found, DocumentError):
             raise found.with_traceback(None)  # it would grow with each time that it is raised
         return cast(T, found)
-
-
-def _records_as_written(content: bytes) -> dict[str, Record]:
-    return read_records(content, as_written=True)
 
 
 class Versions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Document
+from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
 from refsync.reference.versions import Version, Versions
 
@@ -27,14 +28,14 @@ class View:
         found = self.version(path)
         return None if found is None else found.content
 
-    def document(self, path: str) -> Document:
+    def document(self, path: str, shape: Shape = ROOT) -> Document:
         """A JSON document as it can be edited, an empty one where there is none.
 
         Raises:
             DocumentError: it cannot be read.
         """
         found = self.version(path)
-        return Document() if found is None else found.document
+        return Document() if found is None else found.document(shape)
 
     def held(self, paths: Collection[str]) -> View:
         """The same of a few files, read now, so that no clone is needed any more."""

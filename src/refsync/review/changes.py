@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from refsync.categories import CategoryDescriptor, CategoryName
+from refsync.categories import CategoryDescriptor, CategoryName, is_table
 from refsync.clone.revisions import OtherFile, differing_files
 from refsync.documents.json_document import Document, Record
 from refsync.documents.operations import operations_between
+from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError, RequestError
 from refsync.pending_queue.diffs import field_changes
-from refsync.reference.kinds import JSON, kind_of, records_in, variants_of
+from refsync.reference.kinds import records_in, variants_of
 from refsync.reference.snapshot import Snapshot
 from refsync.reference.versions import Version
 from refsync.review.category_files import CategoryFile, category_files, expected_files
@@ -133,8 +134,9 @@ def compare_file(
     changes = FileChanges(file.category, file.format.value, file.path, problems=problems)
     if problems or (old is not None and old == new):
         return changes if problems else None
+    category = conventions.catalogue[file.category]
     before, after = (
-        _document(file.path, each, side, problems) for each, side in zip(versions, (base, head), strict=True)
+        _document(category, file.path, each, side, problems) for each, side in zip(versions, (base, head), strict=True)
     )
     if problems:
         return changes
@@ -147,10 +149,11 @@ def compare_file(
     )
     changes = replace(changes, before=len(before.records))
     critical = conventions.critical_fields(file.category)
-    changes.models.extend(model_changes(conventions.catalogue[file.category], records[0], records[1], critical))
+    changes.models.extend(model_changes(category, records[0], records[1], critical))
     changes.members.extend(field_changes(others[0], others[1]))
-    if old is not None and new is not None and kind_of(file.path) is JSON and not unknown:
-        changes.unexplained.extend(rewritings_between(old, new))
+    changes.members.extend(field_changes(dict(before.around), dict(after.around)))
+    if old is not None and new is not None and not is_table(file.path) and not unknown:
+        changes.unexplained.extend(rewritings_between(old, new, after.shape))
     return changes
 
 
@@ -211,11 +214,15 @@ def _version(snapshot: Snapshot, path: str, problems: list[str]) -> Version | No
     return snapshot.version(path)
 
 
-def _document(path: str, version: Version | None, snapshot: Snapshot, problems: list[str]) -> Document:
+def _document(
+    category: CategoryDescriptor, path: str, version: Version | None, snapshot: Snapshot, problems: list[str]
+) -> Document:
     try:
         if version is None:
             return Document()
-        return version.document if kind_of(path) is JSON else Document(dict(records_in(version, path)))
+        if is_table(path):
+            return Document(dict(records_in(version, category, path)))
+        return version.document(shape_of(category))
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
         return Document()

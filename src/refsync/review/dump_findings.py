@@ -19,8 +19,8 @@ def faults_of_dump(file: str, version: Version, before: Version) -> Iterator[Fin
     """Where a file is no longer a dump in fixed field order, ASCII escapes and four spaces, if it was one before."""
     if not is_readable(before) or not _is_dump(before):
         return
-    data, records = version.content, version.records
-    order = FieldOrder([*before.records.values(), *records.values()])
+    data, records = version.content, version.records()
+    order = FieldOrder([*before.records().values(), *records.values()])
     yield from _faults_of_order(file, records, order, Lines(data))
     plain, _, text = _dump(records), *decode(data)
     if text != plain:
@@ -57,7 +57,7 @@ def _misplaced(value: Any, path: Path, order: FieldOrder) -> Iterator[tuple[list
 
 
 def _is_dump(version: Version) -> bool:
-    records = version.records
+    records = version.records()
     order = FieldOrder(records.values())
     ordered = not any(True for record in records.values() for _ in _misplaced(record, (), order))
     return ordered and version.content.decode() == _dump(records)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
-from refsync.reference.kinds import JSON, kind_of
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
+from refsync.documents.shape import shape_of
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile, category_files
 from refsync.review.changes import FileChanges, compare_file, files_of_both
@@ -77,7 +77,7 @@ def check(
     known = set(find_faults(base, base, conventions)) if base else set()
     found = [each for each in find_faults(head, committed, conventions) if each.rule not in conventions.switched_off]
     if base is not None and Rule.lost_in_merge not in conventions.switched_off:
-        found += faults_of_merges(base, head, files)
+        found += faults_of_merges(base, head, files, conventions.catalogue)
     wrong = [each for each in found if each.rule not in _NOTES]
     changes = list(_changes(committed, head, files, conventions))
     return Verdict(
@@ -97,7 +97,7 @@ def find_faults(snapshot: Snapshot, before: Snapshot | None, conventions: Conven
     """Everything wrong in a snapshot; ``before`` tells what was there and is no more."""
     yield from _missing(snapshot, before, conventions)
     for file in category_files(snapshot.files, conventions):
-        yield from _faults_of_file(file, snapshot, before)
+        yield from _faults_of_file(file, snapshot, before, conventions)
     yield from text_faults(snapshot, conventions)
 
 
@@ -114,19 +114,21 @@ def _missing(snapshot: Snapshot, before: Snapshot | None, conventions: Conventio
             yield Finding(Rule.missing_file, path, None, None, what, mend)
 
 
-def _faults_of_file(file: CategoryFile, snapshot: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+def _faults_of_file(
+    file: CategoryFile, snapshot: Snapshot, before: Snapshot | None, conventions: Conventions
+) -> Iterator[Finding]:
     if not snapshot.files[file.path].is_regular:
         mend = "put the file itself in the place of the link"
         yield Finding(Rule.regular_file, file.path, None, None, "is no regular file", mend)
         return
-    if kind_of(file.path) is not JSON:
+    if is_table(file.path):
         return
-    version = snapshot.version(file.path)
-    yield from faults_of_document(file.path, version)
-    if not is_readable(version):
+    version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category])
+    yield from faults_of_document(file.path, version, shape)
+    if not is_readable(version, shape):
         return
     old = before.version(file.path) if before is not None and before.has_file(file.path) else None
-    yield from faults_of_members(file.path, version, old)
+    yield from faults_of_members(file.path, version, old, shape)
     if _is_dumped(file) and old is not None:
         yield from faults_of_dump(file.path, version, old)
 

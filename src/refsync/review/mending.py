@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from refsync.categories import is_table
 from refsync.documents.json_shadows import without_shadowed
+from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError
-from refsync.reference.kinds import JSON, kind_of
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import category_files
 from refsync.review.conventions import Conventions
@@ -42,12 +43,12 @@ def write_mended(clone: Path, mended: Mended) -> None:
 def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[Mended]:
     """Each category file in which a key stands twice, without those that nobody reads."""
     for file in category_files(snapshot.files, conventions):
-        if kind_of(file.path) is not JSON or not snapshot.has_file(file.path):
+        if is_table(file.path) or not snapshot.has_file(file.path):
             continue
-        version = snapshot.version(file.path)
+        version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category])
         data = version.content
         try:
-            content = data if version.document.deep else without_shadowed(data)
+            content = data if version.document(shape).deep else without_shadowed(data, shape)
         except DocumentError:
             continue  # that is a finding
         if content != data:

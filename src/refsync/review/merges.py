@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from refsync.categories import Catalogue, CategoryDescriptor
 from refsync.clone.revisions import merges_between
 from refsync.documents.merge import MISSING
 from refsync.documents.values import same_value
@@ -21,7 +22,9 @@ Record = dict[str, Any]
 Records = Mapping[str, Record]
 
 
-def faults_of_merges(base: Snapshot, head: Snapshot, files: Iterable[CategoryFile]) -> Iterator[Finding]:
+def faults_of_merges(
+    base: Snapshot, head: Snapshot, files: Iterable[CategoryFile], catalogue: Catalogue
+) -> Iterator[Finding]:
     """What merges since the base lost and the head still lacks."""
     files = list(files)
     start = base.commit
@@ -32,7 +35,7 @@ def faults_of_merges(base: Snapshot, head: Snapshot, files: Iterable[CategoryFil
         parents, bases = others[: len(merge.parents)], others[len(merge.parents) :]
         for file in files:
             if any(_blob(each, file) != _blob(result, file) for each in parents):
-                yield from _faults(file, head, result, parents, bases)
+                yield from _faults(file, catalogue[file.category], head, (result, *parents, *bases), len(parents))
 
 
 def lost_names(result: Names, parents: Collection[Names], bases: Collection[Names]) -> Names:
@@ -69,20 +72,25 @@ def _same(one: Record, other: Record, field: str) -> bool:
 
 
 def _faults(
-    file: CategoryFile, head: Snapshot, result: Snapshot, parents: Collection[Snapshot], bases: Collection[Snapshot]
+    file: CategoryFile,
+    category: CategoryDescriptor,
+    head: Snapshot,
+    sides: Sequence[Snapshot],
+    parents: int,
 ) -> Iterator[Finding]:
-    versions = [_records(each, file) for each in (result, *parents, *bases)]
+    """``sides`` are the merge, its parents, so many, and where these parted."""
+    versions = [_records(each, category, file) for each in sides]
     readable = [each for each in versions if each is not None]
     if len(readable) < len(versions):
         return  # what cannot be read is a finding already, or was one
-    merge = f"the merge {(result.commit or '')[:12]}"
-    is_now = _records(head, file) or {}
+    merge = f"the merge {(sides[0].commit or '')[:12]}"
+    is_now = _records(head, category, file) or {}
     names = [frozenset(each) for each in readable]
-    lost = lost_names(names[0], names[1 : len(parents) + 1], names[len(parents) + 1 :])
+    lost = lost_names(names[0], names[1 : parents + 1], names[parents + 1 :])
     for name in sorted(lost - is_now.keys()):
         what = f"{merge} lost it, and no side of it had dropped it"
         yield Finding(Rule.lost_in_merge, file.path, None, name, what, "put the record back")
-    if len(bases) == 1:
+    if len(sides) == parents + 2:
         yield from _lost_edits(file, merge, is_now, readable)
 
 
@@ -101,11 +109,11 @@ def _blob(snapshot: Snapshot, file: CategoryFile) -> str | None:
     return snapshot.files[file.path].blob if file.path in snapshot.files else None
 
 
-def _records(snapshot: Snapshot, file: CategoryFile) -> Records | None:
+def _records(snapshot: Snapshot, category: CategoryDescriptor, file: CategoryFile) -> Records | None:
     """The models of a file; ``None`` where it cannot be read."""
     if not snapshot.has_file(file.path):
         return {}
     try:
-        return records_in(snapshot.version(file.path), file.path)
+        return records_in(snapshot.version(file.path), category, file.path)
     except DocumentError:
         return None

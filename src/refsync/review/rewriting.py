@@ -7,6 +7,7 @@ ends, the final newline.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left
 from collections import Counter, deque
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_text import Container, Item, Path, Slot, last_line, scan, scan_document, spacing
+from refsync.documents.json_text import Container, Item, Path, Slot, last_line, scan, spacing
+from refsync.documents.shape import ROOT, Shape
 from refsync.documents.values import same_value
 from refsync.review.same_items import effective, same_items, unexplained
 
@@ -71,27 +73,38 @@ class _Both(NamedTuple):
     path: Path
 
 
-def rewritings_between(old: bytes, new: bytes) -> list[Rewriting]:
+def rewritings_between(old: bytes, new: bytes, shape: Shape = ROOT) -> list[Rewriting]:
     """What no model explains, by kind.
 
     Args:
         old: a category file that can be read.
         new: a later version of it that can be read, too.
+        shape: where in both the records are.
     """
     (old_mark, old_text), (new_mark, new_text) = decode(old), decode(new)
-    notes = list(_whole(_Texts(old_text, new_text)))
+    notes = list(_whole(_Texts(old_text, new_text), shape))
     if old_mark != new_mark:
         notes.append(_Note("byte order mark", None, 1, 0))
     return _gathered(notes, new_text)
 
 
-def _whole(texts: _Texts) -> Iterator[_Note]:
-    old, new = (scan_document(text) for text in texts)
-    yield from _gap(texts.old[: old.start], texts.new[: new.start], None, 0)
-    yield from _tail(texts.old[old.end :], texts.new[new.end :], len(texts.new))
+def _whole(texts: _Texts, shape: Shape) -> Iterator[_Note]:
+    old, new = (_named(shape.locate(text), shape) for text in texts)
+    around = [(text[: each.start], text[each.end :]) for text, each in zip(texts, (old, new), strict=True)]
+    if not shape.path or same_value(*(json.loads(f"{ahead}null{behind}") for ahead, behind in around)):
+        yield from _gap(around[0][0], around[1][0], None, 0)
+        yield from _tail(around[0][1], around[1][1], len(texts.new))
     waiting = deque([_Both(old, new, None, ())])
     while waiting:
         yield from _container(texts, waiting.popleft(), waiting)
+
+
+def _named(container: Container, shape: Shape) -> Container:
+    """The items under the names that they are known by, in a list, too."""
+    if shape.field is None:
+        return container
+    items = [item._replace(key=shape.name(item, place)) for place, item in enumerate(container.items)]
+    return container._replace(items=items)
 
 
 def _tail(old: str, new: str, position: int) -> Iterator[_Note]:

@@ -12,7 +12,7 @@ from refsync.documents.json_document import new_document, read_json
 from refsync.documents.json_faults import find_conflict
 from refsync.documents.text_reference import Disagreement
 from refsync.errors import DocumentError
-from refsync.reference.kinds import records_in
+from refsync.reference.kinds import records_of_table
 from refsync.reference.snapshot import Snapshot
 from refsync.reference.text_table import disagreements, made_records
 from refsync.reference.versions import Version
@@ -57,11 +57,11 @@ def _formulas(file: str, rows: Iterable[Row]) -> Iterator[Finding]:
 def _disagreements(snapshot: Snapshot, table: Table) -> list[Disagreement]:
     version = snapshot.version(table.path)
     if not _is_whole(snapshot, table) or not snapshot.has_file(table.document):
-        records_in(version, table.path)
+        records_of_table(version)
         return []
     document = snapshot.version(table.document)
     try:
-        document.document.check_editable()
+        document.document().check_editable()
     except DocumentError:
         return []  # that is a finding already
     return disagreements(version, document, _made_with(snapshot, table))

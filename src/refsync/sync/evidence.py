@@ -8,7 +8,6 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record, unstamped
 from refsync.pending_queue.models import PendingChangeRecord
-from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.reference import ReferenceRepository
@@ -42,8 +41,7 @@ def all_are_there(
     """Whether the records of a commit bear out each of the changes, against those of another one before it."""
     views = [at_commit(clone, each, versions) for each in (before, commit)]
     for change in changes:
-        path = reference.written_file(change.category) or ""
-        was, now = (readable_records_at(view, path).get(change.model_name) for view in views)
+        was, now = (reference.record(view, change.category, change.model_name) for view in views)
         if not bears_out(was, change.payload, now, reference.stamps):
             return False
     return True

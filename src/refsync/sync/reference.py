@@ -13,7 +13,7 @@ from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.metadata.records import STAMPS
 from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.repository_note import MassDeletion
-from refsync.reference.kinds import CategoryFiles, kind_of
+from refsync.reference.kinds import CategoryFiles, kind_of, readable_records_at
 from refsync.reference.view import View
 
 if TYPE_CHECKING:
@@ -80,8 +80,15 @@ class ReferenceRepository:
         Raises:
             DocumentError: they cannot be opened.
         """
-        path = self.edited_paths(category)[-1]
-        return kind_of(path).open(view, self.catalogue[category], path)
+        path, described = self.edited_paths(category)[-1], self.catalogue[category]
+        return kind_of(described, path).open(view, described, path)
+
+    def record(
+        self, view: View, category: CategoryName, model: str, format: CanonicalFormat | None = None
+    ) -> Record | None:
+        """A model's record in a state, in the format that is written or another; ``None`` for none that can be read."""
+        path = self.files.get(category, {}).get(format or self.written_format(category))
+        return readable_records_at(view, self.catalogue[category], path).get(model) if path else None
 
     def read_paths(self, category: CategoryName) -> list[str]:
         """All files that are read for a change of a category."""

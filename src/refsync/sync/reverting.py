@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from refsync.categories import CategoryName
+from refsync.categories import CategoryDescriptor, CategoryName
 from refsync.clone.ancestry import parents
 from refsync.clone.repository import Repository
 from refsync.documents.merge import (
@@ -247,13 +247,14 @@ def _versions(
                 "revert it by hand"
             )
         before = parents(clone, commit)
-        return _records(clone, before[0], path) if before else {}, _records(clone, commit, path)
+        described = reference.catalogue[category]
+        return _records(clone, before[0], described, path) if before else {}, _records(clone, commit, described, path)
 
 
-def _records(clone: Repository, commit: str, path: str) -> Mapping[str, Record]:
+def _records(clone: Repository, commit: str, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     try:
         version = at_commit(clone, commit, Versions(clone.read_blob)).version(path)
-        return {} if version is None else records_as_written(version, path)
+        return {} if version is None else records_as_written(version, category, path)
     except DocumentError as problem:
         where = f"{problem.reason} (in {path} at {commit[:12]})"
         raise DocumentError(where, line=problem.line, column=problem.column) from None

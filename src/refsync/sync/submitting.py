@@ -90,6 +90,11 @@ class ReferenceTips:
         """Whether the category's models have records for other backends beside their own."""
         return self.repository_of(category).catalogue[category].has_variants
 
+    def completes(self, category: CategoryName) -> bool:
+        """Whether what is asked for may not be all that its files will hold, or more than they can."""
+        described = self.repository_of(category).catalogue[category]
+        return described.has_variants or not described.has_usual_shape
+
     def is_derived(self, category: CategoryName) -> bool:
         """Whether the category's file is made from a table."""
         return category in self.repository_of(category).tables
@@ -110,7 +115,7 @@ class ReferenceTips:
         path = reference.written_file(category)
         assert path is not None
         try:
-            return records_at(self._view(category), path)
+            return records_at(self._view(category), reference.catalogue[category], path)
         except DocumentError as problem:
             where = f"{problem.reason} (in {path} at the tip of {reference.name})"
             raise DocumentError(where, line=problem.line, column=problem.column) from None
@@ -141,7 +146,7 @@ def submissions_with_base(
     announced: dict[tuple[CategoryName, str], Record | None] = {}
     looks: dict[CategoryName, dict[str, str]] = defaultdict(dict)
     for given in submissions:
-        each = _with_variants(tips, given)
+        each = _completed(tips, given)
         base, known = _base(queue, tips, each, announced)
         announced[each.category, each.model_name] = each.payload
         is_given = each.base_known or each.base is not None
@@ -203,13 +208,13 @@ def _noticed(
     return remarks
 
 
-def _with_variants(tips: ReferenceTips, submission: Submission) -> Submission:
-    """For a text model: the base model with its variants beside it, and its record complete.
+def _completed(tips: ReferenceTips, submission: Submission) -> Submission:
+    """With its record as its files will hold it; of a text model the base model, with its variants beside it.
 
     Raises:
         PayloadError: the files cannot hold the record; the text names the field.
     """
-    if not tips.has_variants(submission.category) or (files := tips.files(submission.category)) is None:
+    if not tips.completes(submission.category) or (files := tips.files(submission.category)) is None:
         return submission
     name, payload = files.base_of(_asked_name(submission)), submission.payload
     if submission.operation == AuditOperation.CREATE:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from refsync.categories import CategoryName
+from refsync.categories import CategoryDescriptor, CategoryName
 from refsync.clone.commits import tells_rename
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
@@ -70,9 +70,10 @@ def _touches(
     reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
 ) -> list[tuple[ModelCommit, Record | None]]:
     """The commits that did something to the model, by whatever name, with its record after each."""
-    path, found = reference.written_file(category), list[_Touch]()
+    path, described = reference.written_file(category), reference.catalogue[category]
+    found = list[_Touch]()
     with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
-        for (commit, after), (_, before) in pairwise(chain(_versions(clone, path), [_BEGINNING])):
+        for (commit, after), (_, before) in pairwise(chain(_versions(clone, described, path), [_BEGINNING])):
             assert commit is not None  # for only what lies behind the last one has none
             for operation in operations_between(_only(model, before), _only(model, after)):
                 old = _old_name(commit, category, model, before, after) if operation.kind == "create" else None
@@ -96,7 +97,9 @@ def _old_name(
     return told if told is not None else renames(gone, come).get(model)
 
 
-def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
+def _versions(
+    clone: Repository, category: CategoryDescriptor, path: str | None
+) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
     """Every commit that brought a valid version of the category's file, with the records in it; newest first."""
     versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
     for commit in reversed(clone.first_parent_history(None, clone.tip(), [path] if path else ())):
@@ -104,7 +107,7 @@ def _versions(clone: Repository, path: str | None) -> Iterator[tuple[LandedCommi
         if change is None:
             continue
         try:
-            records = records_in(versions.of(change.new_blob), change.path) if change.new_blob else {}
+            records = records_in(versions.of(change.new_blob), category, change.path) if change.new_blob else {}
         except DocumentError:
             continue  # the next valid version is compared with the last valid one
         yield commit, records

@@ -14,10 +14,8 @@ from refsync.documents.merge import Stamps
 from refsync.errors import BatchNotFoundError
 from refsync.pending_queue.diffs import diff_records
 from refsync.pending_queue.models import AuditOperation, Batch, PendingChangeRecord, PendingChangeStatus
-from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
-from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Sparse
 from refsync.use_cases.audit import domain
 
@@ -97,9 +95,8 @@ def _compared(application: Application, batch: Batch, format: CanonicalFormat | 
         before = at_commit(clone, next(iter(parents(clone, batch.commit)), ""), versions)
         after = at_commit(clone, batch.commit, versions)
         for category, model in models:
-            path = _path(reference, category, format)
-            if path is not None:
-                records = (readable_records_at(view, path).get(model) for view in (before, after))
+            if reference.files.get(category, {}).get(format or reference.written_format(category)):
+                records = (reference.record(view, category, model, format) for view in (before, after))
                 yield _net_change(category, model, *records, critical=critical[category], stamps=reference.stamps)
 
 
@@ -110,10 +107,6 @@ def _models(changes: list[PendingChangeRecord]) -> list[ModelKey]:
         (change.category, name) for change in landed for name in (change.model_name, *(change.related_models or ()))
     )
     return list(dict.fromkeys(names))
-
-
-def _path(reference: ReferenceRepository, category: CategoryName, format: CanonicalFormat | None) -> str | None:
-    return reference.written_file(category) if format is None else reference.files.get(category, {}).get(format)
 
 
 def _net_change(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from refsync.application import Application
+from refsync.categories import CategoryName
 from refsync.clone.edits import local_edits
 from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
@@ -198,14 +199,14 @@ def _repository(application: Application, reference: ReferenceRepository, batche
 
 def _look_at_clone(application: Application, reference: ReferenceRepository, publisher: Publisher) -> _CloneLook:
     look = _CloneLook(remote=Standing(publisher.remote) if publisher.remote else None)
-    documents = sorted({file for formats in reference.files.values() for file in formats.values()})
+    documents = {file: name for name, formats in reference.files.items() for file in formats.values()}
     try:
         with Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone:
             look.tip = clone.tip()
             look.remote = publisher.standing(clone, reference)
             check_ready(clone)
             look.local_edits = local_edits(clone, sorted({*documents, *reference.tables.values()}))
-            records, look.unreadable_files = _read_files(clone, look.tip, documents)
+            records, look.unreadable_files = _read_files(clone, look.tip, reference, documents)
             look.links = link_counts(application, reference, records)
     except RefsyncError as problem:
         look.problem = str(problem)
@@ -213,16 +214,16 @@ def _look_at_clone(application: Application, reference: ReferenceRepository, pub
 
 
 def _read_files(
-    clone: Repository, tip: str, paths: Sequence[str]
+    clone: Repository, tip: str, reference: ReferenceRepository, documents: Mapping[str, CategoryName]
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
     """The records of each file, and why a file has none."""
     view = at_commit(clone, tip, Versions(clone.read_blob, editable=False))
     records: dict[str, Mapping[str, Any]] = {}
     unreadable: dict[str, str] = {}
-    for path in paths:
+    for path, category in sorted(documents.items()):
         try:
             if view.content(path):
-                records[path] = records_at(view, path)
+                records[path] = records_at(view, reference.catalogue[category], path)
         except DocumentError as problem:
             unreadable[path] = str(problem)
     return records, unreadable

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from refsync.categories import (
     SPECIFIED,
+    CategoryDescriptor,
     CategoryName,
     Layout,
     canonical_format,
@@ -128,7 +129,7 @@ def _sort_files(
             left_out[file] = f"the file of {categories[file]} is {named[categories[file]]}"
         elif file not in categories:
             left_out[file] = f"its category has no file in layout {layout.value!r}"
-        elif reason := _reason_by_content(clone, file, mode, blob):
+        elif reason := _reason_by_content(clone, SPECIFIED[categories[file]], file, mode, blob):
             left_out[file] = reason
         else:
             files[categories[file]] = file
@@ -148,11 +149,11 @@ def _reason_by_name(file: str, siblings: set[str]) -> str | None:
     return None if document in siblings else f"lacks the {document} that is made from it"
 
 
-def _reason_by_content(clone: Repository, file: str, mode: int, blob: str) -> str | None:
+def _reason_by_content(clone: Repository, category: CategoryDescriptor, file: str, mode: int, blob: str) -> str | None:
     if mode >> 12 != 0o10:
         return "is no regular file"
     try:
-        kind_of(file).parse(clone.read_blob(blob))
+        kind_of(category, file).parse(clone.read_blob(blob))
     except DocumentError as problem:
         return str(problem)
     return None
@@ -165,6 +166,6 @@ def _checked(clone: Repository, tip: str, category: CategoryName, file: str) -> 
     document = SPECIFIED[category].read_file(file)
     if document != file and clone.file_at(tip, document) is None:
         raise CloneError(f"{clone.path}: {file}: lacks the {document} that is made from it")
-    if reason := _reason_by_content(clone, file, found.mode, found.blob):
+    if reason := _reason_by_content(clone, SPECIFIED[category], file, found.mode, found.blob):
         raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category}")
     return file

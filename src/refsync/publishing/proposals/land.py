@@ -26,7 +26,7 @@ def land_proposal(turn: Turn, batch: Batch, view: View, memory: ForgeMemory) -> 
     changes = turn.queue.open_changes(batch.number)
     paths = {path for change in changes if (path := turn.reference.written_file(change.category))}
     seen = before[0] if before and before[1:] == mark[1:] else None
-    records = Records(turn.clone, turn.versions)
+    records = Records(turn.clone, turn.reference, turn.versions)
     is_button = memory.facts.is_button
     for merge in find_merges(
         turn.clone, batch, paths, view.head, turn.tip, merge_commit=merge_commit, seen=seen, is_button=is_button

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
+from refsync.categories import CategoryName
 from refsync.clone.ancestry import merge_base, parents
 from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record
 from refsync.pending_queue.models import Batch, PendingChangeRecord
-from refsync.reference.kinds import readable_records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.evidence import bears_out
@@ -205,7 +205,7 @@ def judge(
     assert batch.proposal
     outcome, touched, is_partial = Outcome(), False, False
     for change in changes:
-        model = reference.written_file(change.category) or "", change.model_name
+        model = change.category, change.model_name
         is_now, wanted = records.of(merge.commit, *model), records.of(batch.proposal.head, *model)
         before, stamps = records.of(merge.before, *model), reference.stamps
         as_wanted, as_before = _same(is_now, wanted, stamps), _same(is_now, before, stamps)
@@ -233,12 +233,13 @@ def _same(one: Record | None, other: Record | None, stamps: Stamps) -> bool:
 
 
 class Records:
-    """The records of the files of commits."""
+    """The records in the commits of a clone."""
 
-    def __init__(self, clone: Repository, versions: Versions) -> None:
-        """Of the commits of a clone."""
+    def __init__(self, clone: Repository, reference: ReferenceRepository, versions: Versions) -> None:
+        """Of the categories of a repository."""
+        self._reference = reference
         self._view = cache(lambda commit: at_commit(clone, commit, versions))
 
-    def of(self, commit: str, path: str, model: str) -> Record | None:
+    def of(self, commit: str, category: CategoryName, model: str) -> Record | None:
         """A model's record in a commit (empty: before the first); ``None`` where there is none that can be read."""
-        return readable_records_at(self._view(commit), path).get(model)
+        return self._reference.record(self._view(commit), category, model)

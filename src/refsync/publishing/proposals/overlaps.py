@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from loguru import logger
 
+from refsync.categories import CategoryDescriptor
 from refsync.clone.ancestry import merge_base
 from refsync.clone.ref_files import refs_under
 from refsync.clone.refs import delete_refs
@@ -57,19 +58,20 @@ def _compare(turn: ProposalLook, pull: PullRequest) -> Models:
         return frozenset()
     before, after = (at_commit(clone, commit, turn.versions) for commit in (base, pull.head_commit))
     touched = set()
-    for formats in turn.reference.files.values():
+    for name, formats in turn.reference.files.items():
+        described = turn.reference.catalogue[name]
         for path in formats.values():
             try:
-                operations = operations_between(_records(before, path), _records(after, path))
+                operations = operations_between(*(_records(view, described, path) for view in (before, after)))
             except DocumentError:  # their text cannot be read as records: what it does to models is unknown
                 continue
             touched |= {(path, each.model) for each in operations}
     return frozenset(touched)
 
 
-def _records(view: View, path: str) -> Mapping[str, Record]:
+def _records(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     """The models of a file, none of an empty one."""
-    return records_at(view, path) if view.content(path) else {}
+    return records_at(view, category, path) if view.content(path) else {}
 
 
 def _fetch_head(turn: ProposalLook, pull: PullRequest) -> bool:

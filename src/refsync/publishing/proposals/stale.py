@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from refsync.categories import CategoryName
 from refsync.clone.export import tree_of
 from refsync.clone.merging import merged_tree
+from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError
 from refsync.pending_queue.models import Batch
 from refsync.reference.view import at_commit
@@ -20,11 +22,11 @@ def merges_cleanly(turn: Look, batch: Batch, head: str) -> bool:
     tree = merged_tree(turn.clone, turn.tip, head)
     if tree is None:
         return False
-    touched: dict[str, set[str]] = {}
+    touched: dict[CategoryName, set[str]] = {}
     for change in turn.queue.open_changes(batch.number):
-        if path := turn.reference.written_file(change.category):
-            touched.setdefault(path, set()).update((change.model_name, *(change.related_models or ())))
-    return all(_is_readable(turn, tree, path, models) for path, models in touched.items())
+        if turn.reference.written_file(change.category):
+            touched.setdefault(change.category, set()).update((change.model_name, *(change.related_models or ())))
+    return all(_is_readable(turn, tree, category, models) for category, models in touched.items())
 
 
 def adds_nothing(turn: Look, head: str) -> bool:
@@ -32,10 +34,11 @@ def adds_nothing(turn: Look, head: str) -> bool:
     return merged_tree(turn.clone, turn.tip, head) == tree_of(turn.clone, turn.tip)
 
 
-def _is_readable(turn: Look, tree: str, path: str, models: Collection[str]) -> bool:
-    """Whether a file can be read, and none of the models is there twice now."""
+def _is_readable(turn: Look, tree: str, category: CategoryName, models: Collection[str]) -> bool:
+    """Whether a category can be read, and none of the models is there twice now."""
+    path, shape = turn.reference.written_file(category) or "", shape_of(turn.reference.catalogue[category])
     try:
-        at_commit(turn.clone, tree, turn.versions).document(path).check_editable(models)
+        at_commit(turn.clone, tree, turn.versions).document(path, shape).check_editable(models)
     except DocumentError:
         return False
     return True

@@ -8,7 +8,6 @@ from refsync.categories import CategoryName
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.publishing.proposals.proposed import ProposalLook
 from refsync.publishing.proposals.settings import ProposalSettings
-from refsync.reference.kinds import readable_records_at
 from refsync.reference.view import View, at_commit
 from refsync.review.proposal import Overlap, ProposedChange, render_body, render_title
 from refsync.sync.reference import ReferenceRepository
@@ -75,15 +74,14 @@ def _proposed(
     after: View,
     critical: CriticalFields,
 ) -> ProposedChange:
-    path = reference.written_file(change.category) or ""
     return ProposedChange(
         change_id=change.change_id,
         operation=str(change.operation),
         category=change.category,
         model=change.model_name,
         requested_by=change.requested_username,
-        before=readable_records_at(before, path).get(change.model_name),
-        after=readable_records_at(after, path).get(change.model_name),
+        before=reference.record(before, change.category, change.model_name),
+        after=reference.record(after, change.category, change.model_name),
         related=tuple(change.related_models or ()),
         notes=change.notes,
         critical_fields=tuple(critical.get(change.category, ())),
