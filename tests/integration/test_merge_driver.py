@@ -140,3 +140,25 @@ def test_what_git_alone_leaves_conflicted_is_merged(seed: int, tmp_path: Path) -
     records = json.loads(result.content)
     assert set(records) == (set(ours) | set(theirs)) - (set(base) - set(ours))
     assert records[edited] == ours[edited] | {"nsfw": True}
+
+
+def test_a_file_of_another_shape_is_merged_by_what_the_config_says_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(Path(sys.executable).with_name("refsync"))])
+    desk = Desk.at(tmp_path, '[[category]]\nname = "prices"\nfile = "p.json"\nrecords = "models[id]"\n', {})
+
+    def write(*models: dict[str, Any]) -> None:
+        text = json.dumps({"vendor": "v", "models": models}, indent=2)
+        desk.clone.commit({"p.json": text.encode()}, str(len(models)))
+
+    write({"id": "a", "n": 1})
+    assert desk("merge", "--install", "--directory", desk.clone.path).done
+    desk.clone.commit({}, "merge record by record")
+    git(desk.clone.path, "checkout", "-q", "-b", "theirs")
+    write({"id": "a", "n": 1}, {"id": "b", "n": 2})
+    git(desk.clone.path, "checkout", "-q", "main")
+    write({"id": "a", "n": 3}, {"id": "c", "n": 2})
+    git(desk.clone.path, "merge", "-q", "-m", "both", "theirs")
+    models = json.loads(desk.clone.read("p.json"))["models"]
+    assert models == [{"id": "a", "n": 3}, {"id": "c", "n": 2}, {"id": "b", "n": 2}]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from refsync.documents.csv_document import COLUMNS, read_rows
 from refsync.documents.file_merge import FileMerge, merge_files
-from refsync.documents.json_document import edit_records
+from refsync.documents.json_document import edit_records, read_records
+from refsync.documents.shape import Shape
 from refsync.errors import DocumentError
 from tests.support.repositories import dump
 
@@ -216,3 +217,59 @@ def test_a_merge_with_an_unchanged_side_is_the_other_side(edits: dict[str, Any])
     changed = edit_records(base, edits)
     assert merged(base, changed, base).content == changed
     assert json.loads(merged(base, base, changed).content) == json.loads(changed)
+
+
+_SHAPES = ["models", "[id]", "a.models[id]"]
+_SIDES = st.dictionaries(
+    st.sampled_from(["alpha", "Mid", "new", "other"]),
+    st.dictionaries(st.sampled_from("xy"), st.integers(0, 2), max_size=2),
+    max_size=4,
+)
+
+
+def in_shape(shape: Shape, records: Records, around: str = "1") -> bytes:
+    """A file whose records are elsewhere than at its root."""
+    held: Any = records if shape.field is None else [{"id": name, **record} for name, record in records.items()]
+    for key in reversed(shape.path):
+        held = {"version": around, key: held, "end": True}
+    return (json.dumps(held, indent=2) + "\n").encode()
+
+
+def plain(shape: Shape, data: bytes) -> Records:
+    records = read_records(data, shape=shape)
+    return {name: {key: value for key, value in each.items() if key != "id"} for name, each in records.items()}
+
+
+@pytest.mark.parametrize("words", _SHAPES)
+@given(_SIDES, _SIDES, _SIDES)
+def test_records_anywhere_in_a_file_are_merged_as_those_at_its_root(
+    words: str, base: Records, ours: Records, theirs: Records
+) -> None:
+    shape = Shape.parse(words)
+    at_root = merged_records(base, ours, theirs)
+    found = merge_files(FILE, *(in_shape(shape, each) for each in (base, ours, theirs)), shape=shape)
+    assert [each.model for each in found.conflicts] == [each.model for each in at_root.conflicts]
+    for group in (1, 2):
+        as_decided = _CONFLICT.sub(lambda match, side=group: match[side], found.content)  # type: ignore[misc]
+        assert plain(shape, as_decided) == side(at_root.content, group)
+
+
+@pytest.mark.parametrize("words", ["models", "a.models[id]"])
+def test_what_stands_around_the_records_is_taken_from_the_side_that_changed_it(words: str) -> None:
+    shape = Shape.parse(words)
+    base, mine, other = {"a": {"x": 1}}, {"a": {"x": 1}, "b": {"x": 2}}, {"a": {"x": 3}}
+    versions = in_shape(shape, base, "1"), in_shape(shape, mine, "1"), in_shape(shape, other, "2")
+    assert merge_files(FILE, *versions, shape=shape).content == in_shape(shape, {"a": {"x": 3}, "b": {"x": 2}}, "2")
+    with pytest.raises(DocumentError, match="around the records was changed on both sides"):
+        merge_files(FILE, versions[0], in_shape(shape, mine, "3"), versions[2], shape=shape)
+
+
+def test_elements_that_say_no_name_stay_or_are_left_to_a_person() -> None:
+    shape = Shape.parse("[id]")
+    base, theirs = b'[{"id": "a"}, {"x": 1}]', b'[{"id": "a"}, {"x": 1}, {"id": "c"}]'
+    ours = b'[{"id": "a"}, {"id": "b"}, {"x": 1}]'
+    assert merge_files(FILE, base, ours, theirs, shape=shape).content == (
+        b'[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"x": 1}]'
+    )
+    with pytest.raises(DocumentError, match="only a person can merge"):
+        merge_files(FILE, base, ours, b'[{"id": "a"}, {"x": 2}]', shape=shape)

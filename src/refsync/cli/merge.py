@@ -45,7 +45,7 @@ def merge(
             "merge takes the files BASE OURS THEIRS, and is mostly called by git; "
             f"to have git call it in this clone: {command('refsync', 'merge', '--install')}"
         )
-    answer = merge_in_place(base, ours, theirs, file or str(ours))
+    answer = merge_in_place(base, ours, theirs, file or str(ours), context_of(ctx).config_place())
     note(f"refsync: {answer.file}: {'; '.join(_told(answer))}")
     if not answer.is_merged:
         raise typer.Exit(1)

@@ -9,10 +9,11 @@ from typing import Any
 from refsync.categories import is_table
 from refsync.documents.conflict_marks import marked
 from refsync.documents.csv_document import Row, edit_rows, header_of, read_rows
-from refsync.documents.json_document import Document, edit_document, read_document, read_records
+from refsync.documents.json_document import Document, edit_document, new_document, read_document, read_records
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.documents.model_places import order_for_new
 from refsync.documents.record_merge import Record, RecordConflict, RecordsMerge, merge_records
+from refsync.documents.shape import ROOT, Shape
 from refsync.documents.values import same_value
 from refsync.dumping import dump
 from refsync.errors import DocumentError
@@ -39,7 +40,9 @@ class FileMerge:
     conflicts: Sequence[RecordConflict]
 
 
-def merge_files(path: str, base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS) -> FileMerge:
+def merge_files(
+    path: str, base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS, shape: Shape = ROOT
+) -> FileMerge:
     """Merge what two sides made of one category file, see ``merge_records``.
 
     Args:
@@ -48,20 +51,23 @@ def merge_files(path: str, base: bytes, ours: bytes, theirs: bytes, *, stamps: S
         ours: our version, in which theirs is merged.
         theirs: their version.
         stamps: what takes no part in merging a record that both changed.
+        shape: where in a JSON file the records are.
 
     Raises:
         DocumentError: a version cannot be read as records, or what they changed is no record of its own.
     """
-    merge_kind = _merge_tables if is_table(path) else _merge_documents
-    return merge_kind(base, ours, theirs, stamps)
+    if is_table(path):
+        return _merge_tables(base, ours, theirs, stamps)
+    return _merge_documents(base, ours, theirs, stamps, shape)
 
 
 _Edit = Callable[[Mapping[str, Record | None]], bytes]
 
 
-def _merge_documents(base: bytes, ours: bytes, theirs: bytes, stamps: Stamps) -> FileMerge:
-    before, mine, other = (read_document(side) if side else Document() for side in (base, ours, theirs))
-    as_written = read_records(theirs, as_written=True) if theirs else {}
+def _merge_documents(base: bytes, ours: bytes, theirs: bytes, stamps: Stamps, shape: Shape) -> FileMerge:
+    sides = [_document(side, shape) for side in (base, ours, theirs)]
+    before, mine, other = sides
+    as_written = read_records(theirs, as_written=True, shape=shape) if theirs else {}
     merge = merge_records(before.records, mine.records, as_written, stamps=stamps)
     for model in (*merge.edits, *(each.model for each in merge.conflicts)):
         for side in (before, other):
@@ -69,15 +75,50 @@ def _merge_documents(base: bytes, ours: bytes, theirs: bytes, stamps: Stamps) ->
                 raise fault
     others = _members_taken(before, mine, other)
     order = order_for_new(list(mine.records), list(other.records))
+    around = _around(sides) if shape.path else None
 
     def edit(edits: Mapping[str, Record | None]) -> bytes:
-        return edit_document(mine, edits, order=order, others=others)
+        edited = edit_document(mine, edits, order=order, others=others)
+        return edited if around is None else _put_around(edited, mine, around)
 
     return _merged(mine.records, merge, edit)
 
 
+def _document(side: bytes, shape: Shape) -> Document:
+    """A side that can be edited; an empty one has no records yet."""
+    if not side and shape.is_root_object:
+        return Document(shape=shape)
+    return read_document(side or new_document({}, shape), shape)
+
+
+def _around(sides: Sequence[Document]) -> list[str]:
+    """The text ahead of the records and behind them, each as the one side has it that changed it.
+
+    Raises:
+        DocumentError: both did.
+    """
+    before, mine, other = (each.text_around for each in sides)
+    return [_of_one_side(*texts) for texts in zip(before, mine, other, strict=True)]
+
+
+def _of_one_side(before: str, mine: str, other: str) -> str:
+    if mine in (before, other):
+        return other
+    if other != before:
+        raise DocumentError("what stands around the records was changed on both sides")
+    return mine
+
+
+def _put_around(edited: bytes, mine: Document, around: Sequence[str]) -> bytes:
+    """An edited version of ours with another text around the records."""
+    ahead, behind = (len(text.encode()) for text in mine.text_around)
+    return around[0].encode() + edited[ahead : len(edited) - behind] + around[1].encode()
+
+
 def _members_taken(before: Document, mine: Document, other: Document) -> dict[str, Any]:
     """What they made of the members that are no models; raises DocumentError where that cannot be taken."""
+    if mine.shape.field is not None:
+        return _same_elements(before, mine, other)
     taken: dict[str, Any] = {}
     for name in dict.fromkeys((*before.others, *other.others)):
         versions = [_member(side, name) for side in (before, mine, other)]
@@ -88,6 +129,14 @@ def _members_taken(before: Document, mine: Document, other: Document) -> dict[st
             raise DocumentError(f"{_shown(name)}, which is no model, was changed in a way that only a person can merge")
         taken[name] = value
     return taken
+
+
+def _same_elements(before: Document, mine: Document, other: Document) -> dict[str, Any]:
+    """Nothing: an element without a name is nowhere to be found again, so it must be as it was, or as they have it."""
+    there, ours, theirs = (list(each.others.values()) for each in (before, mine, other))
+    if not same_value(there, theirs) and not same_value(ours, theirs):
+        raise DocumentError("elements that say no name were changed in a way that only a person can merge")
+    return {}
 
 
 def _member(document: Document, name: str) -> list[Any]:

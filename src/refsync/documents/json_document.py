@@ -61,6 +61,11 @@ class Document:
         return self.shape.locate(self._text) if self._scanned is None else self._scanned
 
     @property
+    def text_around(self) -> tuple[str, str]:
+        """The text ahead of the object or list that holds the models, with a mark, and the text behind it."""
+        return self._mark + self._text[: self.container.start], self._text[self.container.end :]
+
+    @property
     def whole_text(self) -> str | None:
         """The text, without a mark, whose members ``container`` has; ``None`` where ``records`` has not all of them."""
         return None if self._cut or self.doubles else self._text

@@ -8,10 +8,12 @@ from typing import Literal
 
 from refsync.clone.merge_driver import give_files_to_driver, merge_text, name_driver
 from refsync.clone.revisions import at_work_tree, find_clone
+from refsync.commands import command
 from refsync.documents.file_merge import FileMerge, merge_files
 from refsync.documents.merge import describe_conflict
 from refsync.documents.record_merge import RecordConflict
-from refsync.errors import DocumentError, RequestError
+from refsync.documents.shape import ROOT, Shape, shape_of
+from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.metadata.records import STAMPS
 from refsync.review.category_files import category_files, tables
 from refsync.use_cases.answer import Answer, Text
@@ -60,7 +62,7 @@ class InstalledAnswer(Answer):
     added: list[Text]
 
 
-def merge_in_place(base: Path, ours: Path, theirs: Path, file: str) -> MergeAnswer:
+def merge_in_place(base: Path, ours: Path, theirs: Path, file: str, place: ConfigPlace) -> MergeAnswer:
     """Merge three versions of a category file into ``ours``, as git asks a merge driver to.
 
     Args:
@@ -68,13 +70,15 @@ def merge_in_place(base: Path, ours: Path, theirs: Path, file: str) -> MergeAnsw
         ours: our version, which becomes the merged one, with conflict markers around each record in conflict.
         theirs: their version.
         file: the path of the file in the clone, by which its kind is told.
+        place: where a config is looked for, which tells of categories of one's own.
 
     Raises:
+        ConfigError: something is wrong in the config.
         OSError: a version cannot be read, or the result not written.
     """
     versions = (path.read_bytes() for path in (base, ours, theirs))
     try:
-        merge = merge_files(file, *versions, stamps=STAMPS)
+        merge = merge_files(file, *versions, stamps=STAMPS, shape=_shape(file, place))
     except DocumentError as problem:
         return MergeAnswer(
             file=file,
@@ -87,6 +91,16 @@ def merge_in_place(base: Path, ours: Path, theirs: Path, file: str) -> MergeAnsw
         )
     ours.write_bytes(merge.content)
     return _told(file, merge)
+
+
+def _shape(file: str, place: ConfigPlace) -> Shape:
+    """Where in a file its records are, by the conventions of the clone that git is at work in."""
+    try:
+        conventions = conventions_of(place, find_clone(Path.cwd()))
+    except CloneError:  # files anywhere else, of the usual shape
+        return ROOT
+    found = category_files([file], conventions)
+    return shape_of(conventions.catalogue[found[0].category]) if found else ROOT
 
 
 def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) -> InstalledAnswer:
@@ -108,7 +122,9 @@ def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) 
     files = list(dict.fromkeys([*files, *(each.path for each in tables(paths, conventions))]))
     if not files:
         raise RequestError(f"{clone}: has no category file that could be merged")
-    name_driver(clone, DRIVER, "model references, record by record", " ".join([*program, "merge %O %A %B %P"]))
+    config = [command("--config", place.file.absolute())] if place.file else []
+    command_line = " ".join([*program, *config, "merge %O %A %B %P"])
+    name_driver(clone, DRIVER, "model references, record by record", command_line)
     return InstalledAnswer(clone=str(clone), files=files, added=give_files_to_driver(clone, DRIVER, files))
 
 
