@@ -43,6 +43,7 @@ def test_optional_fields_have_their_defaults_and_enums_are_plain_strings() -> No
         "recorded_commit": None,
         "recorded_blob": None,
         "history_errors": 0,
+        "last_lossy_merge": None,
         "last_refused_change": None,
     }
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loguru import logger
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.categories import CanonicalFormat, CategoryName
 from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
+from refsync.documents.merge_losses import losses_of
 from refsync.documents.operations import Operation
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, MetadataEvent, OperationType
@@ -35,7 +37,7 @@ BROKEN = b"{"
 Tree = Mapping[str, bytes]
 
 
-def dump(records: Mapping[str, int]) -> bytes:
+def dump(records: Mapping[str, object]) -> bytes:
     return json.dumps({name: {"version": version} for name, version in records.items()}).encode()
 
 
@@ -67,6 +69,16 @@ class FakeHistory:
         if int(after) in self._chain(int(until)):
             return "ahead"
         return "aside" if int(after) in self._ancestors(int(until)) else "rewritten"
+
+    def contains(self, commit: str, tip: str) -> bool:
+        return int(commit) in self._ancestors(int(tip))
+
+    def merge_bases(self, commits: Collection[str]) -> list[str]:
+        common = set.intersection(*(self._ancestors(int(each)) for each in commits))
+        return [str(each) for each in common if not any(each in self._ancestors(other) - {each} for other in common)]
+
+    def blob_at(self, commit: str, path: str) -> str | None:
+        return _hex(self.trees[int(commit)].get(path))
 
     def read_blob(self, blob: str) -> bytes:
         content = bytes.fromhex(blob)
@@ -100,7 +112,8 @@ class FakeHistory:
             if old.get(path) != new.get(path)
         ]
         before = None if parent is None else str(parent)
-        return LandedCommit(str(number), before, number, "Grace", "Ada", "", tuple(changes))
+        merged = tuple(map(str, self.parents[number][1:]))
+        return LandedCommit(str(number), before, number, "Grace", "Ada", "", tuple(changes), merged)
 
     def _mode(self, content: bytes | None) -> str | None:
         return None if content is None else self.modes.get(content, "100644")
@@ -511,3 +524,99 @@ def test_a_fold_writes_nothing(recorder: Recorder, tmp_path: Path) -> None:
         V2: [Category.lora],
     }
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+
+
+# What merges lost
+
+File = dict[str, dict[str, int]]
+BASE_FILE: File = {"a": {"x": 0}, "b": {"x": 0}}
+
+
+def merged(history: FakeHistory, ours: File, theirs: File, result: File) -> str:
+    """A merge of two sides that parted at the only commit so far; gives the tip."""
+    history.commit({"blip.json": dump(ours)}, 0)
+    history.commit({"blip.json": dump(theirs)}, 0)
+    return history.commit({"blip.json": dump(result)}, 1, 2)
+
+
+def losing(history: FakeHistory) -> str:
+    return merged(history, BASE_FILE | {"a": {"x": 1}}, BASE_FILE | {"c": {}}, BASE_FILE | {"b": {"x": 2}})
+
+
+@pytest.fixture
+def parted(recorder: Recorder) -> FakeHistory:
+    """A history that is counted up to where two sides are about to part."""
+    history = FakeHistory()
+    recorder.record(history, history.commit({"blip.json": dump(BASE_FILE)}))
+    return history
+
+
+def test_what_a_landed_merge_lost_is_an_error_of_the_category_and_stands_in_the_log(
+    recorder: Recorder, manager: MetadataManager, parted: FakeHistory
+) -> None:
+    events: list[MetadataEvent] = []
+    manager.add_listener(events.append)
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{message}")
+    recorder.record(parted, losing(parted))
+    logger.remove(sink)
+    (error,) = (each for each in events if each.error)
+    lost = "lost a model that no side of it had dropped: 'c' and what one side of it did to 'a' (version)"
+    assert (error.error, error.commit, error.person) == (f"blip.json: the merge 3 {lost}", "3", "Ada")
+    assert sum(f"error in category blip (legacy): blip.json: the merge 3 {lost}" in each for each in lines) == 1
+    assert counts(manager.get_legacy_metadata(Category.blip))[-1] == 1
+    assert recorder.verify(parted, "3") == []
+    recorder.rebuild(parted, "3")
+    assert counts(manager.get_legacy_metadata(Category.blip))[-1] == 1
+
+
+def test_a_merge_that_took_the_first_side_whole_is_told_though_it_changes_nothing_there(
+    recorder: Recorder, manager: MetadataManager, parted: FakeHistory
+) -> None:
+    recorder.record(parted, merged(parted, BASE_FILE | {"o": {}}, BASE_FILE | {"t": {}}, BASE_FILE | {"o": {}}))
+    assert counts(manager.get_legacy_metadata(Category.blip))[-1] == 1
+
+
+def test_a_merge_the_wrong_way_round_is_told_of_and_what_was_counted_before_is_not(
+    recorder: Recorder, manager: MetadataManager, parted: FakeHistory
+) -> None:
+    recorder.record(parted, losing(parted))
+    parted.commit({"blip.json": dump(BASE_FILE)}, 2)
+    recorder.record(parted, parted.commit({"blip.json": dump({"a": {"x": 0}})}, 4, 3))
+    metadata = manager.get_legacy_metadata(Category.blip)
+    assert (metadata.error_count, metadata.last_lossy_merge) == (2, "5")
+
+
+@pytest.mark.parametrize("cut", range(12))
+def test_a_loss_is_counted_once_wherever_the_power_was_cut(tmp_path: Path, cut: int) -> None:
+    history = FakeHistory()
+    Recorder(MetadataManager(tmp_path), FILES).record(history, history.commit({"blip.json": dump(BASE_FILE)}))
+    losing(history)
+    history.commit({"blip.json": dump(BASE_FILE | {"d": {}})}, 0)
+    tip = history.commit({"blip.json": dump(BASE_FILE)}, 3, 4)
+    run(MetadataManager(tmp_path), history, [(int(tip), cut), (int(tip), None)])
+    assert counts(MetadataManager(tmp_path).get_legacy_metadata(Category.blip))[-1] == 2
+
+
+def test_of_a_history_that_is_counted_for_the_first_time_no_loss_is_told(
+    recorder: Recorder, manager: MetadataManager
+) -> None:
+    history = FakeHistory()
+    history.commit({"blip.json": dump(BASE_FILE)})
+    recorder.record(history, losing(history))
+    assert counts(manager.get_legacy_metadata(Category.blip))[-1] == 0
+
+
+@given(ours=records, theirs=records)
+def test_a_merge_that_has_what_both_sides_did_lost_nothing(ours: dict[str, int], theirs: dict[str, int]) -> None:
+    base, sides = {name: {"x": 0} for name in "abcd"}, []
+    for values in (ours, theirs):
+        sides.append({name: {"x": values[name]} for name in base if name in values})
+    result = {
+        name: sides[0][name] if sides[0][name] != base[name] else sides[1][name]
+        for name in base
+        if all(name in side for side in sides)
+    }
+    lost = losses_of(result, sides, [base])
+    assert not lost.models
+    assert not lost.edits

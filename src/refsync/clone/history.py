@@ -33,7 +33,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class LandedCommit:
-    """A commit of the target branch's first-parent chain.
+    """A commit of the target branch's first-parent chain; ``merged`` are the other parents of a merge.
 
     ``committed_at`` is in Unix seconds; 0 where the commit has no date, or one that no calendar has.
     """
@@ -45,6 +45,7 @@ class LandedCommit:
     author: str
     message: str
     files: tuple[FileChange, ...]
+    merged: tuple[str, ...] = ()
 
 
 def parse_log(output: bytes) -> Iterator[LandedCommit]:
@@ -58,9 +59,9 @@ def parse_log(output: bytes) -> Iterator[LandedCommit]:
         while position < len(tokens) and tokens[position].lstrip(b"\n").startswith(b":"):
             files.append(_file_change(tokens[position].decode(), tokens[position + 1].decode(errors="surrogateescape")))
             position += 2
-        yield LandedCommit(
-            sha, parents.split(" ")[0] or None, seconds(committed_at), committer, author, message, tuple(files)
-        )
+        parent, *merged = parents.split(" ")
+        at = seconds(committed_at)
+        yield LandedCommit(sha, parent or None, at, committer, author, message, tuple(files), tuple(merged))
 
 
 def _text(written: bytes) -> str:

@@ -41,7 +41,7 @@ def recent_history(
 def _landed(repository: Repository, id: str, paths: Collection[str]) -> LandedCommit:
     commit = repository.commit(id)
     assert commit  # it is one of the chain
-    parent = commit.parents[0]
+    parent, *merged = commit.parents
     changed = changed_entries(repository, repository.tree_of(parent), commit.tree, paths)
     return LandedCommit(
         sha=id,
@@ -51,6 +51,7 @@ def _landed(repository: Repository, id: str, paths: Collection[str]) -> LandedCo
         author=commit.author,
         message=commit.message,
         files=tuple(map(_file_change, changed)),
+        merged=tuple(merged),
     )
 
 

@@ -211,6 +211,19 @@ class Repository:
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
+    def blob_at(self, commit: str, path: str) -> str | None:
+        """The blob of a plain file of a commit, ``None`` where there is none."""
+        try:
+            found = self.file_at(commit, path)
+        except DocumentError:
+            return None
+        return found.blob if found is not None and found.is_regular else None
+
+    def merge_bases(self, commits: Collection[str]) -> list[str]:
+        """Where commits parted; nowhere, as far as the clone knows their history."""
+        more = () if len(commits) == 2 else ("--octopus",)
+        return self.run("merge-base", "--all", *more, *commits, accept=(0, 1)).output.decode().split()
+
     def commit(self, id: str) -> StoredCommit | None:
         """What a commit says; ``None`` where it is none, or one that only git can read."""
         found = self._objects.read(id)

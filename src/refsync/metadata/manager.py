@@ -295,6 +295,7 @@ class MetadataManager:
         commit: str | None = None,
         person: str | None = None,
         change: int | None = None,
+        merge: str | None = None,
     ) -> CategoryMetadata:
         """Count one failure of our own; the text goes to the log and to the listeners only.
 
@@ -307,6 +308,7 @@ class MetadataManager:
             commit: object id of the commit that it concerns, for listeners.
             person: whose change it concerns, for listeners.
             change: the refused change that it is, which counts once however often in a row it is told.
+            merge: the merge that lost something, kept as the last one that is counted.
 
         Raises:
             StoreBusyError: another process held the metadata for too long.
@@ -322,6 +324,7 @@ class MetadataManager:
             if counted:
                 apply_error(metadata, failure)
             metadata.last_refused_change = change or metadata.last_refused_change
+            metadata.last_lossy_merge = merge or metadata.last_lossy_merge
             return metadata
 
         changed = self._change(format, category, edit)
@@ -405,6 +408,7 @@ class MetadataManager:
                 changed.error_count += own_errors(stored)
                 changed.last_updated = max(changed.last_updated, stored.last_updated)
                 changed.last_refused_change = stored.last_refused_change
+                changed.last_lossy_merge = stored.last_lossy_merge
             return changed
 
         changed = self._change(format, category, edit)

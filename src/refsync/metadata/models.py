@@ -74,6 +74,8 @@ class CategoryMetadata(BaseModel):
     """Object id of the newest valid version of the category's file; none where there is no such version."""
     history_errors: int = 0
     """The share of error_count that the history gives: versions of the file that cannot be read."""
+    last_lossy_merge: str | None = None
+    """The merge whose losses were counted last; after a crash it may be met again, and is counted once."""
     last_refused_change: int | None = None
     """The change whose refusal was counted last; after a crash it may be refused again, and is counted once."""
 

@@ -21,6 +21,7 @@ from refsync.durable_steps import durable_step
 from refsync.metadata.files import FileState, state_of_file
 from refsync.metadata.fold import add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
+from refsync.metadata.merge_losses import errors_of_merges, new_merges
 from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.metadata.position import FollowedFile, Position, Seen, read_position, write_position
 from refsync.metadata.walk import (
@@ -164,6 +165,9 @@ class Recorder:
             take_in_ahead(history, walk, tasks, progress)
         for task in tasks:
             self._count(history, tip, task)
+        merges = new_merges(history, walk, position.commit)
+        for task in tasks:
+            self._note_losses(history, merges, task, versions or Versions(history.read_blob))
         self._keep_position(position, tip, tasks)
         self._counted = self._standing(tip)
         return _landing(walk, tasks)
@@ -245,6 +249,28 @@ class Recorder:
             return ()
         fault = f"the branch was rewritten: it no longer contains {recorded}"
         return (RecordedError(fault, int(time.time()), recorded),)
+
+    def _note_losses(self, history: History, merges: Sequence[LandedCommit], task: Task, versions: Versions) -> None:
+        """Count as errors of our own what landed merges lost, each once though a crash lets it be met again."""
+        errors = list(errors_of_merges(history, merges, task.file, versions))
+        noted = [
+            place for place, each in enumerate(errors) if task.stored and each.commit == task.stored.last_lossy_merge
+        ]
+        for error in errors[noted[0] + 1 if noted else 0 :]:
+            self._count_loss(task, error)
+
+    @durable_step("count what a merge lost")
+    def _count_loss(self, task: Task, error: RecordedError) -> None:
+        self._manager.record_error(
+            task.file.format,
+            task.file.category,
+            error.error,
+            backend_type=self._backend_type,
+            timestamp=error.timestamp,
+            commit=error.commit,
+            person=error.person,
+            merge=error.commit,
+        )
 
     @durable_step("count what landed")
     def _add(self, task: Task) -> None:

@@ -12,6 +12,7 @@ from loguru import logger
 
 from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
 from refsync.metadata.fold import FileFold
+from refsync.metadata.merge_losses import MergeHistory
 from refsync.metadata.models import CategoryMetadata
 from refsync.metadata.position import FollowedFile, Position
 from refsync.reference.versions import Versions
@@ -20,7 +21,7 @@ Progress = Callable[[int, int], None]
 """Called with the commits done and the commits in all."""
 
 
-class History(Protocol):
+class History(MergeHistory, Protocol):
     """What the recorder needs of a repository."""
 
     def first_parent_history(self, after: str | None, until: str, paths: Collection[str] = ()) -> list[LandedCommit]:

@@ -1,13 +1,13 @@
-"""What a merge lost: models that none of its parents dropped, and edits that one of them made alone."""
+"""What merges lost, and a reference still lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from refsync.categories import Catalogue, CategoryDescriptor
 from refsync.clone.revisions import merges_between
 from refsync.documents.merge import MISSING
+from refsync.documents.merge_losses import Records, losses_of
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from refsync.plain_text import cut, one_line
@@ -17,9 +17,6 @@ from refsync.review.category_files import CategoryFile
 from refsync.review.finding import Finding, Rule
 
 _LONGEST = 200  # characters of the fields in a sentence
-Names = frozenset[str]
-Record = dict[str, Any]
-Records = Mapping[str, Record]
 
 
 def faults_of_merges(
@@ -38,39 +35,6 @@ def faults_of_merges(
                 yield from _faults(file, catalogue[file.category], head, (result, *parents, *bases), len(parents))
 
 
-def lost_names(result: Names, parents: Collection[Names], bases: Collection[Names]) -> Names:
-    """The names that a merge lacks though none of its parents dropped them.
-
-    Where the parents have nothing in common, or the clone's history is cut off, only what all of them have counts.
-
-    >>> sorted(lost_names(frozenset("a"), [frozenset("abc"), frozenset("abd")], [frozenset("abd")]))
-    ['b', 'c']
-    """
-    if not bases:
-        return frozenset.intersection(*parents) - result
-    known = frozenset[str]().union(*bases)
-    dropped = {name for name in known if not all(name in parent for parent in parents)}
-    return frozenset[str]().union(*parents) - dropped - result
-
-
-def lost_edits(base: Record, parents: Collection[Record], result: Record) -> list[str]:
-    """The fields that stand in a merge as they were, though one of its parents changed them and no other one did.
-
-    >>> lost_edits({"x": 1, "y": 1}, [{"x": 2, "y": 2}, {"x": 1, "y": 3}], {"x": 1, "y": 1})
-    ['x']
-    """
-    fields = dict.fromkeys(field for record in (base, *parents) for field in record)
-    return [
-        field
-        for field in fields
-        if sum(not _same(base, parent, field) for parent in parents) == 1 and _same(base, result, field)
-    ]
-
-
-def _same(one: Record, other: Record, field: str) -> bool:
-    return same_value(one.get(field, MISSING), other.get(field, MISSING))
-
-
 def _faults(
     file: CategoryFile,
     category: CategoryDescriptor,
@@ -85,24 +49,22 @@ def _faults(
         return  # what cannot be read is a finding already, or was one
     merge = f"the merge {(sides[0].commit or '')[:12]}"
     is_now = _records(head, category, file) or {}
-    names = [frozenset(each) for each in readable]
-    lost = lost_names(names[0], names[1 : parents + 1], names[parents + 1 :])
-    for name in sorted(lost - is_now.keys()):
+    first_base = parents + 1
+    lost = losses_of(readable[0], readable[1:first_base], readable[first_base:])
+    for name in (each for each in lost.models if each not in is_now):
         what = f"{merge} lost it, and no side of it had dropped it"
         yield Finding(Rule.lost_in_merge, file.path, None, name, what, "put the record back")
-    if len(sides) == parents + 2:
-        yield from _lost_edits(file, merge, is_now, readable)
-
-
-def _lost_edits(file: CategoryFile, merge: str, is_now: Records, versions: Sequence[Records]) -> Iterator[Finding]:
-    """``versions`` are those of the merge, of its parents, and of where these parted."""
-    result, *parents, base = versions
-    for name in (name for name in base if all(name in each for each in (is_now, *versions))):
-        lost = lost_edits(base[name], [each[name] for each in parents], result[name])
-        if lost := [field for field in lost if _same(base[name], is_now[name], field)]:
-            fields = ", ".join(map(one_line, lost))
+    for name, edited in lost.edits.items():
+        was, now = readable[first_base][name], is_now.get(name)
+        missing = [] if now is None else [each for each in edited if _has(now, each, was.get(each, MISSING))]
+        if missing:
+            fields = ", ".join(map(one_line, missing))
             what = f"{merge} lost what one side of it did to {cut(fields, _LONGEST)}"
             yield Finding(Rule.lost_in_merge, file.path, None, name, what, "make the edit again")
+
+
+def _has(record: dict[str, object], field: str, value: object) -> bool:
+    return same_value(record.get(field, MISSING), value)
 
 
 def _blob(snapshot: Snapshot, file: CategoryFile) -> str | None:

@@ -1,0 +1,96 @@
+"""What landed merges lost of a category's file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
+from typing import Protocol
+
+from refsync.clone.history import HistoryRelation, LandedCommit
+from refsync.documents.merge_losses import Losses, Records, losses_of
+from refsync.errors import DocumentError, GitCommandError
+from refsync.metadata.models import RecordedError
+from refsync.metadata.position import FollowedFile
+from refsync.plain_text import cut
+from refsync.reference.kinds import records_in
+from refsync.reference.versions import Versions
+
+_MOST_NAMES = 5
+_LONGEST = 80  # characters of a name or of fields in a sentence
+
+
+class MergeHistory(Protocol):
+    """What is asked of a repository about its merges."""
+
+    def relation(self, after: str, until: str) -> HistoryRelation:
+        """How a commit stands to a later one."""
+        ...
+
+    def contains(self, commit: str, tip: str) -> bool:
+        """Whether a commit is another one, or one of its ancestors."""
+        ...
+
+    def merge_bases(self, commits: Collection[str]) -> Sequence[str]:
+        """Where commits parted; nowhere, where they have nothing in common."""
+        ...
+
+    def blob_at(self, commit: str, path: str) -> str | None:
+        """The blob of a plain file of a commit, ``None`` where there is none."""
+        ...
+
+
+def new_merges(history: MergeHistory, walk: Sequence[LandedCommit], seen: str | None) -> list[LandedCommit]:
+    """The merges of a walk that landed since a commit; none where that is not in the branch, or there is no such.
+
+    A walk from the root is one over what was seen, too, unless the branch has it by another parent only.
+    """
+    merges = [commit for commit in walk if commit.merged]
+    if seen is None or not merges or walk[0].parent == seen:
+        return merges if seen else []
+    if history.relation(seen, walk[-1].sha) == "rewritten":
+        return []
+    return [*takewhile(lambda merge: not history.contains(merge.sha, seen), reversed(merges))][::-1]
+
+
+def errors_of_merges(
+    history: MergeHistory, merges: Iterable[LandedCommit], file: FollowedFile, versions: Versions
+) -> Iterator[RecordedError]:
+    """One error for each merge that lost something of a file; what cannot be read says nothing of it."""
+    for merge in merges:
+        try:
+            lost = _losses(history, merge, file, versions)
+        except (DocumentError, GitCommandError):
+            continue
+        if lost.models or lost.edits:
+            told = f"{file.path}: the merge {merge.sha} lost {' and '.join(_told(lost))}"
+            yield RecordedError(told, merge.committed_at, merge.sha, merge.author)
+
+
+def _losses(history: MergeHistory, merge: LandedCommit, file: FollowedFile, versions: Versions) -> Losses:
+    parents = [each for each in (merge.parent, *merge.merged) if each]
+    result, *sides = (history.blob_at(each, file.path) for each in (merge.sha, *parents))
+    if all(side == result for side in sides):
+        return Losses()
+    bases = [history.blob_at(each, file.path) for each in history.merge_bases(parents)]
+    if len(bases) == 1 and all(side in (result, *bases) for side in sides):
+        return Losses()  # whoever differs from the merge had changed nothing
+
+    def read(blob: str | None) -> Records:
+        return {} if blob is None else records_in(versions.of(blob), file.described, file.path)
+
+    return losses_of(read(result), list(map(read, sides)), list(map(read, bases)))
+
+
+def _told(lost: Losses) -> Iterator[str]:
+    if lost.models:
+        count = len(lost.models)
+        those = "a model" if count == 1 else f"{count} models"
+        yield f"{those} that no side of it had dropped: {_listed(list(map(repr, lost.models)))}"
+    if lost.edits:
+        edits = [f"{name!r} ({', '.join(fields)})" for name, fields in lost.edits.items()]
+        yield f"what one side of it did to {_listed(edits)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _MOST_NAMES} more" if len(words) > _MOST_NAMES else ""
+    return ", ".join(cut(each, _LONGEST) for each in words[:_MOST_NAMES]) + more
