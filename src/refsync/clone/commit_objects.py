@@ -38,7 +38,7 @@ def parse_commit(content: bytes) -> StoredCommit | None:
             b"\0" in content or _written(commit) != content
         ):  # git ends there; a header or a byte that is no text is lost
             return None
-    except (ValueError, LookupError, AttributeError):
+    except (ValueError, LookupError, AttributeError, AssertionError):
         return None
     return StoredCommit(
         tree=commit.tree.hexsha,
