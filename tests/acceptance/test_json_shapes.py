@@ -30,6 +30,8 @@ from refsync.use_cases.changes import ChangePage
 from refsync.use_cases.clones import CheckAnswer, ComparisonAnswer
 from refsync.use_cases.doctor.checks import Diagnosis
 from refsync.use_cases.init import NewConfig
+from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs
+from refsync.use_cases.links.kept import LinkAnswer
 from refsync.use_cases.links.probing import LinkAnswers
 from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
@@ -59,6 +61,7 @@ NAMED = {
         PendingChangeRecord,
         PendingQueuePage,
         Proposal,
+        LinkAnswer,
     )
 }
 Shape = Any
@@ -114,13 +117,13 @@ ANSWERS: dict[str, Any] = {
     "restore": Backup,
     "diff": ComparisonAnswer,
     "check": CheckAnswer,
-    "queue add": PendingChangeRecord,
+    "queue add": AdvisedChange,
     "queue rename": Rename,
     "queue import": SubmittedChanges,
     "queue import (of an export)": ImportedQueue,
     "queue list": ChangePage,
-    "queue show": PendingChangeRecord,
-    "queue diff": PendingChangeDiffPage,
+    "queue show": AdvisedChange,
+    "queue diff": AdvisedDiffs,
     "queue approve": PendingBatchResult,
     "queue reject": PendingBatchResult,
     "queue withdraw": ReviewedChanges,
@@ -195,7 +198,7 @@ def disagreements(told: Shape, made: Shape, place: str = "$") -> list[str]:
 
 def differences(document: Any, shape: Shape, place: str = "$") -> list[str]:
     """Where a document is not as its shape says; a ``null`` is as any shape says."""
-    if document is None or shape is None:
+    if document is None or shape is None or shape is ANYTHING:
         return []
     if isinstance(shape, list):
         if not isinstance(document, list):
@@ -205,7 +208,7 @@ def differences(document: Any, shape: Shape, place: str = "$") -> list[str]:
         return [f"{place} is no object"]
     if not isinstance(shape, dict):
         shape = dict.fromkeys((*shape.model_fields, *shape.model_computed_fields))
-    if len(shape) == 1 and (any_key := next(iter(shape))).isupper():
+    if len(shape) == 1 and ((any_key := next(iter(shape))) == ANY_KEY or any_key.isupper()):
         shape = dict.fromkeys(document, shape[any_key])
     if set(document) != set(shape):
         return [f"{place} has {sorted(document)}, not {sorted(shape)}"]

@@ -22,7 +22,7 @@ from refsync.hosts.verdict import Verdict
 from refsync.state_directory import locked_within
 from refsync.use_cases.links import probing
 from tests.support.command_line import Desk
-from tests.support.hosts import Host, Told, serving
+from tests.support.hosts import Host, Told, record_linking, serving
 
 A, B = "a" * 64, "b" * 64
 
@@ -231,20 +231,12 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_asked(host: Host, mon
     assert looked.count("rebinding.example") == 1
 
 
-def model(url: str, sha256: str = A, size: int = 7) -> dict[str, Any]:
-    return {
-        "config": {
-            "files": [{"path": "f", "sha256sum": sha256}],
-            "download": [{"file_name": "f", "file_path": "", "file_url": url}],
-        },
-        "size_on_disk_bytes": size,
-    }
-
-
 def test_the_command_tells_what_is_wrong_and_asks_again_only_about_what_changed(tmp_path: Path, host: Host) -> None:
     good = host.on_hugging_face("/o/r/resolve/main/good", A, 7)
     bad = host.on_hugging_face("/o/r/resolve/main/bad", B, 7)
-    desk = desk_at(tmp_path, host, {"clip.json": {"good": model(good), "bad": model(bad), "none": {}}})
+    desk = desk_at(
+        tmp_path, host, {"clip.json": {"good": record_linking(good), "bad": record_linking(bad), "none": {}}}
+    )
 
     found = desk("probe")
     assert found.code == 1
@@ -253,7 +245,7 @@ def test_the_command_tells_what_is_wrong_and_asks_again_only_about_what_changed(
     assert [check["verdict"] for check in desk("probe", "clip", "--json").json] == ["good", "changed"]
     assert len(host.asked) == 2
 
-    desk.clone.commit({"clip.json": {"good": model(good), "bad": model(bad, B)}})
+    desk.clone.commit({"clip.json": {"good": record_linking(good), "bad": record_linking(bad, B)}})
     assert desk("probe", "clip").done.err == "2 links: 2 good\n"
     assert len(host.asked) == 3
     assert desk("probe", "clip", "good", "--again").done
@@ -271,14 +263,18 @@ def test_what_was_said_of_links_is_told_without_asking_and_of_those_that_are_the
     tmp_path: Path, host: Host
 ) -> None:
     good = host.on_hugging_face("/o/r/resolve/main/good", A, 7)
-    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(good), "b": model(good, B), "c": model(host.url)}})
+    desk = desk_at(
+        tmp_path,
+        host,
+        {"clip.json": {"a": record_linking(good), "b": record_linking(good, B), "c": record_linking(host.url)}},
+    )
     assert desk("model", "show", "clip", "a", "--links").done.out == f"{good}: not asked yet\n"
     assert "  links" not in desk("status").done.out
     assert desk("probe", "clip", "a", "b").code == 1
     assert desk("model", "show", "clip", "a", "--links").done.out.startswith(f"{good}: good (")
     assert "\n  links    1 good, 1 changed: refsync probe\n" in desk("status").done.out
 
-    desk.clone.commit({"clip.json": {"a": model(good)}})
+    desk.clone.commit({"clip.json": {"a": record_linking(good)}})
     assert desk("status", "--json").done.json["repositories"][0]["links"] == {"good": 1}
     assert desk("model", "show", "clip", "b", "--links").refusal == "clip has no model 'b' in what has landed"
     assert len(host.asked) == 2
@@ -287,7 +283,7 @@ def test_what_was_said_of_links_is_told_without_asking_and_of_those_that_are_the
 def test_every_question_of_a_day_counts_and_not_only_the_answers_that_are_kept(tmp_path: Path, host: Host) -> None:
     here = host.at("/here", Told(302, {"Location": "/there"}))
     host.at("/there", Told(headers={"Content-Length": "7"}))
-    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(here)}}, probe="most_a_day = 5\n")
+    desk = desk_at(tmp_path, host, {"clip.json": {"a": record_linking(here)}}, probe="most_a_day = 5\n")
     assert desk("probe").done
     assert desk("probe", "--again").done
     (check,) = desk("probe", "--again", "--json").done.json
@@ -296,7 +292,7 @@ def test_every_question_of_a_day_counts_and_not_only_the_answers_that_are_kept(t
 
 
 def test_one_process_of_a_machine_asks_at_a_time(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = desk_at(tmp_path, host, {"clip.json": {"a": model(host.at("/a", Told()))}})
+    desk = desk_at(tmp_path, host, {"clip.json": {"a": record_linking(host.at("/a", Told()))}})
     assert desk("status").done
     monkeypatch.setattr(probing, "_PATIENCE_SECONDS", 0.0)
     with locked_within(desk.state / "probe.lock", 1.0):
@@ -328,7 +324,7 @@ links = { url = "files[].at", sha256 = "files[].sha256", size = "files[].bytes" 
 name = "plain"
 file = "plain.json"
 """
-    desk = desk_at(tmp_path, host, {"own.json": {"m": {"files": files}}, "plain.json": {"m": model(url)}}, own)
+    desk = desk_at(tmp_path, host, {"own.json": {"m": {"files": files}}, "plain.json": {"m": record_linking(url)}}, own)
     assert [check["verdict"] for check in desk("probe", "--json").json] == ["good", "changed"]
     assert desk("probe", "plain").done.err == "0 links\n"
     desk.configure(own.replace("files[].at", "files[.at"))
@@ -354,6 +350,6 @@ def test_any_record_has_some_links(record: Any) -> None:
 
 def test_text_that_no_database_takes_is_no_trouble(tmp_path: Path, host: Host) -> None:
     urls = [f"{host.url}/\0", f"{host.url}/\ud800", "http://\0/", "http://a\ud800b/", f"http://{'a' * 4000}/f"]
-    desk = desk_at(tmp_path, host, {"clip.json": {str(place): model(url) for place, url in enumerate(urls)}})
+    desk = desk_at(tmp_path, host, {"clip.json": {str(place): record_linking(url) for place, url in enumerate(urls)}})
     assert {check["verdict"] for check in desk("probe", "--json").json} <= {"unknown", "gone"}
     assert desk("probe").code == 0

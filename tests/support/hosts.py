@@ -58,6 +58,17 @@ class Host:
         return self.url + path
 
 
+def record_linking(url: str, sha256: str = "a" * 64, size: int = 7) -> dict[str, Any]:
+    """A record with one file."""
+    return {
+        "config": {
+            "files": [{"path": "f", "sha256sum": sha256}],
+            "download": [{"file_name": "f", "file_path": "", "file_url": url}],
+        },
+        "size_on_disk_bytes": size,
+    }
+
+
 class _Handler(BaseHTTPRequestHandler):
     host: Host
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refsync.cli.context import context_of
+from refsync.cli.links import told
 from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
 from refsync.cli.queue_filter import BatchNumber, Categories, FilterOptions, ModelText, Requesters, Statuses
@@ -69,6 +70,8 @@ def add(
         )
         _say_if_unserved(desk)
     _tell_conflicts(change)
+    for link in change.links:
+        note(f"note: {link.url}: {told(link)}")
     print_json(change) if json else typer.echo(change.change_id)
 
 

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from refsync.cli.links import dated
 from refsync.cli.output import console, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
 from refsync.dumping import dump
@@ -26,6 +27,8 @@ from refsync.ranges import render_ranges
 
 if TYPE_CHECKING:
     from refsync.use_cases.batches import RevertingChange
+    from refsync.use_cases.links.advice import AdvisedChange
+    from refsync.use_cases.links.kept import LinkAnswer
 
 _STATUS_STYLES = {
     "pending": "yellow",
@@ -127,11 +130,13 @@ def show_reverts(reverts: Iterable[int], reverted_by: Iterable[RevertingChange])
         typer.echo(f"{done} by change{'' if len(some) == 1 else 's'} {render_ranges(some)} ({where})")
 
 
-def show_change(change: PendingChangeRecord) -> None:
-    """One change whole: its fields, its payload, its history."""
+def show_change(change: AdvisedChange) -> None:
+    """One change whole: its fields, its links, its payload, its history."""
     typer.echo(f"change {change.change_id}: {change.operation} {change.category} {shown_text(change.model_name)}")
     for label, value in _facts(change):
         typer.echo(f"  {label:<13}{value}")
+    for link in change.links:
+        typer.echo(f"  {'link':<13}{_link(link)}")
     if change.payload is not None:
         typer.echo("  payload")
         for line in dump(change.payload, indent=2).split("\n"):
@@ -178,7 +183,7 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
         yield "notes", shown_text(change.notes)
 
 
-def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, PendingChangeRecord]) -> None:
+def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]) -> None:
     """Diffs field by field, critical ones marked; ``changes`` are those that they are of, by id."""
     out = console()
     for diff in page.diffs:
@@ -189,6 +194,12 @@ def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, PendingChangeR
             out.print(Text(f"  with its variants {variants}"), soft_wrap=True)
         for field in diff.field_diffs:
             out.print(_field(field), soft_wrap=True)
+        for link in changes[diff.change_id].links:
+            out.print(Text(f"  link {_link(link)}", style="red" if link.is_wrong else ""), soft_wrap=True)
+
+
+def _link(link: LinkAnswer) -> str:
+    return shown_text(f"{link.url}: {dated(link)}")
 
 
 def _net(diff: PendingChangeDiff) -> str:

@@ -175,6 +175,8 @@ class ProbeSettings(Table):
 
     again_after_hours: Annotated[float, Strict(), Field(ge=0)] = 24.0
     most_a_day: Annotated[int, Strict(), Field(ge=1)] = 2_000
+    changes: bool = True
+    submission_seconds: Annotated[float, Strict(), Field(ge=0, le=60)] = 3.0
     allow_private: bool = False
     hugging_face: HostURL = "https://huggingface.co"
     civitai: HostURL = "https://civitai.com"

@@ -19,6 +19,7 @@ from refsync.clone.upkeep import tidy
 from refsync.config import Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
+from refsync.daemon.probing import started
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of, places_of
 from refsync.errors import RefsyncError, StateDirectoryError, told
@@ -97,6 +98,7 @@ class Daemon:
         self._attendance = _attended(application)
         self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
+        self._probing = started(application)
         self._settle_in()
         self._passes = 0
         self._failures = 0
@@ -122,6 +124,7 @@ class Daemon:
                     self._check_state()
                     self._attempt(seen)
                     self._measure()
+                    self._probing.wake()
                     logger.debug("pass {} is over", self._passes)
         except KeyboardInterrupt:
             if not self._wakeups.stopping:
@@ -131,9 +134,10 @@ class Daemon:
         logger.info("refsync stops")
 
     def close(self) -> None:
-        """End the threads of the watcher and of the remotes, and leave the daemons that share the queue."""
+        """End the threads of watcher, remotes and hosts, and leave the daemons that share the queue."""
         self._watch.stop()
         self._fetching.stop()
+        self._probing.stop()
         self._attendance.close()
 
     def _check_state(self) -> None:
@@ -315,6 +319,8 @@ class Daemon:
         self._application = application
         self._fetching.stop()
         self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)
+        self._probing.stop()
+        self._probing = started(application)
         self._problems.clear()
         self._settle_in()
         log.configure(config.log.level, config.log.format)

@@ -64,7 +64,7 @@ class Asking:
         self._most = most
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._under_way: set[Exchange] = set()
-        self._is_stopped = False
+        self._stopped = threading.Event()
 
     def __call__(self, verb: str, url: str, *, headers: Mapping[str, str] | None = None, reads: bool = False) -> Answer:
         """Ask, and give the answer, with its content if ``reads``; no redirect is followed.
@@ -95,16 +95,25 @@ class Asking:
         """How many questions each host was asked since this was last called."""
         return {host: self._uncounted.pop(host) for host in list(self._uncounted)}
 
+    def pause(self, seconds: float) -> None:
+        """Wait between two questions, but not when there is no more time."""
+        self._stopped.wait(max(0.0, min(seconds, self._until - time.monotonic())))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is asked."""
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Ask nothing more, and break off what is under way."""
-        self._is_stopped = True
+        self._stopped.set()
         for exchange in list(self._under_way):
             exchange.break_off()
 
     def _seconds_left(self) -> float:
         """What each step of a question may take that begins now."""
         seconds = min(self._timeout_seconds, (self._until - time.monotonic()) / WHOLE_IN_TIMEOUTS)
-        if self._is_stopped or seconds < _LEAST_SECONDS:
+        if self._stopped.is_set() or seconds < _LEAST_SECONDS:
             raise CannotAskError("there was no time to ask")
         return seconds
 

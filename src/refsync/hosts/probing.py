@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,14 +41,14 @@ class Prober:
     Attributes:
         ask: asks one question; stopped when a probe has ended.
         hosts: where the hosts with ways of their own are.
-        pause: waits, in seconds.
+        pause: waits for so many seconds; as ``ask`` does by default.
         dice: spreads the waits.
         longest_wait: for so many seconds a host may ask to wait; one that asks for more is left alone.
     """
 
     ask: Asking
     hosts: Hosts = field(default_factory=Hosts)
-    pause: Callable[[float], None] = time.sleep
+    pause: Callable[[float], object] | None = None
     dice: random.Random = field(default_factory=random.Random)
     longest_wait: float = 60.0
 
@@ -58,50 +57,52 @@ class Prober:
         by_host: dict[str, list[Link]] = defaultdict(list)
         for link in dict.fromkeys(links):
             by_host[link.host].append(link)
-        waiting, done = deque(by_host.values()), SimpleQueue[Probed | BaseException]()
-        stopping = threading.Event()
+        waiting, done = deque(by_host.values()), SimpleQueue[Probed | BaseException | None]()
         threads = [
-            threading.Thread(target=self._probe_hosts, args=(waiting, done, stopping), name="probe", daemon=True)
+            threading.Thread(target=self._probe_hosts, args=(waiting, done), name="probe", daemon=True)
             for _ in range(min(_HOSTS_AT_ONCE, len(by_host)))
         ]
         for thread in threads:
             thread.start()
+        at_work = len(threads)
         try:
-            for _ in range(sum(map(len, by_host.values()))):
-                probed = done.get()
-                if isinstance(probed, BaseException):
-                    raise probed
-                yield probed
+            while at_work:
+                told = done.get()
+                if told is None:
+                    at_work -= 1
+                elif isinstance(told, BaseException):
+                    raise told
+                else:
+                    yield told
         finally:
-            stopping.set()
             self.ask.stop()
             for thread in threads:
                 thread.join()
 
-    def _probe_hosts(
-        self, waiting: deque[list[Link]], done: SimpleQueue[Probed | BaseException], stopping: threading.Event
-    ) -> None:
-        """Take one host after the other; hand in what became of each link, or the bug that ended it."""
+    def _probe_hosts(self, waiting: deque[list[Link]], done: SimpleQueue[Probed | BaseException | None]) -> None:
+        """Take one host after the other; hand in what became of each link, or the bug that ended it, ``None`` last."""
         try:
-            while not stopping.is_set():
-                for probed in self._probe_host(waiting.popleft(), stopping):
+            while links := _taken(waiting):
+                for probed in self._probe_host(links):
                     done.put(probed)
-        except IndexError:  # another thread has taken the last one
-            return
         except BaseException as problem:
             done.put(problem)
+        done.put(None)
 
-    def _probe_host(self, links: Sequence[Link], stopping: threading.Event) -> Iterator[Probed]:
+    def _probe_host(self, links: Sequence[Link]) -> Iterator[Probed]:
+        """What became of each link of a host, until there is no more asking: what is broken off is no answer."""
         silent: str | None = None
         for place, link in enumerate(links):
-            if stopping.is_set():
+            if self.ask.is_stopped:
                 return
             if place and silent is None:
-                self.pause(self.dice.uniform(*_GAP_SECONDS))
+                self._pause(self.dice.uniform(*_GAP_SECONDS))
             if silent is None:
                 found, silent = self._ask(link)
             else:
                 found = Found(Standing.unknown, why=silent)
+            if self.ask.is_stopped:
+                return
             yield Probed(link, judge(link, found), found)
 
     def _ask(self, link: Link) -> tuple[Found, str | None]:
@@ -109,11 +110,14 @@ class Prober:
         try:
             found = self._look(link)
             if found.wait_seconds is not None and found.wait_seconds <= self.longest_wait:
-                self.pause(found.wait_seconds + self.dice.random())
+                self._pause(found.wait_seconds + self.dice.random())
                 found = self._look(link)
         except RationOverError as over:
             return Found(Standing.unknown, why=str(over)), str(over)
         return found, None if found.wait_seconds is None else f"{link.host} asks to wait"
+
+    def _pause(self, seconds: float) -> None:
+        (self.pause or self.ask.pause)(seconds)
 
     def _look(self, link: Link) -> Found:
         try:
@@ -124,3 +128,11 @@ class Prober:
             return any_host.look(link, self.ask)
         except CannotAskError as problem:
             return Found(Standing.unknown, why=str(problem))
+
+
+def _taken(waiting: deque[list[Link]]) -> list[Link] | None:
+    """The next host's links, which another thread may take meanwhile."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None

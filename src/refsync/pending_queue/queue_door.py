@@ -77,9 +77,11 @@ class QueueDoor:
             hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, offset=offset, limit=limit))
             return PendingQueuePage(items=hits, total=queue.count(queue_filter), offset=offset, limit=limit)
 
-    def iterate_changes(self, queue_filter: PendingQueueFilter | None = None) -> Iterator[PendingChangeRecord]:
-        """Every hit by ascending id, read in parts as it is asked for."""
-        last = 0
+    def iterate_changes(
+        self, queue_filter: PendingQueueFilter | None = None, *, after: int = 0
+    ) -> Iterator[PendingChangeRecord]:
+        """Every hit by ascending id, behind one that is given, read in parts as it is asked for."""
+        last = after
         while True:
             with self._store.reading() as queue:
                 hits = change_moves.with_conflicts(queue, queue.changes(queue_filter, after=last, limit=_PART))

@@ -12,6 +12,7 @@ from refsync.categories import Catalogue
 from refsync.errors import PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
 from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json, parse_operation
+from refsync.use_cases.links.advice import ask_at_submission
 
 _NEEDED = ("operation", "category", "model_name")
 _KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models", "after", "before"}
@@ -29,13 +30,15 @@ class Line(NamedTuple):
 
 
 def submit_change(application: Application, submission: Submission) -> PendingChangeRecord:
-    """Submit a change; what it is made from is looked up.
+    """Submit a change; what it is made from is looked up, and hosts are asked about the links that it brings.
 
     Raises:
         UnknownCategoryError: no repository holds the category.
         RequestError: it is refused.
     """
-    return application.queue.enqueue_many([submission])[0]
+    [change] = application.queue.enqueue_many([submission])
+    ask_at_submission(application, [change])
+    return change
 
 
 def read_lines(content: bytes, catalogue: Catalogue, *, actor: Actor) -> list[Line]:
@@ -71,11 +74,13 @@ def submit_lines(
             progress(done, len(lines))
 
     try:
-        return SubmittedChanges(application.queue.enqueue_many((line.submission for line in lines), count))
+        changes = application.queue.enqueue_many((line.submission for line in lines), count)
     except (RequestError, UnknownCategoryError) as refusal:
         if checked == len(lines):
             raise
         raise RequestError(f"line {lines[checked].number}: {refusal}") from None
+    ask_at_submission(application, changes)
+    return SubmittedChanges(changes)
 
 
 def _submission(number: int, line: bytes, catalogue: Catalogue, actor: Actor) -> Submission:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -23,6 +24,18 @@ _KEPT_AT_ONCE = 20
 def prober_of(settings: ProbeSettings, asking: Asking, *, longest_wait: float = 60.0) -> Prober:
     """What asks about links, as the config says."""
     return Prober(asking, Hosts(settings.hugging_face, settings.civitai), longest_wait=longest_wait)
+
+
+def asking_of(application: Application, *, within_seconds: float = math.inf) -> Asking:
+    """What asks hosts as the config lets it, and no oftener than is left of today; after so many seconds no more."""
+    settings = application.config.probe
+    with application.store.reading() as transaction:
+        asked = transaction.links.asked_on(_today())
+    return Asking(
+        allows_private=settings.allow_private,
+        within_seconds=within_seconds,
+        most=lambda host: settings.most_a_day - asked.get(host, 0),
+    )
 
 
 def ask_hosts(
@@ -47,12 +60,6 @@ def ask_hosts(
                 yield probed
     finally:
         _keep(application, prober.ask, answered)
-
-
-def asked_today(application: Application) -> dict[str, int]:
-    """How many questions each host was asked today."""
-    with application.store.reading() as transaction:
-        return transaction.links.asked_on(_today())
 
 
 @contextmanager

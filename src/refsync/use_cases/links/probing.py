@@ -12,9 +12,8 @@ from pydantic import RootModel
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.errors import RequestError
-from refsync.hosts.asking import Asking
 from refsync.hosts.link import Link, links_of
-from refsync.use_cases.links.asking import ask_hosts, asked_today, prober_of, turn_to_ask
+from refsync.use_cases.links.asking import ask_hosts, asking_of, prober_of, turn_to_ask
 from refsync.use_cases.links.kept import LinkAnswer, fresh_since, kept_of
 
 _PATIENCE_SECONDS = 30.0
@@ -57,14 +56,9 @@ class Probe:
         with turn_to_ask(self.application, _PATIENCE_SECONDS) as held:
             if not held:
                 raise RequestError("another refsync on this machine asks hosts; try again when it has done so")
-            probes = ask_hosts(self.application, prober_of(self.application.config.probe, self._asking), self.links)
-            for done, _ in enumerate(probes, start=1):
+            prober = prober_of(self.application.config.probe, asking_of(self.application))
+            for done, _ in enumerate(ask_hosts(self.application, prober, self.links), start=1):
                 yield Progress(done, len(self.links))
-
-    @property
-    def _asking(self) -> Asking:
-        settings, asked = self.application.config.probe, asked_today(self.application)
-        return Asking(allows_private=settings.allow_private, most=lambda host: settings.most_a_day - asked.get(host, 0))
 
     def answers(self) -> LinkAnswers:
         """What is known of all links now."""

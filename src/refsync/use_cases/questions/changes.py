@@ -10,14 +10,13 @@ from refsync.application import Application
 from refsync.pending_queue.models import (
     Actor,
     PendingBatchResult,
-    PendingChangeDiffPage,
-    PendingChangeRecord,
     PendingQueueFilter,
     Submission,
 )
 from refsync.pending_queue.payloads import parse_operation, parse_status
 from refsync.use_cases import changes, reviewing
 from refsync.use_cases.answer import Answer
+from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs, advised, advised_diffs
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.serving import is_served
 from refsync.use_cases.submitting import SubmittedChanges, read_lines, submit_change, submit_lines
@@ -132,7 +131,7 @@ class Nothing(Arguments):
     """No arguments."""
 
 
-def _submit(application: Application, asked: SubmitChange, actor: Actor) -> PendingChangeRecord:
+def _submit(application: Application, asked: SubmitChange, actor: Actor) -> AdvisedChange:
     submission = Submission(
         category=application.config.catalogue.parse(asked.category),
         model_name=asked.model_name,
@@ -146,7 +145,7 @@ def _submit(application: Application, asked: SubmitChange, actor: Actor) -> Pend
         after=asked.after,
         before=asked.before,
     )
-    return submit_change(application, submission)
+    return advised(application, submit_change(application, submission))
 
 
 def _submit_lines(application: Application, asked: SubmitLines, actor: Actor) -> SubmittedChanges:
@@ -181,18 +180,20 @@ SHOW = Question(
     "/api/changes/{change_id}",
     Who.known,
     OneChange,
-    PendingChangeRecord,
-    lambda application, asked, actor: changes.show_change(application, asked.change_id),
+    AdvisedChange,
+    lambda application, asked, actor: advised(application, changes.show_change(application, asked.change_id)),
 )
 COMPARE = Question(
     "GET",
     "/api/diffs",
     Who.known,
     SomeChanges,
-    PendingChangeDiffPage,
-    lambda application, asked, actor: changes.compare_changes(application, asked.change_ids),
+    AdvisedDiffs,
+    lambda application, asked, actor: advised_diffs(
+        application, changes.compare_changes(application, asked.change_ids)
+    ),
 )
-SUBMIT = Question("POST", "/api/changes", Who.requestor, SubmitChange, PendingChangeRecord, _submit)
+SUBMIT = Question("POST", "/api/changes", Who.requestor, SubmitChange, AdvisedChange, _submit)
 SUBMIT_LINES = Question("POST", "/api/changes/lines", Who.requestor, SubmitLines, SubmittedChanges, _submit_lines)
 RENAME = Question("POST", "/api/changes/rename", Who.requestor, RenameModel, SubmittedChanges, _rename)
 APPROVE = Question(
