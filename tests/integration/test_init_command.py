@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -130,6 +131,42 @@ def test_what_was_found_is_told_with_what_to_do_next(tmp_path: Path) -> None:
         "  refsync queue add update blip MODEL --payload FILE",
         "  refsync status",
     ]
+
+
+OWN = b'{"version": 1, "models": [{"id": "a", "n": 1}, {"id": "b", "n": 2}]}'
+
+
+def test_a_file_of_records_that_belongs_to_no_category_is_offered_as_one_with_the_lines_to_write(
+    tmp_path: Path,
+) -> None:
+    files: dict[str, Any] = {
+        "blip.json": RECORDS,
+        "my-Prices.json": OWN,
+        "info.json": OWN,
+        "package.json": b'{"name": "x"}',
+    }
+    clone = Clone.create(tmp_path / "image", files)
+    lines = call(clone.path).stdout.splitlines()
+    at = lines.index("my-Prices.json could be a category of your own, by these lines in the config:")
+    table = ["[[category]]", 'name = "my_prices"', 'file = "my-Prices.json"', 'records = "models[id]"']
+    assert lines[at + 1 : at + 5] == [f"  {line}" for line in table]
+    assert '  name = "info_models"' in lines
+    assert not any("package.json could" in line for line in lines)
+    target = Path("refsync.toml")
+    target.write_text(target.read_text() + "\n" + "\n".join(table))
+    assert "my_prices" in load_config(target, {}).catalogue
+
+
+def test_a_category_of_ones_own_is_named_with_its_file_and_where_its_records_are(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path / "prices", {"prices.json": OWN})
+    advice = "prices.json could be one of your own: --category 'prices=prices.json:models[id]'"
+    assert refusal(clone.path).endswith(advice)
+    config = written(clone.path, "--category", "prices=prices.json:models[id]")
+    (own,) = config.own_categories
+    assert (own.name, own.file, own.records) == ("prices", "prices.json", "models[id]")
+    assert "no list at other" in refusal(clone.path, "--category", "prices=prices.json:other[id]", "--force")
+    assert "name: metadata is a name of the specification" in refusal(clone.path, "--category", "metadata=prices.json")
+    assert "records: must be a dotted path" in refusal(clone.path, "--category", "prices=prices.json:[", "--force")
 
 
 def test_a_config_file_elsewhere_is_named_in_the_next_commands(tmp_path: Path) -> None:
@@ -281,7 +318,7 @@ def test_a_file_of_another_name_is_listed_instead_of_the_usual_one(tmp_path: Pat
     ("words", "reason"),
     [
         (["clip"], "--category clip: write it as NAME=FILE, such as clip=models/clip.json"),
-        (["clips=clip.json"], "unknown category 'clips'"),
+        (["clips=clip.json"], "'clip.json' is the file of clip (legacy) and of clips (legacy); give each its own"),
         (["clip=../clip.json"], "is a path outside the clone"),
         (["clip=a.json", "clip=clip.json"], "clip has the file a.json already"),
         (["clip=gone.json"], "branch 'main' has no file 'gone.json', which --category names"),

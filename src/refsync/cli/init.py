@@ -47,7 +47,10 @@ def init(
     ] = None,
     category: Annotated[
         list[str] | None,
-        typer.Option(help="The file of a category with another name than usual; repeatable.", metavar="NAME=FILE"),
+        typer.Option(
+            help="The file of a category with another name than usual, or of one of your own; repeatable.",
+            metavar="NAME=FILE[:RECORDS]",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing config file.")] = False,
     as_json: Json = False,
@@ -81,5 +84,8 @@ def _told(written: NewConfig) -> Iterator[str]:
     if written.left_out:
         yield "Left out:"
         yield from (f"  {file}: {reason}" for file, reason in written.left_out.items())
+    for file, lines in written.offered.items():
+        yield f"{file} could be a category of your own, by these lines in the config:"
+        yield from (f"  {line}" for line in lines.splitlines())
     yield "Next:"
     yield from (f"  {command}" for command in written.next)

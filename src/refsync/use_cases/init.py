@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from refsync.categories import CategoryName, Layout
+from refsync.categories import SPECIFIED, Layout
 from refsync.clone.cloning import (
     check_out,
     check_url,
@@ -31,7 +31,8 @@ from refsync.credentials import token_source
 from refsync.durable import write_durably
 from refsync.errors import ConfigError, RequestError
 from refsync.use_cases.answer import Answer, Text
-from refsync.use_cases.survey import Survey, checked_out, data_paths, refuse_folder_inside, survey
+from refsync.use_cases.own_categories import table_of
+from refsync.use_cases.survey import Named, Survey, checked_out, data_paths, refuse_folder_inside, survey
 
 _SYSTEM_STATE = Path("/var/lib/refsync")
 
@@ -55,7 +56,7 @@ publish = {publish}
 # The category files that were found. A category that is not listed has the layout's default file name.
 [repository.categories]
 {categories}
-{credentials}
+{credentials}{own}
 [apply]
 # "approval": commit what is approved at once; "schedule": at set times; "manual": at `refsync batch seal`.
 when = "approval"
@@ -77,8 +78,8 @@ token_file = {token_file}
 class Wanted(NamedTuple):
     """What is asked for; ``None`` where the choice is left.
 
-    ``publish`` is how batches are published, as the config has it; ``files`` are those of categories with other names
-    than usual.
+    ``publish`` is how batches are published, as the config has it; ``files`` are the categories with files of other
+    names than usual, and those of one's own.
     """
 
     name: str | None
@@ -87,7 +88,7 @@ class Wanted(NamedTuple):
     state: Path | None
     publish: str | None
     token_file: Path | None
-    files: Mapping[CategoryName, str]
+    files: Named
 
 
 class NewRepository(Answer):
@@ -101,13 +102,17 @@ class NewRepository(Answer):
 
 
 class NewConfig(Answer):
-    """What was written, what was found in the clone, and the commands to go on with."""
+    """What was written, what was found in the clone, and the commands to go on with.
+
+    ``offered`` has for each file that could be a category of one's own the lines of a config that make it one.
+    """
 
     file: Text
     state_directory: Text
     repository: NewRepository
     categories: dict[str, str]
     left_out: dict[Text, Text]
+    offered: dict[Text, Text]
     next: list[Text]
 
 
@@ -252,7 +257,10 @@ def _render(clone: Path, url: str | None, wanted: Wanted, found: Survey) -> str:
         publish=_quoted(wanted.publish or _publish_to(url)),
         url=_URL.format(url=_quoted(url)) if url else "",
         credentials=_CREDENTIALS.format(token_file=_quoted(str(_absolute(token_file)))) if token_file else "",
-        categories="\n".join(f"{category} = {_quoted(file)}" for category, file in found.files.items()),
+        categories="\n".join(
+            f"{category} = {_quoted(file)}" for category, file in found.files.items() if category in SPECIFIED
+        ),
+        own="".join(f"\n{table_of(each)}\n" for each in found.own),
     )
 
 
@@ -304,5 +312,6 @@ def _answer(target: Path, config: Config, found: Survey) -> NewConfig:
         ),
         categories=dict(found.files),
         left_out=dict(found.left_out),
+        offered={each.file: table_of(each) for each in found.offered},
         next=_next_commands(target, found),
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from refsync.categories import (
     SPECIFIED,
+    Catalogue,
     CategoryDescriptor,
     CategoryName,
     Layout,
@@ -15,52 +16,71 @@ from refsync.categories import (
 )
 from refsync.clone.checkout import checked_out_branch, work_tree_root
 from refsync.clone.repository import Repository
+from refsync.config.settings import OwnCategory
 from refsync.config.values import category_file
 from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.reference.kinds import kind_of
+from refsync.use_cases.own_categories import offered, option_for, own_category
 
-Named = Mapping[CategoryName, str]
-"""The files of categories that have other names than usual."""
+_NO_CATEGORY = "belongs to no category"
+
+
+class Named(NamedTuple):
+    """What the command line names: the files of categories with other names than usual, and categories of one's own."""
+
+    files: Mapping[CategoryName, str] = {}
+    own: tuple[OwnCategory, ...] = ()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Which categories there are."""
+        return SPECIFIED.with_own(each.descriptor for each in self.own)
 
 
 class Survey(NamedTuple):
-    """What a clone holds: the file of each category, and why other files were left out."""
+    """What a clone holds: the file of each category, why other files were left out, and what some of them could be."""
 
     branch: str
     layout: Layout
     files: Mapping[CategoryName, str]
     left_out: Mapping[str, str]
+    own: tuple[OwnCategory, ...] = ()
+    offered: tuple[OwnCategory, ...] = ()
 
 
 def named_files(words: Iterable[str]) -> Named:
-    """The files that the command line names, each as ``CATEGORY=FILE``.
+    """The files that the command line names, each as ``CATEGORY=FILE``, of a category of one's own ``:RECORDS`` too.
 
     Raises:
         RequestError: a word is not that, or a category has two files.
-        UnknownCategoryError: there is no such category.
     """
     named: dict[CategoryName, str] = {}
+    own: dict[str, OwnCategory] = {}
     for word in words:
         name, separator, file = word.partition("=")
         if not separator:
             raise RequestError(f"--category {word}: write it as NAME=FILE, such as clip=models/clip.json")
-        category = SPECIFIED.parse(name)
-        if category in named:
-            raise RequestError(f"--category {word}: {category} has the file {named[category]} already")
+        taken = own[name].file if name in own else named.get(CategoryName(name))
+        if taken is not None:
+            raise RequestError(f"--category {word}: {name} has the file {taken} already")
+        if name not in SPECIFIED:
+            own[name] = own_category(word, name, file)
+            continue
         try:
-            named[category] = category_file(file)
+            named[SPECIFIED.parse(name)] = category_file(file)
         except ValueError as problem:
             raise RequestError(f"--category {word}: {problem}") from None
-    return named
+    return Named(named, tuple(own.values()))
 
 
 def data_paths(clone: Repository, wanted: Layout | None, named: Named) -> list[str]:
     """All that refsync reads of a reference; files that are not there yet, too, since a change may create one."""
     layout = wanted or _detect_layout(clone, clone.tip())
-    usual = [(name, file) for name, each in SPECIFIED.descriptors.items() for file in each.files(layout).values()]
+    known = named.catalogue
+    usual = [(name, file) for name, each in known.descriptors.items() for file in each.files(layout).values()]
     files = dict[str, None]()
-    for category, file in (*usual, *named.items()):
-        described = SPECIFIED[category]
+    for category, file in (*usual, *named.files.items()):
+        described = known[category]
         if described.table_of(file) is None:
             files[file] = None
         elif clone.file_at(clone.tip(), file) is not None:
@@ -78,14 +98,19 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
     entries = clone.entries(tip, "")
     found_layout = layout or _detect_layout(clone, tip)
     files, left_out = _sort_files(clone, entries, found_layout, named)
-    files = {**files, **{category: _checked(clone, tip, category, file) for category, file in named.items()}}
+    all_named = {**named.files, **{each.descriptor.category: each.file for each in named.own}}
+    for category, file in all_named.items():
+        files[category] = _checked(clone, tip, named.catalogue[category], file)
+    found = (offered(clone, file, *entries[file]) for file in left_out if left_out[file] == _NO_CATEGORY)
+    could_be = tuple(each for each in found if each is not None)
     if not files:
         why = "; ".join(f"{file}: {reason}" for file, reason in left_out.items()) or "it holds no JSON file"
         raise CloneError(
             f"{where}: no category file of layout {found_layout.value!r} on branch {clone.branch!r} ({why})"
+            + "".join(f"; {each.file} could be one of your own: {option_for(each)}" for each in could_be[:1])
         )
-    ordered = {category: files[category] for category in SPECIFIED if category in files}
-    return Survey(clone.branch, found_layout, ordered, left_out)
+    ordered = {category: files[category] for category in named.catalogue if category in files}
+    return Survey(clone.branch, found_layout, ordered, left_out, named.own, could_be)
 
 
 def refuse_folder_inside(clone: Repository) -> None:
@@ -121,12 +146,12 @@ def _sort_files(
     for file, (mode, blob) in entries.items():
         if not file.endswith((".json", ".csv")):
             continue
-        if file in named.values():
+        if file in named.files.values() or file in (each.file for each in named.own):
             continue
         if reason := _reason_by_name(file, set(entries)):
             left_out[file] = reason
-        elif categories.get(file) in named:
-            left_out[file] = f"the file of {categories[file]} is {named[categories[file]]}"
+        elif categories.get(file) in named.files:
+            left_out[file] = f"the file of {categories[file]} is {named.files[categories[file]]}"
         elif file not in categories:
             left_out[file] = f"its category has no file in layout {layout.value!r}"
         elif reason := _reason_by_content(clone, SPECIFIED[categories[file]], file, mode, blob):
@@ -144,7 +169,7 @@ def _reason_by_name(file: str, siblings: set[str]) -> str | None:
         if each.table_of(table) and table in siblings and each.read_file(table) == file:
             return f"is made from {table}, and follows it"
     if file not in owners:
-        return "belongs to no category"
+        return _NO_CATEGORY
     document = owners[file].read_file(file)
     return None if document in siblings else f"lacks the {document} that is made from it"
 
@@ -159,13 +184,13 @@ def _reason_by_content(clone: Repository, category: CategoryDescriptor, file: st
     return None
 
 
-def _checked(clone: Repository, tip: str, category: CategoryName, file: str) -> str:
+def _checked(clone: Repository, tip: str, category: CategoryDescriptor, file: str) -> str:
     found = clone.file_at(tip, file)
     if found is None:
         raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {file!r}, which --category names")
-    document = SPECIFIED[category].read_file(file)
+    document = category.read_file(file)
     if document != file and clone.file_at(tip, document) is None:
         raise CloneError(f"{clone.path}: {file}: lacks the {document} that is made from it")
-    if reason := _reason_by_content(clone, SPECIFIED[category], file, found.mode, found.blob):
-        raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category}")
+    if reason := _reason_by_content(clone, category, file, found.mode, found.blob):
+        raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category.category}")
     return file

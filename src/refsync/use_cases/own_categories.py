@@ -1,0 +1,65 @@
+"""Categories of one's own, as ``init`` takes them from the command line and offers them for files of no category."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePosixPath
+
+from pydantic import ValidationError
+
+from refsync.clone.repository import Repository
+from refsync.commands import command
+from refsync.config.settings import OwnCategory
+from refsync.documents.json_document import read_json
+from refsync.documents.shape_guess import guess_shape
+from refsync.errors import RefsyncError, RequestError
+
+
+def own_category(word: str, name: str, file: str) -> OwnCategory:
+    """The category that a word of the command line names, ``NAME=FILE`` or ``NAME=FILE:RECORDS``.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
+    file, _, records = file.partition(":")
+    try:
+        return OwnCategory.model_validate({"name": name, "file": file, "records": records})
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        key, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise RequestError(f"--category {word}: {key}: {reason}") from None
+
+
+def offered(clone: Repository, file: str, mode: int, blob: str) -> OwnCategory | None:
+    """The category that a JSON file of none could be; ``None`` where it holds no records, or cannot be read here."""
+    if mode >> 12 != 0o10 or not file.endswith(".json"):
+        return None
+    try:
+        shape = guess_shape(read_json(clone.read_blob(blob)))
+    except RefsyncError:  # a clone that holds only what it needs lacks what belongs to no category
+        return None
+    return None if shape is None else _named(file, str(shape))
+
+
+def option_for(own: OwnCategory) -> str:
+    """The option of ``refsync init`` that makes it one."""
+    where = f":{own.records}" if own.records else ""
+    return command("--category", f"{own.name}={own.file}{where}")
+
+
+def table_of(own: OwnCategory) -> str:
+    """The lines of a config that say it."""
+    values = {"name": own.name, "file": own.file, "records": own.records}
+    lines = (f"{key} = {json.dumps(value)}" for key, value in values.items() if value)
+    return "\n".join(("[[category]]", *lines))
+
+
+def _named(file: str, records: str) -> OwnCategory | None:
+    stem = re.sub(r"[^a-z0-9]+", "_", PurePosixPath(file).stem.casefold()).strip("_")[:48]
+    for name in (stem, f"{stem}_models", f"models_{stem}"):
+        try:
+            return OwnCategory.model_validate({"name": name, "file": file, "records": records})
+        except ValidationError:
+            continue
+    return None
