@@ -58,7 +58,7 @@ Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 class Table(BaseModel):
     """One table of the config file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class CheckTable(Table):

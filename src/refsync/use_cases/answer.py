@@ -13,7 +13,7 @@ Text = Annotated[str, SkipValidation]
 class Answer(BaseModel):
     """An answer; its JSON is what ``--json`` prints. Times are Unix seconds, ``None`` stands where there is nothing."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=False, defer_build=True)
 
 
 class Sparse(Answer):

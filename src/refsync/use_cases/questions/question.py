@@ -16,7 +16,7 @@ from refsync.pending_queue.models import Actor
 class Arguments(BaseModel):
     """What a question takes besides who asks; nothing that nobody knows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 A = TypeVar("A", bound=Arguments)
