@@ -69,6 +69,7 @@ def test_a_version_is_read_as_if_nothing_were_known_of_the_one_before(
 @example([("a", {}), ("b", {})], (", ", ": "), 8, 9, "")
 @example([("a", {})], (", ", ": "), 8, 0, ", ")
 @example([("a", {})], (", ", ": "), 0, 0, "\ufeff")
+@example([], (", ", ": "), 0, 1, "")
 def test_so_is_one_that_somebody_has_broken(
     old: list[tuple[str, Any]], layout: tuple[str, str], at: int, length: int, put: str
 ) -> None:

@@ -83,10 +83,11 @@ def scan_unproven(text: str, decode: Callable[[str, int], tuple[Any, int]]) -> C
         Exception: what ``decode`` raises.
     """
     start = _skip(text, 0)
+    if not text.startswith("{", start):
+        raise ValueError("no object")
     items: list[Item] = []
     separator_end, at = start + 1, _skip(text, start + 1)
-    is_empty = text[start : start + 1] == "{" and text[at : at + 1] == "}"
-    mark = "}" if is_empty else text[start : start + 1]
+    mark = "}" if text.startswith("}", at) else "{"
     while mark != "}":
         if mark != ("," if items else "{") or text[at : at + 1] != '"':
             raise ValueError("no member")
