@@ -75,6 +75,15 @@ class OwnCategory(Table):
         )
 
 
+def named_once(own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
+    """The same, if each has a name of its own; raises FaultsError."""
+    names = [each.name for each in own]
+    twice = (place for place, name in enumerate(names) if name in names[:place])
+    if faults := [Fault((place, "name"), f"{names[place]} is there twice; give each its own name") for place in twice]:
+        raise FaultsError(faults)
+    return own
+
+
 class ApplySettings(Table):
     """``[apply]``: when approved changes are committed."""
 
@@ -243,13 +252,7 @@ class Config(BaseSettings):
     @field_validator("own_categories")
     @classmethod
     def _name_each_once(cls, own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
-        names = [each.name for each in own]
-        twice = (place for place, name in enumerate(names) if name in names[:place])
-        if faults := [
-            Fault((place, "name"), f"{names[place]} is there twice; give each its own name") for place in twice
-        ]:
-            raise FaultsError(faults)
-        return own
+        return named_once(own)
 
     @model_validator(mode="after")
     def _keep_state_out_of_clones(self) -> Self:

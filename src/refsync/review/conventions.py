@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
+from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryDescriptor, CategoryName, Layout
 from refsync.pending_queue.diffs import critical_fields
 from refsync.review.finding import Rule
 
@@ -16,6 +16,7 @@ class Conventions:
 
     Attributes:
         files: the files that records are read from; ``None`` where no config tells.
+        layout: the layout of those.
         tables: the tables of those that are made from one, by category.
         listed: the files that the config names itself; they have to be there.
         critical: the critical fields of categories that have other ones than usual.
@@ -25,6 +26,7 @@ class Conventions:
     """
 
     files: Mapping[CategoryName, Mapping[CanonicalFormat, str]] | None = None
+    layout: Layout = Layout.upstream
     tables: Mapping[CategoryName, str] = field(default_factory=dict)
     listed: Mapping[CategoryName, str] = field(default_factory=dict)
     critical: Mapping[CategoryName, tuple[str, ...]] = field(default_factory=dict)
@@ -35,9 +37,23 @@ class Conventions:
     @property
     def folders(self) -> tuple[str, ...]:
         """The folders of a clone that have to be looked into, each with its final slash."""
-        files = [file for by_format in (self.files or {}).values() for file in by_format.values()]
+        own = [each.v2_file for each in self.catalogue.descriptors.values() if each.is_own]
+        files = own + [file for by_format in (self.files or {}).values() for file in by_format.values()]
         named = (file.rpartition("/")[0] for file in (*files, *self.tables.values()))
         return tuple(dict.fromkeys(("", "legacy/", *(f"{folder}/" for folder in named if folder))))
+
+    def with_own(self, descriptors: Iterable[CategoryDescriptor], switched_off: frozenset[Rule]) -> Conventions:
+        """The same with what a repository says of itself, of which what is known here already counts for nothing.
+
+        Args:
+            descriptors: its categories.
+            switched_off: the rules that it leaves out; a config has the word on those.
+        """
+        used = {file for by_format in (self.files or {}).values() for file in by_format.values()}
+        own = [each for each in descriptors if each.category not in self.catalogue and each.v2_file not in used]
+        files = self.files and {**self.files, **{each.category: each.files(self.layout) for each in own}}
+        off = self.switched_off if self.source else switched_off
+        return replace(self, files=files, switched_off=off, catalogue=self.catalogue.with_own(own))
 
     def critical_fields(self, category: CategoryName) -> tuple[str, ...]:
         """The dotted paths in a category's records that a reviewer must not miss."""

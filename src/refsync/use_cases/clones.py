@@ -16,7 +16,7 @@ from refsync.review.conventions import Conventions
 from refsync.review.findings import Verdict, check
 from refsync.review.mending import Mended, mended_documents, mended_tables, write_mended
 from refsync.review.revisions import committed, snapshots_of
-from refsync.use_cases.conventions import ConfigPlace, conventions_of
+from refsync.use_cases.conventions import ConfigPlace, conventions_of, with_repository_file
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,9 @@ def mend_clone(question: Question) -> Iterator[tuple[Path, Mended]]:
 
 def _sides(question: Question) -> _Sides:
     clone = find_clone(question.directory)
-    conventions = conventions_of(question.place, clone)
-    base, head = snapshots_of(clone, question.base, question.head, conventions.folders)
+    configured = conventions_of(question.place, clone)
+    base, head = snapshots_of(clone, question.base, question.head, configured.folders)
+    conventions = with_repository_file(configured, base or committed(head, ("",)))
+    if set(conventions.folders) - set(configured.folders):
+        base, head = snapshots_of(clone, question.base, question.head, conventions.folders)
     return _Sides(base, head, conventions)

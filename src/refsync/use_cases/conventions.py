@@ -10,7 +10,9 @@ from typing import NamedTuple
 from refsync.clone.revisions import common_directory
 from refsync.config import RepositorySettings, find_config_file, load_config
 from refsync.config.problems import CONFIG_VARIABLE
-from refsync.errors import ConfigError
+from refsync.config.repository_file import NAME, parse_repository_file
+from refsync.errors import ConfigError, RequestError
+from refsync.reference.snapshot import Snapshot, at_revision, versions_of
 from refsync.review.conventions import USUAL, Conventions
 
 
@@ -44,6 +46,32 @@ def conventions_of(place: ConfigPlace, clone: Path) -> Conventions:
     return USUAL if repository is None else _conventions(path, repository)
 
 
+def with_repository_file(conventions: Conventions, snapshot: Snapshot | None) -> Conventions:
+    """The same with what the repository itself says in a revision, if it says anything.
+
+    Raises:
+        ConfigError: something is wrong in its file.
+    """
+    if snapshot is None or not snapshot.has_file(NAME):
+        return conventions
+    said = parse_repository_file(snapshot.read(NAME), f"{NAME} in {snapshot.name}")
+    descriptors = (each.descriptor for each in said.own_categories)
+    return conventions.with_own(descriptors, frozenset(said.check.switched_off))
+
+
+def conventions_at_head(place: ConfigPlace, clone: Path) -> Conventions:
+    """What holds in a clone, by what is checked out, too.
+
+    Raises:
+        ConfigError: as :func:`conventions_of` does, and for the repository's own file.
+    """
+    try:
+        head = at_revision(versions_of(clone), clone, "HEAD", ("",))
+    except RequestError:  # before the first commit
+        head = None
+    return with_repository_file(conventions_of(place, clone), head)
+
+
 def _config_file(place: ConfigPlace, asked: bool) -> Path | None:
     """The config file; one that nobody asked for and that this user may not read is none."""
     try:
@@ -67,6 +95,7 @@ def _repository_at(clone: Path, repositories: Sequence[RepositorySettings]) -> R
 def _conventions(path: Path, repository: RepositorySettings) -> Conventions:
     return Conventions(
         files=repository.files,
+        layout=repository.layout,
         tables=repository.tables,
         listed=repository.categories,
         critical=repository.critical_fields,

@@ -17,7 +17,7 @@ from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.metadata.records import STAMPS
 from refsync.review.category_files import category_files, tables
 from refsync.use_cases.answer import Answer, Text
-from refsync.use_cases.conventions import ConfigPlace, conventions_of
+from refsync.use_cases.conventions import ConfigPlace, conventions_at_head
 
 DRIVER = "refsync"
 
@@ -96,7 +96,7 @@ def merge_in_place(base: Path, ours: Path, theirs: Path, file: str, place: Confi
 def _shape(file: str, place: ConfigPlace) -> Shape:
     """Where in a file its records are, by the conventions of the clone that git is at work in."""
     try:
-        conventions = conventions_of(place, find_clone(Path.cwd()))
+        conventions = conventions_at_head(place, find_clone(Path.cwd()))
     except CloneError:  # files anywhere else, of the usual shape
         return ROOT
     found = category_files([file], conventions)
@@ -116,7 +116,7 @@ def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) 
         RequestError: it has no work tree, or no category file.
     """
     clone = find_clone(directory)
-    conventions = conventions_of(place, clone)
+    conventions = conventions_at_head(place, clone)
     paths = at_work_tree(clone, conventions.folders).files
     files = [each.path for each in category_files(paths, conventions)]
     files = list(dict.fromkeys([*files, *(each.path for each in tables(paths, conventions))]))
