@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import postgresql, stores
 from tests.support.bundles import bundle
 
 # A shell starts what it puts in the background with SIGINT ignored, and our children would inherit that.
@@ -45,3 +47,21 @@ def image_bundle() -> Path:
 @pytest.fixture(scope="session")
 def text_bundle() -> Path:
     return _bundle("text-reference.bundle")
+
+
+if stores.ON_POSTGRESQL:
+
+    @pytest.fixture(autouse=True)
+    def databases_of_this_test() -> Iterator[None]:
+        yield
+        stores.forget_databases()
+
+
+@pytest.fixture(scope="session")
+def server() -> postgresql.Server:
+    """A PostgreSQL server; the test is skipped by name where none can be started."""
+    return postgresql.server()
+
+
+def pytest_unconfigure() -> None:
+    postgresql.end_server()

@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from refsync.accounts import acting_account
 from refsync.categories import CategoryName, not_held
-from refsync.config import Config, RepositorySettings, next_time
-from refsync.credentials import keep_to_ourselves
+from refsync.config import Config, QueueSettings, RepositorySettings, next_time
+from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
 from refsync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -274,7 +275,9 @@ def open_application(
         from refsync.pending_queue.store.copying import store_file
 
         finish_restore(state, store_file(state.path, config.queue.url))
-    store = PendingQueueStore(root_path=state.path, url=config.queue.url, catalogue=config.catalogue)
+    store = PendingQueueStore(
+        root_path=state.path, url=config.queue.url, catalogue=config.catalogue, password=password_of(config.queue)
+    )
     application = assemble(config, state, store, wakes_daemon=wakes_daemon)
     application.metadata_handler = metadata_handler
     return application
@@ -308,6 +311,21 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     )
     application = Application(config, state, store, queue)
     return application
+
+
+def password_of(settings: QueueSettings) -> CredentialSource | None:
+    """What lets in to the server that the queue lies on; ``None`` where no password of ours does."""
+    if not (settings.password_file or settings.password_variable or settings.password_credential):
+        return None
+    keep_to_ourselves(settings.password_variable)
+    return token_source(
+        username="queue",
+        file=Path(settings.password_file) if settings.password_file else None,
+        variable=settings.password_variable,
+        credential=settings.password_credential,
+        environ={**os.environ, **taken_variables()},
+        what="password",
+    )
 
 
 def people_of(config: Config) -> People:

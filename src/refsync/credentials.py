@@ -53,7 +53,7 @@ def taken_variables() -> Mapping[str, str]:
 
 
 def token_source(
-    *, username: str, file: Path | None, variable: str, credential: str, environ: Mapping[str, str]
+    *, username: str, file: Path | None, variable: str, credential: str, environ: Mapping[str, str], what: str = "token"
 ) -> CredentialSource:
     """Take a token from the one place that is named, at each use.
 
@@ -63,56 +63,55 @@ def token_source(
         variable: the name of the environment variable that holds it.
         credential: the name of the systemd credential that holds it.
         environ: the environment.
+        what: the secret is, as keys of the config call it.
     """
 
     def read() -> Credential:
         if file is not None:
-            place, secret = f"token_file {file}", _read(file, "token_file")
+            place, secret = f"{what}_file {file}", _read(file, f"{what}_file", what)
         elif variable:
-            place, secret = f"the environment variable {variable} of token_variable", _variable(variable, environ)
+            place = f"the environment variable {variable} of {what}_variable"
+            secret = _variable(variable, f"{what}_variable", environ)
         else:
-            place, secret = (
-                f"the systemd credential {credential!r}",
-                _read(_given(credential, environ), "token_credential"),
-            )
-        return Credential(_one_word(username, "`username` of [repository.credentials]"), _one_word(secret, place))
+            place, key = f"the systemd credential {credential!r}", f"{what}_credential"
+            secret = _read(_given(credential, what, environ), key, what)
+        user = _one_word(username, "`username` of [repository.credentials]", "user name")
+        return Credential(user, _one_word(secret, place, what))
 
     return read
 
 
-def _read(path: Path, key: str) -> str:
+def _read(path: Path, key: str, what: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LONGEST_SECRET)
         return content.decode().rstrip("\r\n")
     except OSError as problem:
-        raise CredentialError(f"{key} {path}: cannot be read: {problem.strerror}; put the token there") from None
+        raise CredentialError(f"{key} {path}: cannot be read: {problem.strerror}; put the {what} there") from None
     except UnicodeDecodeError:
-        raise CredentialError(f"{key} {path}: holds no text; put the token there and nothing else") from None
+        raise CredentialError(f"{key} {path}: holds no text; put the {what} there and nothing else") from None
 
 
-def _given(name: str, environ: Mapping[str, str]) -> Path:
+def _given(name: str, what: str, environ: Mapping[str, str]) -> Path:
     """The file that systemd made of a credential."""
     if not (folder := environ.get("CREDENTIALS_DIRECTORY")):
         raise CredentialError(
-            f"token_credential {name!r}: CREDENTIALS_DIRECTORY is not set, so systemd handed nothing over; "
-            f"add LoadCredential={name}:PATH to the unit, or name a token_file"
+            f"{what}_credential {name!r}: CREDENTIALS_DIRECTORY is not set, so systemd handed nothing over; "
+            f"add LoadCredential={name}:PATH to the unit, or name a {what}_file"
         )
     return Path(folder, name)
 
 
-def _variable(name: str, environ: Mapping[str, str]) -> str:
+def _variable(name: str, key: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
-        raise CredentialError(
-            f"token_variable: the environment variable {name} is not set; set it where refsync is started"
-        )
+        raise CredentialError(f"{key}: the environment variable {name} is not set; set it where refsync is started")
     return environ[name].rstrip("\r\n")
 
 
-def _one_word(text: str, place: str) -> str:
+def _one_word(text: str, place: str, what: str) -> str:
     """Refuse what could end a line of the protocols that it is sent in."""
     if not text.strip():
-        raise CredentialError(f"{place} is empty; put the token there")
+        raise CredentialError(f"{place} is empty; put the {what} there")
     if not text.isprintable():
-        raise CredentialError(f"{place} holds a line break or control character; put the token there and nothing else")
+        raise CredentialError(f"{place} holds a line break or control character; put the {what} there and nothing else")
     return text

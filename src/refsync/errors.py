@@ -11,6 +11,7 @@
     │   ├── ObjectLostError         an object that was built is gone before it was published
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
+    │   ├── StoreUnavailableError   the queue's database server does not answer, or takes no writes
     │   ├── LeaseLostError          another process runs passes by now
     │   ├── UnservedError           no daemon serves the store
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
@@ -162,6 +163,10 @@ class LeaseLostError(TemporaryError):
 
 class StoreBusyError(TemporaryError):
     """The queue store is locked by another process, or its disk is full."""
+
+
+class StoreUnavailableError(TemporaryError):
+    """The server that the queue store lies on does not answer, or takes no writes."""
 
 
 class UnservedError(TemporaryError):

@@ -12,12 +12,12 @@ from refsync.errors import ChangeStateError, LeaseLostError
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.models import REFSYNC, BatchState, PendingChangeStatus, Proposal
 from refsync.pending_queue.service import PendingQueueService
-from refsync.pending_queue.store import PendingQueueStore
 from refsync.sync.reconcile import reconcile
 from refsync.sync.turn import Pass
 from tests.support.queue import WAITS, approved, in_image, in_pass
 from tests.support.reference import Reference
 from tests.support.repositories import git
+from tests.support.stores import open_store
 
 APPLYING, APPROVED, APPLIED = (
     PendingChangeStatus.APPLYING,
@@ -45,7 +45,7 @@ class SharedLease:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[PendingQueueService]:
-    with PendingQueueStore(root_path=tmp_path) as store:
+    with open_store(tmp_path) as store:
         service = PendingQueueService(store=store)
         approved(service, 2)
         service.seal_open_batch(in_image)

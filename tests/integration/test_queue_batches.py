@@ -9,8 +9,8 @@ from refsync.errors import BatchNotFoundError, BatchStateError, ChangeNotFoundEr
 from refsync.pending_queue.holds import Hold, HoldKind, tell, tell_with_command
 from refsync.pending_queue.models import REFSYNC, Actor, BatchState, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
-from refsync.pending_queue.store import PendingQueueStore
 from tests.support.queue import CLIP, LORA, TEXT, WAITS, approved, in_image, in_pass, review, submit, waits_for
+from tests.support.stores import open_store
 
 S = PendingChangeStatus
 B = BatchState
@@ -19,7 +19,7 @@ BOB = Actor("2", "Bob", "bob")
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[PendingQueueService]:
-    with PendingQueueStore(root_path=tmp_path) as store:
+    with open_store(tmp_path) as store:
         yield PendingQueueService(store=store)
 
 

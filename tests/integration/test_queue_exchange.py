@@ -13,13 +13,14 @@ from refsync.pending_queue.models import REFSYNC, BatchState, PendingChangeStatu
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support.queue import CLIP, LORA, approved, in_image, in_pass, review, submit
+from tests.support.stores import open_store
 
 S = PendingChangeStatus
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PendingQueueStore]:
-    with PendingQueueStore(root_path=tmp_path / "new") as opened:
+    with open_store(tmp_path / "new") as opened:
         yield opened
 
 
@@ -51,7 +52,7 @@ def as_lines(service: PendingQueueService) -> list[str]:
 
 
 def test_an_exported_queue_is_the_same_on_a_new_machine(tmp_path: Path, service: PendingQueueService) -> None:
-    with PendingQueueStore(root_path=tmp_path / "old") as old_store:
+    with open_store(tmp_path / "old") as old_store:
         old = PendingQueueService(store=old_store)
         a_lived_in_queue(old)
         exported = as_lines(old)
@@ -65,7 +66,7 @@ def test_an_exported_queue_is_the_same_on_a_new_machine(tmp_path: Path, service:
 
 
 def test_the_counters_travel_too(tmp_path: Path, service: PendingQueueService) -> None:
-    with PendingQueueStore(root_path=tmp_path / "old") as old_store:
+    with open_store(tmp_path / "old") as old_store:
         old = PendingQueueService(store=old_store)
         submit(old)
         old.purge_changes(queue_filter=None, purged_by="2", purged_username="Bob")
@@ -97,7 +98,7 @@ def test_what_is_no_export_is_refused_whole(service: PendingQueueService, lines:
 
 
 def test_what_was_being_applied_is_approved_again(tmp_path: Path, service: PendingQueueService) -> None:
-    with PendingQueueStore(root_path=tmp_path / "old") as old_store:
+    with open_store(tmp_path / "old") as old_store:
         old = PendingQueueService(store=old_store)
         approved(old, 1)
         old.seal_open_batch(in_image)

@@ -28,8 +28,8 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
 )
 from refsync.pending_queue.service import PendingQueueService
-from refsync.pending_queue.store import PendingQueueStore
 from tests.support.queue import CLIP, LORA, TEXT, WAITS, in_image, in_pass, review, submit
+from tests.support.stores import open_store
 
 pytestmark = pytest.mark.timeout(900)  # finding the shortest failure takes its time
 
@@ -43,7 +43,7 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.store = PendingQueueStore(root_path=self.folder)
+        self.store = open_store(self.folder)
         self.audited: list[tuple[int, str]] = []
         self.woken = 0
         self.service = self.serve()
@@ -148,7 +148,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def crash_and_restart(self) -> None:
         self.store.close()
-        self.store = PendingQueueStore(root_path=self.folder)
+        self.store = open_store(self.folder)
         self.service = self.serve()
         self.service.scan_stuck_applying()
 

@@ -32,6 +32,7 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support.queue import CLIP, LORA, WAITS, approved, in_image, in_pass, review, submit
+from tests.support.stores import open_store
 
 S = PendingChangeStatus
 BOB = Actor("2", "Bob", "bob")
@@ -39,7 +40,7 @@ BOB = Actor("2", "Bob", "bob")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PendingQueueStore]:
-    with PendingQueueStore(root_path=tmp_path) as opened:
+    with open_store(tmp_path) as opened:
         yield opened
 
 

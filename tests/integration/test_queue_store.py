@@ -28,12 +28,20 @@ from refsync.pending_queue.models import (
     PendingQueueFilter,
 )
 from refsync.pending_queue.store import PendingQueueStore, database, schema
+from tests.support.stores import ON_POSTGRESQL, open_store
 
 S = PendingChangeStatus
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PendingQueueStore]:
+    with open_store(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[PendingQueueStore]:
+    """A store of which a test is about its being a file."""
     with PendingQueueStore(root_path=tmp_path / "state") as opened:
         yield opened
 
@@ -195,11 +203,12 @@ def test_a_reservation_can_be_reverted_whoever_holds_it(store: PendingQueueStore
 
 @pytest.mark.parametrize("category", ["smell", "", "~", "Clip", "clip ", "clip2"])
 def test_an_unknown_category_is_kept_and_reported_but_not_listed(category: str, tmp_path: Path) -> None:
-    with PendingQueueStore(root_path=tmp_path) as store:
+    with open_store(tmp_path) as store:
         store.enqueue_change(record())
         store.enqueue_change(record())
-    run_sql(tmp_path / "queue.db", f"UPDATE changes SET category = '{category}' WHERE change_id = 1")
-    with PendingQueueStore(root_path=tmp_path) as store:
+        with store._database.writing() as connection:
+            connection.execute(text(f"UPDATE changes SET category = '{category}' WHERE change_id = 1"))
+    with open_store(tmp_path) as store:
         assert store.unknown_changes() == [(1, category)]
         assert [change.change_id for change in store.list_changes()[0]] == [2]
         assert [change.change_id for change in store.purge_changes()] == [2]
@@ -220,8 +229,8 @@ def test_the_folder_and_the_file_belong_to_the_group_whatever_the_umask_is(tmp_p
     assert (tmp_path / "a" / "state").stat().st_mode & 0o7777 == 0o2770
 
 
-def test_the_store_flushes_every_write_and_keeps_references(store: PendingQueueStore) -> None:
-    with store._database.reading() as connection:
+def test_the_store_flushes_every_write_and_keeps_references(in_file: PendingQueueStore) -> None:
+    with in_file._database.reading() as connection:
         settings = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -269,10 +278,10 @@ def fill(store: PendingQueueStore) -> None:
             connection.execute(schema.leftovers.insert().values(content="x" * 5000, problem=str(number)))
 
 
-def test_a_full_disk_is_told_and_the_write_undone(store: PendingQueueStore) -> None:
+def test_a_full_disk_is_told_and_the_write_undone(in_file: PendingQueueStore) -> None:
     with pytest.raises(StoreBusyError, match=r"the disk is full"):
-        fill(store)
-    with store.reading() as queue:
+        fill(in_file)
+    with in_file.reading() as queue:
         assert queue.leftovers() == []
 
 
@@ -306,7 +315,7 @@ def test_two_first_openers_share_one_store(tmp_path: Path) -> None:
 
     def open_and_submit() -> None:
         barrier.wait()
-        with PendingQueueStore(root_path=tmp_path) as store:
+        with open_store(tmp_path) as store:
             ids.extend(store.enqueue_change(record()).change_id for _ in range(5))
 
     threads = [threading.Thread(target=open_and_submit) for _ in range(8)]
@@ -315,7 +324,7 @@ def test_two_first_openers_share_one_store(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(ids) == list(range(1, 41))
-    assert [file.name for file in tmp_path.iterdir()] == ["queue.db"]
+    assert [file.name for file in tmp_path.iterdir()] == ([] if ON_POSTGRESQL else ["queue.db"])
 
 
 def test_a_closed_store_leaves_no_descriptor(tmp_path: Path) -> None:

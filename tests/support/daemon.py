@@ -19,6 +19,7 @@ from refsync.config import load_config
 from refsync.pending_queue.models import AuditOperation
 from tests.support.queue import review, submit
 from tests.support.repositories import Clone, Record, clean_environment
+from tests.support.stores import on_chosen_store
 
 DEADLINE_SECONDS = 30.0
 IMAGE = MODEL_REFERENCE_CATEGORY.image_generation
@@ -70,12 +71,13 @@ class Site:
     def config_text(
         self, more: str = "", *, state: Path | None = None, level: str = "DEBUG", form: str = "text"
     ) -> str:
-        return (
+        text = (
             f'state_directory = "{state or self.state}"\n'
             f'[[repository]]\nname = "image"\npath = "{self.clone.path}"\n'
             f'[repository.categories]\nimage_generation = "{IMAGE_FILE}"\nclip = "{CLIP_FILE}"\n'
             f'[log]\nlevel = "{level}"\nformat = "{form}"\n{more}'
         )
+        return on_chosen_store(text, state or self.state)
 
     @contextmanager
     def application(self) -> Iterator[Application]:

@@ -24,6 +24,7 @@ from refsync.sync.reference import ApplySettings, PassReport, ReferenceRepositor
 from refsync.sync.turn import Pass
 from tests.support.queue import in_pass
 from tests.support.repositories import Clone
+from tests.support.stores import on_chosen_store
 
 CLIP = MODEL_REFERENCE_CATEGORY.clip
 BLIP = MODEL_REFERENCE_CATEGORY.blip
@@ -49,9 +50,8 @@ class Reference:
         self.folder = folder
         self.clone = Clone.create(folder / "image", files)
         self.config_file = folder / "refsync.toml"
-        self.config_file.write_text(
-            f'state_directory = "state"\n{more}\n[[repository]]\nname = "image"\npath = "image"\n{repository}\n'
-        )
+        text = f'state_directory = "state"\n{more}\n[[repository]]\nname = "image"\npath = "image"\n{repository}\n'
+        self.config_file.write_text(on_chosen_store(text, folder / "state"))
         self.application = self.open()
 
     def open(self) -> Application:

@@ -19,7 +19,7 @@ from refsync.durable import flush_folder, make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import RequestError, StateDirectoryError, StoreError
 from refsync.pending_queue.store.copying import examine_store, put_in_place, upgrade_copy
-from refsync.pending_queue.store.database import newer_store
+from refsync.pending_queue.store.failures import newer_store
 from refsync.pending_queue.store.schema import VERSION
 from refsync.state_directory import FILE_MODE, StateDirectory
 

@@ -57,6 +57,8 @@ class Layers(NamedTuple):
                 merged[key] = below | value
         if isinstance(entries := merged.get("repository"), list):
             merged["repository"] = [_repository_anchored(entry, self.path.parent) for entry in entries]
+        if "queue" in merged:
+            merged["queue"] = _anchored(merged["queue"], "password_file", self.path.parent)
         if "serve" in merged:
             for key in ("socket", "tokens_file"):
                 merged["serve"] = _anchored(merged["serve"], key, self.path.parent)

@@ -20,7 +20,9 @@ from refsync.config.unasked import check_unasked
 from refsync.errors import ConfigError
 
 _DEFAULT_PLACES = ("./refsync.toml", "/etc/refsync/refsync.toml")
-_RESTART_KEYS = (("state_directory",), ("queue", "url"))
+STORE_KEYS = ("url", "password_file", "password_variable", "password_credential")
+"""The keys of ``[queue]`` that say where the queue is kept, and what lets in."""
+_RESTART_KEYS = (("state_directory",), *(("queue", key) for key in STORE_KEYS))
 
 
 def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path:

@@ -18,6 +18,7 @@ from refsync.config.values import (
     Author,
     BindAddress,
     Category,
+    CredentialName,
     FieldPath,
     File,
     Folder,
@@ -37,6 +38,7 @@ from refsync.config.values import (
     Seconds,
     StoreURL,
     Textfile,
+    VariableName,
     is_loopback,
 )
 
@@ -122,8 +124,18 @@ class QueueSettings(Table):
     """``[queue]``: where changes are kept, and the rules that a team can switch on."""
 
     url: StoreURL = ""
+    password_file: OptionalFile = ""
+    password_variable: VariableName = ""
+    password_credential: CredentialName = ""
     two_person_review: bool = False
     one_proposal_per_model: bool = False
+
+    @model_validator(mode="after")
+    def _name_one_source(self) -> Self:
+        named = [key for key in ("password_file", "password_variable", "password_credential") if getattr(self, key)]
+        if len(named) > 1:
+            raise FaultsError([Fault((named[1],), f"{named[0]} is given too; name one place that the password is in")])
+        return self
 
 
 class PeopleSettings(Table):

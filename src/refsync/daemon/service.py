@@ -16,7 +16,7 @@ from refsync.application import Application, assemble, open_application
 from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.clone.upkeep import tidy
-from refsync.config import Config, load_config, restart_keys
+from refsync.config import STORE_KEYS, Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
 from refsync.daemon.probing import started
@@ -302,7 +302,7 @@ class Daemon:
         before = self._application
         for key in restart_keys(before.config, config):
             logger.warning("{} changed in the config file; it takes effect after a restart", key)
-        queue = config.queue.model_copy(update={"url": before.config.queue.url})
+        queue = config.queue.model_copy(update={key: getattr(before.config.queue, key) for key in STORE_KEYS})
         config = config.model_copy(update={"state_directory": before.config.state_directory, "queue": queue})
         if config == before.config:
             logger.info("the config was read again: nothing to change")

@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 from refsync.durable import flush_folder
 from refsync.errors import StateDirectoryError, StoreError
-from refsync.pending_queue.store import database, schema
+from refsync.pending_queue.store import database, schema, sqlite_file
+from refsync.pending_queue.store.addresses import file_of, file_url, parse_url
+from refsync.pending_queue.store.failures import explain, newer_store, no_store
 
 _BESIDE = ("-wal", "-shm", "-journal")
 _UNREADABLE = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
@@ -39,7 +41,7 @@ def store_file(root_path: Path, url: str) -> Path | None:
     Raises:
         StoreError: the URL is none.
     """
-    return database.file_of(database.parse_url(url)) if url else root_path / "queue.db"
+    return file_of(parse_url(url)) if url else root_path / "queue.db"
 
 
 def copy_store(file: Path, copy: Path) -> None:
@@ -80,16 +82,16 @@ def _examine(file: Path, *, is_still: bool) -> StoreFacts:
             raise StoreError(f"{file} is damaged ({faults[0]}): restore it from a copy, or move it away")
         version = _version(connection)
         if version is None or version < schema.FIRST_VERSION:
-            raise StoreError(f"{file} is no refsync queue store, or a damaged one: restore it or move it away")
+            raise no_store(str(file))
         if version > schema.VERSION:
-            raise database.newer_store(str(file), version)
+            raise newer_store(str(file), version)
         facts = StoreFacts(version, _count(connection, "changes"), _count(connection, "batches"))
         return facts if version < schema.VERSION else _with_more(facts, connection)
 
 
 def upgrade_copy(copy: Path) -> None:
     """Bring a copy that nobody else uses to the present version."""
-    database.Database(database.file_url(copy)).close()
+    database.open_database(file_url(copy)).close()
     with _explained(copy), closing(_open(copy)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE").close()
 
@@ -108,7 +110,7 @@ def put_in_place(copy: Path, file: Path) -> None:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise
             _set_aside(file)
-        with database.new_file_for(file) as fresh:
+        with sqlite_file.new_file_for(file) as fresh:
             _take_over(copy, fresh)
             fresh.rename(file)
         flush_folder(file.parent)
@@ -171,7 +173,7 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise database.explain(str(file), error) from error
+        raise explain(str(file), error) from error
     except OSError as error:
         raise StateDirectoryError(
             f"{error.filename or file}: {error.strerror or error}; check owner and mode"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, LargeBinary, Select, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, LargeBinary, Select, and_, case, cast, collate, func, or_, select
 
 from refsync.errors import RequestError
 from refsync.pending_queue.models import PendingQueueFilter
@@ -14,6 +14,8 @@ from refsync.pending_queue.payloads import check_number
 from refsync.pending_queue.store import schema
 
 MAX_INTEGER = 2**63 - 1
+EVERY_SCRIPT = "und-x-icu"
+"""PostgreSQL's collation by which lower case is what Python makes of it."""
 
 _changes = schema.changes.c
 
@@ -83,11 +85,12 @@ def fitting(number: int) -> int:
 def _is_called(text: str, dialect: str) -> ColumnElement[bool]:
     """Whether the model's name has this text in it, upper and lower case alike: every name of an index is looked at.
 
-    SQLite compares ASCII so by itself; our function, which knows every script, is called for other names only.
+    SQLite compares ASCII so by itself; our function, which knows every script, is called for other names only. Of
+    PostgreSQL the database's locale is not asked, but Unicode's own order.
     """
     name, lowered = _changes.model_name, text.lower()
+    if dialect == "postgresql":
+        return func.lower(collate(name, EVERY_SCRIPT)).contains(lowered, autoescape=True)
     called = func.lower(name).contains(lowered, autoescape=True)
-    if dialect != "sqlite":
-        return called
     is_ascii = func.length(name) == func.length(cast(name, LargeBinary))
     return case((is_ascii, name.contains(lowered, autoescape=True)), else_=called)

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from loguru import logger
-from sqlalchemy import select
 
 from refsync.categories import SPECIFIED, Catalogue
 from refsync.errors import ChangeStateError, RequestError, StoreError
@@ -21,12 +20,16 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
-from refsync.pending_queue.store import database, schema
+from refsync.pending_queue.store.addresses import file_url, parse_url
+from refsync.pending_queue.store.database import open_database
 from refsync.pending_queue.store.transaction import QueueTransaction
+
+if TYPE_CHECKING:
+    from refsync.credentials import CredentialSource
 
 
 class PendingQueueStore:
-    """Where the queue is kept: a SQLite file in a folder, or any database SQLAlchemy can reach.
+    """Where the queue is kept: a SQLite file in a folder, or a database of a PostgreSQL server.
 
     Safe for many threads and processes at once. Use it as a context manager, or ``close`` it.
 
@@ -36,26 +39,35 @@ class PendingQueueStore:
     (([], 0), None)
     """
 
-    def __init__(self, *, root_path: Path | None = None, url: str = "", catalogue: Catalogue = SPECIFIED) -> None:
+    def __init__(
+        self,
+        *,
+        root_path: Path | None = None,
+        url: str = "",
+        catalogue: Catalogue = SPECIFIED,
+        password: CredentialSource | None = None,
+    ) -> None:
         """Open the store, make it if there is none, upgrade it if it is older.
 
         Args:
             root_path: folder of ``queue.db``; made if it is missing.
             url: a SQLAlchemy URL instead.
             catalogue: the categories whose changes are listed; those of others are kept.
+            password: what lets in to a server; asked at every new connection.
 
         Raises:
-            StoreError: it is damaged, of a newer version, or the URL cannot be used.
+            StoreError: it is damaged, of another version, or the URL cannot be used.
             StateDirectoryError: the folder or the file cannot be made, read or written.
             StoreBusyError: another process keeps it locked, or the disk is full.
+            StoreUnavailableError: the server does not answer.
         """
         if url:
-            address = database.parse_url(url)
+            address = parse_url(url)
         elif root_path is not None:
-            address = database.file_url(Path(root_path) / "queue.db")
+            address = file_url(Path(root_path) / "queue.db")
         else:
             raise StoreError("the queue store needs a folder or a URL")
-        self._database = database.Database(address)
+        self._database = open_database(address, password)
         self.catalogue = catalogue
         self._report_unknown()
 
@@ -87,8 +99,6 @@ class PendingQueueStore:
     def writing(self) -> Iterator[QueueTransaction]:
         """A transaction that is the only writer; what raises in it was not done."""
         with self._database.writing() as connection:
-            if connection.dialect.name != "sqlite":  # whose writers are alone already; this row makes others take turns
-                connection.execute(select(schema.counters).with_for_update()).all()
             yield QueueTransaction(connection, self.catalogue)
 
     def enqueue_change(self, record: PendingChangeRecord) -> PendingChangeRecord:

@@ -7,7 +7,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump
@@ -91,8 +104,7 @@ class QueueTransaction:
             query = query.where(*conditions)
         else:  # the ids come from an index, so that what is passed over is never read
             ids = select(_changes.change_id).where(*conditions).order_by(_changes.change_id)
-            ids = ids.offset(min(offset, MAX_INTEGER)).limit(MAX_INTEGER if limit is None else fitting(limit))
-            page = ids.subquery()
+            page = ids.offset(_at_most(offset)).limit(_at_most(MAX_INTEGER if limit is None else limit)).subquery()
             query = query.join(page, page.c.change_id == _changes.change_id)
         return self._records(query)
 
@@ -270,7 +282,7 @@ class QueueTransaction:
 
     def add_events(self, events: Iterable[tuple[int, ChangeEvent]]) -> None:
         """Append moves of changes, each with the change's id."""
-        rows = [{"change_id": change_id, **as_row(event)} for change_id, event in events]
+        rows = [{"change_id": change_id, **as_row(event, exclude={"event_id"})} for change_id, event in events]
         if rows:
             self._connection.execute(insert(schema.events), rows)
 
@@ -380,6 +392,10 @@ def _event(row: RowMapping) -> ChangeEvent:
 
 def _note(row: RowMapping) -> RepositoryNote:
     return understood(RepositoryNote, row, f"the note of repository {row['name']}")
+
+
+def _at_most(number: int) -> ColumnElement[int]:
+    return literal(min(number, MAX_INTEGER), BigInteger)
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:

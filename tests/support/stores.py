@@ -1,0 +1,50 @@
+"""The database that a test's queue lies in: SQLite, or PostgreSQL with ``REFSYNC_TEST_STORE=postgresql``.
+
+A test says in which folder its queue lies, as a state directory; on PostgreSQL each such folder has a database of its
+own, which goes when the test has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from refsync.pending_queue.store import PendingQueueStore
+from tests.support import postgresql
+
+ON_POSTGRESQL = os.environ.get("REFSYNC_TEST_STORE", "sqlite") == "postgresql"
+
+_databases: dict[Path, str] = {}
+_one_at_a_time = threading.Lock()
+
+
+def open_store(folder: Path, **more: Any) -> PendingQueueStore:
+    """The store of a folder."""
+    return PendingQueueStore(root_path=folder, url=store_url(folder), **more)
+
+
+def store_url(folder: Path) -> str:
+    """What ``queue.url`` has to be for the queue of a folder."""
+    if not ON_POSTGRESQL:
+        return ""
+    with _one_at_a_time:
+        if folder not in _databases:
+            _databases[folder] = postgresql.server().new_database()
+        return _databases[folder]
+
+
+def on_chosen_store(config: str, folder: Path) -> str:
+    """The text of a config file whose queue lies there."""
+    if not ON_POSTGRESQL or "url = " in config.partition("[queue]")[2].partition("[")[0]:
+        return config
+    table = f'[queue]\nurl = "{store_url(folder)}"\n'
+    return config.replace("[queue]\n", table) if "[queue]\n" in config else f"{config}\n{table}"
+
+
+def forget_databases() -> None:
+    """Drop what this test has made."""
+    for url in _databases.values():
+        postgresql.server().drop(url)
+    _databases.clear()
