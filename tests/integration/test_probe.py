@@ -353,3 +353,39 @@ def test_text_that_no_database_takes_is_no_trouble(tmp_path: Path, host: Host) -
     desk = desk_at(tmp_path, host, {"clip.json": {str(place): record_linking(url) for place, url in enumerate(urls)}})
     assert {check["verdict"] for check in desk("probe", "--json").json} <= {"unknown", "gone"}
     assert desk("probe").code == 0
+
+
+def test_check_asks_about_the_links_that_changed_records_bring_and_no_others(tmp_path: Path, host: Host) -> None:
+    old = host.on_hugging_face("/o/r/resolve/main/old", B, 7)
+    wrong = host.on_hugging_face("/o/r/resolve/main/wrong", B, 7)
+    gone, gated = f"{host.url}/o/r/resolve/main/gone", host.at("/o/r/resolve/main/gated", Told(403))
+    desk = desk_at(tmp_path, host, {"clip.json": {"old": record_linking(old)}})
+    base = desk.clone.tip
+    desk.clone.commit(
+        {
+            "clip.json": {
+                "old": record_linking(old) | {"nsfw": True},
+                "gone": record_linking(gone),
+                "wrong": record_linking(wrong),
+                "gated": record_linking(gated),
+            }
+        }
+    )
+    check = ("check", base, "--directory", desk.clone.path)
+    assert desk(*check).done
+    assert host.asked == []
+
+    found = desk(*check, "--links")
+    lines = desk.clone.read("clip.json").decode().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if '"gone": {' in text)
+    assert found.code == 1
+    assert f'clip.json:{line}: "gone": {gone} is gone; link to a file that is there [link-gone]' in found.out
+    assert f'"wrong": {wrong} is another file: sha256 {B}, not {A}; correct the record, or' in found.out
+    assert f'"gated": {gated} is there only for those who log in; see that workers may [link-unsure]' in found.out
+    assert len(host.asked) == 3
+    assert desk("check", "--links", "--directory", desk.clone.path).done.out.startswith("nothing wrong")
+
+    desk.configure('[repository.check]\nswitched_off = ["link-gone"]\n[probe]\nallow_private = true\n')
+    found = desk(*check, "--links", "--json")
+    assert [each["rule"] for each in found.json["failures"]] == []
+    assert found.json["switched_off"] == ["link-gone"]

@@ -11,7 +11,7 @@ import typer
 
 from refsync.cli.diff import question_of
 from refsync.cli.options import Json
-from refsync.cli.output import counted, json_text, note, print_json, shown_text
+from refsync.cli.output import counted, json_text, note, print_json, progress_bar, shown_text
 from refsync.cli.revisions import Base, Directory, Head
 from refsync.commands import command, git_command
 from refsync.review.finding import Finding, Rule
@@ -33,6 +33,9 @@ def check(
         bool,
         typer.Option("--fix", help="Drop keys that stand twice, make db.json anew, and say how to commit it."),
     ] = False,
+    links: Annotated[
+        bool, typer.Option("--links", help="Ask hosts about the links that changed records bring.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Print all, however many there are.")] = False,
     json: Json = False,
 ) -> None:
@@ -43,7 +46,8 @@ def check(
     if fix:
         for clone, mended in mend_clone(question):
             _tell_mended(clone, mended)
-    answer = check_clone(question)
+    with progress_bar("asking hosts", shown=links and not json) as tell:
+        answer = check_clone(question, asks_hosts=links, progress=tell)
     if json:
         print_json(answer)
     else:

@@ -24,7 +24,7 @@ _REST_SECONDS = 0.1
 def started(application: Application) -> Probing:
     """What asks as the config says; where it says not to, it never begins."""
     probing = Probing(application)
-    if application.config.probe.changes:
+    if application.config.probe.changes and application.config.daemon.role == "worker":
         probing.start()
     return probing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
 from refsync.documents.shape import shape_of
@@ -18,7 +18,7 @@ from refsync.review.merges import faults_of_merges
 from refsync.review.revisions import Side, side_of
 from refsync.review.text_findings import text_faults
 
-_NOTES = frozenset({Rule.no_record, Rule.formula})
+_NOTES = frozenset({Rule.no_record, Rule.formula, Rule.link_unsure})
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,16 @@ def check(
         critical=[touched for change in changes for touched in _critical(change, conventions)],
         deleted=list(_deleted(changes, conventions)),
         switched_off=sorted(conventions.switched_off),
+    )
+
+
+def with_findings(verdict: Verdict, more: Iterable[Finding]) -> Verdict:
+    """What a check found, and what was found by another way, of which the base knows nothing."""
+    found = [each for each in more if each.rule not in verdict.switched_off]
+    return replace(
+        verdict,
+        failures=[*verdict.failures, *(each for each in found if each.rule not in _NOTES)],
+        notes=[*verdict.notes, *(each for each in found if each.rule in _NOTES)],
     )
 
 

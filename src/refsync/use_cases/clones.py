@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from refsync.errors import RequestError
 from refsync.reference.snapshot import Snapshot
 from refsync.review.changes import Comparison, compare
 from refsync.review.conventions import Conventions
-from refsync.review.findings import Verdict, check
+from refsync.review.findings import Verdict, check, with_findings
 from refsync.review.mending import Mended, mended_documents, mended_tables, write_mended
 from refsync.review.revisions import committed, snapshots_of
-from refsync.use_cases.conventions import ConfigPlace, conventions_of, with_repository_file
+from refsync.use_cases.conventions import ConfigPlace, conventions_of, probe_settings, with_repository_file
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,15 @@ def compare_revisions(question: Question) -> ComparisonAnswer:
     return ComparisonAnswer(compare(sides.base, sides.head, sides.conventions))
 
 
-def check_clone(question: Question) -> CheckAnswer:
+def check_clone(
+    question: Question, *, asks_hosts: bool = False, progress: Callable[[int, int], None] | None = None
+) -> CheckAnswer:
     """The built-in checks of a clone's category files; what is wrong in the base already is no failure.
+
+    Args:
+        question: what is asked about.
+        asks_hosts: whether hosts are asked about the links that changed records bring.
+        progress: told of how many of them were asked about, and how many there are.
 
     Raises:
         CloneError: there is no clone.
@@ -76,7 +83,14 @@ def check_clone(question: Question) -> CheckAnswer:
     """
     sides = _sides(question)
     before = sides.base or committed(sides.head, sides.conventions.folders)
-    return CheckAnswer(check(sides.head, sides.base, before, sides.conventions))
+    verdict = check(sides.head, sides.base, before, sides.conventions)
+    if asks_hosts:
+        from refsync.use_cases.links.checking import findings_of_hosts
+
+        settings = probe_settings(question.place)
+        more = findings_of_hosts(sides.head, before, sides.conventions, settings, progress)
+        verdict = with_findings(verdict, more)
+    return CheckAnswer(verdict)
 
 
 def mend_clone(question: Question) -> Iterator[tuple[Path, Mended]]:

@@ -11,6 +11,7 @@ from refsync.clone.revisions import common_directory
 from refsync.config import RepositorySettings, find_config_file, load_config
 from refsync.config.problems import CONFIG_VARIABLE
 from refsync.config.repository_file import NAME, parse_repository_file
+from refsync.config.settings import ProbeSettings
 from refsync.errors import ConfigError, RequestError
 from refsync.reference.snapshot import Snapshot, at_revision, versions_of
 from refsync.review.conventions import USUAL, Conventions
@@ -70,6 +71,16 @@ def conventions_at_head(place: ConfigPlace, clone: Path) -> Conventions:
     except RequestError:  # before the first commit
         head = None
     return with_repository_file(conventions_of(place, clone), head)
+
+
+def probe_settings(place: ConfigPlace) -> ProbeSettings:
+    """How hosts are asked, by the config in force, or without one as usual.
+
+    Raises:
+        ConfigError: something is wrong in the config.
+    """
+    path = _config_file(place, bool(place.file or place.environ.get(CONFIG_VARIABLE)))
+    return ProbeSettings() if path is None else load_config(path, place.environ).probe
 
 
 def _config_file(place: ConfigPlace, asked: bool) -> Path | None:
