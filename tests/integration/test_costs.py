@@ -27,7 +27,7 @@ from refsync.clone.repository import Repository
 from refsync.documents import json_document
 from refsync.documents.json_document import read_records
 from refsync.documents.json_text import scan_unproven
-from refsync.pending_queue.models import PendingChangeStatus, PendingQueueFilter
+from refsync.pending_queue.models import AuditOperation, PendingChangeStatus, PendingQueueFilter, Submission
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support.costs import Costs, counted
@@ -234,18 +234,44 @@ def test_how_many_changes_are_open_comes_from_an_index(tmp_path: Path) -> None:
     assert looked_through(tmp_path / "queue.db", statements) == []
 
 
+@pytest.mark.parametrize("last", ["changes_by_status", "changes_by_category", "changes_by_model"])
+def test_which_index_was_made_last_decides_nothing(last: str, tmp_path: Path) -> None:
+    asked = Submission(Category.clip, "model 0", AuditOperation.CREATE, {"name": "model 0"}, "ada", "Ada")
+    with PendingQueueStore(root_path=tmp_path) as store:
+        PendingQueueService(store=store).enqueue_many([asked])
+    file = tmp_path / "queue.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        [made] = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (last,)).fetchone()
+        connection.execute(f"DROP INDEX {last}")
+        connection.execute(made)
+    wanted = {"statuses": PENDING, "categories": {Category.clip}}
+    with PendingQueueStore(root_path=tmp_path) as store, asked_of_sqlite() as statements, store.reading() as queue:
+        store.list_changes(limit=50)
+        queue.changes(PendingQueueFilter(batch_id=1, **wanted))
+        queue.changes(PendingQueueFilter(reverts=1, **wanted))
+        queue.categories_of_batch(1)
+    broad = ("(status=?)", "(category=?)", "(category=? AND status=?)")
+    assert not [plan for plan in plans(file, statements) if plan.endswith(broad)]
+
+
 def looked_through(file: Path, statements: Sequence[tuple[str, Any]]) -> list[str]:
     """The steps of these statements that look at more changes than few, and at more of them than an index holds."""
+    few = ("COVERING INDEX", "(change_id=?)", "(batch_id=?)", "(reverts=?)")
+    return [step for step in plans(file, statements) if not any(each in step for each in few)]
+
+
+def plans(file: Path, statements: Sequence[tuple[str, Any]]) -> list[str]:
+    """How these statements look for changes."""
     with closing(sqlite3.connect(file)) as connection:
-        plans = [
+        found = [
             step
             for statement, parameters in statements
             if "FROM changes" in statement
             for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if "changes" in step
         ]
-    assert plans
-    few = ("COVERING INDEX", "(change_id=?)", "(batch_id=?)", "(reverts=?)")
-    return [step for step in plans if "changes" in step and not any(each in step for each in few)]
+    assert found
+    return found
 
 
 @contextmanager

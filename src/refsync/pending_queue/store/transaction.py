@@ -39,7 +39,7 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.store import filters, schema
 from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
-from refsync.pending_queue.store.filters import MAX_INTEGER, fitting
+from refsync.pending_queue.store.filters import MAX_INTEGER, fitting, looked_at
 from refsync.pending_queue.store.leases import Leases
 from refsync.pending_queue.store.link_checks import LinkChecks
 from refsync.pending_queue.store.rows import as_stored, json_column, understood
@@ -57,7 +57,7 @@ _OPEN_PROPOSALS = (
     .where(
         _changes.model_name.in_(bindparam("names", expanding=True)),
         _changes.category.in_(bindparam("categories", expanding=True)),
-        _changes.status.in_(sorted(OPEN_STATUSES)),
+        looked_at(_changes.status).in_(sorted(OPEN_STATUSES)),
     )
     .order_by(_changes.change_id)
 )
@@ -190,7 +190,7 @@ class QueueTransaction:
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
         """Id and category, known or not, of the approved changes of a batch by ascending id."""
         query = select(_changes.change_id, _changes.category).where(
-            _changes.batch_id == number, _changes.status == PendingChangeStatus.APPROVED
+            _changes.batch_id == number, looked_at(_changes.status) == PendingChangeStatus.APPROVED
         )
         return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
 
