@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from refsync.accounts import acting_account
 from refsync.categories import CategoryName, not_held
 from refsync.config import Config, QueueSettings, RepositorySettings, next_time
-from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
+from refsync.credentials import SecretSource, keep_to_ourselves, secret_source, taken_variables
 from refsync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -313,18 +313,17 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     return application
 
 
-def password_of(settings: QueueSettings) -> CredentialSource | None:
+def password_of(settings: QueueSettings) -> SecretSource | None:
     """What lets in to the server that the queue lies on; ``None`` where no password of ours does."""
     if not (settings.password_file or settings.password_variable or settings.password_credential):
         return None
     keep_to_ourselves(settings.password_variable)
-    return token_source(
-        username="queue",
+    return secret_source(
+        "password",
         file=Path(settings.password_file) if settings.password_file else None,
         variable=settings.password_variable,
         credential=settings.password_credential,
         environ={**os.environ, **taken_variables()},
-        what="password",
     )
 
 

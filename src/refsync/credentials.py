@@ -28,6 +28,9 @@ class Credential:
 CredentialSource = Callable[[], Credential]
 """Gives the credential as it is now; raises CredentialError where it cannot be read."""
 
+SecretSource = Callable[[], str]
+"""Gives a secret that goes with no name, likewise."""
+
 
 _taken: dict[str, str] = {}
 """Secrets that this process was started with, by their variables."""
@@ -53,30 +56,44 @@ def taken_variables() -> Mapping[str, str]:
 
 
 def token_source(
-    *, username: str, file: Path | None, variable: str, credential: str, environ: Mapping[str, str], what: str = "token"
+    *, username: str, file: Path | None, variable: str, credential: str, environ: Mapping[str, str]
 ) -> CredentialSource:
-    """Take a token from the one place that is named, at each use.
+    """Take a token, and the user name that goes with it, from the one place that is named, at each use.
+
+    Args: as :func:`secret_source` has them.
+    """
+    secret = secret_source("token", file=file, variable=variable, credential=credential, environ=environ)
+
+    def read() -> Credential:
+        name = _one_word(username, "`username` of [repository.credentials]", "user name")
+        return Credential(name, secret())
+
+    return read
+
+
+def secret_source(
+    what: str, *, file: Path | None, variable: str, credential: str, environ: Mapping[str, str]
+) -> SecretSource:
+    """Take a secret from the one place that is named, at each use.
 
     Args:
-        username: the user name that goes with it.
+        what: it is, which its keys in the config begin with.
         file: the file that holds it and nothing else.
         variable: the name of the environment variable that holds it.
         credential: the name of the systemd credential that holds it.
         environ: the environment.
-        what: the secret is, as keys of the config call it.
     """
 
-    def read() -> Credential:
+    def read() -> str:
         if file is not None:
             place, secret = f"{what}_file {file}", _read(file, f"{what}_file", what)
         elif variable:
             place = f"the environment variable {variable} of {what}_variable"
-            secret = _variable(variable, f"{what}_variable", environ)
+            secret = _variable(variable, environ, what)
         else:
-            place, key = f"the systemd credential {credential!r}", f"{what}_credential"
-            secret = _read(_given(credential, what, environ), key, what)
-        user = _one_word(username, "`username` of [repository.credentials]", "user name")
-        return Credential(user, _one_word(secret, place, what))
+            place = f"the systemd credential {credential!r}"
+            secret = _read(_given(credential, environ, what), f"{what}_credential", what)
+        return _one_word(secret, place, what)
 
     return read
 
@@ -92,7 +109,7 @@ def _read(path: Path, key: str, what: str) -> str:
         raise CredentialError(f"{key} {path}: holds no text; put the {what} there and nothing else") from None
 
 
-def _given(name: str, what: str, environ: Mapping[str, str]) -> Path:
+def _given(name: str, environ: Mapping[str, str], what: str) -> Path:
     """The file that systemd made of a credential."""
     if not (folder := environ.get("CREDENTIALS_DIRECTORY")):
         raise CredentialError(
@@ -102,9 +119,11 @@ def _given(name: str, what: str, environ: Mapping[str, str]) -> Path:
     return Path(folder, name)
 
 
-def _variable(name: str, key: str, environ: Mapping[str, str]) -> str:
+def _variable(name: str, environ: Mapping[str, str], what: str) -> str:
     if name not in environ:
-        raise CredentialError(f"{key}: the environment variable {name} is not set; set it where refsync is started")
+        raise CredentialError(
+            f"{what}_variable: the environment variable {name} is not set; set it where refsync is started"
+        )
     return environ[name].rstrip("\r\n")
 
 

@@ -85,6 +85,7 @@ class Exchange:
         headers: Mapping[str, str],
         body: Any = None,
         *,
+        content: bytes | None = None,
         address: str | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> Answer:
@@ -95,13 +96,14 @@ class Exchange:
             url: an absolute URL.
             headers: beside those of the connection.
             body: what is sent as JSON; ``None`` for nothing.
+            content: what is sent byte for byte instead; ``headers`` say what it is.
             address: where to connect to, if the host's name shall not be looked up.
             most_bytes: so much is read of an answer; one that is longer is none. Nothing is read for 0.
 
         Raises:
             Unanswered: none came in time, none that is whole, or one that is too long.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = content if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"content-type": "application/json"}
         self._deadline = deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
         try:

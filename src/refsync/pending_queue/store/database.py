@@ -26,7 +26,7 @@ from refsync.pending_queue.store.rows import json_column
 from refsync.plain_text import one_line
 
 if TYPE_CHECKING:
-    from refsync.credentials import CredentialSource
+    from refsync.credentials import SecretSource
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
@@ -115,7 +115,7 @@ class Database(ABC):
         return explain(self.name, error)
 
 
-def open_database(url: URL, password: CredentialSource | None = None, *, upgrades: bool = False) -> Database:
+def open_database(url: URL, password: SecretSource | None = None, *, upgrades: bool = False) -> Database:
     """Open the database; make the store in it if there is none.
 
     Args:

@@ -31,7 +31,7 @@ from refsync.pending_queue.store.filters import EVERY_SCRIPT
 from refsync.pending_queue.store.rows import json_column
 
 if TYPE_CHECKING:
-    from refsync.credentials import CredentialSource
+    from refsync.credentials import SecretSource
 
 IDLE_SECONDS = 60.0
 """How long the server lets a transaction of ours do nothing."""
@@ -60,7 +60,7 @@ SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_se
 class PostgreSQL(database.Database):
     """A store in a database of a server."""
 
-    def __init__(self, url: URL, password: CredentialSource | None, *, upgrades: bool = False) -> None:
+    def __init__(self, url: URL, password: SecretSource | None, *, upgrades: bool = False) -> None:
         """Connect; make the tables if there are none.
 
         Args:
@@ -81,9 +81,9 @@ class PostgreSQL(database.Database):
     def check_in_place(self) -> None:
         """Nothing: whoever gives the same name to a server meets the same database."""
 
-    def _remember(self, password: CredentialSource) -> str:
+    def _remember(self, password: SecretSource) -> str:
         """The password as it is now, which no text of ours may hold from then on."""
-        secret = password().secret
+        secret = password()
         self._secrets.add(secret)
         return secret
 

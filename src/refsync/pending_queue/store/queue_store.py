@@ -25,7 +25,7 @@ from refsync.pending_queue.store.database import open_database
 from refsync.pending_queue.store.transaction import QueueTransaction
 
 if TYPE_CHECKING:
-    from refsync.credentials import CredentialSource
+    from refsync.credentials import SecretSource
 
 
 class PendingQueueStore:
@@ -45,7 +45,7 @@ class PendingQueueStore:
         root_path: Path | None = None,
         url: str = "",
         catalogue: Catalogue = SPECIFIED,
-        password: CredentialSource | None = None,
+        password: SecretSource | None = None,
     ) -> None:
         """Open the store, make it if there is none, upgrade it if it is older.
 
