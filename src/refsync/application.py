@@ -63,6 +63,7 @@ class Application:
         self.store = store
         self.queue = queue
         self.metadata_handler: ModelMetadataHandlerProtocol | None = None
+        self._failing: set[str] = set()
         self.observer: Observer | None = None
         """Is told what goes out; given before anything does."""
 
@@ -210,6 +211,7 @@ class Application:
         """
         from refsync.sync.reconcile import reconcile
         from refsync.sync.turn import Pass
+        from refsync.targets import wants_foreign_commits
 
         with self.leasing.for_pass(stopping, waits=waits) as leases:
             if leases is None:
@@ -224,6 +226,8 @@ class Application:
                     stopping=stopping,
                     lease_of=leases.of,
                     publishes=self.publishes,
+                    failing=self._failing,
+                    tells_commits=wants_foreign_commits(self.config),
                 )
             )
 
@@ -290,7 +294,10 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
             keep_to_ourselves(each.credentials.token_variable)
     from refsync.pending_queue.service import PendingQueueService
     from refsync.pending_queue.submissions import OpenLimits
+    from refsync.targets import outbox_of
 
+    for target in config.notify:
+        keep_to_ourselves(target.secret_variable)
     store.catalogue = config.catalogue
 
     def complete(submissions: Iterable[Submission]) -> Iterable[Submission]:
@@ -304,6 +311,7 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
         two_person_review=config.queue.two_person_review,
         one_proposal_per_model=config.queue.one_proposal_per_model,
         on_change=state.wake if wakes_daemon else None,
+        outbox=outbox_of(config),
         complete=complete,
         people=people_of(config) if config.people else None,
         limits=OpenLimits(guard.open_changes, guard.open_changes_by_person),

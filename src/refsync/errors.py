@@ -15,7 +15,8 @@
     │   ├── LeaseLostError          another process runs passes by now
     │   ├── UnservedError           no daemon serves the store
     │   ├── RemoteUnavailableError  the remote does not answer, or answers nonsense
-    │   └── ForgeUnavailableError   the forge does not answer, or asks to wait
+    │   ├── ForgeUnavailableError   the forge does not answer, or asks to wait
+    │   └── UndeliveredError        a target of [[notify]] has not taken a message
     └── PermanentError              a person has to change something first
         ├── ConfigError             the config file or a REFSYNC_ variable
         ├── StateDirectoryError     the state directory cannot be used
@@ -123,6 +124,17 @@ class ForgeUnavailableError(TemporaryError):
         """Keep how long the forge asks to wait."""
         super().__init__(reason)
         self.retry_seconds = retry_seconds
+
+
+class UndeliveredError(TemporaryError):
+    """A target of ``[[notify]]`` has not taken a message; the text holds no secret.
+
+    ``again_after`` is how many seconds it wants to be left alone, ``None`` where it does not say.
+    """
+
+    def __init__(self, problem: str, *, again_after: float | None = None) -> None:
+        super().__init__(problem)
+        self.again_after = again_after
 
 
 class PermanentError(RefsyncError):

@@ -11,7 +11,7 @@ from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
 from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
 from refsync.errors import RefsyncError
-from refsync.forges.base import Forge, ForgeFacts, Heard, repository_of_url
+from refsync.forges.base import Forge, ForgeFacts, Heard, page_of_url, repository_of_url
 from refsync.forges.github_facts import GITHUB
 from refsync.publishing.local import Local
 from refsync.publishing.proposals.forge_memory import ForgeMemory
@@ -34,6 +34,9 @@ class Observer:
 
     def forge_asked(self, repository: str, status: int | None, left: float | None) -> None:
         """A repository's forge was asked; see ``Heard``."""
+
+    def notified(self, target: str, result: str) -> None:
+        """A message to a target was ``delivered``, ``failed`` or is ``dead``; told by other threads, too."""
 
 
 NOBODY = Observer()
@@ -158,6 +161,20 @@ def forge_of(
         is_app=settings.credentials.app_id is not None,
         heard=heard,
     )
+
+
+def commit_link(settings: RepositorySettings, commit: str) -> str | None:
+    """Where a commit can be looked at, if the remote is on a forge."""
+    if settings.publish == "local":
+        return None
+    try:
+        with Repository(settings.path, settings.branch) as clone:
+            url = url_of(clone, settings.remote)
+    except RefsyncError:
+        return None
+    page = page_of_url(url)
+    is_forge = settings.publish == "pull_request" or (page or "").startswith("https://github.com/")
+    return f"{page}/commit/{commit}" if page and is_forge else None
 
 
 def _repository_of_remote(settings: RepositorySettings) -> str | None:

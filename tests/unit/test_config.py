@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, CanonicalFormat, Layout
 from refsync.config import Config, find_config_file, load_config, parse_config, restart_keys, sources
 from refsync.config.layers import table_in
+from refsync.config.notify import NotifySettings
 from refsync.config.repository import RepositorySettings
 from refsync.config.settings import PeopleSettings
 from refsync.errors import ConfigError
@@ -77,6 +78,7 @@ def test_the_shipped_file_holds_every_key_with_a_line_of_why() -> None:
 
 def known_keys() -> set[str]:
     keys = {f"repository.{name}" for name in RepositorySettings.model_fields}
+    keys |= {f"notify.{name}" for name in NotifySettings.model_fields}
     for name, field in Config.model_fields.items():
         if inner := table_in(field.annotation):
             keys |= {f"{name}.{key}" for key in inner.model_fields}

@@ -11,13 +11,14 @@ import pytest
 import typer
 
 from refsync.cli.program import program
+from refsync.events.kinds import EventKind
 from refsync.http.app import create_app
 from refsync.review.finding import Rule
 from tests.support.reference import Reference
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGES = [PROJECT / "README.md", PROJECT / "systemd" / "README.md"]
+PAGES = [PROJECT / "README.md", PROJECT / "systemd" / "README.md", PROJECT / "config" / "notify.md"]
 SHARED = {"--json", "--by", "--username"}
 
 
@@ -65,7 +66,7 @@ def test_every_command_and_option_has_a_help_text(path: str) -> None:
         assert option.help or not option.opts[0].startswith("--")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=["README", "systemd"])
+@pytest.mark.parametrize("page", PAGES[:2], ids=["README", "systemd"])
 def test_every_example_line_names_a_command_that_exists(page: Path) -> None:
     blocks = "".join(re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
     called = r"^(?:\$ )?(?:sudo (?:-u refsync )?)?refsync (?:--config \S+ )?([a-z]+(?: [a-z]+)?)"
@@ -96,6 +97,11 @@ def headings(page: Path) -> set[str]:
 def test_every_rule_of_check_has_its_row() -> None:
     rows = README.split("<!-- rules -->")[1].split("\n\n")[0]
     assert sorted(re.findall(r"^\| `([a-z-]+)`", rows, re.MULTILINE)) == sorted(Rule)
+
+
+def test_every_event_has_its_row() -> None:
+    rows = PAGES[2].read_text(encoding="utf-8").split("\n| --- | --- |\n")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([a-z_]+)`", rows, re.MULTILINE)) == sorted(EventKind)
 
 
 def test_every_route_of_the_door_stands_in_the_readme_and_every_row_is_a_route(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ _NOUNS: Mapping[str, str] = {
     "model": "One model: its record, and its history.",
     "config": "Check and show the settings.",
     "token": "Who may come in by the door.",
+    "notify": "Whom events are told to.",
 }
 """Each an ``app`` with commands of its own, in the module of its name."""
 

@@ -14,7 +14,7 @@ from refsync.commands import command
 
 if TYPE_CHECKING:
     from refsync.pending_queue.daemon_note import DaemonNote
-    from refsync.use_cases.status import BatchStatus, RepositoryStatus, Standing, Status
+    from refsync.use_cases.status import BatchStatus, RepositoryStatus, Standing, Status, TargetStatus
 
 _BATCHES_SHOWN = 20
 _MODES = {"push": "by direct push", "branch": "by proposal branches", "pull_request": "by pull requests"}
@@ -56,6 +56,8 @@ def _show(answer: Status) -> None:
         typer.echo("          refsync queue approve ID... --title TEXT")
     if answer.open_batch:
         _show_batch(answer.open_batch, indent="")
+    for target in answer.targets:
+        _show_target(target)
     for repository in answer.repositories:
         _show_repository(repository)
 
@@ -68,6 +70,17 @@ def _shared_line(daemon: DaemonNote) -> str:
         return f"gone: {daemon.role}, {tell(daemon)}, last heard {shown_age(daemon.heard_at)}"
     holds = f", works on {', '.join(daemon.holds)}" if daemon.holds else ""
     return f"{daemon.role}, {tell(daemon)}, heard {shown_age(daemon.heard_at)}{holds}"
+
+
+def _show_target(target: TargetStatus) -> None:
+    """What waits for a target that fails, and what is dead; nothing of one that is well."""
+    if target.problem:
+        waiting = f"{counted(target.waiting, 'message')} to {target.name} waiting, failing since"
+        typer.echo(f"notify    {waiting} {shown_time(target.failing_since)}: {shown_text(target.problem)}")
+    if target.dead:
+        typer.echo(f"notify    {counted(target.dead, 'message')} to {target.name} could not be delivered")
+        typer.echo(f"          {target.command}")
+        typer.echo(f"          {command('refsync', 'notify', 'discard', target.name)}")
 
 
 def _daemon_line(answer: Status) -> str:

@@ -6,6 +6,7 @@ Whether a clone is there and usable is not asked here: a fault in one clone hold
 
 from refsync.config.crontab import next_time
 from refsync.config.loading import STORE_KEYS, find_config_file, load_config, parse_config, restart_keys, sources
+from refsync.config.notify import NotifySettings
 from refsync.config.repository import RepositorySettings
 from refsync.config.settings import Config, QueueSettings, ServeSettings
 from refsync.config.values import host_and_port
@@ -13,6 +14,7 @@ from refsync.config.values import host_and_port
 __all__ = [
     "STORE_KEYS",
     "Config",
+    "NotifySettings",
     "QueueSettings",
     "RepositorySettings",
     "ServeSettings",

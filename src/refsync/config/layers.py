@@ -59,6 +59,8 @@ class Layers(NamedTuple):
             merged["repository"] = [_repository_anchored(entry, self.path.parent) for entry in entries]
         if "queue" in merged:
             merged["queue"] = _anchored(merged["queue"], "password_file", self.path.parent)
+        if isinstance(targets := merged.get("notify"), list):
+            merged["notify"] = [_anchored(target, "secret_file", self.path.parent) for target in targets]
         if "serve" in merged:
             for key in ("socket", "tokens_file"):
                 merged["serve"] = _anchored(merged["serve"], key, self.path.parent)
@@ -81,11 +83,11 @@ def read_layers(text: str, path: Path, environ: Mapping[str, str]) -> Layers:
 
 
 def scalar_keys() -> Iterator[tuple[str, ...]]:
-    """List the keys outside ``[[repository]]`` and ``[[category]]``."""
+    """List the keys outside ``[[repository]]``, ``[[category]]`` and ``[[notify]]``."""
     for name, field in Config.model_fields.items():
         if table := table_in(field.annotation):
             yield from ((name, inner) for inner in table.model_fields)
-        elif name not in ("repositories", "own_categories"):
+        elif name not in ("repositories", "own_categories", "notify"):
             yield (name,)
 
 

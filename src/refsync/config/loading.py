@@ -86,7 +86,8 @@ def sources(config_path: Path | None, environ: Mapping[str, str]) -> dict[str, t
     """List every setting in force by its dotted key: the value as plain JSON, and where it came from.
 
     A repository's keys stand under ``repository.NAME``; its ``categories`` are the files that changes are written
-    to, of every category that it holds. A password in ``queue.url`` is masked.
+    to, of every category that it holds. A target's keys stand under ``notify.NAME``.
+    A password in a URL is masked.
 
     Raises:
         ConfigError: as :func:`load_config`.
@@ -142,6 +143,10 @@ def _values(config: Config, layers: Layers) -> Iterator[tuple[str, tuple[Any, So
         for inner, value in _repository_values(repository):
             source = layers.source(("repository", index, *inner))
             yield f"repository.{repository.name}.{'.'.join(inner)}", (value, source)
+    for index, target in enumerate(config.notify):
+        for name, setting in target.model_dump(mode="json").items():
+            value = _masked(setting) if name == "url" else setting
+            yield f"notify.{target.name}.{name}", (value, layers.source(("notify", index, name)))
 
 
 def _repository_values(repository: RepositorySettings) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from refsync.config.faults import FaultsError
 from refsync.config.layers import PREFIX, Key, Layers, is_for_file_only, lookup, scalar_keys, table_in, variable
+from refsync.config.notify import NotifySettings
 from refsync.config.ownership import NO_REPOSITORY
 from refsync.config.repository import RepositorySettings
 from refsync.config.settings import Config, OwnCategory
@@ -22,6 +23,9 @@ _NOT_SETTINGS = {CONFIG_VARIABLE, "REFSYNC_TEST_DATA", "REFSYNC_TEST_STORE", "RE
 
 Problem = tuple[str, str]
 """Where, and why."""
+
+_LISTED: Mapping[int | str, type[BaseModel]] = {"category": OwnCategory, "notify": NotifySettings}
+"""The tables that a list of the config file has, beside ``[[repository]]``."""
 
 _REASONS = {
     "missing": "is required",
@@ -85,7 +89,7 @@ def explain(error: ErrorDetails, layers: Layers) -> Iterator[Problem]:
         yield layers.place(key), NO_REPOSITORY
     else:
         reason = _REASONS.get(error["type"], "{msg}")
-        if "credentials" in key:  # somebody may have put the secret itself there
+        if "credentials" in key or key[0] == "notify":  # somebody may have put the secret itself there
             reason = reason.removesuffix(", not {input}")
         yield layers.place(key), reason.format(msg=error["msg"], input=shown(error["input"]), **context)
 
@@ -96,8 +100,8 @@ def _table_at(key: Key) -> type[BaseModel]:
         return Config
     if key[0] == "repository" and len(key) < 3:
         return RepositorySettings
-    if key[0] == "category":
-        return OwnCategory
+    if key[0] in _LISTED:
+        return _LISTED[key[0]]
     owner, name = (RepositorySettings, key[2]) if key[0] == "repository" else (Config, key[0])
     inner = table_in(owner.model_fields[str(name)].annotation)
     assert inner is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, LinkFields, catalogue_in
 from refsync.config.faults import Fault, FaultsError
+from refsync.config.notify import NotifySettings
 from refsync.config.ownership import faults_between
 from refsync.config.repository import RepositorySettings, Table
 from refsync.config.values import (
@@ -40,6 +41,7 @@ from refsync.config.values import (
     Textfile,
     VariableName,
     is_loopback,
+    nearest,
 )
 
 
@@ -77,13 +79,16 @@ class OwnCategory(Table):
         )
 
 
-def named_once(own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
+_Named = TypeVar("_Named", OwnCategory, NotifySettings)
+
+
+def named_once(tables: tuple[_Named, ...]) -> tuple[_Named, ...]:
     """The same, if each has a name of its own; raises FaultsError."""
-    names = [each.name for each in own]
+    names = [each.name for each in tables]
     twice = (place for place, name in enumerate(names) if name in names[:place])
     if faults := [Fault((place, "name"), f"{names[place]} is there twice; give each its own name") for place in twice]:
         raise FaultsError(faults)
-    return own
+    return tables
 
 
 class ApplySettings(Table):
@@ -240,6 +245,7 @@ class Config(BaseSettings):
     serve: ServeSettings = ServeSettings()
     probe: ProbeSettings = ProbeSettings()
     metrics: MetricsSettings = MetricsSettings()
+    notify: tuple[NotifySettings, ...] = ()
     log: LogSettings = LogSettings()
 
     def __init__(self, catalogue: Catalogue = SPECIFIED, /, **values: Any) -> None:
@@ -265,6 +271,23 @@ class Config(BaseSettings):
     @classmethod
     def _name_each_once(cls, own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
         return named_once(own)
+
+    @field_validator("notify")
+    @classmethod
+    def _name_each_target_once(cls, targets: tuple[NotifySettings, ...]) -> tuple[NotifySettings, ...]:
+        return named_once(targets)
+
+    @model_validator(mode="after")
+    def _know_what_is_notified_of(self) -> Self:
+        known = [repository.name for repository in self.repositories]
+        if faults := [
+            Fault(("notify", place, "repositories"), f"{name} is no repository{nearest(name, known)}")
+            for place, target in enumerate(self.notify)
+            for name in target.repositories
+            if name not in known
+        ]:
+            raise FaultsError(faults)
+        return self
 
     @model_validator(mode="after")
     def _keep_state_out_of_clones(self) -> Self:

@@ -261,6 +261,20 @@ def _field_path(path: str) -> str:
     return path
 
 
+def _webhook_url(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[^\s/@?#]+([/?][^\s#]*)?", url):  # not shown: it may hold a password
+        raise ValueError('must be an http(s) URL without user name or password, such as "https://ops.example.org/hook"')
+    return url
+
+
+def _target_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            f"must be up to 64 letters, digits, '.', '_' and '-', the first a letter or digit; not {shown(name)}"
+        )
+    return name
+
+
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValueError(f"must be the name of a header, not {shown(name)}")
@@ -327,6 +341,8 @@ OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
 JsonFileName = Annotated[str, AfterValidator(_json_file)]
 RecordsPlace = Annotated[str, AfterValidator(_records_place)]
 HostURL = Annotated[str, AfterValidator(_host_url)]
+WebhookURL = Annotated[str, AfterValidator(_webhook_url)]
+TargetName = Annotated[str, AfterValidator(_target_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Person = Annotated[str, AfterValidator(_person)]

@@ -19,6 +19,7 @@ from refsync.clone.upkeep import tidy
 from refsync.config import STORE_KEYS, Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
+from refsync.daemon.notifying import Notifying
 from refsync.daemon.probing import started
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
 from refsync.daemon.watching import Watch, ground_of, places_of
@@ -26,6 +27,7 @@ from refsync.errors import RefsyncError, StateDirectoryError, told
 from refsync.metrics.measures import Measures, measures_to
 from refsync.state_directory import made_for_the_group, prepare
 from refsync.sync.reference import PassReport
+from refsync.targets import keep_outbox_to_targets, links_of, targets_of
 
 HOUSEKEEPING_SECONDS = 24 * 3600.0
 HOUSEKEEPING_LIMIT_SECONDS = 3600.0
@@ -99,6 +101,7 @@ class Daemon:
         self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
         self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
         self._probing = started(application)
+        self._notifying = _notifying(application, measures)
         self._settle_in()
         self._passes = 0
         self._failures = 0
@@ -122,7 +125,9 @@ class Daemon:
                 seen = self._wakeups.wait()
                 if not self._wakeups.stopping:
                     self._check_state()
+                    self._notifying.wake()  # what others did need not wait for the pass
                     self._attempt(seen)
+                    self._notifying.wake()
                     self._measure()
                     self._probing.wake()
                     logger.debug("pass {} is over", self._passes)
@@ -134,10 +139,11 @@ class Daemon:
         logger.info("refsync stops")
 
     def close(self) -> None:
-        """End the threads of watcher, remotes and hosts, and leave the daemons that share the queue."""
+        """End the threads of watcher, remotes, hosts and targets, and leave the daemons that share the queue."""
         self._watch.stop()
         self._fetching.stop()
         self._probing.stop()
+        self._notifying.stop()
         self._attendance.close()
 
     def _check_state(self) -> None:
@@ -268,7 +274,8 @@ class Daemon:
             backend.mark_changed_categories()
 
     def _tidy(self) -> None:
-        """Let git pack what it wants to; a landing leaves loose objects."""
+        """Let go of old news, and let git pack what it wants to; a landing leaves loose objects."""
+        self._keep_outbox()
         for each in self._application.repositories:
             self._watchdog.allow(2 * HOUSEKEEPING_LIMIT_SECONDS)
             try:
@@ -321,6 +328,8 @@ class Daemon:
         self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)
         self._probing.stop()
         self._probing = started(application)
+        self._notifying.stop()
+        self._notifying = _notifying(application, measures)
         self._problems.clear()
         self._settle_in()
         log.configure(config.log.level, config.log.format)
@@ -331,8 +340,9 @@ class Daemon:
         self._watchdog.allow(2 * self._application.config.git.timeout_seconds)
 
     def _settle_in(self) -> None:
-        """Set listeners, timers and the watchdog as the settings say."""
+        """Set listeners, timers, the outbox and the watchdog as the settings say."""
         self._allow_steps()
+        self._keep_outbox()
         for name, backend in self._application.backends.items():
             backend.register_invalidation_callback(partial(_log_invalidation, name))
         apply = self._application.apply_settings
@@ -341,6 +351,17 @@ class Daemon:
         else:
             self._timers.cancel("schedule")
         self._timers.every("housekeeping", HOUSEKEEPING_SECONDS, self._wakeups.ask_housekeeping)
+
+    def _keep_outbox(self) -> None:
+        try:
+            keep_outbox_to_targets(self._application.config, self._application.store)
+        except RefsyncError as problem:  # the next housekeeping does it
+            logger.warning("the outbox cannot be looked through: {}", told(problem))
+
+
+def _notifying(application: Application, measures: Measures) -> Notifying:
+    """The threads that send news, one for each target."""
+    return Notifying(targets_of(application.config), application.store, links_of(application.config), measures.notified)
 
 
 def _attended(application: Application) -> ExitStack:

@@ -184,3 +184,22 @@ def repository_of_url(url: str) -> str:
     if len(parts) < 2 or not all(re.fullmatch(r"[A-Za-z0-9_.-]+", part) for part in parts):
         raise ForgeRefusedError("the remote's URL names no owner/name; set repository in [repository.pull_request]")
     return "/".join(parts)
+
+
+def page_of_url(url: str) -> str | None:
+    """The page of the repository that a remote's URL leads to, ``None`` where it names no host of a forge.
+
+    >>> page_of_url("git@github.com:Haidra-Org/AI-Horde-image-model-reference.git")
+    'https://github.com/Haidra-Org/AI-Horde-image-model-reference'
+    >>> page_of_url("/srv/reference.git") is None
+    True
+    """
+    found = re.match(
+        r"(?:https?://|ssh://)(?:[^/@]*@)?([A-Za-z0-9.-]+)(?::[0-9]+)?/|(?:[^/:@]+@)([A-Za-z0-9.-]+):", url
+    )
+    if found is None:
+        return None
+    try:
+        return f"https://{found[1] or found[2]}/{repository_of_url(url)}"
+    except ForgeRefusedError:
+        return None

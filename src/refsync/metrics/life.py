@@ -80,6 +80,12 @@ class Life:
             ("repository",),
             registry=registry,
         )
+        self._notifications = Counter(
+            "refsync_notifications_total",
+            "Messages to targets: tries that were taken or failed, and what is given up.",
+            ("target", "result"),
+            registry=registry,
+        )
         self.reloaded(good=True)
 
     def reloaded(self, *, good: bool) -> None:
@@ -110,6 +116,10 @@ class Life:
         self._requests.labels(repository, f"{status // 100}xx" if status else "unanswered").inc()
         if left is not None:
             self._requests_left.labels(repository).set(left)
+
+    def notified(self, target: str, result: str) -> None:
+        """See ``Observer``."""
+        self._notifications.labels(target, result).inc()
 
     def ended(self, ending: Ending, config: Config) -> None:
         """A change was applied or rejected, by whomever."""

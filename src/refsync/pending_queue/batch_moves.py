@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
 from refsync.pending_queue import change_moves
-from refsync.pending_queue.events import BatchMoved, BatchSplit
+from refsync.pending_queue.events import BatchMoved, BatchReviewable, BatchSplit
 from refsync.pending_queue.holds import Hold, tell_with_command
 from refsync.pending_queue.lease import Attempt, Lease
 from refsync.pending_queue.lifecycle import ACCEPTED_STATUSES, IN_WORK_STATES, check_batch_move, check_batch_state
@@ -72,8 +72,8 @@ def split(
     return split_off(queue, batch, leaving, state=_B.held, hold=hold, repository=batch.repository)
 
 
-def let_wait(queue: QueueTransaction, number: int, hold: Hold, *, lease: Lease) -> Batch:
-    """Let a batch in work wait, its reservations given up.
+def let_wait(queue: QueueTransaction, number: int, hold: Hold, *, lease: Lease, is_news: bool = True) -> Batch:
+    """Let a batch in work wait, its reservations given up; ``is_news`` as :func:`move` has it.
 
     Raises:
         BatchStateError: it is not in work.
@@ -81,7 +81,7 @@ def let_wait(queue: QueueTransaction, number: int, hold: Hold, *, lease: Lease) 
     batch = stored_batch(queue, number)
     check_batch_state(batch, IN_WORK_STATES, "held")
     change_moves.release(queue, _free_members(queue, batch, {_S.APPLYING}, lease))
-    return move(queue, batch, _B.held, hold=hold)
+    return move(queue, batch, _B.held, hold=hold, is_news=is_news)
 
 
 def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed: bool = False) -> Batch:
@@ -101,8 +101,12 @@ def reseal(queue: QueueTransaction, number: int, *, by: Actor | None, confirmed:
     return move(queue, batch, _B.sealed, is_confirmed=batch.is_confirmed or confirmed)
 
 
-def propose(queue: QueueTransaction, number: int, proposal: Proposal, *, lease: Lease) -> Batch:
+def propose(
+    queue: QueueTransaction, number: int, proposal: Proposal, *, lease: Lease, gets_request: bool = False
+) -> Batch:
     """Let a batch be reviewed on its proposal branch; its changes wait there as approved ones.
+
+    Where it ``gets_request``, people have something to look at once :func:`note_proposal` knows its number.
 
     Raises:
         BatchStateError: it is not in work.
@@ -111,7 +115,19 @@ def propose(queue: QueueTransaction, number: int, proposal: Proposal, *, lease: 
     check_batch_state(batch, IN_WORK_STATES, "proposed")
     reserved = _free_members(queue, batch, {_S.APPLYING}, lease)
     change_moves.release(queue, reserved, why=f"proposed as {proposal.branch}")
-    return move(queue, batch, _B.proposed, proposal=proposal)
+    proposed = move(queue, batch, _B.proposed, proposal=proposal)
+    if not gets_request and (batch.proposal is None or batch.proposal.branch != proposal.branch):
+        queue.tell([BatchReviewable(proposed)])
+    return proposed
+
+
+def note_proposal(queue: QueueTransaction, number: int, proposal: Proposal) -> Batch:
+    """Keep what is known of a batch's branch and pull request; its state stays."""
+    batch = stored_batch(queue, number)
+    noted = queue.save_batch(batch.model_copy(update={"proposal": proposal}))
+    if proposal.number is not None and (batch.proposal is None or batch.proposal.number != proposal.number):
+        queue.tell([BatchReviewable(noted)])
+    return noted
 
 
 def reseal_proposal(queue: QueueTransaction, number: int) -> Batch:
@@ -251,7 +267,7 @@ def split_off(
         new_batch_id=new.number,
         reassigned_change_ids=[change.change_id for change in changes],
     )
-    queue.tell([BatchSplit(info, by.id)])
+    queue.tell([BatchSplit(info, by.id), BatchMoved(new, None)])
     return info
 
 
@@ -359,14 +375,18 @@ def move(
     *,
     hold: Hold | None = None,
     reason: str | None = None,
+    is_news: bool = True,
     **values: Any,
 ) -> Batch:
     """Bring a batch to another state, setting these fields too; ``hold`` goes with being held, ``reason`` with its end.
+
+    ``is_news`` is for people, see :class:`BatchMoved`.
 
     Raises:
         BatchStateError: its state does not allow the move.
     """
     check_batch_move(batch, to)
     told = {"hold": hold, "reason": tell_with_command(hold, batch.number) if hold else reason}
-    queue.tell([BatchMoved(batch.number, batch.state, to)])
-    return queue.save_batch(batch.model_copy(update={"state": to, **told, **values}))
+    moved = batch.model_copy(update={"state": to, **told, **values})
+    queue.tell([BatchMoved(moved, batch.state, is_news)])
+    return queue.save_batch(moved)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refsync.durable_steps import durable_step
 from refsync.pending_queue import batch_moves, batch_sealing, change_moves, payloads, renames, vetting
+from refsync.pending_queue.events import ForeignCommit, PassFailing
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.lifecycle import OPEN_STATES, check_change_status
@@ -124,8 +125,13 @@ class DaemonDoor(QueueDoor):
             return batch_moves.split(queue, number, change_ids, hold, lease=self._lease)
 
     @durable_step("hold a batch")
-    def hold_batch(self, number: int, hold: Hold) -> Batch:
+    def hold_batch(self, number: int, hold: Hold, *, is_news: bool = True) -> Batch:
         """Let a batch in work wait; reservations are given up.
+
+        Args:
+            number: of the batch.
+            hold: what it waits for.
+            is_news: whether people are to hear of it; not where it was tried again in vain.
 
         Raises:
             BatchNotFoundError: no batch has this number.
@@ -133,7 +139,7 @@ class DaemonDoor(QueueDoor):
         """
         payloads.check_reason("reason", hold.reason)
         with self._writing() as queue:
-            return batch_moves.let_wait(queue, number, hold, lease=self._lease)
+            return batch_moves.let_wait(queue, number, hold, lease=self._lease, is_news=is_news)
 
     @durable_step("resume a batch")
     def resume_batch(self, number: int) -> Batch:
@@ -147,15 +153,20 @@ class DaemonDoor(QueueDoor):
             return batch_moves.reseal(queue, number, by=None)
 
     @durable_step("note that a batch is proposed")
-    def propose_batch(self, number: int, proposal: Proposal) -> Batch:
+    def propose_batch(self, number: int, proposal: Proposal, *, gets_request: bool = False) -> Batch:
         """Let a batch in work be reviewed on its proposal branch; reservations are given up.
+
+        Args:
+            number: of the batch.
+            proposal: its branch, and what is known of its pull request.
+            gets_request: whether it gets one, so that people are told once that is open.
 
         Raises:
             BatchNotFoundError: no batch has this number.
             BatchStateError: it is not in work.
         """
         with self._writing() as queue:
-            return batch_moves.propose(queue, number, proposal, lease=self._lease)
+            return batch_moves.propose(queue, number, proposal, lease=self._lease, gets_request=gets_request)
 
     @durable_step("note a proposal")
     def note_proposal(self, number: int, proposal: Proposal) -> Batch:
@@ -165,8 +176,7 @@ class DaemonDoor(QueueDoor):
             BatchNotFoundError: no batch has this number.
         """
         with self._writing() as queue:
-            batch = batch_moves.stored_batch(queue, number)
-            return queue.save_batch(batch.model_copy(update={"proposal": proposal}))
+            return batch_moves.note_proposal(queue, number, proposal)
 
     @durable_step("take a proposal back into work")
     def reseal_proposal(self, number: int) -> Batch:
@@ -316,6 +326,7 @@ class DaemonDoor(QueueDoor):
         last_pass_at: float | None = None,
         last_good_pass_at: float | None = None,
         mass_deletion: MassDeletion | None = None,
+        begins_to_fail: bool = False,
     ) -> None:
         """Keep for ``status`` what is given of a repository; the rest of its note stays.
 
@@ -329,6 +340,7 @@ class DaemonDoor(QueueDoor):
             last_pass_at: when a pass last looked at it, in Unix seconds.
             last_good_pass_at: when one could do so, in Unix seconds.
             mass_deletion: many models that others deleted at once.
+            begins_to_fail: whether ``last_error`` is new to it, so that people are told.
         """
         given = {
             "last_landed_commit": last_landed_commit,
@@ -343,6 +355,15 @@ class DaemonDoor(QueueDoor):
         cleared: dict[str, Any] = {"last_error": None, "last_error_at": None} if clear_error else {}
         with self._writing() as queue:
             queue.note_repository(name, cleared | values)
+            if begins_to_fail and last_error is not None:
+                queue.tell([PassFailing(name, last_error)])
+
+    @durable_step("tell of foreign commits")
+    def tell_foreign_commits(self, repository: str, commits: Sequence[ForeignCommit], *, up_to: str) -> None:
+        """Tell people of commits that landed, each once: up to this one everything is told then."""
+        with self._writing() as queue:
+            queue.note_repository(repository, {"told_commit": up_to})
+            queue.tell(commits)
 
 
 def _ids(changes: Iterable[PendingChangeRecord]) -> list[int]:

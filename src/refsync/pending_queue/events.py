@@ -1,22 +1,30 @@
-"""What a transaction did, as data, and who is told of it once it is done: the audit, and who waits for changes."""
+"""What a transaction did, as data, and who is told of it.
+
+Once it is done: the audit, and who waits for changes. In the transaction itself: the outbox, whence people are told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger
 
+from refsync.categories import CategoryName
 from refsync.pending_queue.models import (
     AuditOperation,
     AuditPayload,
+    Batch,
     BatchSplitInfo,
     BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
 )
+
+if TYPE_CHECKING:
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 _S = PendingChangeStatus
 _AUDIT_NAME = "pending_queue"
@@ -32,11 +40,21 @@ class ChangeMoved:
 
 @dataclass(frozen=True)
 class BatchMoved:
-    """A move of a batch from one state to another."""
+    """A batch that came into the state that it has; ``before`` is ``None`` where it was made in it.
 
-    number: int
-    before: BatchState
-    after: BatchState
+    ``is_news`` says whether people are to hear of it: not where a batch waits again for what it had waited for.
+    """
+
+    batch: Batch
+    before: BatchState | None
+    is_news: bool = True
+
+
+@dataclass(frozen=True)
+class BatchReviewable:
+    """A batch can be looked at: its pull request is open, or its branch there where it gets none."""
+
+    batch: Batch
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,36 @@ class BatchSplit:
     by: str
 
 
-Event = ChangeMoved | BatchMoved | BatchSplit
+@dataclass(frozen=True)
+class ModelChanged:
+    """What a commit did to a model; ``fields`` are those that differ, as a diff of the queue has them."""
+
+    category: CategoryName
+    model: str
+    operation: str
+    fields: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class ForeignCommit:
+    """A commit that landed in a repository and that no batch of this queue brought; ``author`` is a name."""
+
+    repository: str
+    commit: str
+    author: str
+    subject: str
+    models: Sequence[ModelChanged]
+
+
+@dataclass(frozen=True)
+class PassFailing:
+    """Passes fail in a repository, which they did not before."""
+
+    repository: str
+    problem: str
+
+
+Event = ChangeMoved | BatchMoved | BatchReviewable | BatchSplit | ForeignCommit | PassFailing
 
 
 class AuditWriter(Protocol):
@@ -72,6 +119,13 @@ class Listeners:
 
     audit_writer: AuditWriter | None = None
     on_change: Callable[[], None] | None = None
+    outbox: Callable[[QueueTransaction], None] | None = None
+    """Keeps news of what a transaction did, as a part of it; an error in it is one of the transaction."""
+
+    def write_down(self, queue: QueueTransaction) -> None:
+        """Keep news of what the transaction did, before it ends."""
+        if self.outbox is not None and queue.events:
+            self.outbox(queue)
 
     def tell(self, events: Iterable[Event]) -> None:
         """Audit what the specification wants audited, and wake who waits if anything was done."""

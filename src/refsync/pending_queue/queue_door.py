@@ -46,6 +46,7 @@ class QueueDoor:
         """A transaction that is the only writer; once it is done, who listens is told what was."""
         with self._store.writing() as queue:
             yield queue
+            self._listeners.write_down(queue)
         self._listeners.tell(queue.events)
 
     def get_change(self, change_id: int) -> PendingChangeRecord | None:

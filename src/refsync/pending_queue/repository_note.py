@@ -40,3 +40,5 @@ class RepositoryNote(BaseModel):
     """When one ended in which nothing went wrong as a whole."""
     mass_deletion: MassDeletion | None = None
     """The newest one that landed."""
+    told_commit: str | None = Field(default=None, exclude=True)
+    """Up to which people were told of commits that no batch brought, while a target wants that."""

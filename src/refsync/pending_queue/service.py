@@ -40,6 +40,7 @@ from refsync.pending_queue.submissions import (
 
 if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
+    from refsync.pending_queue.store.transaction import QueueTransaction
 
 Completion = Callable[[Iterable[Submission]], Iterable[Submission]]
 """Gives submissions with what each is made from, and refuses at once what cannot work."""
@@ -83,6 +84,7 @@ class PendingQueueService(ReviewDoor):
         two_person_review: bool = False,
         one_proposal_per_model: bool = False,
         on_change: Callable[[], None] | None = None,
+        outbox: Callable[[QueueTransaction], None] | None = None,
         complete: Completion | None = None,
         people: People | None = None,
         limits: OpenLimits = UNLIMITED,
@@ -96,6 +98,7 @@ class PendingQueueService(ReviewDoor):
             two_person_review: refuse an approval by the proposer, by identity or operating system's user.
             one_proposal_per_model: refuse a proposal for a model that has an open one.
             on_change: called after every action, to wake who waits for one.
+            outbox: keeps news of every action, as a part of its transaction.
             complete: completes each submission, whatever door it comes by.
             people: who may do what; without it everybody may do everything.
             limits: how many changes may be open at a time.
@@ -103,7 +106,7 @@ class PendingQueueService(ReviewDoor):
                 operating system's user for one of the system's identities.
         """
         rules = ReviewRules(people, two_person_review)
-        super().__init__(store, Listeners(audit_writer, on_change), rules, process_user if people else None)
+        super().__init__(store, Listeners(audit_writer, on_change, outbox), rules, process_user if people else None)
         self._limits = limits
         self._one_proposal_per_model = one_proposal_per_model
         self._complete = complete or iter

@@ -23,6 +23,7 @@ from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNote
 from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
+from refsync.sync.foreign import tell_foreign_commits
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -69,7 +70,7 @@ def reconcile(work: Pass) -> PassReport:
         if not work.publishes or outcome.is_elsewhere:
             continue  # it is for who works on it to say how that goes
         try:
-            _note(work.queue, outcome, agenda.notes.get(reference.name))
+            _note(work, outcome, agenda.notes.get(reference.name))
         except RefsyncError as problem:  # the store is busy, say: the other repositories have their turn all the same
             outcome.problem, outcome.temporary = outcome.problem or str(problem), True
         except Exception as bug:
@@ -115,13 +116,14 @@ def _gone_repository(batch: Batch) -> Hold:
     return Hold(kind=HoldKind.unserved, reason=told, about=batch.repository)
 
 
-def _note(queue: DaemonDoor, outcome: RepositoryReport, before: RepositoryNote | None) -> None:
+def _note(work: Pass, outcome: RepositoryReport, before: RepositoryNote | None) -> None:
     """Keep for ``status`` what this pass saw."""
     now = time.time()
+    begins_to_fail = _begins_to_fail(work, outcome, before)
     landed = next((batch.commit for batch in reversed(outcome.landed) if batch.commit), None)
     if landed is None and outcome.problem is None and _was_noted_just_now(before, now):
         return
-    queue.note_repository(
+    work.queue.note_repository(
         outcome.name,
         last_pass_at=now,
         last_good_pass_at=None if outcome.problem else now,
@@ -129,7 +131,16 @@ def _note(queue: DaemonDoor, outcome: RepositoryReport, before: RepositoryNote |
         last_landed_at=now if landed else None,
         last_error=outcome.problem,
         last_error_at=now if outcome.problem else None,
+        begins_to_fail=begins_to_fail,
     )
+
+
+def _begins_to_fail(work: Pass, outcome: RepositoryReport, before: RepositoryNote | None) -> bool:
+    """Whether passes fail from now on: by what is noted, and, where another process does well, by what this one saw."""
+    failed_here, is_failing = outcome.name in work.failing, outcome.problem is not None
+    (work.failing.add if is_failing else work.failing.discard)(outcome.name)
+    failed = before is not None and (before.last_error_at or 0.0) > (before.last_good_pass_at or 0.0)
+    return is_failing and not failed_here and not failed
 
 
 def _was_noted_just_now(note: RepositoryNote | None, now: float) -> bool:
@@ -152,6 +163,9 @@ def _reconcile_repository(
         if found:
             _settle(turn, found.reserved)
             _bring_on(turn)
+            if work.tells_commits:
+                note = found.notes.get(reference.name)
+                tell_foreign_commits(turn, note.told_commit if note else None)
             forget_built(clone, lambda: (batch.job for batch in queue.list_batches(IN_WORK_STATES) if batch.job))
 
 
@@ -164,7 +178,7 @@ def _claimed(
         yield work.queue, None
     elif work.lease_of is None:
         yield work.queue, agenda
-    elif not _batches_of(reference, agenda) and not work.publishers[reference.name].looks_after:
+    elif not (_batches_of(reference, agenda) or work.publishers[reference.name].looks_after or work.tells_commits):
         yield work.queue, None
     else:
         with work.lease_of(reference.name) as lease:

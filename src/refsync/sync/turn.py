@@ -36,7 +36,7 @@ class Pass:
 
     ``stopping`` is asked between batches, so that a daemon told to stop finishes the step in hand only, and while
     a check runs, which is given up. ``verdicts`` are what the checks of this pass said; ``publishers`` gives each
-    repository's way out by its name.
+    repository's way out by its name; ``tells_commits`` says whether anybody wants to be told of foreign commits.
 
     Where several processes share the queue, ``lease_of`` gives the lease of one repository, ``None`` where another
     process works on it; without it the lease of the pass is for all.
@@ -52,6 +52,9 @@ class Pass:
     lease_of: Callable[[str], AbstractContextManager[Lease | None]] | None = None
     publishes: bool = True
     """Whether it seals and publishes; else it only follows and counts."""
+    tells_commits: bool = False
+    failing: set[str] = field(default_factory=set)
+    """The repositories in which this process's last pass failed."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,10 @@ class Turn:
     def hold(self, batch: Batch, hold: Hold) -> HeldBatch:
         """Let a batch wait."""
         if batch.hold != hold:
-            batch = self.queue.hold_batch(batch.number, hold)
-            if self.told.get(batch.number) != hold:  # what was tried again in vain is no news
+            before = self.told.get(batch.number)  # what was tried again in vain, be it on another tip, is no news
+            is_news = before is None or before.model_copy(update={"since_tip": hold.since_tip}) != hold
+            batch = self.queue.hold_batch(batch.number, hold, is_news=is_news)
+            if is_news:
                 logger.warning("batch {batch}: held: {reason}", batch=batch.number, reason=batch.reason)
         return HeldBatch.of(batch, hold)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from refsync.accounts import account_name
 from refsync.commands import command
-from refsync.config import RepositorySettings
+from refsync.config import Config, RepositorySettings
 from refsync.permissions import others_may_read, others_may_write
 from refsync.use_cases.answer import Answer, Text
 
@@ -43,10 +43,22 @@ def exposed_clone(path: Path) -> Iterator[Exposed]:
         yield _exposed(to_group, what, "chmod", "-R", "g-w", path)
 
 
-def exposed_secrets(settings: RepositorySettings, service: os.stat_result) -> Iterator[Exposed]:
-    """The files of secrets that others than the service may read or write."""
+def secret_files(config: Config) -> Iterator[Path]:
+    """The files of secrets that the config names."""
+    for each in config.repositories:
+        yield from files_of_credentials(each)
+    yield from (target.secret_file for target in config.notify if target.secret_file)
+
+
+def files_of_credentials(settings: RepositorySettings) -> Iterator[Path]:
+    """The files of secrets that let a repository in."""
     table = settings.credentials
-    for file in filter(None, (table.token_file, table.app_key_file, table.ssh_key_file)):
+    yield from filter(None, (table.token_file, table.app_key_file, table.ssh_key_file))
+
+
+def exposed_secrets(files: Iterable[Path], service: os.stat_result) -> Iterator[Exposed]:
+    """Those of these files of secrets that others than the service may read or write."""
+    for file in files:
         try:
             found = file.stat()
         except OSError:  # which whoever needs it tells

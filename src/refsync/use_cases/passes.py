@@ -8,6 +8,7 @@ from refsync.application import Application
 from refsync.sync.preview import PlannedCommit, preview
 from refsync.sync.publisher import PullRequestText
 from refsync.sync.reference import PassReport, Progress, RepositoryReport
+from refsync.targets import keep_outbox_to_targets
 
 __all__ = [
     "PassAnswer",
@@ -41,6 +42,7 @@ def run_pass(application: Application, progress: Progress | None = None) -> Pass
         application: the parts.
         progress: told of a long fold, as commits done and commits in all.
     """
+    keep_outbox_to_targets(application.config, application.store)
     report = application.run_pass(progress=progress, waits=True)
     assert report is not None  # nobody told it to stop
     return PassAnswer(report)

@@ -33,11 +33,11 @@ from refsync.state_directory import DaemonIdentity
 from refsync.sync.publisher import Publisher, Standing
 from refsync.sync.reference import ReferenceRepository
 from refsync.use_cases.answer import Answer
-from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, exposed_state
+from refsync.use_cases.exposure import Exposed, exposed_clone, exposed_secrets, exposed_state, secret_files
 from refsync.use_cases.links.counting import link_counts
 from refsync.use_cases.serving import is_served
 
-__all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "status"]
+__all__ = ["BatchStatus", "DaemonStatus", "RepositoryStatus", "Standing", "Status", "TargetStatus", "status"]
 
 _MASS_DELETION_TOLD_SECONDS = 7 * 24 * 3600.0
 _UNLANDED = (BatchState.open, BatchState.sealed, BatchState.held, BatchState.proposed)
@@ -89,6 +89,21 @@ class RepositoryStatus(Answer):
     mass_deletion: MassDeletion | None
 
 
+class TargetStatus(Answer):
+    """A target of ``[[notify]]``: what waits for it, what is dead, and why the last try failed, if it did.
+
+    ``command`` has what is dead sent again.
+    """
+
+    name: str
+    waiting: int
+    oldest_at: float | None
+    dead: int
+    failing_since: float | None
+    problem: str | None
+    command: str | None
+
+
 class DaemonStatus(Answer):
     """The daemon that serves the state directory; ``trouble`` is why it does nothing though it lives."""
 
@@ -114,6 +129,7 @@ class Status(Answer):
     changes: dict[str, int]
     open_batch: BatchStatus | None
     repositories: list[RepositoryStatus]
+    targets: list[TargetStatus]
 
     @property
     def clean(self) -> bool:
@@ -155,7 +171,21 @@ def status(application: Application) -> Status:
         },
         open_batch=_batch(application, opened, None) if opened else None,
         repositories=[_repository(application, each, unlanded) for each in application.repositories],
+        targets=[*_targets(application)],
     )
+
+
+def _targets(application: Application) -> Iterator[TargetStatus]:
+    """The targets that the outbox knows already; without one it is not looked at."""
+    names = {each.name for each in application.config.notify}
+    if not names:
+        return
+    with application.store.reading() as queue:
+        states = queue.outbox.states()
+    for each in states:
+        if each.name in names:
+            retry = command("refsync", "notify", "retry", each.name) if each.dead else None
+            yield TargetStatus(**asdict(each), command=retry)
 
 
 def _exposed(application: Application) -> Iterator[Exposed]:
@@ -163,7 +193,7 @@ def _exposed(application: Application) -> Iterator[Exposed]:
     yield from exposed_state(state)
     for each in application.config.repositories:
         yield from exposed_clone(each.path)
-        yield from exposed_secrets(each, state.stat())
+    yield from exposed_secrets(secret_files(application.config), state.stat())
 
 
 def _why_idle(application: Application, daemon: DaemonIdentity) -> str | None:

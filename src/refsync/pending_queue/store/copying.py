@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +19,15 @@ from refsync.pending_queue.store.failures import explain, newer_store, no_store
 
 _BESIDE = ("-wal", "-shm", "-journal")
 _UNREADABLE = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+_DEAD_OF_TARGETS = "SELECT target, count(*) FROM outbox WHERE died_at IS NOT NULL GROUP BY target"
+_PROBLEMS_OF_TARGETS = "SELECT name, problem FROM notify_targets WHERE problem IS NOT NULL"
 
 
 class StoreFacts(NamedTuple):
     """What stands in a store's file; the rest than counts and version only of a store of the present version.
 
     ``approved_at`` is when the open batch was approved last, ``newest_at`` when anything else was done last.
+    ``dead`` counts messages that could not be delivered, by target; ``failing`` says why the last try failed.
     """
 
     version: str
@@ -33,6 +36,8 @@ class StoreFacts(NamedTuple):
     approved_at: float = 0.0
     newest_at: float = 0.0
     branches: frozenset[str] = frozenset()
+    dead: Mapping[str, int] = {}
+    failing: Mapping[str, str] = {}
 
 
 def store_file(root_path: Path, url: str) -> Path | None:
@@ -160,6 +165,8 @@ def _with_more(facts: StoreFacts, connection: sqlite3.Connection) -> StoreFacts:
         approved_at=approved or 0.0,
         newest_at=max((at for at in (*moved, *passed) if at is not None), default=0.0),
         branches=frozenset(str(json.loads(proposal).get("branch")) for (proposal,) in proposals),
+        dead=dict(connection.execute(_DEAD_OF_TARGETS).fetchall()),
+        failing=dict(connection.execute(_PROBLEMS_OF_TARGETS).fetchall()),
     )
 
 

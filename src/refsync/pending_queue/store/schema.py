@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-VERSION = "0013"
+VERSION = "0014"
 """Of the tables below: the last step in ``migrations``."""
 
 FIRST_VERSION = "0001"
@@ -156,6 +156,7 @@ repositories = Table(
     Column("last_pass_at", Float(53)),
     Column("last_good_pass_at", Float(53)),
     Column("mass_deletion", _JSON),
+    Column("told_commit", String(64)),  # up to which foreign commits were told of, while a target wants that
 )
 
 # Entries of an import that are no changes to us, word for word.
@@ -212,6 +213,30 @@ leases = Table(
     Column("name", String(255), primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("holder", String(32)),
+)
+
+# News for the targets of the config: a row for each target, gone once that has taken it.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("delivery_id", Integer, primary_key=True),
+    Column("target", String(255), nullable=False),
+    Column("message_id", String(64), nullable=False),
+    Column("news", _JSON, nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("died_at", Float(53)),
+)
+Index("outbox_by_target", outbox.c.target, outbox.c.died_at, outbox.c.delivery_id)
+
+# How it stands with each target: nothing is sent to it before ``due_at``, which is also how a sender claims it.
+notify_targets = Table(
+    "notify_targets",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("due_at", Float(53), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Float(53)),
+    Column("problem", Text),
 )
 
 

@@ -42,6 +42,7 @@ from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting, looked_at
 from refsync.pending_queue.store.leases import Leases
 from refsync.pending_queue.store.link_checks import LinkChecks
+from refsync.pending_queue.store.outbox import Outbox
 from refsync.pending_queue.store.rows import as_stored, json_column, understood
 
 _changes = schema.changes.c
@@ -319,6 +320,11 @@ class QueueTransaction:
     def leases(self) -> Leases:
         """Who shares the queue, and works on what."""
         return Leases(self._connection)
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is to be told to the targets of the config."""
+        return Outbox(self._connection)
 
     # whole rows, for moving a queue from one machine to another
 

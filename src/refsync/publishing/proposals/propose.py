@@ -103,7 +103,7 @@ def _note_proposed(turn: ProposalTurn, batch: Batch, branch: str, commit: str, *
             "pushed_by_others": False,
         }
     )
-    turn.queue.propose_batch(batch.number, proposal)
+    turn.queue.propose_batch(batch.number, proposal, gets_request=turn.settings.pull_requests is not None)
     turn.outcome.proposed.append(ProposedBatch(batch.number, branch, commit, proposal.url))
     logger.info(
         "batch {batch}: {what} on {branch} as {commit}",

@@ -37,6 +37,7 @@ class Looked(StrEnum):
     credentials = "credentials"
     remote = "remote"
     forge = "forge"
+    targets = "targets of events"
     service = "service"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from refsync.config import load_config
 from refsync.errors import ConfigError, RefsyncError
-from refsync.use_cases.doctor import clones, machine, people, remotes, service, settings, state
+from refsync.use_cases.doctor import clones, machine, people, remotes, service, settings, state, targets
 from refsync.use_cases.doctor.checks import Check, Diagnosis, Examination, Looked, Patient, wrong
 
 EXAMINATIONS: tuple[tuple[Looked, Examination], ...] = (
@@ -31,6 +31,7 @@ EXAMINATIONS: tuple[tuple[Looked, Examination], ...] = (
     (Looked.remote, remotes.remote),
     (Looked.branches, remotes.branches),
     (Looked.forge, remotes.forge),
+    (Looked.targets, targets.targets),
     (Looked.service, service.unit),
 )
 _ASKING_GIT = frozenset({Looked.clone, Looked.locks, Looked.files, Looked.edits})

@@ -11,7 +11,7 @@ from refsync.config import RepositorySettings
 from refsync.errors import CredentialError, RefsyncError
 from refsync.permissions import others_may_write
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, or_good, unknown, wrong
-from refsync.use_cases.exposure import exposed_secrets
+from refsync.use_cases.exposure import exposed_secrets, files_of_credentials
 from refsync.ways_out import credential_of
 
 
@@ -48,9 +48,10 @@ def credentials(patient: Patient) -> Iterator[Check]:
 
 def _of_repository(each: RepositorySettings, patient: Patient) -> Iterator[Check]:
     table = each.credentials
-    for file in filter(None, (table.token_file, table.app_key_file, table.ssh_key_file)):
-        yield from _of_secret(file)
-    yield from (exposed(Looked.credentials, found) for found in exposed_secrets(each, patient.owner))
+    for file in files_of_credentials(each):
+        yield from of_secret(file)
+    found = exposed_secrets(files_of_credentials(each), patient.owner)
+    yield from (exposed(Looked.credentials, one) for one in found)
     if not patient.is_told_the_secret(each):
         yield unknown(Looked.credentials, each.name, f"{table.token_credential!r} is handed to the daemon alone")
         return
@@ -61,19 +62,21 @@ def _of_repository(each: RepositorySettings, patient: Patient) -> Iterator[Check
             credential()
     except CredentialError as problem:
         if not (table.token_file and not table.token_file.exists()):  # which is told already
-            yield wrong(Looked.credentials, each.name, str(problem), _put_anew(table.token_file))
+            yield wrong(Looked.credentials, each.name, str(problem), put_anew(table.token_file))
     except RefsyncError as problem:
         yield wrong(Looked.credentials, each.name, str(problem))
 
 
-def _of_secret(file: Path) -> Iterator[Check]:
+def of_secret(file: Path, name: Looked = Looked.credentials) -> Iterator[Check]:
+    """Whether the file of a secret is there."""
     try:
         file.stat()
     except FileNotFoundError:
-        yield wrong(Looked.credentials, file, "there is no such file", _put_anew(file))
+        yield wrong(name, file, "there is no such file", put_anew(file))
     except OSError as problem:
-        yield unknown(Looked.credentials, file, f"this user may not look at it: {problem.strerror}")
+        yield unknown(name, file, f"this user may not look at it: {problem.strerror}")
 
 
-def _put_anew(file: Path | None) -> str | None:
+def put_anew(file: Path | None) -> str | None:
+    """The command that puts a secret into its file."""
     return command("install", "-m", "600", "/dev/stdin", file) if file else None
