@@ -42,7 +42,8 @@ class SharedSite(PublishedSite):
 @pytest.fixture
 def sites(tmp_path: Path) -> Sequence[SharedSite]:
     first = SharedSite(tmp_path / "one", "push")
-    return [first, *(SharedSite.beside(first, tmp_path / name) for name in ("two", "three"))]
+    others = (SharedSite.beside(first, tmp_path / name) for name in ("two", "three"))
+    return [first, *(each for each in others if isinstance(each, SharedSite))]
 
 
 @contextmanager

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.support.published import PublishedReference
 from tests.support.reference import FILES
 from tests.support.repositories import Clone, git
 
-LEASE_SECONDS = 30.0
-
 
 class SharedReference(PublishedReference):
     """One of them; the first makes the queue and the remote."""
 
-    def __init__(self, folder: Path, queue: str, *, more: str = "", publish: str = "push") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        queue: str,
+        *,
+        files: Mapping[str, bytes | Mapping[str, Any]] = FILES,
+        more: str = "",
+        publish: str = "push",
+    ) -> None:
         folder.mkdir()
-        self._more = f'{more}\n[queue]\nurl = "{queue}"\n'
-        super().__init__(folder, publish, FILES, more=self._more)
+        super().__init__(folder, publish, files, more=f'{more}\n[queue]\nurl = "{queue}"\n')
 
     def beside(self, folder: Path, *, more: str = "", publish: str = "push") -> SharedReference:
         """Another one, on the same queue and remote."""
@@ -30,9 +36,7 @@ class SharedReference(PublishedReference):
         new.clone.configure()
         new.config_file = folder / "refsync.toml"
         text = self.config_file.read_text().replace('publish = "push"', f'publish = "{publish}"')
-        new.config_file.write_text(
-            f"{more}\n{text}" if "[" not in more else text.replace("[queue]", f"{more}\n[queue]")
-        )
+        new.config_file.write_text(text.replace("[queue]", f"{more}\n[queue]"))
         new.application = new.open()
         return new
 
