@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -15,7 +18,8 @@ from refsync.pending_queue.membership import Membership
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.use_cases.serving import is_served
 from refsync.use_cases.status import status
-from tests.support.shared import SharedReference, shared_references
+from tests.support import postgresql, stores
+from tests.support.shared import SharedReference, queue_url, shared_references
 
 APPLYING, APPROVED, APPLIED = (
     PendingChangeStatus.APPLYING,
@@ -27,21 +31,42 @@ APPLYING, APPROVED, APPLIED = (
 class DatabaseClock:
     """The clock of every database that is opened meanwhile, ahead of this machine's by so many seconds."""
 
+    ahead = 0.0
+
+    def set_by(self, seconds: float) -> None:
+        self.ahead += seconds
+        for url in self._servers:
+            postgresql.server().do_in(url, f"UPDATE clock SET ahead = {self.ahead}")
+
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self._servers: list[str] = []
+
+    def rule(self, url: str) -> None:
+        """Let the server's database ask this clock; a SQLite file does."""
+        if url.startswith("postgresql"):
+            for statement in _SERVER_CLOCK:
+                postgresql.server().do_in(url, statement)
+            self._servers.append(url)
+
+    def of_file(self, _: str) -> float:
+        return (time.time() + self.ahead) / 86400 + 2440587.5
+
+
+_SERVER_CLOCK = (
+    "CREATE TABLE clock AS SELECT 0.0::float AS ahead",
+    "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+    "'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT ahead FROM public.clock))'",
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$",
+)
 
 
 @pytest.fixture
 def clock() -> Iterator[DatabaseClock]:
-    from datetime import UTC, datetime
-
     found = DatabaseClock()
 
-    def now(_: str) -> float:
-        return datetime.now(UTC).timestamp() / 86400 + 2440587.5 + found.ahead / 86400
-
-    def prepare(connection: object, _: object) -> None:
-        connection.create_function("julianday", 1, now)  # type: ignore[attr-defined]
+    def prepare(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.create_function("julianday", 1, found.of_file)
 
     event.listen(Engine, "connect", prepare)
     yield found
@@ -50,6 +75,7 @@ def clock() -> Iterator[DatabaseClock]:
 
 @pytest.fixture
 def references(tmp_path: Path, clock: DatabaseClock) -> Iterator[Sequence[SharedReference]]:
+    clock.rule(queue_url(tmp_path))
     found = shared_references(tmp_path, 2)
     for each in found:
         each.sync()
@@ -116,7 +142,7 @@ def test_one_that_was_away_for_an_hour_writes_nothing_and_is_replaced_meanwhile(
         assert lease is not None
         door = one.application.queue.under(lease)
         door.reserve_batch(1)
-        clock.ahead += 3600
+        clock.set_by(3600)
         assert other.sync_image().landed
         before = one.application.queue.show_change(change)
         for write in (
@@ -139,7 +165,7 @@ def test_a_clock_that_is_set_ends_every_lease_and_prolongs_none(
     one, other = references
     with one.application.leasing.attend(), membership(one).lease_of("image") as lease:
         assert lease is not None
-        clock.ahead += ahead
+        clock.set_by(ahead)
         with pytest.raises(LeaseLostError):
             one.application.queue.under(lease).open_batch(approved_until=0.0)
         one.update("alpha", {"version": "2", "nsfw": False})
@@ -153,7 +179,7 @@ def test_a_lease_is_held_for_as_long_as_a_step_takes(
     with one.application.leasing.attend(), membership(one).lease_of("image") as lease:
         assert lease is not None
         for _ in range(5):
-            clock.ahead += 20
+            clock.set_by(20)
             membership(one).be_heard()
         one.application.queue.under(lease).open_batch(approved_until=0.0)
         one.update("alpha", {"version": "2", "nsfw": False})
@@ -170,7 +196,7 @@ def test_status_tells_of_all_daemons_what_they_hold_and_who_is_gone(
         assert (told.role, told.holds, told.is_alive) == ("worker", ["image"], True)
         assert told.repositories == {"image": "push"}
         assert is_served(other.application)
-        clock.ahead += 31
+        clock.set_by(31)
         [told] = status(other.application).daemons
         assert (told.holds, told.is_alive) == ([], False)
         assert not is_served(other.application)
@@ -199,7 +225,7 @@ def test_a_reader_follows_and_counts_and_never_publishes(tmp_path: Path) -> None
 def test_a_repository_that_lands_in_one_clone_alone_is_refused_to_a_second_daemon(
     tmp_path: Path, publish: str, beside: str
 ) -> None:
-    first = SharedReference(tmp_path / "one", f"sqlite:///{tmp_path / 'queue.db'}")
+    first = SharedReference(tmp_path / "one", queue_url(tmp_path))
     one, other = (first.beside(tmp_path / way, publish=mode) for way, mode in (("a", publish), ("b", beside)))
     with ExitStack() as stack:
         stack.enter_context(one.application.leasing.attend())
@@ -225,3 +251,13 @@ def test_a_backend_writes_once_another_daemon_is_done_with_the_repository(
     other.application.backends["image"].update_model_legacy(CLIP, "beta", {"version": "3"})
     assert other.clone.records("clip.json")["alpha"]["version"] == "3"
     assert other.in_step()
+
+
+@pytest.mark.skipif(not stores.ON_POSTGRESQL, reason="a SQLite file has one writer at a time")
+def test_a_daemon_is_heard_of_beside_a_long_transaction_of_another(references: Sequence[SharedReference]) -> None:
+    one, other = references
+    with one.application.leasing.attend(), other.application.store.writing() as queue:
+        assert queue.last_ids()
+        before = one.application.queue.daemons()[0].heard_at
+        membership(one).be_heard()
+        assert one.application.queue.daemons()[0].heard_at > before

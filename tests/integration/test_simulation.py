@@ -1,4 +1,4 @@
-"""Three daemons, people and a remote, in schedules that seeds make: ``python -m tests.simulation`` runs more of them."""
+"""Three daemons, people and a remote, in schedules that seeds make; ``python -m tests.simulation`` runs more."""
 
 from __future__ import annotations
 

@@ -78,6 +78,10 @@ class Server:
         name = url.partition("@/")[2].partition("?")[0]
         self.do(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def do_in(self, url: str, statement: str) -> None:
+        """Run a statement in the database of a URL."""
+        self.do(statement, url.partition("@/")[2].partition("?")[0])
+
     def do(self, statement: str, database: str = _USER) -> list[tuple[Any, ...]]:
         """Run a statement, and return what it answers."""
         with self.connect(database) as connection:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import stores
 from tests.support.published import PublishedReference
 from tests.support.reference import FILES
 from tests.support.repositories import Clone, git
@@ -41,7 +42,12 @@ class SharedReference(PublishedReference):
         return new
 
 
+def queue_url(folder: Path) -> str:
+    """Of a queue that several share, on the database that the tests run over."""
+    return stores.store_url(folder) or f"sqlite:///{folder / 'queue.db'}"
+
+
 def shared_references(folder: Path, count: int, *, more: str = "") -> Sequence[SharedReference]:
     """So many of them."""
-    first = SharedReference(folder / "one", f"sqlite:///{folder / 'queue.db'}", more=more)
+    first = SharedReference(folder / "one", queue_url(folder), more=more)
     return [first, *(first.beside(folder / f"number {number}") for number in range(2, count + 1))]

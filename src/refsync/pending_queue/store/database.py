@@ -63,6 +63,16 @@ class Database(ABC):
         with self._explained(), self._write() as connection:
             yield connection
 
+    @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """A transaction that writes what no other writer decides by, and waits for none where the database can do that.
+
+        Raises:
+            StateDirectoryError: as :meth:`writing`.
+        """
+        with self.writing() as connection:
+            yield connection
+
     @abstractmethod
     def check_in_place(self) -> None:
         """See that others who open the store meet this one: what is written to a deleted file is lost.

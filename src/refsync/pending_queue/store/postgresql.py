@@ -107,6 +107,12 @@ class PostgreSQL(database.Database):
             self._commit(transaction, number)
 
     @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """A transaction that takes no turn, so that a long one of another writer does not hold it up."""
+        with self._explained(), self._begun() as (connection, _):
+            yield connection
+
+    @contextmanager
     def _begun(self) -> Iterator[tuple[Connection, RootTransaction]]:
         with self._engine.connect() as plain:
             connection = plain.execution_options(**_WRITES)

@@ -101,6 +101,12 @@ class PendingQueueStore:
         with self._database.writing() as connection:
             yield QueueTransaction(connection, self.catalogue)
 
+    @contextmanager
+    def beside(self) -> Iterator[QueueTransaction]:
+        """A transaction beside the writers, for what none of them decides by alone."""
+        with self._database.beside() as connection:
+            yield QueueTransaction(connection, self.catalogue)
+
     def enqueue_change(self, record: PendingChangeRecord) -> PendingChangeRecord:
         """Store a new change under the next id; a given status is kept."""
         _check_record(record)
