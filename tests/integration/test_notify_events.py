@@ -11,8 +11,9 @@ from refsync.errors import RequestError
 from refsync.forges.base import page_of_url
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
 from refsync.use_cases.batches import revert_batch
+from tests.support.costs import Costs, counted
 from tests.support.forge import ForgeStandIn
-from tests.support.notify import keep_to_targets, send_waiting, told_reference, waiting
+from tests.support.notify import OPS, keep_to_targets, send_waiting, told_reference, waiting
 from tests.support.published import RequestedReference
 from tests.support.queue import review
 from tests.support.receiver import SECRET, receiving, target_of
@@ -197,6 +198,27 @@ def test_without_a_target_nothing_is_written(reference: Reference) -> None:
         assert queue.outbox.states() == []
         assert queue.outbox.is_kept_to([], tells_commits=False, now=0.0)
         assert [note.told_commit for note in queue.repository_notes()] == [None]
+
+
+def test_a_landing_is_told_any_number_of_targets_by_one_statement_in_its_own_transaction(tmp_path: Path) -> None:
+    def cost(folder: Path, targets: int) -> Costs:
+        folder.mkdir()
+        (folder / "ops.key").write_text(SECRET)
+        tables = [target_of(OPS, f"t{number}", 'events = ["landed"]\n') for number in range(targets)]
+        reference = Reference(folder, more="".join(tables))
+        keep_to_targets(reference.application)
+        reference.sync()
+        for model in ("alpha", "beta"):
+            reference.update(model, {"version": "2"})
+        with counted(folder / "costs") as costs:
+            reference.sync()
+        reference.close()
+        return costs
+
+    without, with_one, with_five = (cost(tmp_path / str(targets), targets) for targets in (0, 1, 5))
+    assert with_one.statements == with_five.statements == without.statements + 1
+    assert (with_one.transactions, with_one.writing) == (without.transactions, without.writing)
+    assert with_five.writing == without.writing
 
 
 def test_a_target_that_is_gone_from_the_config_keeps_nothing_and_a_new_one_gets_nothing_old(tmp_path: Path) -> None:
