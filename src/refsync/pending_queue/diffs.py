@@ -8,12 +8,12 @@ stay the same explain themselves, wherever they stand now; one that went has its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName
-from refsync.documents.alignment import LIST_KEYS, Pair, aligned, named
+from refsync.documents.alignment import LIST_KEYS, aligned, named
 from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
@@ -185,23 +185,32 @@ def _walk_objects(
 def _walk_lists(path: Path, old: list[Any], new: list[Any], keys: Mapping[Path, str]) -> Iterator[_Difference]:
     named_old, named_new = (named(side, keys.get(path)) for side in (old, new))
     if named_old is None or named_new is None:
-        for before, after in _by_place(aligned(old, new)):
-            sides = (_MISSING if before is None else old[before], _MISSING if after is None else new[after])
-            yield from _walk((*path, str(before if after is None else after)), *sides, keys)
+        for place, went, came in _by_place(old, new):
+            yield from _walk((*path, str(place)), went, came, keys)
         return
     yield from _walk_objects(path, named_old, named_new, keys)
     if [name for name in named_old if name in named_new] != [name for name in named_new if name in named_old]:
         yield _Difference(path, old, new)  # the same elements in another order
 
 
-def _by_place(pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """The pairs, what went from a place and what came to it as one: a path is told once."""
-    went, came = ({pair[side] for pair in pairs if pair[1 - side] is None} for side in (0, 1))
-    for before, after in pairs:
-        if after is None and before in came:
-            yield before, before
-        elif before is not None or after not in went:
-            yield before, after
+def _by_place(old: list[Any], new: list[Any]) -> Iterator[tuple[int, Any, Any]]:
+    """The places of two lists at which something changed, each once, with what went from it and what came to it.
+
+    What changed and has another place by now is told at that; as gone and come where something else went from there.
+    """
+    pairs = aligned(old, new)
+    went = {a for a, b in pairs if a is not None and b is None}
+    came = {b for a, b in pairs if b is not None and a is None}
+    changed = {(a, b) for a, b in pairs if a is not None and b is not None and not same_value(old[a], new[b])}
+    while parted := {(a, b) for a, b in changed if a in came or b in went}:
+        changed -= parted
+        went |= {a for a, _ in parted}
+        came |= {b for _, b in parted}
+    told = {b: (old[a], new[b]) for a, b in changed}
+    for place in went | came:
+        told[place] = (old[place] if place in went else _MISSING, new[place] if place in came else _MISSING)
+    for place in sorted(told):
+        yield place, *told[place]
 
 
 def _touches(difference: _Difference, field: Path) -> bool:
