@@ -139,6 +139,7 @@ def test_the_service_alone_lands_what_nobody_else_can_write(machine: Machine) ->
     assert '"change_id": 1' in machine.shell(f"runuser -u ada -- {ask}{PENDING}/changes")  # the queue came along
     post = '--request POST --header content-type:application/json --data \'{"name": "by door"}\''
     assert '"requested_by": "ada"' in machine.shell(f"runuser -u ada -- {ask}/model_references/v1/clip {post}")
+    assert '<span class="is-added">+' in machine.shell(f"runuser -u ada -- {ask}/changes/2")  # built within the unit
 
     door_pid = machine.shell("systemctl show --value -p MainPID refsync-serve").strip()
     within = f"nsenter --mount --target={door_pid} runuser -u refsync-serve -- touch"

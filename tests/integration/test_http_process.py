@@ -96,7 +96,7 @@ def test_without_the_extra_the_command_that_installs_it_is_told(desk: Desk, monk
         return None if name == "uvicorn" else find_spec(name, *more)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    told = f"refsync serve needs FastAPI and uvicorn; install them: {sys.executable} -m pip install 'fastapi>="
+    told = f"refsync serve needs FastAPI, uvicorn and Jinja2; install them: {sys.executable} -m pip install 'fastapi>="
     assert desk("serve").refusal.startswith(told)
 
 

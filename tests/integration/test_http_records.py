@@ -97,7 +97,7 @@ def test_one_record_is_found_by_a_name_with_a_slash_its_numbers_as_written(door:
         f"{V2}/clip/",
         f"{V2}/metadata/nothing",
         f"{V1}/metadata/lora/last_updated",
-        "/",
+        "/nowhere",
     ],
 )
 def test_what_is_not_there_is_told_in_one_line(door: httpx.Client, path: str) -> None:

@@ -48,5 +48,13 @@ PAYLOADS = {
 }
 """The records that people hand in, by file name."""
 
+_JUGGERNAUT = PAYLOADS["juggernaut.json"]
+MORE_PAYLOADS = {
+    "juggernaut10.json": _JUGGERNAUT | {"version": "10", "nsfw": True},
+    "photographs.json": _JUGGERNAUT | {"description": "Photographs of people and places"},
+    "dreams.json": _model("DreamShaper", "Dreams and photographs alike", version="8"),
+}
+"""Those that wait for a reviewer at the end, where the page is shown."""
+
 HAND_EDIT = (b"A versatile model", b"Anything you can describe")
 """What a person changes in stable_diffusion.json by hand, from and to."""

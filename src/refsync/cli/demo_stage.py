@@ -50,27 +50,31 @@ def workplace(directory: Path | None, *, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def daemon(folder: Path) -> Iterator[Callable[[], None]]:
-    """Run the daemon of the folder's config; gives a check that raises once it has ended.
+def running(what: str, log: Path, *words: str) -> Iterator[Callable[[], None]]:
+    """Run a long command of refsync in the log's folder; gives a check that raises once it has ended.
+
+    Args:
+        what: what it is, for people.
+        log: the file that it writes its log to.
+        words: the command.
 
     Raises:
-        RefsyncError: by the check, with the last line of the daemon's log.
+        RefsyncError: by the check, with the last line of its log.
     """
-    log = folder / "daemon.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "refsync.cli.main", "run"],
-            cwd=folder,
+            [sys.executable, "-m", "refsync.cli.main", *words],
+            cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C is for the demo, which ends the daemon itself
+            start_new_session=True,  # Ctrl-C is for the demo, which ends it itself
         )
 
     def check() -> None:
         if process.poll() is not None:
             said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["without a word"]
-            raise RefsyncError(f"the demo's daemon ended with exit code {process.returncode}: {said[0]}")
+            raise RefsyncError(f"the demo's {what} ended with exit code {process.returncode}: {said[0]}")
 
     try:
         yield check

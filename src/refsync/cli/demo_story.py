@@ -16,7 +16,7 @@ import typer
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.cli.demo_reference import FILES, HAND_EDIT, PAYLOADS, STYLES
-from refsync.cli.demo_stage import daemon, wait_until
+from refsync.cli.demo_stage import running, wait_until
 from refsync.cli.output import console
 from refsync.errors import RefsyncError
 
@@ -68,8 +68,8 @@ class Play:
         wait_until(condition, what, self.check)
 
 
-def tell(folder: Path) -> None:
-    """Play the whole story in an empty folder, which is the current one.
+def tell(folder: Path, epilogue: Callable[[Play], None] | None = None) -> None:
+    """Play the whole story in an empty folder, which is the current one; ``epilogue`` while the daemon still runs.
 
     Raises:
         RefsyncError: something went otherwise than told.
@@ -86,20 +86,22 @@ def tell(folder: Path) -> None:
         _edit_by_hand(play)
         _run_into_a_conflict(play)
         _look_back(play)
+        if epilogue is not None:
+            epilogue(play)
 
 
 def say_goodbye(folder: Path, *, keep: bool) -> None:
     """Tell what is left, and what to do next."""
     refsync = _as_called()
-    _say("")
+    say("")
     if keep:
         at_work = f"{refsync} --config {shlex.quote(str(folder / 'refsync.toml'))}"
-        _say(f"The daemon has ended; {folder} is kept. Go on there:")
+        say(f"The daemon has ended; {folder} is kept. Go on there:")
         _commands(f"{at_work} run", f"{at_work} status", f"git -C {shlex.quote(str(folder / 'reference'))} log --stat")
     else:
-        _say("The daemon has ended, and the folder is removed. To keep one and play with it:")
+        say("The daemon has ended, and the folder is removed. To keep one and play with it:")
         _commands(f"{refsync} demo --keep")
-    _say("Next, with a clone of your own reference repository:")
+    say("Next, with a clone of your own reference repository:")
     _commands(f"{refsync} init PATH", f"{refsync} run", f"{refsync} --help")
 
 
@@ -117,20 +119,20 @@ def _as_called() -> str:
 
 
 def _open_the_curtain(folder: Path) -> None:
-    _say(
+    say(
         "refsync keeps a model reference in git: people ask for changes, others review them, a daemon commits "
         "them. Here is the whole story, for real, in a folder of its own."
     )
-    _say("")
-    _prompt(f"cd {shlex.quote(str(folder))}")
+    say("")
+    prompt(f"cd {shlex.quote(str(folder))}")
 
 
 def _show_the_reference() -> None:
-    _step(1, "A reference is a git repository with one JSON file per category.")
+    step(1, "A reference is a git repository with one JSON file per category.")
     _make_reference(Path("reference"))
     for name, record in PAYLOADS.items():
         Path(name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    _prompt("ls reference")
+    prompt("ls reference")
     for name, style in STYLES.items():
         typer.echo(f"{name:<22} {style}")
 
@@ -150,10 +152,10 @@ def _start(folder: Path, stack: ExitStack) -> Play:
     from refsync.application import open_application
     from refsync.config import load_config
 
-    _step(2, "One command looks at the clone and writes a config; one runs the daemon.")
-    _refsync("init reference --state state")
-    _prompt("refsync run &")
-    check = stack.enter_context(daemon(folder))
+    step(2, "One command looks at the clone and writes a config; one runs the daemon.")
+    run("init reference --state state")
+    prompt("refsync run &")
+    check = stack.enter_context(running("daemon", folder / "daemon.log", "run"))
     application = stack.enter_context(open_application(load_config(None, {})))
     (reader,) = application.backends.values()
     play = Play(application, reader, set(), check)
@@ -162,49 +164,49 @@ def _start(folder: Path, stack: ExitStack) -> Play:
     reader.fetch_category(_IMAGES)
     stack.callback(reader.watch().stop)
     reader.register_invalidation_callback(play.told.add)
-    _say("the daemon serves the state directory and has folded the history into its counters")
+    say("the daemon serves the state directory and has folded the history into its counters")
     return play
 
 
 def _ask_for_changes() -> None:
-    _step(3, "People ask for changes. Each gets a number and waits for review.")
-    _refsync("queue add create image_generation Juggernaut --payload juggernaut.json --by ada")
-    _refsync("queue add update controlnet control_canny --payload canny.json --by ada")
-    _refsync("queue add delete clip ViT-H-14 --by bob")
-    _refsync("queue add update image_generation stable_diffusion --payload adult.json --by bob")
-    _refsync("queue add update image_generation Deliberate --payload people.json --by ada")
-    _refsync("queue add update image_generation Deliberate --payload newer.json --by bob")
-    _refsync("queue list")
+    step(3, "People ask for changes. Each gets a number and waits for review.")
+    run("queue add create image_generation Juggernaut --payload juggernaut.json --by ada")
+    run("queue add update controlnet control_canny --payload canny.json --by ada")
+    run("queue add delete clip ViT-H-14 --by bob")
+    run("queue add update image_generation stable_diffusion --payload adult.json --by bob")
+    run("queue add update image_generation Deliberate --payload people.json --by ada")
+    run("queue add update image_generation Deliberate --payload newer.json --by bob")
+    run("queue list")
 
 
 def _review() -> None:
-    _step(4, "A reviewer compares them with the reference as it is now, rejects and approves.")
-    _refsync("queue diff 2 4")
-    _refsync("queue reject 4 --reason 'it is not an nsfw model' --by grace")
-    _refsync("queue approve 1 2 3 --title 'Juggernaut in, ViT-H-14 out' --by grace")
+    step(4, "A reviewer compares them with the reference as it is now, rejects and approves.")
+    run("queue diff 2 4")
+    run("queue reject 4 --reason 'it is not an nsfw model' --by grace")
+    run("queue approve 1 2 3 --title 'Juggernaut in, ViT-H-14 out' --by grace")
 
 
 def _show_the_commit(play: Play) -> None:
     play.wait_for_batch(1)
-    _step(5, "The daemon has made one commit, of the lines of these models only. Tabs and CRLF stay.")
-    _prompt("git -C reference show -U1")
+    step(5, "The daemon has made one commit, of the lines of these models only. Tabs and CRLF stay.")
+    prompt("git -C reference show -U1")
     _show_diff(_git("show", "-U1"))
 
 
 def _read(play: Play) -> None:
     play.wait_for_reader()
-    _step(6, "Programs that read the reference are told by file events, and get the new record.")
-    _refsync("model show image_generation Juggernaut")
+    step(6, "Programs that read the reference are told by file events, and get the new record.")
+    run("model show image_generation Juggernaut")
     _python("Juggernaut", play)
 
 
 def _edit_by_hand(play: Play) -> None:
-    _step(7, "A person edits a file and commits it by hand, as ever. Readers follow.")
+    step(7, "A person edits a file and commits it by hand, as ever. Readers follow.")
     file = Path("reference/stable_diffusion.json")
     old, new = HAND_EDIT
-    _prompt(f"sed -i 's/{old.decode()}/{new.decode()}/' {file}")
+    prompt(f"sed -i 's/{old.decode()}/{new.decode()}/' {file}")
     file.write_bytes(file.read_bytes().replace(old, new))
-    _prompt("git -C reference commit -am 'Describe Deliberate better'")
+    prompt("git -C reference commit -am 'Describe Deliberate better'")
     typer.echo(_git("commit", "-am", "Describe Deliberate better"), nl=False)
     play.wait_until_recorded()
     play.wait_for_reader()
@@ -212,38 +214,40 @@ def _edit_by_hand(play: Play) -> None:
 
 
 def _run_into_a_conflict(play: Play) -> None:
-    _step(8, "Changes 5 and 6 were made before that edit: 5 of the same field, 6 of another one.")
-    _refsync("queue approve 5 6 --title 'Deliberate 3' --by grace")
+    step(8, "Changes 5 and 6 were made before that edit: 5 of the same field, 6 of another one.")
+    run("queue approve 5 6 --title 'Deliberate 3' --by grace")
     play.wait_for_batch(2)
-    _say("Nobody's edit is overwritten: 5 is refused with both values, 6 is merged.")
-    _refsync("queue show 5")
-    _prompt("git -C reference show -U1 --format=%s")
+    say("Nobody's edit is overwritten: 5 is refused with both values, 6 is merged.")
+    run("queue show 5")
+    prompt("git -C reference show -U1 --format=%s")
     _show_diff(_git("show", "-U1", "--format=%s"))
 
 
 def _look_back(play: Play) -> None:
-    _step(9, "What has happened is counted for each category, and git tells the rest.")
+    step(9, "What has happened is counted for each category, and git tells the rest.")
     play.wait_until_recorded()
-    _refsync("metadata show")
-    _refsync("status")
-    _prompt("git -C reference log --oneline")
+    run("metadata show")
+    run("status")
+    prompt("git -C reference log --oneline")
     typer.echo(_git("log", "--oneline"), nl=False)
 
 
 # How they are told
 
 
-def _step(number: int, text: str) -> None:
-    _say("")
-    _say(f"{number}. {text}", style="bold")
+def step(number: int, text: str) -> None:
+    """Begin a step of the story."""
+    say("")
+    say(f"{number}. {text}", style="bold")
 
 
-def _say(text: str, *, style: str = "") -> None:
+def say(text: str, *, style: str = "") -> None:
+    """Tell something, in lines that a person reads."""
     out = console()
     out.print(text, style=style, width=min(out.width, _LONGEST_LINE))
 
 
-def _prompt(command: str) -> None:
+def prompt(command: str) -> None:
     """Show a command as it would be typed, on one line however narrow the terminal is."""
     console().print(f"$ {command}", style="bold cyan", soft_wrap=True)
 
@@ -253,12 +257,12 @@ def _commands(*commands: str) -> None:
         console().print(f"  {command}", style="bold cyan", soft_wrap=True)
 
 
-def _refsync(line: str) -> None:
+def run(line: str) -> None:
     """Show a command line of refsync and run it here, which is quicker than a process for each."""
     from refsync.cli.exit_codes import EXIT_INTERRUPTED
     from refsync.cli.program import program
 
-    _prompt(f"refsync {line}")
+    prompt(f"refsync {line}")
     arguments = shlex.split(line)
     code = program(arguments)(args=arguments, prog_name="refsync", standalone_mode=False)
     if code == EXIT_INTERRUPTED:

@@ -23,8 +23,8 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Be the door, in the foreground, until SIGTERM or Ctrl-C: the HTTP API of queue and records."""
-    _check_extra()
+    """Be the door, in the foreground, until SIGTERM or Ctrl-C: the HTTP API of queue and records, and the page."""
+    check_extra("refsync serve")
     from refsync.http.server import serve as run
 
     context = context_of(ctx)
@@ -36,8 +36,8 @@ def serve(
     run(context.found_config_file(), {**os.environ, **given})
 
 
-def _check_extra() -> None:
-    """Refuse to go on without what only the door needs.
+def check_extra(asked: str) -> None:
+    """Refuse to go on without what only the door needs; ``asked`` is the command that does.
 
     Raises:
         ConfigError: it is not installed; the text has the command that does so.
@@ -47,5 +47,5 @@ def _check_extra() -> None:
     from refsync.commands import install_command
     from refsync.errors import ConfigError
 
-    if not all(find_spec(each) for each in ("fastapi", "uvicorn")):
-        raise ConfigError(f"refsync serve needs FastAPI and uvicorn; install them: {install_command('serve')}")
+    if not all(find_spec(each) for each in ("fastapi", "uvicorn", "jinja2")):
+        raise ConfigError(f"{asked} needs FastAPI, uvicorn and Jinja2; install them: {install_command('serve')}")

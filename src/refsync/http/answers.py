@@ -27,7 +27,7 @@ _LEAST_PACKED_BYTES = 1024
 
 @dataclass(frozen=True)
 class Content:
-    """JSON that many ask for: its bytes, made ready once."""
+    """What many ask for: its bytes, made ready once."""
 
     body: bytes
 
@@ -76,7 +76,7 @@ def document(answered: BaseModel) -> Response:
     return Response(body, 200, {"Cache-Control": PRIVATE}, JSON)
 
 
-def conditional(request: Request, content: Content) -> Response:
+def conditional(request: Request, content: Content, media_type: str = JSON) -> Response:
     """Content that may be kept, or 304 for who has it already."""
     headers = {"ETag": f'"{content.tag}"', "Cache-Control": PUBLIC, "Vary": "Accept-Encoding"}
     packed = content.packed if _takes_gzip(request) else None
@@ -85,8 +85,8 @@ def conditional(request: Request, content: Content) -> Response:
     if content.tag in _known_tags(request):
         return Response(None, 304, headers)
     if packed is None:
-        return Response(content.body, 200, headers, JSON)
-    return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, JSON)
+        return Response(content.body, 200, headers, media_type)
+    return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, media_type)
 
 
 def _known_tags(request: Request) -> list[str]:

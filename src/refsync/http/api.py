@@ -51,18 +51,24 @@ def _endpoint(question: Question[Any, Any]) -> Any:
     return answer_question
 
 
-async def _arguments(question: Question[Any, Any], request: Request) -> Arguments:
+async def _arguments(question: Question[Any, Any], request: Request) -> Any:
     """Those of the path win over those of the query or the body."""
     given: Any = _query(question.arguments, request)
     if question.method == "POST":
         given = await json_in(request, empty={})
+    return arguments_of(question, {**given, **request.path_params} if isinstance(given, dict) else given)
+
+
+def arguments_of(question: Question[Any, Any], given: Any) -> Any:
+    """The arguments of a question.
+
+    Raises:
+        InvalidBodyError: they are none.
+    """
     try:
-        found: Arguments = question.arguments.model_validate(
-            {**given, **request.path_params} if isinstance(given, dict) else given
-        )
+        return question.arguments.model_validate(given)
     except ValidationError as problem:
         raise InvalidBodyError(body_faults(problem, "body" if question.method == "POST" else "query")) from None
-    return found
 
 
 def _query(arguments: type[Arguments], request: Request) -> dict[str, Any]:

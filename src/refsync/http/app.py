@@ -18,6 +18,8 @@ from refsync.http.door import Door
 from refsync.http.failures import handle_failures
 from refsync.http.guard import Guard
 from refsync.http.identity.gate import Gate
+from refsync.http.page.routes import page_router
+from refsync.http.page.visitor import Page
 from refsync.http.queue import queue_router
 from refsync.http.records import LEGACY, V2, records_router
 
@@ -59,6 +61,8 @@ def create_app(application: Application, gate: Gate | None = None) -> FastAPI:
     app.include_router(api_router())
     app.include_router(records_router("v1", LEGACY))
     app.include_router(records_router("v2", V2))
+    app.state.page = Page()
+    app.include_router(page_router())
     return app
 
 

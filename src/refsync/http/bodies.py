@@ -71,7 +71,7 @@ async def json_in(request: Request, empty: Any = None) -> Any:
         InvalidBodyError: it is no JSON.
         DoorError: it is too large, or too slow.
     """
-    content = await _bytes_of(request)
+    content = await bytes_of(request, MAX_PAYLOAD_BYTES)
     if not content and empty is not None:
         return empty
     try:
@@ -80,14 +80,19 @@ async def json_in(request: Request, empty: Any = None) -> Any:
         raise InvalidBodyError([fault([], str(problem), "json_invalid")]) from None
 
 
-async def _bytes_of(request: Request) -> bytes:
+async def bytes_of(request: Request, most: int) -> bytes:
+    """The body, of ``most`` bytes.
+
+    Raises:
+        DoorError: it is too large, or too slow.
+    """
     content = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 content += part
-                if len(content) > MAX_PAYLOAD_BYTES:
-                    raise DoorError(413, f"the body is larger than {MAX_PAYLOAD_BYTES} bytes", {"Connection": "close"})
+                if len(content) > most:
+                    raise DoorError(413, f"the body is larger than {most} bytes", {"Connection": "close"})
     except TimeoutError:
         raise DoorError(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
     return bytes(content)

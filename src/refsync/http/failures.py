@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -26,8 +27,6 @@ from refsync.http.answers import JSON, PRIVATE, json_body
 from refsync.plain_text import one_line, shortened
 
 RETRY_SECONDS = 5
-_NOT_FOUND = (UnknownCategoryError, ModelNotFoundError, ChangeNotFoundError, BatchNotFoundError)
-_INVALID = (PayloadError, ModelNameError)
 
 
 class DoorError(Exception):
@@ -50,12 +49,35 @@ class InvalidBodyError(Exception):
         self.faults = faults
 
 
+FAILURES = (DoorError, InvalidBodyError, RequestValidationError, HTTPException, RefsyncError, OSError)
+"""What is answered here; anything else is a bug."""
+
+
 def fault(where: list[int | str], what: str, type_: str, place: str = "body") -> dict[str, Any]:
     """One fault of a body, or of another part of a request."""
     return {"loc": [place, *where], "msg": shortened(what), "type": type_}
 
 
-def refusal(status: int, text: str | list[dict[str, Any]], headers: dict[str, str] | None = None) -> Response:
+class Failure(NamedTuple):
+    """What is answered: a status, one line or the faults of a body, and headers."""
+
+    status: int
+    detail: str | list[dict[str, Any]]
+    headers: Mapping[str, str] = {}
+
+    @property
+    def line(self) -> str:
+        """All of it on one line, for people."""
+        if isinstance(self.detail, str):
+            return one_line(self.detail)
+        return one_line("; ".join(": ".join(filter(None, (_place(each), each["msg"]))) for each in self.detail))
+
+
+def _place(fault: dict[str, Any]) -> str:
+    return ".".join(str(each) for each in fault["loc"] if each not in ("body", "query", "path"))
+
+
+def refusal(status: int, text: str | list[dict[str, Any]], headers: Mapping[str, str] | None = None) -> Response:
     """A failure as an answer."""
     detail = one_line(text) if isinstance(text, str) else text
     kept_by_nobody = {"Cache-Control": PRIVATE, **(headers or {})}
@@ -64,50 +86,41 @@ def refusal(status: int, text: str | list[dict[str, Any]], headers: dict[str, st
 
 def handle_failures(app: FastAPI) -> None:
     """Have every failure answered here."""
-    app.add_exception_handler(DoorError, _door)  # type: ignore[arg-type]
-    app.add_exception_handler(InvalidBodyError, _body)  # type: ignore[arg-type]
-    app.add_exception_handler(RequestValidationError, _parameters)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
-    app.add_exception_handler(RefsyncError, _refsync)  # type: ignore[arg-type]
-    app.add_exception_handler(OSError, _system)  # type: ignore[arg-type]
+    for kind in FAILURES:
+        app.add_exception_handler(kind, _answered)
 
 
-async def _door(request: Request, problem: DoorError) -> Response:
-    return refusal(problem.status, problem.text, problem.headers)
+async def _answered(request: Request, problem: Exception) -> Response:
+    return refusal(*failure_of(request, problem))
 
 
-async def _body(request: Request, problem: InvalidBodyError) -> Response:
-    return refusal(422, problem.faults)
+def failure_of(request: Request, problem: Exception) -> Failure:
+    """What is answered to one of ``FAILURES``; what the machine cannot do now is logged."""
+    match problem:
+        case DoorError():
+            return Failure(problem.status, problem.text, problem.headers)
+        case InvalidBodyError():
+            return Failure(422, problem.faults)
+        case RequestValidationError():
+            return Failure(422, [{key: each[key] for key in ("loc", "msg", "type")} for each in problem.errors()])
+        case HTTPException():
+            return Failure(problem.status_code, str(problem.detail), problem.headers or {})
+        case UnknownCategoryError() | ModelNotFoundError() | ChangeNotFoundError() | BatchNotFoundError():
+            return Failure(404, str(problem))
+        case NotAllowedError():
+            return Failure(403, str(problem))
+        case ModelExistsError():
+            return Failure(409, str(problem))
+        case PayloadError() | ModelNameError():
+            return Failure(422, [fault([], str(problem), "value_error")])
+        case RequestError():
+            return Failure(400, str(problem))
+        case RefsyncError() | OSError():
+            return _unavailable(request, problem)
+    raise problem
 
 
-async def _parameters(request: Request, problem: RequestValidationError) -> Response:
-    faults = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in problem.errors()]
-    return refusal(422, faults)
-
-
-async def _http(request: Request, problem: HTTPException) -> Response:
-    return refusal(problem.status_code, str(problem.detail), dict(problem.headers or {}))
-
-
-async def _refsync(request: Request, problem: RefsyncError) -> Response:
-    if isinstance(problem, _NOT_FOUND):
-        return refusal(404, str(problem))
-    if isinstance(problem, NotAllowedError):
-        return refusal(403, str(problem))
-    if isinstance(problem, ModelExistsError):
-        return refusal(409, str(problem))
-    if isinstance(problem, _INVALID):
-        return refusal(422, [fault([], str(problem), "value_error")])
-    if isinstance(problem, RequestError):
-        return refusal(400, str(problem))
-    return _unavailable(request, problem)
-
-
-async def _system(request: Request, problem: OSError) -> Response:
-    return _unavailable(request, problem)
-
-
-def _unavailable(request: Request, problem: RefsyncError | OSError) -> Response:
+def _unavailable(request: Request, problem: RefsyncError | OSError) -> Failure:
     """What the machine, the store or a clone cannot do now is no fault of who asked."""
-    logger.warning("{} {}: {}", request.method, request.url.path, told(problem))
-    return refusal(503, told(problem), {"Retry-After": str(RETRY_SECONDS)})
+    logger.warning("{} {}: {}", request.method, request.scope["path"], told(problem))
+    return Failure(503, told(problem), {"Retry-After": str(RETRY_SECONDS)})

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader
 
 from refsync.http.answers import answer
-from refsync.http.door import TheDoor
+from refsync.http.door import Door, TheDoor
 from refsync.http.failures import DoorError
 from refsync.http.identity.callers import Person
+from refsync.http.identity.gate import caller_of
 from refsync.http.identity.roles import roles_of
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.questions.question import Who
@@ -22,21 +23,32 @@ router = APIRouter(prefix="/model_references/v2/me", tags=["who you are"])
 
 
 async def _anybody_known(request: Request, door: TheDoor, _: Annotated[str | None, Depends(_KEY)]) -> Person:
-    return await door.gate.identify(request)
+    return await door.gate.identify(caller_of(request))
 
 
 Known = Annotated[Person, Depends(_anybody_known)]
 
 
-def _requestor(door: TheDoor, person: Known) -> Person:
-    if not roles_of(door.application.people, person).is_requestor:
+def check_role(door: Door, person: Person, who: Who) -> None:
+    """See that somebody may ask what is for these.
+
+    Raises:
+        DoorError: they may not.
+    """
+    roles = roles_of(door.application.people, person)
+    if who is Who.requestor and not roles.is_requestor:
         raise DoorError(403, f"{person.username} may not submit changes")
+    if who is Who.approver and not roles.is_approver:
+        raise DoorError(403, f"{person.username} may not review changes")
+
+
+def _requestor(door: TheDoor, person: Known) -> Person:
+    check_role(door, person, Who.requestor)
     return person
 
 
 def _approver(door: TheDoor, person: Known) -> Person:
-    if not roles_of(door.application.people, person).is_approver:
-        raise DoorError(403, f"{person.username} may not review changes")
+    check_role(door, person, Who.approver)
     return person
 
 

@@ -124,20 +124,21 @@ def field_changes(
     *,
     critical: Collection[str] = (),
     list_keys: Mapping[str, str] = LIST_KEYS,
+    stamps: Stamps = NO_STAMPS,
 ) -> list[dict[str, Any]]:
-    """What differs between two versions of a record, stamps too: each field, and whether it is ``critical``.
+    """What differs between two versions of a record: each field, and whether it is ``critical``.
 
     Args:
         old: the record as it was, ``None`` where there was none.
         new: the record as it became, ``None`` where it is gone.
         critical: the dotted paths of the critical fields.
         list_keys: dotted path of a list to the key that names its elements.
+        stamps: what takes no part in comparing two records; without any, all of them do.
     """
-    keys = {split_path(path): key for path, key in list_keys.items()}
     fields = [split_path(field) for field in critical]
     return [
         difference.as_field_diff() | {"critical": any(_touches(difference, field) for field in fields)}
-        for difference in _walk_objects((), old or {}, new or {}, keys)
+        for difference in _compare(old, new, list_keys, stamps)
     ]
 
 

@@ -5,7 +5,7 @@ Each call is checked as a whole and done in one transaction; what raises was not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,11 +188,19 @@ class PendingQueueService(ReviewDoor):
                 progress(len(records))
         halves = list(renames.find_halves(records))
         with self._writing() as queue:
-            refuse_too_many(queue, records, self._limits)
-            if self._one_proposal_per_model:
-                refuse_second_proposals(queue, records)
-            refuse_second_reverts(queue, records)
+            self._refuse_beside_others(queue, records)
             return renames.link(queue, change_moves.submit(queue, records), halves)
+
+    def examine(self, submission: Submission) -> PendingChangeRecord:
+        """The change that a submission would make, its id 0; nothing is stored.
+
+        Raises:
+            RequestError: it would be refused, as ``enqueue_change`` does.
+        """
+        [record] = map(self._checked, self._complete([submission]))
+        with self._store.reading() as queue:
+            self._refuse_beside_others(queue, [record])
+        return record
 
     def submit_sealed(
         self, submission: Submission, *, title: str, repository: str, actor: Actor
@@ -317,6 +325,13 @@ class PendingQueueService(ReviewDoor):
     def _check_operating(self, actor: Actor | None) -> None:
         user = self._process_user or ""
         self._rules.check(Actor(user, user, user) if actor is None else self._with_user(actor), Role.operator)
+
+    def _refuse_beside_others(self, queue: QueueTransaction, records: Sequence[PendingChangeRecord]) -> None:
+        """Refuse what the queue has no place for beside what is open already."""
+        refuse_too_many(queue, records, self._limits)
+        if self._one_proposal_per_model:
+            refuse_second_proposals(queue, records)
+        refuse_second_reverts(queue, records)
 
     def _checked(self, submission: Submission) -> PendingChangeRecord:
         record = checked(submission, self._store.catalogue)

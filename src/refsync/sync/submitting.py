@@ -192,7 +192,7 @@ def _noticed(
     def is_coming(model: str) -> bool:
         if (category, model) in announced:
             return announced[category, model] is not None
-        return model in names or _coming(queue, category, model) is not None
+        return model in names or coming_record(queue, category, model) is not None
 
     check_place(submission, is_coming, names)
     if submission.operation == AuditOperation.DELETE:
@@ -244,7 +244,7 @@ def _base(
     if current is not None or submission.operation == AuditOperation.CREATE:
         return current, True
     known = (category, model) in announced
-    coming = announced[category, model] if known else _coming(queue, category, model)
+    coming = announced[category, model] if known else coming_record(queue, category, model)
     if coming is None:
         raise ModelNotFoundError(
             f"{category} {model!r} does not exist, and no open change creates it, so there is nothing to "
@@ -253,7 +253,7 @@ def _base(
     return coming, True
 
 
-def _coming(queue: QueueDoor, category: CategoryName, model: str) -> Record | None:
+def coming_record(queue: QueueDoor, category: CategoryName, model: str) -> Record | None:
     """What the newest open change makes of the model, ``None`` where that is nothing."""
     page = queue.list_changes(queue_filter=PendingQueueFilter(statuses=_OPEN, categories={category}, model_name=model))
     about = [change for change in page.items if change.model_name == model]

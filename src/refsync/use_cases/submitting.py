@@ -41,6 +41,16 @@ def submit_change(application: Application, submission: Submission) -> PendingCh
     return change
 
 
+def examine_change(application: Application, submission: Submission) -> PendingChangeRecord:
+    """The change that a submission would make, its id 0, with what is noticed of it; nothing is stored.
+
+    Raises:
+        UnknownCategoryError: no repository holds the category.
+        RequestError: it would be refused.
+    """
+    return application.queue.examine(submission)
+
+
 def read_lines(content: bytes, catalogue: Catalogue, *, actor: Actor) -> list[Line]:
     """The submissions of JSON Lines; blank lines are passed over.
 

@@ -39,13 +39,12 @@ class Gate:
         """Let go of connections."""
         await self.horde.close()
 
-    async def identify(self, request: Request) -> Person:
+    async def identify(self, caller: Caller) -> Person:
         """Who asks.
 
         Raises:
             DoorError: nobody knows them (401), they guess too often (429), or a provider cannot say (503).
         """
-        caller = _caller(request)
         address = self._address(caller)
         shut = self._failed.seconds_shut(address)
         away: ProviderAwayError | None = None
@@ -76,5 +75,6 @@ class Gate:
         return caller.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or caller.peer.address
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """What a program's request shows of who sent it; its key stands in a header."""
     return Caller(request.headers.get("apikey"), getattr(request.state, PEER, _UNKNOWN_PEER), request.headers)

@@ -10,16 +10,17 @@ from refsync.application import Application
 from refsync.pending_queue.models import (
     Actor,
     PendingBatchResult,
+    PendingChangeRecord,
     PendingQueueFilter,
     Submission,
 )
 from refsync.pending_queue.payloads import parse_operation, parse_status
-from refsync.use_cases import changes, reviewing
+from refsync.use_cases import changes, comparing, reviewing
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs, advised, advised_diffs
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.serving import is_served
-from refsync.use_cases.submitting import SubmittedChanges, read_lines, submit_change, submit_lines
+from refsync.use_cases.submitting import SubmittedChanges, examine_change, read_lines, submit_change, submit_lines
 
 
 class Filter(Arguments):
@@ -131,8 +132,8 @@ class Nothing(Arguments):
     """No arguments."""
 
 
-def _submit(application: Application, asked: SubmitChange, actor: Actor) -> AdvisedChange:
-    submission = Submission(
+def _submission(application: Application, asked: SubmitChange, actor: Actor) -> Submission:
+    return Submission(
         category=application.config.catalogue.parse(asked.category),
         model_name=asked.model_name,
         operation=parse_operation(asked.operation),
@@ -145,7 +146,6 @@ def _submit(application: Application, asked: SubmitChange, actor: Actor) -> Advi
         after=asked.after,
         before=asked.before,
     )
-    return advised(application, submit_change(application, submission))
 
 
 def _submit_lines(application: Application, asked: SubmitLines, actor: Actor) -> SubmittedChanges:
@@ -193,7 +193,40 @@ COMPARE = Question(
         application, changes.compare_changes(application, asked.change_ids)
     ),
 )
-SUBMIT = Question("POST", "/api/changes", Who.requestor, SubmitChange, AdvisedChange, _submit)
+FIELDS = Question(
+    "GET",
+    "/api/changes/{change_id}/fields",
+    Who.known,
+    OneChange,
+    comparing.Comparison,
+    lambda application, asked, actor: comparing.compare_fields(application, asked.change_id),
+)
+LINES = Question(
+    "GET",
+    "/api/changes/{change_id}/lines",
+    Who.known,
+    OneChange,
+    comparing.Preview,
+    lambda application, asked, actor: comparing.show_lines(application, asked.change_id),
+)
+EXAMINE = Question(
+    "POST",
+    "/api/changes/examine",
+    Who.requestor,
+    SubmitChange,
+    PendingChangeRecord,
+    lambda application, asked, actor: examine_change(application, _submission(application, asked, actor)),
+)
+SUBMIT = Question(
+    "POST",
+    "/api/changes",
+    Who.requestor,
+    SubmitChange,
+    AdvisedChange,
+    lambda application, asked, actor: advised(
+        application, submit_change(application, _submission(application, asked, actor))
+    ),
+)
 SUBMIT_LINES = Question("POST", "/api/changes/lines", Who.requestor, SubmitLines, SubmittedChanges, _submit_lines)
 RENAME = Question("POST", "/api/changes/rename", Who.requestor, RenameModel, SubmittedChanges, _rename)
 APPROVE = Question(
@@ -235,6 +268,7 @@ SERVED = Question(
 )
 QUESTIONS: tuple[Question[Any, Any], ...] = (
     LIST,
+    EXAMINE,
     SUBMIT,
     SUBMIT_LINES,
     RENAME,
@@ -243,6 +277,8 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
     WITHDRAW,
     PURGE,
     SHOW,
+    FIELDS,
+    LINES,
     COMPARE,
     SERVED,
 )

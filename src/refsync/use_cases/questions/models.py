@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refsync.use_cases import models
+from refsync.use_cases import drafting, models
 from refsync.use_cases.links.probing import LinkAnswers, model_links
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.record import Record, show_model
@@ -17,6 +17,33 @@ class OneModel(Arguments):
     model: str
 
 
+class SomeModels(Arguments):
+    """The models of a category whose names hold a text."""
+
+    category: str
+    text: str = ""
+
+
+NAMES = Question(
+    "GET",
+    "/api/models/{category}",
+    Who.known,
+    SomeModels,
+    drafting.Names,
+    lambda application, asked, actor: drafting.find_names(
+        application, application.config.catalogue.parse(asked.category), asked.text
+    ),
+)
+DRAFT = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/draft",
+    Who.known,
+    OneModel,
+    drafting.Draft,
+    lambda application, asked, actor: drafting.draft_record(
+        application, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
 SHOW = Question(
     "GET",
     "/api/models/{category}/{model:path}/record",
@@ -57,4 +84,4 @@ LINKS = Question(
         application, application.config.catalogue.parse(asked.category), asked.model
     ),
 )
-QUESTIONS: tuple[Question[Any, Any], ...] = (SHOW, HISTORY, BLAME, LINKS)
+QUESTIONS: tuple[Question[Any, Any], ...] = (NAMES, SHOW, DRAFT, HISTORY, BLAME, LINKS)
