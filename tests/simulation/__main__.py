@@ -24,6 +24,7 @@ def main(first: int, count: int) -> int:
             found = list(faults(world))
             changes += len(world.approved)
             world.desk.close()
+        print(f"seed {seed}: {len(found)} faults, {len(world.approved)} changes", flush=True)
         if found:
             broken += 1
             print(f"seed {seed}:", *found, *world.trace, sep="\n  ", flush=True)

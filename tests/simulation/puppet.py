@@ -22,12 +22,12 @@ from sqlalchemy import Engine, event
 from refsync.application import Application, open_application
 from refsync.clone import remotes
 from refsync.config import parse_config
-from refsync.durable_steps import durable_steps
 from refsync.errors import RefsyncError, RemoteUnavailableError, StoreBusyError
 from refsync.leasing import SharedQueue
 from refsync.pending_queue import membership
 from refsync.pending_queue.store import database
 from refsync.publishing import upstream
+from tests.support.dying import all_steps
 
 _FORK = multiprocessing.get_context("fork")
 _JULIAN_EPOCH, _DAY = 2440587.5, 86400.0
@@ -50,6 +50,7 @@ class Puppet:
     """The process, as its master sees it; ``at`` is the step that it stands before or behind, in a pass."""
 
     def __init__(self, config_file: Path, seed: int, around: Surroundings) -> None:
+        all_steps()  # imported once, and not by each process anew
         mine, theirs = _FORK.Pipe()
         self._pipe = mine
         with warnings.catch_warnings():
@@ -91,7 +92,7 @@ class _Life:
     def __init__(self, pipe: Connection, around: Surroundings) -> None:
         self._pipe = pipe
         self._around = around
-        self._names = {code: name for name, code in durable_steps().items()}
+        self._names = {code: name for name, code in all_steps().items()}
         self.member: membership.Membership | None = None
 
     def take_over_clocks(self) -> None:
