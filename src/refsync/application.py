@@ -396,4 +396,5 @@ def _reference(
         catalogue=config.catalogue,
         check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
         deletions=DeletionLimit(deletions.count, deletions.share),
+        rules={category: rules for category, rules in config.rules.items() if category in settings.files},
     )

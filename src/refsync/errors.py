@@ -37,6 +37,7 @@
         ├── UnknownCategoryError    no such category, or no repository holds it (also a ValueError)
         └── RequestError            what was asked for is refused (also a ValueError)
             ├── PayloadError        the record handed in
+            │   └── BrokenRulesError    it breaks rules of its category
             ├── ModelNameError      the model name handed in
             ├── NotAllowedError     who asks may not do that
             ├── ModelNotFoundError  there is no such model
@@ -52,6 +53,7 @@ The text of each is one line for a person: what, where, what to do.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 
 def writable(text: str) -> str:
@@ -283,6 +285,18 @@ class RequestError(PermanentError, ValueError):
 
 class PayloadError(RequestError):
     """The record handed in cannot be used."""
+
+
+class BrokenRulesError(PayloadError):
+    """The record handed in breaks rules of its category that the record before kept.
+
+    ``faults`` has for each the keys and list positions that lead to the field, and what is wrong there.
+    """
+
+    def __init__(self, reason: str, faults: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        """Keep each field apart from the sentence."""
+        super().__init__(reason)
+        self.faults = tuple(faults)
 
 
 class ModelNameError(RequestError):

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
 from refsync.categories import CategoryName
+from refsync.documents.field_paths import join_path, split_path
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
-from refsync.pending_queue.diffs import PendingChangeDiffService, diff_records, join_path, split_path
+from refsync.pending_queue.diffs import PendingChangeDiffService, diff_records
 from refsync.pending_queue.models import AuditOperation, PendingChangeDiff, PendingChangeRecord
 
 Json = dict[str, Any]

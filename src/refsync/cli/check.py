@@ -36,12 +36,16 @@ def check(
     links: Annotated[
         bool, typer.Option("--links", help="Ask hosts about the links that changed records bring.")
     ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Print all, however many there are.")] = False,
     json: Json = False,
 ) -> None:
     """Check the category files of the work tree, or of HEAD; what is wrong in BASE already is no failure."""
+    from refsync.errors import RequestError
     from refsync.use_cases.clones import check_clone, mend_clone
 
+    if json and markdown:
+        raise RequestError("--json and --markdown: give one of them")
     question = question_of(ctx, directory, base, head)
     if fix:
         for clone, mended in mend_clone(question):
@@ -50,6 +54,10 @@ def check(
         answer = check_clone(question, asks_hosts=links, progress=tell)
     if json:
         print_json(answer)
+    elif markdown:
+        from refsync.review.verdict_markdown import render_verdict
+
+        typer.echo(render_verdict(answer.root), nl=False)
     else:
         _show(answer.root, everything=everything)
     if answer.root.failures:

@@ -194,6 +194,8 @@ def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]
             out.print(Text(f"  with its variants {variants}"), soft_wrap=True)
         for field in diff.field_diffs:
             out.print(_field(field), soft_wrap=True)
+        for remark in changes[diff.change_id].remarks or ():
+            out.print(Text(f"  note: {shown_text(remark)}"), soft_wrap=True)
         for link in changes[diff.change_id].links:
             out.print(Text(f"  link {_link(link)}", style="red" if link.is_wrong else ""), soft_wrap=True)
 

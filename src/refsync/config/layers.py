@@ -87,7 +87,7 @@ def scalar_keys() -> Iterator[tuple[str, ...]]:
     for name, field in Config.model_fields.items():
         if table := table_in(field.annotation):
             yield from ((name, inner) for inner in table.model_fields)
-        elif name not in ("repositories", "own_categories", "notify"):
+        elif name not in ("repositories", "category_tables", "notify"):
             yield (name,)
 
 

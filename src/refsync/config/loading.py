@@ -15,6 +15,7 @@ from refsync.categories import SPECIFIED, Catalogue
 from refsync.config.layers import Layers, Source, lookup, read_layers, scalar_keys
 from refsync.config.problems import CONFIG_VARIABLE, explain, mistyped, unknown_variables
 from refsync.config.repository import RepositorySettings
+from refsync.config.rules import is_of_specified
 from refsync.config.settings import Config, OwnCategory
 from refsync.config.unasked import check_unasked
 from refsync.errors import ConfigError
@@ -129,6 +130,8 @@ def _catalogue(tables: Any) -> Catalogue:
     """The specification's categories with those of the config; what is wrong in one is told where it is checked."""
     own = []
     for table in tables if isinstance(tables, list) else ():
+        if is_of_specified(table):
+            continue
         with suppress(ValidationError):
             own.append(OwnCategory.model_validate(table).descriptor)
     return SPECIFIED.with_own(own)

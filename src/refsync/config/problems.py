@@ -12,6 +12,7 @@ from refsync.config.layers import PREFIX, Key, Layers, is_for_file_only, lookup,
 from refsync.config.notify import NotifySettings
 from refsync.config.ownership import NO_REPOSITORY
 from refsync.config.repository import RepositorySettings
+from refsync.config.rules import RulesTable
 from refsync.config.settings import Config, OwnCategory
 from refsync.config.values import nearest, shown
 
@@ -77,7 +78,7 @@ def mistyped(layers: Layers) -> Iterator[Problem]:
 
 def explain(error: ErrorDetails, layers: Layers) -> Iterator[Problem]:
     """Put one of pydantic's errors in our own words."""
-    key: Key = tuple(part for part in error["loc"] if part != "[key]")
+    key = _key(error["loc"])
     context = error.get("ctx", {})
     if isinstance(faults := context.get("error"), FaultsError):
         yield from ((layers.place((*key, *fault.key)), fault.reason) for fault in faults.faults)
@@ -94,12 +95,20 @@ def explain(error: ErrorDetails, layers: Layers) -> Iterator[Problem]:
         yield layers.place(key), reason.format(msg=error["msg"], input=shown(error["input"]), **context)
 
 
+def _key(location: Key) -> Key:
+    """Where pydantic found it, without its own words: which kind of ``[[category]]`` it took a table for is one."""
+    key = tuple(part for part in location if part != "[key]")
+    return (*key[:2], *key[3:]) if key[:1] == ("category",) else key
+
+
 def _table_at(key: Key) -> type[BaseModel]:
     """Find the class that describes a table of the config file."""
     if not key:
         return Config
     if key[0] == "repository" and len(key) < 3:
         return RepositorySettings
+    if key[0] == "category" and key[2:3] == ("rules",):
+        return RulesTable
     if key[0] in _LISTED:
         return _LISTED[key[0]]
     owner, name = (RepositorySettings, key[2]) if key[0] == "repository" else (Config, key[0])

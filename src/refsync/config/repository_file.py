@@ -17,7 +17,7 @@ from refsync.config.faults import Fault, FaultsError
 from refsync.config.layers import read_layers
 from refsync.config.problems import explain
 from refsync.config.repository import Table
-from refsync.config.settings import OwnCategory, named_once
+from refsync.config.settings import CategoryTable, OwnCategory, named_once
 from refsync.config.values import CheckRule
 from refsync.errors import ConfigError
 
@@ -34,15 +34,20 @@ class Switches(Table):
 class RepositoryFile(Table):
     """The whole file."""
 
-    own_categories: Annotated[tuple[OwnCategory, ...], Field(alias="category")] = ()
+    category_tables: Annotated[tuple[CategoryTable, ...], Field(alias="category")] = ()
     check: Switches = Switches()
 
-    @field_validator("own_categories")
+    @field_validator("category_tables")
     @classmethod
-    def _take_no_file_of_others(cls, own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
-        if faults := list(_taken(named_once(own))):
+    def _take_no_file_of_others(cls, tables: tuple[CategoryTable, ...]) -> tuple[CategoryTable, ...]:
+        if faults := list(_taken(named_once(tables))):
             raise FaultsError(faults)
-        return own
+        return tables
+
+    @property
+    def own_categories(self) -> list[OwnCategory]:
+        """The categories that are none of the specification's."""
+        return [each for each in self.category_tables if isinstance(each, OwnCategory)]
 
 
 def parse_repository_file(content: bytes, where: str) -> RepositoryFile:
@@ -76,10 +81,10 @@ def _strange_keys(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"check.{key}" for key in check if key not in Switches.model_fields) if isinstance(check, dict) else ()
 
 
-def _taken(own: tuple[OwnCategory, ...]) -> Iterator[Fault]:
+def _taken(tables: tuple[CategoryTable, ...]) -> Iterator[Fault]:
     """The files that are those of the specification's categories."""
     usual = {each.v2_file: name for name, each in SPECIFIED.descriptors.items()}
     usual |= {each.legacy_file: name for name, each in SPECIFIED.descriptors.items() if each.legacy_file}
-    for place, each in enumerate(own):
-        if each.file in usual:
+    for place, each in enumerate(tables):
+        if isinstance(each, OwnCategory) and each.file in usual:
             yield Fault((place, "file"), f"{each.file} is the file of {usual[each.file]}; give the category its own")

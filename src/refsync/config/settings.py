@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Strict, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, LinkFields, catalogue_in
@@ -14,6 +14,7 @@ from refsync.config.faults import Fault, FaultsError
 from refsync.config.notify import NotifySettings
 from refsync.config.ownership import faults_between
 from refsync.config.repository import RepositorySettings, Table
+from refsync.config.rules import RuledCategory, SpecifiedCategory, is_of_specified, rules_of
 from refsync.config.values import (
     DEFAULT_SCHEDULE,
     Author,
@@ -43,6 +44,7 @@ from refsync.config.values import (
     is_loopback,
     nearest,
 )
+from refsync.rules.category_rules import CategoryRules
 
 
 class LinkSettings(Table):
@@ -60,7 +62,7 @@ class LinkSettings(Table):
         return LinkFields(self.url, self.name or "", self.file or "", self.sha256 or "", self.size or "")
 
 
-class OwnCategory(Table):
+class OwnCategory(RuledCategory):
     """``[[category]]``: a category that is none of the specification's."""
 
     name: OwnCategoryName
@@ -79,7 +81,17 @@ class OwnCategory(Table):
         )
 
 
-_Named = TypeVar("_Named", OwnCategory, NotifySettings)
+def _kind_of_category(table: object) -> str:
+    return "specified" if is_of_specified(table) else "own"
+
+
+CategoryTable = Annotated[
+    Annotated[OwnCategory, Tag("own")] | Annotated[SpecifiedCategory, Tag("specified")],
+    Discriminator(_kind_of_category),
+]
+
+
+_Named = TypeVar("_Named", OwnCategory | SpecifiedCategory, NotifySettings)
 
 
 def named_once(tables: tuple[_Named, ...]) -> tuple[_Named, ...]:
@@ -232,7 +244,7 @@ class Config(BaseSettings):
 
     state_directory: Folder = Path("/var/lib/refsync")
     repositories: Annotated[tuple[RepositorySettings, ...], Field(alias="repository")]
-    own_categories: Annotated[tuple[OwnCategory, ...], Field(alias="category")] = ()
+    category_tables: Annotated[tuple[CategoryTable, ...], Field(alias="category")] = ()
     apply: ApplySettings = ApplySettings()
     commit: CommitSettings = CommitSettings()
     watch: WatchSettings = WatchSettings()
@@ -267,10 +279,10 @@ class Config(BaseSettings):
         listed = {category for repository in repositories for category in repository.categories}
         return tuple(repository.without(listed - set(repository.categories)) for repository in repositories)
 
-    @field_validator("own_categories")
+    @field_validator("category_tables")
     @classmethod
-    def _name_each_once(cls, own: tuple[OwnCategory, ...]) -> tuple[OwnCategory, ...]:
-        return named_once(own)
+    def _name_each_once(cls, tables: tuple[CategoryTable, ...]) -> tuple[CategoryTable, ...]:
+        return named_once(tables)
 
     @field_validator("notify")
     @classmethod
@@ -305,6 +317,16 @@ class Config(BaseSettings):
     def repository_of(self, category: CategoryName) -> RepositorySettings | None:
         """Find the repository that holds a category; ``None`` where none does."""
         return next((repository for repository in self.repositories if category in repository.files), None)
+
+    @property
+    def own_categories(self) -> tuple[OwnCategory, ...]:
+        """The categories that are none of the specification's."""
+        return tuple(each for each in self.category_tables if isinstance(each, OwnCategory))
+
+    @property
+    def rules(self) -> dict[CategoryName, CategoryRules]:
+        """What the records of categories have to be like, of those that have rules."""
+        return rules_of(self.category_tables)
 
     def critical_fields(self) -> dict[CategoryName, tuple[str, ...]]:
         """List what a reviewer must not miss, for every category: the built-in fields, or those of the config."""

@@ -166,7 +166,7 @@ def _own_category(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise ValueError(f"must be small letters, digits and _, a letter first; not {shown(name)}")
     if name in SPECIFIED.plain_names or name in _ROUTES:
-        raise ValueError(f"{name} is a name of the specification; give the category another one")
+        raise ValueError(f"{name} is a name of the specification: give it rules alone, or the category another name")
     return name
 
 

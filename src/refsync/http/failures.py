@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from refsync.errors import (
     BatchNotFoundError,
+    BrokenRulesError,
     ChangeNotFoundError,
     ModelExistsError,
     ModelNameError,
@@ -111,6 +112,8 @@ def failure_of(request: Request, problem: Exception) -> Failure:
             return Failure(403, str(problem))
         case ModelExistsError():
             return Failure(409, str(problem))
+        case BrokenRulesError():
+            return Failure(422, [fault(list(place), what, "broken_rule") for place, what in problem.faults])
         case PayloadError() | ModelNameError():
             return Failure(422, [fault([], str(problem), "value_error")])
         case RequestError():

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName
 from refsync.documents.alignment import LIST_KEYS, aligned, named
+from refsync.documents.field_paths import join_path, split_path
 from refsync.documents.merge import NO_STAMPS, Stamps, unstamped
 from refsync.documents.values import same_value
 from refsync.errors import ChangeNotFoundError, RefsyncError
@@ -55,23 +56,6 @@ class _Difference:
             "new_value": new,
             "change_type": self.change_type,
         }
-
-
-def join_path(keys: Collection[str]) -> str:
-    """The dotted path of these keys."""
-    return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
-
-
-def split_path(path: str) -> tuple[str, ...]:
-    """The keys of a dotted path, as ``join_path`` joined them."""
-    keys = [""]
-    characters = iter(path)
-    for character in characters:
-        if character == ".":
-            keys.append("")
-        else:
-            keys[-1] += next(characters, "") if character == "\\" else character
-    return tuple(keys)
 
 
 def diff_records(

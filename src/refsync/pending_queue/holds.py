@@ -33,6 +33,8 @@ class HoldKind(StrEnum):
     """A file of its commit cannot be written in the clone; it is tried again."""
     lost_races = "lost_races"
     """Somebody else was quicker each time; it is tried again."""
+    broken_rule = "broken_rule"
+    """A record breaks rules of its category, which it is about."""
     mass_deletion = "mass_deletion"
     """It deletes more of a category, which it is about, than it may without being confirmed."""
     closed_request = "closed_request"

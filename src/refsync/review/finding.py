@@ -41,6 +41,10 @@ class Rule(StrEnum):
     """A file has the hash and the size that the record tells."""
     link_unsure = "link-unsure"
     """Whether a link holds cannot be told; a note."""
+    schema_file = "schema-file"
+    """The schema that the config names is there and can be used."""
+    record_rule = "record-rule"
+    """A changed record keeps the rules that it kept before: those of its category's schema and of the config."""
     deleted = "deleted"
     """How many models are gone; a note."""
     critical_fields = "critical-fields"
@@ -49,7 +53,10 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to mend; ``line`` is not a part of what it is, since others' edits move it."""
+    """Something to mend; ``line`` is not a part of what it is, since others' edits move it.
+
+    ``field_path`` is the field of the record that it is about, where it is about one.
+    """
 
     rule: Rule
     file: str
@@ -57,3 +64,4 @@ class Finding:
     model: str | None
     what: str
     mend: str
+    field_path: str | None = None

@@ -16,6 +16,7 @@ from refsync.review.file_findings import faults_of_document, faults_of_members, 
 from refsync.review.finding import Finding, Rule
 from refsync.review.merges import faults_of_merges
 from refsync.review.revisions import Side, side_of
+from refsync.review.rule_findings import broken_rules, faults_of_schemas
 from refsync.review.text_findings import text_faults
 
 _NOTES = frozenset({Rule.no_record, Rule.formula, Rule.link_unsure})
@@ -78,15 +79,18 @@ def check(
     found = [each for each in find_faults(head, committed, conventions) if each.rule not in conventions.switched_off]
     if base is not None and Rule.lost_in_merge not in conventions.switched_off:
         found += faults_of_merges(base, head, files, conventions.catalogue)
-    wrong = [each for each in found if each.rule not in _NOTES]
     changes = list(_changes(committed, head, files, conventions))
+    broken = [] if committed is None else list(broken_rules(committed, head, changes, conventions))
+    found += [each.finding for each in broken if each.refuses]
+    wrong = [each for each in found if each.rule not in _NOTES]
+    noted = [each.finding for each in broken if not each.refuses]
     return Verdict(
         side_of(base) if base else None,
         side_of(head),
         [file.path for file in category_files(head.files, conventions)],
         failures=[each for each in wrong if each not in known],
         already=[each for each in wrong if each in known],
-        notes=[each for each in found if each.rule in _NOTES],
+        notes=[*(each for each in found if each.rule in _NOTES), *noted],
         critical=[touched for change in changes for touched in _critical(change, conventions)],
         deleted=list(_deleted(changes, conventions)),
         switched_off=sorted(conventions.switched_off),
@@ -109,6 +113,7 @@ def find_faults(snapshot: Snapshot, before: Snapshot | None, conventions: Conven
     for file in category_files(snapshot.files, conventions):
         yield from _faults_of_file(file, snapshot, before, conventions)
     yield from text_faults(snapshot, conventions)
+    yield from faults_of_schemas(snapshot, conventions)
 
 
 def _missing(snapshot: Snapshot, before: Snapshot | None, conventions: Conventions) -> Iterator[Finding]:

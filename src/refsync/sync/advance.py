@@ -27,6 +27,7 @@ from refsync.ranges import render_ranges
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.checking import Checks, is_known_red, red_check
 from refsync.sync.deletions import hold_for_deletions
+from refsync.sync.keeping_rules import plan_within_rules
 from refsync.sync.landed import mark_landed
 from refsync.sync.look import Look
 from refsync.sync.plan import BatchPlan, Observed, Refusal, Waiting, plan_batch
@@ -79,7 +80,7 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     turn.publisher.start(turn)
     changes = turn.queue.open_changes(batch.number)
     observed = observe(turn, changes)
-    plan = plan_batch(changes, observed, stamp_for(turn.reference))
+    plan = plan_within_rules(changes, observed, stamp_for(turn.reference))
     for conflict in plan.conflicts:
         outcome.rejected.append(reject(queue, turn.reference, changes, conflict))
     if not plan.written and not plan.done:
@@ -127,6 +128,8 @@ def _land(
 ) -> HeldBatch | None:
     clone, queue, publisher = turn.clone, turn.queue, turn.publisher
     publisher.make_sure(turn)
+    for judge in filter(lambda each: each.fault, observed.judges.values()):
+        logger.warning("{}: no record is checked by its schema: {}", turn.reference.name, judge.fault)
     try:
         commit = build(turn, batch, plan, changes)
         if commit:

@@ -14,9 +14,11 @@ from refsync.errors import DocumentError
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.renames import RENAMED_FROM
+from refsync.reference.judges import judge_of
 from refsync.reference.kinds import CategoryFiles
 from refsync.reference.versions import Version
 from refsync.reference.view import View, at_commit
+from refsync.rules.judge import Judge
 from refsync.sync.look import Look
 from refsync.sync.plan import BatchPlan, Observed
 from refsync.sync.planned_models import Record, Stamp
@@ -39,6 +41,7 @@ def observe(look: Look, changes: Iterable[PendingChangeRecord]) -> Observed:
         edited=edited,
         awaited=look.awaited,
         stamps=reference.stamps,
+        judges=_judges(reference, view, opened),
     )
 
 
@@ -51,6 +54,18 @@ def _opened(
         return files
     except DocumentError as problem:
         return problem
+
+
+def _judges(
+    reference: ReferenceRepository, view: View, opened: Mapping[str, CategoryFiles | DocumentError]
+) -> dict[str, Judge]:
+    judges = {}
+    for category, rules in reference.rules.items():
+        path = reference.written_file(category) or ""
+        files = opened.get(path)
+        if rules.refuses and files is not None and not isinstance(files, DocumentError):
+            judges[path] = judge_of(rules, reference.catalogue[category], files.records, view.version)
+    return judges
 
 
 def _edited_documents(

@@ -20,6 +20,7 @@ from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 from refsync.reference.kinds import CategoryFiles
+from refsync.rules.judge import Judge
 from refsync.sync.planned_models import (
     ConflictError,
     File,
@@ -48,6 +49,7 @@ class Observed:
         edited: paths with a person's uncommitted edits in the work tree.
         awaited: model to the number of an earlier batch that touches it and has not landed.
         stamps: what is written into records by itself, and so is not compared.
+        judges: path to the rules of its category, where it has some whose breaking is refused.
     """
 
     files: Mapping[CategoryName, str]
@@ -55,6 +57,7 @@ class Observed:
     edited: Collection[str] = ()
     awaited: Mapping[Model, int] = field(default_factory=dict)
     stamps: Stamps = field(default_factory=lambda: NO_STAMPS)
+    judges: Mapping[str, Judge] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.apply import build, observe, stamp_for
 from refsync.sync.deletions import hold_for_deletions
-from refsync.sync.plan import BatchPlan, Model, Refusal, Waiting, plan_batch
+from refsync.sync.keeping_rules import plan_within_rules
+from refsync.sync.plan import BatchPlan, Model, Refusal, Waiting
 from refsync.sync.publisher import Publisher, PullRequestText
 from refsync.sync.reference import ApplySettings, ReferenceRepository
 from refsync.sync.sealing import seconds_until_due
@@ -134,7 +135,7 @@ def _commit(rehearsal: _Rehearsal, batch: Batch, changes: Sequence[PendingChange
     unallowed = {each.change_id: each for each in rehearsal.queue.unallowed_in(batch.number)}
     changes = [change for change in changes if change.change_id not in unallowed]
     observed = observe(rehearsal, changes)
-    plan = plan_batch(changes, observed, stamp_for(reference))
+    plan = plan_within_rules(changes, observed, stamp_for(reference))
     for each in unallowed.values():
         if each.rejected:
             plan.conflicts.append(Refusal(each.change_id, each.reason))

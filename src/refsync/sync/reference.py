@@ -15,6 +15,7 @@ from refsync.pending_queue.holds import Hold, HoldKind, tell_with_command
 from refsync.pending_queue.repository_note import MassDeletion
 from refsync.reference.kinds import CategoryFiles, kind_of, readable_records_at
 from refsync.reference.view import View
+from refsync.rules.category_rules import CategoryRules
 
 if TYPE_CHECKING:
     from refsync.metadata.manager import MetadataManager
@@ -60,6 +61,8 @@ class ReferenceRepository:
     """What is checked before a commit is published, where anything is."""
     deletions: DeletionLimit | None = None
     """How many models may go at once without a person's word; any number without it."""
+    rules: Mapping[CategoryName, CategoryRules] = field(default_factory=dict)
+    """What the records of categories have to be like."""
 
     @property
     def stamps(self) -> Stamps:
@@ -93,7 +96,9 @@ class ReferenceRepository:
     def read_paths(self, category: CategoryName) -> list[str]:
         """All files that are read for a change of a category."""
         edited = self.edited_paths(category)
-        return [*edited, *(self.catalogue[category].made_of(edited[-1]) if edited else ())]
+        schema = self.rules[category].schema_file if category in self.rules else None
+        beside = self.catalogue[category].made_of(edited[-1]) if edited else ()
+        return [*edited, *beside, *([schema] if schema else ())]
 
     def data_paths(self) -> list[str]:
         """Every file that is read for the categories, at one time or another."""
@@ -103,6 +108,7 @@ class ReferenceRepository:
             paths.update(formats.values(), filter(None, map(described.stand_in_of, formats.values())))
             for file in (*formats.values(), self.tables.get(category)):
                 paths.update(described.made_of(file) if file else ())
+        paths.update(filter(None, (each.schema_file for each in self.rules.values())))
         return sorted(paths)
 
     def written_format(self, category: CategoryName) -> CanonicalFormat:

@@ -20,9 +20,12 @@ from refsync.pending_queue.models import (
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.renames import RENAMED_FROM
+from refsync.reference.judges import judge_of
 from refsync.reference.kinds import CategoryFiles, bases_of, records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import View, at_commit
+from refsync.rules.judge import Judge
+from refsync.sync.keeping_rules import remark_on_rules
 from refsync.sync.planned_models import Record
 from refsync.sync.reference import ReferenceRepository
 from refsync.sync.submitted_names import (
@@ -45,6 +48,7 @@ class ReferenceTips:
         self._records: dict[CategoryName, Mapping[str, Record]] = {}
         self._bases: dict[CategoryName, Mapping[str, str]] = {}
         self._looks: dict[CategoryName, Mapping[str, str]] = {}
+        self._judges: dict[CategoryName, Judge] = {}
 
     def repository_of(self, category: CategoryName) -> ReferenceRepository:
         """The repository that holds a category.
@@ -99,6 +103,15 @@ class ReferenceTips:
         """Whether the category's file is made from a table."""
         return category in self.repository_of(category).tables
 
+    def judge(self, category: CategoryName) -> Judge | None:
+        """The category's rules, ``None`` where it has none; raises as :meth:`records` does."""
+        rules = self.repository_of(category).rules.get(category)
+        if rules is not None and category not in self._judges:
+            described = self.repository_of(category).catalogue[category]
+            view = self._view(category)
+            self._judges[category] = judge_of(rules, described, self.records(category), view.version)
+        return self._judges.get(category)
+
     def files(self, category: CategoryName) -> CategoryFiles | None:
         """The category's files; ``None`` while they cannot be read, for which a change of it waits."""
         if category not in self._files:
@@ -141,6 +154,7 @@ def submissions_with_base(
     Raises:
         RequestError: an update or delete of a model that neither exists nor is about to; a place that cannot be had; a
             name that would take another model's variant.
+        BrokenRulesError: a record breaks rules of its category.
         UnknownCategoryError: no repository holds the category.
     """
     announced: dict[tuple[CategoryName, str], Record | None] = {}
@@ -154,6 +168,7 @@ def submissions_with_base(
         noticed = [
             *remark_on_models(given, found, has_variants=tips.has_variants(found.category)),
             *_noticed(queue, tips, found, base, announced, looks[each.category]),
+            *_judged(tips, found),
         ]
         yield replace(found, remarks=(*found.remarks, *noticed))
 
@@ -206,6 +221,19 @@ def _noticed(
     elif base is not None and submission.payload is not None and same_value(base, submission.payload):
         remarks.append("the record is so already, so that nothing would be written; the order of keys takes no part")
     return remarks
+
+
+def _judged(tips: ReferenceTips, submission: Submission) -> list[str]:
+    """What is to be told of the category's rules, as far as its file can be read.
+
+    Raises:
+        BrokenRulesError: the record breaks some that the record at the tip keeps, and that is refused.
+    """
+    try:
+        judge = tips.judge(submission.category)
+    except DocumentError:
+        return []  # the change waits for the file to be mended
+    return [] if judge is None else list(remark_on_rules(submission, judge))
 
 
 def _completed(tips: ReferenceTips, submission: Submission) -> Submission:

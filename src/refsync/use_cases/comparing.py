@@ -6,7 +6,8 @@ from typing import Any
 
 from refsync.application import Application
 from refsync.categories import CategoryName
-from refsync.pending_queue.diffs import critical_fields, field_changes, split_path
+from refsync.documents.field_paths import split_path
+from refsync.pending_queue.diffs import critical_fields, field_changes
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
 from refsync.sync.change_preview import preview_change

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refsync.clone.revisions import common_directory
-from refsync.config import RepositorySettings, find_config_file, load_config
+from refsync.config import Config, RepositorySettings, find_config_file, load_config
 from refsync.config.problems import CONFIG_VARIABLE
 from refsync.config.repository_file import NAME, parse_repository_file
+from refsync.config.rules import rules_of
 from refsync.config.settings import ProbeSettings
 from refsync.errors import ConfigError, RequestError
 from refsync.reference.snapshot import Snapshot, at_revision, versions_of
@@ -44,7 +45,7 @@ def conventions_of(place: ConfigPlace, clone: Path) -> Conventions:
             names = ", ".join(each.name for each in config.repositories)
             raise ConfigError(f"{path}: none of its repositories ({names}) is the clone {clone}; name another config")
         repository = config.repositories[0]
-    return USUAL if repository is None else _conventions(path, repository)
+    return USUAL if repository is None else _conventions(path, config, repository)
 
 
 def with_repository_file(conventions: Conventions, snapshot: Snapshot | None) -> Conventions:
@@ -57,7 +58,7 @@ def with_repository_file(conventions: Conventions, snapshot: Snapshot | None) ->
         return conventions
     said = parse_repository_file(snapshot.read(NAME), f"{NAME} in {snapshot.name}")
     descriptors = (each.descriptor for each in said.own_categories)
-    return conventions.with_own(descriptors, frozenset(said.check.switched_off))
+    return conventions.with_own(descriptors, frozenset(said.check.switched_off), rules_of(said.category_tables))
 
 
 def conventions_at_head(place: ConfigPlace, clone: Path) -> Conventions:
@@ -103,7 +104,7 @@ def _repository_at(clone: Path, repositories: Sequence[RepositorySettings]) -> R
     return None
 
 
-def _conventions(path: Path, repository: RepositorySettings) -> Conventions:
+def _conventions(path: Path, config: Config, repository: RepositorySettings) -> Conventions:
     return Conventions(
         files=repository.files,
         layout=repository.layout,
@@ -111,6 +112,7 @@ def _conventions(path: Path, repository: RepositorySettings) -> Conventions:
         listed=repository.categories,
         critical=repository.critical_fields,
         switched_off=frozenset(repository.check.switched_off),
+        rules=config.rules,
         source=str(path),
         catalogue=repository.catalogue,
     )
