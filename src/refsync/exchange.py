@@ -72,9 +72,11 @@ class Exchange:
         self._timeout = timeout_seconds
         self._told_by = told_by
         self._deadline: _Deadline | None = None
+        self._is_broken_off = False
 
     def break_off(self) -> None:
-        """End the request that another thread makes, if it is connected."""
+        """End the request that another thread makes, or is about to: as soon as it is connected."""
+        self._is_broken_off = True
         if self._deadline is not None:
             self._deadline.pass_now()
 
@@ -106,6 +108,7 @@ class Exchange:
         content = content if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"content-type": "application/json"}
         self._deadline = deadline = _Deadline(self._timeout * WHOLE_IN_TIMEOUTS)
+        deadline.has_passed = self._is_broken_off
         try:
             with deadline.running() as trace:
                 request = self._client.build_request(verb, url, headers={**headers, **kind}, content=content)
@@ -181,6 +184,8 @@ class _Deadline:
     def _note(self, step: str, details: Mapping[str, Any]) -> None:
         if step.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._sockets.append(details["return_value"].get_extra_info("socket"))
+            if self.has_passed:
+                self.pass_now()
 
     def pass_now(self) -> None:
         """Behave as if the time were over."""

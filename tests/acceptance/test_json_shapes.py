@@ -31,6 +31,7 @@ from refsync.use_cases.clones import CheckAnswer, ComparisonAnswer
 from refsync.use_cases.doctor.checks import Diagnosis
 from refsync.use_cases.init import NewConfig
 from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs
+from refsync.use_cases.links.evidence import FilledRecord
 from refsync.use_cases.links.kept import LinkAnswer
 from refsync.use_cases.links.probing import LinkAnswers
 from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
@@ -46,6 +47,7 @@ from refsync.use_cases.submitting import SubmittedChanges
 from refsync.use_cases.tokens import EndedTokens, NewToken, TokenHolders
 from tests.support.command_line import Desk
 from tests.support.forge import ForgeStandIn
+from tests.support.hosts import Told, serving
 from tests.support.published import RequestedReference
 from tests.support.repositories import Clone, git
 
@@ -118,6 +120,7 @@ ANSWERS: dict[str, Any] = {
     "diff": ComparisonAnswer,
     "check": CheckAnswer,
     "queue add": AdvisedChange,
+    "queue add --from --dry-run": FilledRecord,
     "queue rename": Rename,
     "queue import": SubmittedChanges,
     "queue import (of an export)": ImportedQueue,
@@ -331,6 +334,11 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     linked = {"config": {"download": [{"file_url": "http://127.0.0.1/private"}]}}
     desk.clone.commit({"blip.json": {"linked": linked}})
     assert say("probe", "blip")
+    with serving() as host:
+        desk.configure("[probe]\nallow_private = true\n")
+        url = host.at("/f.bin", Told(headers={"Content-Length": "7"}))
+        say("queue", "add", "create", "blip", "--from", url, "--dry-run", name="queue add --from --dry-run")
+        desk.configure()
     say("model", "show", "clip", "old")
     assert say("model", "show", "blip", "linked", "--links", name="model show --links")
     say("model", "history", "clip", "old")

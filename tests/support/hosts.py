@@ -45,10 +45,11 @@ class Host:
         self.files[path] = Told(302, headers)
         return self.url + path
 
-    def on_civitai(self, version: int, *files: dict[str, Any]) -> str:
+    def on_civitai(self, version: int, *files: dict[str, Any], **told: Any) -> str:
         """A version of a model; gives the URL of its file."""
         url = f"{self.url}/api/download/models/{version}"
-        content = json.dumps({"id": version, "baseModel": "SDXL 1.0", "trainedWords": ["x"], "files": files}).encode()
+        answer = {"id": version, "baseModel": "SDXL 1.0", "trainedWords": ["x"], "files": files, **told}
+        content = json.dumps(answer).encode()
         self.files[f"/api/v1/model-versions/{version}"] = Told(content=content)
         return url
 

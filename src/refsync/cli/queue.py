@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refsync.cli.context import context_of
-from refsync.cli.links import told
 from refsync.cli.options import All, By, Json, Limit, Offset, Username, acting
 from refsync.cli.output import counted, note, print_json, print_json_line, progress_bar
+from refsync.cli.queue_add import Notes, add
 from refsync.cli.queue_filter import BatchNumber, Categories, FilterOptions, ModelText, Requesters, Statuses
+from refsync.cli.submitted import read_source, say_if_unserved, tell_conflicts
 
 if TYPE_CHECKING:
     from refsync.cli.desk import Desk
-    from refsync.pending_queue.models import AuditOperation, PendingBatchResult, PendingChangeRecord
+    from refsync.pending_queue.models import PendingBatchResult
     from refsync.use_cases.reviewing import ReviewedChanges
     from refsync.use_cases.submitting import SubmittedChanges
 
@@ -25,54 +25,11 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _REMARKS_SHOWN = 20
 
-Notes = Annotated[str | None, typer.Option("--notes", metavar="T", help="A word to the reviewer.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Change ids.")]
 MaybeIds = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Change ids.")]
 
 
-@app.command()
-def add(
-    ctx: typer.Context,
-    operation: Annotated[str, typer.Argument(metavar="create|update|delete")],
-    category: Annotated[str, typer.Argument(help="The category, such as image_generation.")],
-    model: Annotated[str, typer.Argument(help="The model's name.")],
-    payload: Annotated[
-        str | None, typer.Option("--payload", metavar="FILE|-", help="The full record as JSON; - reads stdin.")
-    ] = None,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="MODEL", help="Let a new model stand right behind this one.")
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="MODEL", help="Let a new model stand right ahead of this one.")
-    ] = None,
-    notes: Notes = None,
-    by: By = None,
-    username: Username = None,
-    json: Json = False,
-) -> None:
-    """Submit a change; prints its id."""
-    from refsync.pending_queue.payloads import parse_operation, parse_payload
-    from refsync.use_cases.questions.changes import SUBMIT
-
-    asked = parse_operation(operation)
-    _check_payload_given(asked, payload)
-    record = None if payload is None else parse_payload(_read(payload))
-    with context_of(ctx).desk(by, username) as desk:
-        change = desk.ask(
-            SUBMIT,
-            operation=operation,
-            category=category,
-            model_name=model,
-            payload=record,
-            notes=notes,
-            after=after,
-            before=before,
-        )
-        _say_if_unserved(desk)
-    _tell_conflicts(change)
-    for link in change.links:
-        note(f"note: {link.url}: {told(link)}")
-    print_json(change) if json else typer.echo(change.change_id)
+app.command()(add)
 
 
 @app.command()
@@ -91,9 +48,9 @@ def rename(
 
     with context_of(ctx).desk(by, username) as desk:
         changes = desk.ask(RENAME, category=category, old=old, new=new, notes=notes)
-        _say_if_unserved(desk)
+        say_if_unserved(desk)
     for change in changes.root:
-        _tell_conflicts(change)
+        tell_conflicts(change)
     print_json(changes) if json else typer.echo(_ranges(change.change_id for change in changes.root))
 
 
@@ -118,7 +75,7 @@ def import_(
     """
     from refsync.use_cases.moving import import_folder, import_queue, is_export
 
-    content = None if source != "-" and Path(source).is_dir() else _read(source)
+    content = None if source != "-" and Path(source).is_dir() else read_source(source)
     if content is not None and not is_export(content):
         with context_of(ctx).desk(by, username) as desk:
             _import_lines(desk, content, json)
@@ -243,7 +200,7 @@ def approve(
         if all_ == bool(change_ids):
             raise RequestError("name the changes to approve by their ids, or all pending ones by --all")
         result = desk.ask(APPROVE, change_ids=None if all_ else change_ids, title=title)
-        _say_if_unserved(desk)
+        say_if_unserved(desk)
     print_json(result) if json else _tell_review(result)
 
 
@@ -301,19 +258,9 @@ def purge(
     _tell_changes(changes, "purged", json)
 
 
-def _check_payload_given(operation: AuditOperation, payload: str | None) -> None:
-    from refsync.errors import PayloadError
-    from refsync.pending_queue.models import AuditOperation
-
-    if operation is AuditOperation.DELETE and payload is not None:
-        raise PayloadError("a delete takes no payload: leave --payload out")
-    if operation is not AuditOperation.DELETE and payload is None:
-        raise PayloadError(f"{operation} needs the full record: --payload FILE, or - for stdin")
-
-
 def _import_lines(desk: Desk, content: bytes, json: bool) -> None:
     changes = _submitted(desk, content, json).root
-    _say_if_unserved(desk)
+    say_if_unserved(desk)
     remarks = [f"note: change {change.change_id}: {remark}" for change in changes for remark in change.remarks or ()]
     for line in remarks[:_REMARKS_SHOWN]:
         note(line)
@@ -336,29 +283,6 @@ def _submitted(desk: Desk, content: bytes, json: bool) -> SubmittedChanges:
     lines = read_lines(content, desk.application.config.catalogue, actor=desk.actor)
     with progress_bar("submitting", shown=not json) as progress:
         return submit_lines(desk.application, lines, progress)
-
-
-def _say_if_unserved(desk: Desk) -> None:
-    from refsync.use_cases.questions.changes import SERVED
-
-    if not desk.ask(SERVED).served:
-        note("note: no daemon serves this store; `refsync sync` applies approved changes, `refsync run` keeps doing so")
-
-
-def _tell_conflicts(change: PendingChangeRecord) -> None:
-    for remark in change.remarks or ():
-        note(f"note: {remark}")
-    if change.conflicts_with:
-        others = ", ".join(map(str, change.conflicts_with))
-        note(f"note: other open proposals for {change.model_name!r}: {others}")
-    if change.operation == "create" and change.base is not None:
-        note(
-            f"note: {change.category} {change.model_name!r} exists already; creating it conflicts unless it is deleted"
-        )
-
-
-def _read(source: str) -> bytes:
-    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
 
 
 def _tell_review(result: PendingBatchResult) -> None:

@@ -24,6 +24,7 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
 )
 from refsync.ranges import render_ranges
+from refsync.use_cases.links.evidence import evidence_of
 
 if TYPE_CHECKING:
     from refsync.use_cases.batches import RevertingChange
@@ -181,6 +182,10 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
         yield "reverts", f"batch {change.reverts}"
     if change.notes:
         yield "notes", shown_text(change.notes)
+    if evidence := evidence_of(change):
+        yield "filled from", shown_text(f"{evidence.asked}, as who submitted it says")
+        for field, key in evidence.fields.items():
+            yield "", shown_text(f"{field}: {key}")
 
 
 def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]) -> None:
@@ -196,6 +201,10 @@ def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]
             out.print(_field(field), soft_wrap=True)
         for remark in changes[diff.change_id].remarks or ():
             out.print(Text(f"  note: {shown_text(remark)}"), soft_wrap=True)
+        if evidence := evidence_of(changes[diff.change_id]):
+            named = ", ".join(f"{field} ({key})" for field, key in evidence.fields.items())
+            told = f"  filled from {evidence.asked}, as who submitted it says: {named}"
+            out.print(Text(shown_text(told)), soft_wrap=True)
         for link in changes[diff.change_id].links:
             out.print(Text(f"  link {_link(link)}", style="red" if link.is_wrong else ""), soft_wrap=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refsync.exchange import Answer
 from refsync.hosts.asking import Ask, redirected, size_in, standing_of
+from refsync.hosts.description import URL, Description, Told, file_told, stem
 from refsync.hosts.link import Link
 from refsync.hosts.verdict import Found, Standing
 
@@ -22,6 +23,13 @@ def look(link: Link, ask: Ask) -> Found:
             return Found(Standing.there, size=_size(answer))
         url = target
     return Found(Standing.unknown, why="it redirects without end")
+
+
+def describe(url: str, ask: Ask) -> Description:
+    """What the host tells of a file: its size."""
+    found = look(Link(url), ask)
+    file = file_told(url, found, ("", "Content-Length"))
+    return Description(url, found, file, {"name": Told(stem(file.name.value), URL)})
 
 
 def _answer(url: str, ask: Ask) -> Answer:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from refsync.exchange import Answer
 from refsync.hosts.asking import Ask, redirected, size_in, standing_of
+from refsync.hosts.description import URL, Description, Told, file_told
 from refsync.hosts.link import Link
 from refsync.hosts.verdict import Found, Standing
 
 _SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?', re.IGNORECASE)
+_FILE = re.compile(r"/([^/?#]+)/([^/?#]+)/(?:resolve|blob)/([^#]+)")
 _RENAMES = 3  # of a repository, each of which is a redirect on the same host
 _GONE = ("RepoNotFound", "EntryNotFound", "RevisionNotFound")
 
@@ -34,6 +36,22 @@ def look(link: Link, base: str, ask: Ask) -> Found:
             return _found(answer)
         url = target
     return Found(Standing.unknown, why="it redirects without end")
+
+
+def has_page(url: str, base: str) -> bool:
+    """Whether a URL is that of a file, or of its page (``…/blob/REVISION/PATH``)."""
+    return bool(_FILE.match(url.removeprefix(base))) and url.startswith(base)
+
+
+def describe(url: str, base: str, ask: Ask) -> Description:
+    """What the host tells of a file; the model is called as its repository is."""
+    parts = _FILE.match(url.removeprefix(base))
+    assert parts is not None
+    owner, repository, rest = parts.groups()
+    link = f"{base}/{owner}/{repository}/resolve/{rest.partition('?')[0]}"
+    found = look(Link(link), base, ask)
+    told = {"name": Told(unquote(repository), URL), "homepage": Told(f"{base}/{owner}/{repository}", URL)}
+    return Description(link, found, file_told(link, found, ("X-Linked-Etag", "X-Linked-Size")), told)
 
 
 def _found(answer: Answer) -> Found:

@@ -48,9 +48,9 @@ def links_of(record: Record, fields: LinkFields | None) -> list[Link]:
     """
     if fields is None:
         return []
-    urls, names, files = (list(_values(record, path)) for path in (fields.url, fields.name, fields.file))
-    hashes = [_sha256(value) for value in _values(record, fields.sha256)]
-    sizes = [_size(value) for value in _values(record, fields.size)]
+    urls, names, files = (list(values_at(record, path)) for path in (fields.url, fields.name, fields.file))
+    hashes = [_sha256(value) for value in values_at(record, fields.sha256)]
+    sizes = [_size(value) for value in values_at(record, fields.size)]
     named = {name: sha256 for name, sha256 in zip(files, hashes, strict=False) if isinstance(name, str)}
     links = []
     for place, url in enumerate(urls):
@@ -83,7 +83,7 @@ def _only(urls: Sequence[Any], values: Sequence[Any]) -> Any:
     return values[0] if len(urls) == len(values) == 1 else None
 
 
-def _values(record: Record, path: str) -> Iterator[Any]:
+def values_at(record: Record, path: str) -> Iterator[Any]:
     """The value at a path, one for each element of its lists; ``None`` in an element that lacks it."""
     return _at(record, path.split(".")) if path else iter(())
 

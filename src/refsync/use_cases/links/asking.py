@@ -56,10 +56,10 @@ def ask_hosts(
                 if keeps_unknown or probed.found.standing is not Standing.unknown:
                     answered.append(probed)
                 if len(answered) >= _KEPT_AT_ONCE:
-                    _keep(application, prober.ask, answered)
+                    keep_answers(application, prober.ask, answered)
                 yield probed
     finally:
-        _keep(application, prober.ask, answered)
+        keep_answers(application, prober.ask, answered)
 
 
 @contextmanager
@@ -73,7 +73,8 @@ def turn_to_ask(application: Application, seconds: float) -> Iterator[bool]:
         yield held
 
 
-def _keep(application: Application, asking: Asking, answered: list[Probed]) -> None:
+def keep_answers(application: Application, asking: Asking, answered: list[Probed]) -> None:
+    """Keep what was said and how often was asked, and forget that it has to be kept."""
     questions = asking.take_asked()
     if not questions and not answered:
         return

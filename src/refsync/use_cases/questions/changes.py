@@ -18,6 +18,7 @@ from refsync.pending_queue.payloads import parse_operation, parse_status
 from refsync.use_cases import changes, comparing, reviewing
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs, advised, advised_diffs
+from refsync.use_cases.links.evidence import FilledRecord
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.serving import is_served
 from refsync.use_cases.submitting import SubmittedChanges, examine_change, read_lines, submit_change, submit_lines
@@ -83,9 +84,20 @@ class SubmitChange(Arguments):
     category: str
     model_name: str
     payload: dict[str, Any] | None = None
+    request_metadata: dict[str, Any] | None = None
     notes: str | None = None
     after: str | None = None
     before: str | None = None
+
+
+class FillRecord(Arguments):
+    """A record from what the host of a URL tells."""
+
+    operation: str
+    category: str
+    url: str
+    model_name: str | None = None
+    payload: dict[str, Any] | None = None
 
 
 class SubmitLines(Arguments):
@@ -141,10 +153,24 @@ def _submission(application: Application, asked: SubmitChange, actor: Actor) -> 
         requestor_id=actor.id,
         requestor_username=actor.username,
         notes=asked.notes,
+        request_metadata=asked.request_metadata,
         os_user=actor.os_user,
         provider=actor.provider,
         after=asked.after,
         before=asked.before,
+    )
+
+
+def _fill(application: Application, asked: FillRecord, actor: Actor) -> FilledRecord:
+    from refsync.use_cases.links.filling import fill_record
+
+    return fill_record(
+        application,
+        application.config.catalogue.parse(asked.category),
+        parse_operation(asked.operation),
+        asked.url,
+        model=asked.model_name,
+        given=asked.payload,
     )
 
 
@@ -227,6 +253,7 @@ SUBMIT = Question(
         application, submit_change(application, _submission(application, asked, actor))
     ),
 )
+FILL = Question("POST", "/api/changes/fill", Who.requestor, FillRecord, FilledRecord, _fill)
 SUBMIT_LINES = Question("POST", "/api/changes/lines", Who.requestor, SubmitLines, SubmittedChanges, _submit_lines)
 RENAME = Question("POST", "/api/changes/rename", Who.requestor, RenameModel, SubmittedChanges, _rename)
 APPROVE = Question(
@@ -270,6 +297,7 @@ QUESTIONS: tuple[Question[Any, Any], ...] = (
     LIST,
     EXAMINE,
     SUBMIT,
+    FILL,
     SUBMIT_LINES,
     RENAME,
     APPROVE,
