@@ -11,8 +11,10 @@ from refsync.scratch import scratch_file, scratch_folder
 
 
 @durable_step("replace a small file")
-def write_durably(path: Path, text: str) -> None:
+def write_durably(path: Path, text: str, *, may_be_lost: bool = False) -> None:
     """Put the text in place of the file by one rename, data and folder forced to disk.
+
+    Where the text ``may_be_lost``, the folder is not: a power cut may then leave the old file, whole.
 
     It may be read and written by whoever may read and write its folder.
 
@@ -24,7 +26,8 @@ def write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
         os.replace(file.name, path)
-    flush_folder(path.parent)
+    if not may_be_lost:
+        flush_folder(path.parent)
 
 
 def make_folder(folder: Path, mode: int | None = None, *, flush: bool = True) -> None:

@@ -384,12 +384,12 @@ def test_a_failing_audit_or_wake_up_does_not_undo_the_action(store: PendingQueue
 
 
 def test_a_repository_note_keeps_what_is_not_given(service: PendingQueueService) -> None:
-    in_pass(service).note_repository("image", last_landed_commit="abc", last_landed_at=1.5)
+    in_pass(service).note_repository("image", last_good_pass_at=1.5)
     in_pass(service).note_repository("image", last_error="no clone", last_error_at=2.5)
     in_pass(service).note_repository("text", last_error="no file")
     notes = service.repository_notes()
-    assert (notes["image"].last_landed_commit, notes["image"].last_error) == ("abc", "no clone")
+    assert (notes["image"].last_good_pass_at, notes["image"].last_error) == (1.5, "no clone")
     assert notes["text"].last_error_at is not None
     in_pass(service).note_repository("image", clear_error=True, last_pass_at=3.5)
     note = service.repository_notes()["image"]
-    assert (note.last_error, note.last_error_at, note.last_pass_at, note.last_landed_at) == (None, None, 3.5, 1.5)
+    assert (note.last_error, note.last_error_at, note.last_pass_at, note.last_good_pass_at) == (None, None, 3.5, 1.5)

@@ -180,9 +180,16 @@ def bring_to_an_end(repository: Repository, landing: Landing) -> None:
             f"{repository.path}: {_what(problem)} cannot be written: {problem.strerror}; mend that, and refsync goes "
             "on by itself"
         ) from None
-    flush_folder(repository.git_directory)
-    flush_name_of(repository.common_directory, repository.ref)
+    _flush_names(repository, landing)
     remove_staged(repository, landing)
+
+
+def _flush_names(repository: Repository, landing: Landing) -> None:
+    """Have all names that have changed on the disk; one after the other, which costs little more than one."""
+    for folder in {repository.git_directory, *((repository.path / file.path).parent for file in landing.files)}:
+        if folder.is_dir():
+            flush_folder(folder)
+    flush_name_of(repository.common_directory, repository.ref)
 
 
 def _go_back(repository: Repository, landing: Landing, problem: OSError) -> None:
@@ -212,9 +219,6 @@ def place_files(repository: Repository, landing: Landing) -> None:
             _make_way(repository, target)
             if file.mode == SUBMODULE:
                 make_folder(target)
-    for folder in {(repository.path / file.path).parent for file in landing.files}:
-        if folder.is_dir():
-            flush_folder(folder)
 
 
 @durable_step("place a file")

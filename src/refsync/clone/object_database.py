@@ -10,7 +10,9 @@ import os
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from git.db import GitDB
 from gitdb.db import PackedDB
@@ -84,30 +86,39 @@ def store_durably(objects: Path, new: Iterable[GitObject]) -> None:
         OSError: they cannot be written; those that are whole stay.
     """
     folders: set[Path] = set()
-    for each in new:
-        folders |= _store(objects, each)
+    with ExitStack() as opened:
+        written: list[tuple[BinaryIO, Path]] = []
+        for each in new:
+            place = objects / each.id[:2] / each.id[2:]
+            folders |= _make_room(objects, place)
+            if not (place.exists() and _is_kept(place)):
+                written.append((opened.enter_context(_written(objects, each)), place))
+        for file, _ in written:  # all at once, then all by name: to flush one has most disks bring the others along
+            os.fsync(file.fileno())
+        for file, place in written:
+            os.rename(file.name, place)
     for folder in folders:
         flush_folder(folder)
 
 
-def _store(objects: Path, new: GitObject) -> set[Path]:
-    """Write one object; returns the folders that have a new name."""
-    place = objects / new.id[:2] / new.id[2:]
-    if place.exists() and _is_kept(place):
-        return {place.parent, objects}
-    changed, mode = {place.parent}, objects.stat().st_mode
-    if not place.parent.is_dir():
-        make_folder(place.parent, flush=False)
-        changed.add(objects)
-    with scratch_file(objects / _TEMPORARY, 0o400 | (mode & 0o444)) as file:
+def _make_room(objects: Path, place: Path) -> set[Path]:
+    """See that there is a folder for an object; returns the folders whose names have to be on the disk with it."""
+    if place.parent.is_dir():
+        return {place.parent, objects} if place.exists() else {place.parent}
+    make_folder(place.parent, flush=False)
+    return {place.parent, objects}
+
+
+@contextmanager
+def _written(objects: Path, new: GitObject) -> Iterator[BinaryIO]:
+    """A file with an object, to be flushed and renamed; gone at the end if it was not."""
+    with scratch_file(objects / _TEMPORARY, 0o400 | (objects.stat().st_mode & 0o444)) as file:
         squeeze = zlib.compressobj(zlib.Z_BEST_SPEED)
         for part in (header_of(new.kind, new.content), new.content):
             file.write(squeeze.compress(part))
         file.write(squeeze.flush())
         file.flush()
-        os.fsync(file.fileno())
-        os.rename(file.name, place)
-    return changed
+        yield file
 
 
 def _is_kept(place: Path) -> bool:

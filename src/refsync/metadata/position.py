@@ -79,9 +79,9 @@ def read_position(path: Path) -> Position:
 
 
 def write_position(path: Path, position: Position) -> None:
-    """Store the position, to survive a power cut.
+    """Store the position; a power cut may take it back to the one before, from which what has landed is found counted.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_durably(path, json.dumps(asdict(position), indent=2) + "\n")
+    write_durably(path, json.dumps(asdict(position), indent=2) + "\n", may_be_lost=True)

@@ -208,8 +208,11 @@ def land(
     change_ids: Collection[int] | None,
     edited: Collection[int] = (),
     notes: Mapping[int, str] | None = None,
-) -> None:
+) -> list[int]:
     """Mark the batch's changes, or those named, as landed; what is left over gets a batch of its own.
+
+    Returns:
+        The ids of all that have landed with it, ascending; done again, it changes nothing.
 
     Raises:
         BatchStateError: the batch is open.
@@ -217,20 +220,26 @@ def land(
     """
     batch = stored_batch(queue, number)
     if batch.state in (_B.landed, _B.abandoned):
-        return
+        return queue.ids_of_batch(number, {_S.APPLIED})
     check_batch_state(batch, IN_WORK_STATES, "landed")
-    members = _free_members(queue, batch, ACCEPTED_STATUSES, lease)
-    landing = _named(members, change_ids, queue, number)
+    found = _free_members(queue, batch, {*ACCEPTED_STATUSES, _S.APPLIED}, lease)
+    landed = [change.change_id for change in found if change.status is _S.APPLIED]
+    members = [change for change in found if change.status is not _S.APPLIED]
+    landing = _named(members, change_ids, landed, number)
 
     def why(change: PendingChangeRecord) -> str | None:
         return change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
 
     change_moves.apply(queue, landing, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
-    change_moves.release(queue, [change for change in members if change.change_id not in done])
-    settle(queue, number, commit=commit if landing else None)
-    if not landing:
-        abandon_if_nothing_is_left(queue, number)
+    if landing and len(done) == len(members):
+        move(queue, batch, _B.landed, landed_at=time.time(), commit=commit or batch.commit)
+    else:
+        change_moves.release(queue, [change for change in members if change.change_id not in done])
+        settle(queue, number, commit=commit if landing else None)
+        if not landing:
+            abandon_if_nothing_is_left(queue, number)
+    return sorted({*landed, *done})
 
 
 def split_off(
@@ -320,12 +329,11 @@ def new_token() -> str:
 
 
 def _named(
-    members: list[PendingChangeRecord], change_ids: Collection[int] | None, queue: QueueTransaction, number: int
+    members: list[PendingChangeRecord], change_ids: Collection[int] | None, landed: Collection[int], number: int
 ) -> list[PendingChangeRecord]:
     if change_ids is None:
         return members
-    landed = {change.change_id for change in queue.members_of_batch(number, {_S.APPLIED})}
-    for change_id in sorted(set(change_ids) - landed - {change.change_id for change in members}):
+    for change_id in sorted(set(change_ids).difference(landed, (change.change_id for change in members))):
         raise ChangeStateError(f"change {change_id} is no approved change of batch {number}; it cannot land with it")
     named = set(change_ids)
     return [change for change in members if change.change_id in named or change.lands_with in named]

@@ -6,7 +6,7 @@ All within a transaction of the caller.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from refsync.errors import BatchStateError
@@ -46,9 +46,10 @@ def open_until(queue: QueueTransaction, latest: float) -> Batch | None:
 def seal_open(queue: QueueTransaction, repository_of: RepositoryOf, *, by: Actor) -> list[Batch]:
     """Fix the set of the open batch; none if it has no approved change. One batch a repository comes of it."""
     batch = queue.open_batch()
-    if batch is None or not queue.categories_of_batch(batch.number):
+    members = [] if batch is None else queue.categories_of_batch(batch.number)
+    if batch is None or not members:
         return []
-    return route(queue, batch_moves.seal(queue, batch), repository_of, by=by)
+    return _routed(queue, batch_moves.seal(queue, batch), by_repository(members, repository_of), by=by)
 
 
 def seal_part(
@@ -94,7 +95,12 @@ def sealed_for(
 
 def route(queue: QueueTransaction, batch: Batch, repository_of: RepositoryOf, *, by: Actor = REFSYNC) -> list[Batch]:
     """Give a sealed batch its repository; what belongs to another one is split off, what to none is held."""
-    parts = by_repository(queue.categories_of_batch(batch.number), repository_of)
+    return _routed(queue, batch, by_repository(queue.categories_of_batch(batch.number), repository_of), by=by)
+
+
+def _routed(
+    queue: QueueTransaction, batch: Batch, parts: Mapping[str | None, list[tuple[int, str]]], *, by: Actor
+) -> list[Batch]:
     routed: list[Batch] = []
     for repository, members in parts.items():
         hold = unserved(members) if repository is None else None

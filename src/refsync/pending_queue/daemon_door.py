@@ -273,7 +273,8 @@ class DaemonDoor(QueueDoor):
     ) -> list[int]:
         """Mark a batch as landed: its accepted changes are applied; returns the ids of all that are, ascending.
 
-        A batch of which every change was refused is abandoned. Done again, it changes nothing.
+        A batch of which every change was refused is abandoned. Done again, it changes nothing. What ``status`` tells
+        of the batch's repository says so, too.
 
         Args:
             number: of the batch.
@@ -289,7 +290,7 @@ class DaemonDoor(QueueDoor):
             ChangeStateError: a change named is not an accepted one of this batch, or another job holds it.
         """
         with self._writing() as queue:
-            batch_moves.land(
+            landed = batch_moves.land(
                 queue,
                 number,
                 commit=commit,
@@ -299,7 +300,10 @@ class DaemonDoor(QueueDoor):
                 edited=edited,
                 notes=notes,
             )
-            return queue.ids_of_batch(number, {_S.APPLIED})
+            repository = batch_moves.stored_batch(queue, number).repository
+            if landed and repository is not None:
+                _note_landing(queue, repository, commit)
+            return landed
 
     @durable_step("credit a landing")
     def credit_landing(self, number: int, by: Actor) -> None:
@@ -318,8 +322,6 @@ class DaemonDoor(QueueDoor):
         self,
         name: str,
         *,
-        last_landed_commit: str | None = None,
-        last_landed_at: float | None = None,
         last_error: str | None = None,
         last_error_at: float | None = None,
         clear_error: bool = False,
@@ -332,8 +334,6 @@ class DaemonDoor(QueueDoor):
 
         Args:
             name: of the repository.
-            last_landed_commit: the newest commit that landed.
-            last_landed_at: when, in Unix seconds.
             last_error: what went wrong; its time is now unless given.
             last_error_at: when, in Unix seconds.
             clear_error: forget the last error.
@@ -343,8 +343,6 @@ class DaemonDoor(QueueDoor):
             begins_to_fail: whether ``last_error`` is new to it, so that people are told.
         """
         given = {
-            "last_landed_commit": last_landed_commit,
-            "last_landed_at": last_landed_at,
             "last_error": last_error,
             "last_error_at": last_error_at or (None if last_error is None else time.time()),
             "last_pass_at": last_pass_at,
@@ -364,6 +362,12 @@ class DaemonDoor(QueueDoor):
         with self._writing() as queue:
             queue.note_repository(repository, {"told_commit": up_to})
             queue.tell(commits)
+
+
+def _note_landing(queue: QueueTransaction, repository: str, commit: str | None) -> None:
+    now = time.time()
+    landed = {"last_landed_commit": commit, "last_landed_at": now} if commit else {}
+    queue.note_repository(repository, {"last_pass_at": now, "last_good_pass_at": now, **landed})
 
 
 def _ids(changes: Iterable[PendingChangeRecord]) -> list[int]:

@@ -37,7 +37,7 @@ class RepositoryNote(BaseModel):
     last_error_at: float | None = None
     last_pass_at: float | None = None
     last_good_pass_at: float | None = None
-    """When one ended in which nothing went wrong as a whole."""
+    """When one ended in which nothing went wrong as a whole, or landed a batch."""
     mass_deletion: MassDeletion | None = None
     """The newest one that landed."""
     told_commit: str | None = Field(default=None, exclude=True)

@@ -93,7 +93,7 @@ def _try_batch(turn: Turn, batch: Batch, lock: IndexLock | None) -> HeldBatch | 
     if batch.hold and (_is_known_red(turn, batch, plan) or _was_refused_here(turn, batch.hold)):
         return HeldBatch.of(batch, batch.hold)
     if plan.waiting:
-        _split(queue, batch, plan.waiting)
+        _split(turn, batch, plan.waiting)
     if batch.state == BatchState.held:
         if batch.hold:
             turn.told[number] = batch.hold
@@ -151,6 +151,8 @@ def _land(
         turn.settle(queue.get_batch(batch.number), clone.tip())
         raise
     turn.note_landed(mark_landed(queue, batch, commit, notes=plan.notes))
+    if commit:
+        delete_refs(clone, [built_ref(batch.job or "")])
     return None
 
 
@@ -200,10 +202,11 @@ def _reserve(turn: Turn, batch: Batch, plan: BatchPlan, commit: str | None) -> B
     return batch.model_copy(update=built)
 
 
-def _split(queue: DaemonDoor, batch: Batch, waiting: Sequence[Waiting]) -> None:
+def _split(turn: Turn, batch: Batch, waiting: Sequence[Waiting]) -> None:
     """Put what has to wait into a batch of its own, so that the rest can land."""
     hold = waiting[0].hold
-    split = queue.split_batch(batch.number, [each.change_id for each in waiting], hold)
+    split = turn.queue.split_batch(batch.number, [each.change_id for each in waiting], hold)
+    turn.split_off.append(split.new_batch_id)
     logger.warning(
         "batch {}: changes {} wait as batch {}: {}",
         batch.number,

@@ -120,15 +120,12 @@ def _note(work: Pass, outcome: RepositoryReport, before: RepositoryNote | None) 
     """Keep for ``status`` what this pass saw."""
     now = time.time()
     begins_to_fail = _begins_to_fail(work, outcome, before)
-    landed = next((batch.commit for batch in reversed(outcome.landed) if batch.commit), None)
-    if landed is None and outcome.problem is None and _was_noted_just_now(before, now):
+    if outcome.problem is None and (outcome.landed or _was_noted_just_now(before, now)):  # a landing notes itself
         return
     work.queue.note_repository(
         outcome.name,
         last_pass_at=now,
         last_good_pass_at=None if outcome.problem else now,
-        last_landed_commit=landed,
-        last_landed_at=now if landed else None,
         last_error=outcome.problem,
         last_error_at=now if outcome.problem else None,
         begins_to_fail=begins_to_fail,
@@ -161,8 +158,7 @@ def _reconcile_repository(
         turn = Turn(work, queue, reference, clone, outcome, batches, Versions(clone.read_blob))
         _follow(turn, agenda.notes.get(reference.name), is_shared=work.lease_of is not None)
         if found:
-            _settle(turn, found.reserved)
-            _bring_on(turn)
+            _bring_on(turn, is_settled=_settle(turn, found.reserved))
             if work.tells_commits:
                 note = found.notes.get(reference.name)
                 tell_foreign_commits(turn, note.told_commit if note else None)
@@ -221,10 +217,11 @@ def _ask_news(turn: Turn, *, anew: bool) -> RefsyncError | None:
     return None
 
 
-def _bring_on(turn: Turn) -> None:
+def _bring_on(turn: Turn, *, is_settled: bool) -> None:
     """Give every batch of the repository its turn."""
     turn.publisher.follow(turn)
-    for batch in _waiting_batches(turn) if turn.batches else ():
+    was_proposed = any(batch.state is BatchState.proposed for batch in turn.batches)
+    for batch in _waiting_batches(turn, anew=is_settled or was_proposed) if turn.batches else ():
         if turn.work.stopping():
             return
         if not batch.waits_for_people:
@@ -232,23 +229,32 @@ def _bring_on(turn: Turn) -> None:
     turn.publisher.tend(turn)
 
 
-def _waiting_batches(turn: Turn) -> Iterator[Batch]:
-    """The repository's sealed and held batches, oldest first; one split off meanwhile has its turn too."""
+def _waiting_batches(turn: Turn, *, anew: bool) -> Iterator[Batch]:
+    """The repository's sealed and held batches, oldest first; one split off meanwhile has its turn too.
+
+    They are as the pass has found them, or asked for ``anew``: where they may have moved since, and where one comes
+    behind another one.
+    """
+    waiting = _waiting_now(turn) if anew else [batch for batch in turn.batches if batch.state in _WAITING]
     seen: set[int] = set()
-    while batch := next(
-        (
-            batch
-            for batch in turn.queue.batches_in_turn(_WAITING)
-            if batch.repository == turn.reference.name and batch.number not in seen
-        ),
-        None,
-    ):
+    while batch := next((batch for batch in waiting if batch.number not in seen), None):
         seen.add(batch.number)
         yield batch
+        if turn.split_off or len(waiting) > 1:
+            waiting = _waiting_now(turn)
 
 
-def _settle(turn: Turn, reserved: Collection[int]) -> None:
+def _waiting_now(turn: Turn) -> list[Batch]:
+    return [batch for batch in turn.queue.batches_in_turn(_WAITING) if batch.repository == turn.reference.name]
+
+
+def _settle(turn: Turn, reserved: Collection[int]) -> bool:
     """Finish or release what an earlier process left in the middle: it had a commit built, or changes reserved."""
-    for batch in turn.batches:
-        if batch.state in _WAITING and (batch.commit is not None or batch.number in reserved):
-            turn.settle(batch, turn.tip)
+    left = [
+        batch
+        for batch in turn.batches
+        if batch.state in _WAITING and (batch.commit is not None or batch.number in reserved)
+    ]
+    for batch in left:
+        turn.settle(batch, turn.tip)
+    return bool(left)

@@ -63,7 +63,8 @@ class Turn:
 
     ``queue`` is had by the lease of the repository; ``batches`` are those of it that had not ended when the turn
     began, none where it is only followed; ``versions`` the files that the turn has read; ``awaited`` the models whose
-    batch has not landed, with its number; ``told`` for what a batch, by its number, was held when the turn came to it.
+    batch has not landed, with its number; ``told`` for what a batch, by its number, was held when the turn came to it;
+    ``split_off`` the numbers of the batches that were split off in it.
     """
 
     work: Pass
@@ -75,6 +76,7 @@ class Turn:
     versions: Versions
     awaited: dict[Model, int] = field(default_factory=dict)
     told: dict[int, Hold] = field(default_factory=dict)
+    split_off: list[int] = field(default_factory=list)
 
     @property
     def publisher(self) -> Publisher:

@@ -63,6 +63,11 @@ _OPEN_PROPOSALS = (
     .order_by(_changes.change_id)
 )
 
+_BATCH = select(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
+_BATCHES = select(schema.batches).order_by(schema.batches.c.number)
+_BATCHES_IN = _BATCHES.where(schema.batches.c.state.in_(bindparam("states", expanding=True)))
+_NOTED = schema.repositories.c.name == bindparam("noted")
+
 ModelKey = tuple[CategoryName, str]
 _Item = TypeVar("_Item")
 
@@ -78,6 +83,7 @@ class QueueTransaction:
         self.links = LinkChecks(connection)
         """What hosts said of links."""
         self._holds_unknown: bool | None = None
+        self._batches: dict[int, Batch] = {}  # as they are in this transaction
 
     # changes
 
@@ -221,16 +227,20 @@ class QueueTransaction:
 
     def batch(self, number: int) -> Batch | None:
         """One batch."""
-        query = select(schema.batches).where(schema.batches.c.number == fitting(number))
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else _batch(row)
+        if number not in self._batches:
+            row = self._connection.execute(_BATCH, {"wanted": fitting(number)}).mappings().first()
+            if row is None:
+                return None
+            self._batches[number] = _batch(row)
+        return self._batches[number]
 
     def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
         """The batches in these states, or all, by ascending number."""
-        query = select(schema.batches).order_by(schema.batches.c.number)
-        if states is not None:
-            query = query.where(schema.batches.c.state.in_(sorted(states)))
-        return [_batch(row) for row in self._connection.execute(query).mappings()]
+        of_states = {} if states is None else {"states": sorted(states)}
+        rows = self._connection.execute(_BATCHES_IN if of_states else _BATCHES, of_states)
+        found = {row["number"]: _batch(row) for row in rows.mappings()}
+        self._batches |= found
+        return list(found.values())
 
     def batches_without_merger(self, repository: str) -> list[Batch]:
         """The landed batches of a repository of which only the forge knows who merged them."""
@@ -261,16 +271,19 @@ class QueueTransaction:
         """Store a new batch under the next free number, which replaces the one it has."""
         numbered = batch.model_copy(update={"number": self._advance("batch", 1)})
         self._connection.execute(insert(schema.batches).values(numbered.model_dump(mode="json")))
+        self._batches[numbered.number] = numbered
         return numbered
 
     def save_batch(self, batch: Batch) -> Batch:
         """Replace a stored batch."""
         values = batch.model_dump(mode="json", exclude={"number"})
         self._connection.execute(update(schema.batches).where(schema.batches.c.number == batch.number).values(values))
+        self._batches[batch.number] = batch
         return batch
 
     def remove_batch(self, number: int) -> None:
         """Remove a batch that no change names; its number stays taken."""
+        self._batches.pop(number, None)
         self._connection.execute(delete(schema.batches).where(schema.batches.c.number == number))
 
     # history, and what this transaction did
@@ -310,11 +323,10 @@ class QueueTransaction:
 
     def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
         """Set these fields of a repository's note."""
-        here = schema.repositories.c.name == name
-        if self._connection.execute(select(schema.repositories.c.name).where(here)).first() is None:
-            self._connection.execute(insert(schema.repositories).values(name=name))
-        if values:
-            self._connection.execute(update(schema.repositories).where(here).values(dict(values)))
+        given = {"name": name, **values}
+        if self._connection.execute(update(schema.repositories).where(_NOTED).values(given), {"noted": name}).rowcount:
+            return
+        self._connection.execute(insert(schema.repositories).values(given))
 
     @property
     def leases(self) -> Leases:
