@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refsync.documents.field_order import common_order
-from refsync.documents.json_document import edit_records, read_document, read_records
+from refsync.documents.json_document import edit_records, new_document, read_document, read_records
 from refsync.documents.json_text import scan_document
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
@@ -242,6 +242,13 @@ def _refusal(read: Callable[[], object]) -> str | None:
     except DocumentError as fault:
         return None if "twice" in str(fault) else str(fault)
     return None
+
+
+@given(DOCUMENTS)
+def test_a_new_document_is_what_json_writes_whatever_its_records_have_in_common(records: dict[str, Record]) -> None:
+    every = records | {f"{name}/too": {**record, "name": name} for name, record in records.items()}
+    every |= {f"{name}/again": {"name": f"{name}/again", **record} for name, record in every.items()}
+    assert new_document(every).decode() == json.dumps(every, indent=4) + "\n"
 
 
 def _mark(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refsync.commands import command, git_command
-from refsync.errors import CloneError, GitBusyError, GitCommandError, GitUnwritableError, RefsyncError
+from refsync.errors import CloneError, GitBusyError, GitCommandError, GitUnwritableError, RefsyncError, told
 from refsync.plain_text import shortened
 
 _TOOK = re.compile(r" after \d+ (ms|milliseconds)\b")
@@ -77,7 +77,7 @@ def explain_local(path: Path, error: str) -> RefsyncError | None:
 
 def unwritable(path: Path, problem: OSError) -> RefsyncError:
     """The failure to write a file of git's without git, told as git's own would be."""
-    reason = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem.strerror)
+    reason = told(problem)
     return explain_local(path, reason) or GitUnwritableError(f"{path}: {reason}")
 
 

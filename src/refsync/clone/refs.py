@@ -82,7 +82,7 @@ def followed_to(clone: Repository, remote: str, branch: str) -> str | None:
 
 @durable_step("keep a built commit")
 def keep_built(clone: Repository, job: str, commit: str) -> None:
-    """Keep a commit that was built from being pruned until it is published; one that a power cut takes is built anew."""
+    """Keep a commit that was built from being pruned until it is published; one lost by a power cut is built anew."""
     set_ref(clone, built_ref(job), commit, may_be_lost=True)
 
 

@@ -130,25 +130,35 @@ def _scan(text: str) -> list[_Line]:
 def _lines(text: str) -> Iterator[_Line]:
     at, number = 0, 1
     while at < len(text):
-        start = at
-        cells: list[str] = []
-        while not cells or text[at : at + 1] == ",":
-            at += bool(cells)
-            cells.append(_cell(text, at))
-            at += len(cells[-1])
-        end = _BREAK.match(text, at)
+        start, end = at, _BREAK.search(text, at)
+        stop = end.start() if end else len(text)
+        if text.find('"', at, stop) < 0:
+            cells = text[at:stop].split(",")
+        else:
+            cells, stop = _cells(text, at)
+            end = _BREAK.match(text, stop)
         yield _Line(tuple(cells), end.group() if end else "", number)
-        at = end.end() if end else at
+        at = end.end() if end else stop
         number += len(_BREAK.findall(text, start, at))
 
 
-def _cell(text: str, at: int) -> str:
-    match = _match(text, at)
-    if match["quoted"] and not match["closing"]:
-        breaks = list(_BREAK.finditer(text, 0, at))
-        column = at - (breaks[-1].end() if breaks else 0) + 1
-        raise DocumentError("a quote is never closed", line=len(breaks) + 1, column=column)
-    return match.group()
+def _cells(text: str, at: int) -> tuple[list[str], int]:
+    """The cells of a line in which there are quotes, and where it ends."""
+    cells: list[str] = []
+    while not cells or text.startswith(",", at):
+        at += bool(cells)
+        match = _match(text, at)
+        if match["quoted"] and not match["closing"]:
+            raise _unclosed(text, at)
+        cells.append(match.group())
+        at = match.end()
+    return cells, at
+
+
+def _unclosed(text: str, at: int) -> DocumentError:
+    breaks = list(_BREAK.finditer(text, 0, at))
+    column = at - (breaks[-1].end() if breaks else 0) + 1
+    return DocumentError("a quote is never closed", line=len(breaks) + 1, column=column)
 
 
 def _match(text: str, at: int = 0) -> re.Match[str]:
@@ -159,6 +169,8 @@ def _match(text: str, at: int = 0) -> re.Match[str]:
 
 def _value(cell: str) -> str:
     """What a cell means; behind a closing quote all is taken as it stands."""
+    if not cell.startswith('"'):
+        return cell
     match = _match(cell)
     return (match["quoted"] or '"')[1:].replace('""', '"') + match["plain"]
 

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from refsync.documents.csv_document import Row, edit_rows, read_rows
-from refsync.documents.json_document import Document, edit_document, new_document
+from refsync.documents.json_document import Document, edit_document
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
+from refsync.documents.record_texts import RecordTexts
 from refsync.documents.text_derivation import derive_document, variants
 from refsync.documents.text_payload import record_to_row
 from refsync.documents.values import same_value
@@ -53,13 +54,17 @@ def base_name(name: str, rows: Iterable[Row]) -> str | None:
 
 
 class ParsedText(NamedTuple):
-    """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with."""
+    """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with.
+
+    ``differing`` is where the document is not that.
+    """
 
     csv: bytes
     rows: Sequence[Row]
     db: bytes
     document: Document
     made: Mapping[str, Record]
+    differing: Sequence[Disagreement]
     defaults: Mapping[str, Any]
     generation_params: Collection[str]
 
@@ -94,12 +99,13 @@ def edit_parsed_text(
     renames = renames or {}
     edits = {name: record for name, record in edits.items() if name not in renames}
     found = text.document.readable_records
-    _check_agreement(differences(text.rows, text.made, found), [*edits, *renames])
+    _check_agreement(text.differing, [*edits, *renames])
     row_edits = _row_edits(text.rows, text.defaults, text.generation_params, edits, renames)
     edited_csv = edit_rows(text.csv, row_edits, places=places, renames=renames)
     after = derive_document(read_rows(edited_csv), text.defaults, text.generation_params)
-    if text.db == new_document(text.made):
-        return edited_csv, new_document(after)
+    texts = RecordTexts()
+    if not text.differing and text.db == texts.document(text.made).encode():
+        return edited_csv, texts.document(after).encode()
     changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
     renamed = _renamed_records(renames, found, after)
     return edited_csv, edit_document(text.document, changed, order=list(after), renames=renamed)

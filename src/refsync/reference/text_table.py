@@ -98,7 +98,7 @@ class TextTable:
     @property
     def records(self) -> Mapping[str, Record]:
         """The models of the document, with their variants."""
-        return self.document.document().records
+        return self.document.models()
 
     @property
     def models(self) -> Collection[str]:
@@ -111,9 +111,8 @@ class TextTable:
         Raises:
             DocumentError: it is not; the text names the first disagreement.
         """
-        present = self.document.document().readable_records
         apart = {each for name in touched for each in (name, *variants(name))}
-        found = [each for each in differences(self.rows, self._made, present) if each.model not in apart]
+        found = [each for each in self._disagreements if each.model not in apart]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DocumentError(f"it is not what {self.table_path} makes: {found[0]}{more}")
@@ -137,6 +136,7 @@ class TextTable:
             document.content,
             document.document(),
             self._made,
+            self._disagreements,
             self.defaults,
             self.generation_params,
         )
@@ -146,6 +146,15 @@ class TextTable:
     @property
     def _made(self) -> Mapping[str, Record]:
         return made_records(self.table, *self.beside)
+
+    @property
+    def _disagreements(self) -> list[Disagreement]:
+        """Where the document is not what the table makes; known to the version of the table."""
+
+        def found(_: bytes) -> list[Disagreement]:
+            return differences(self.rows, self._made, self.document.document().readable_records)
+
+        return self.table.parsed(found, "disagreements", self.document, *self.beside)
 
     @cached_property
     def row_of(self) -> dict[str, Row]:

@@ -271,7 +271,6 @@ class QueueTransaction:
         """Store a new batch under the next free number, which replaces the one it has."""
         numbered = batch.model_copy(update={"number": self._advance("batch", 1)})
         self._connection.execute(insert(schema.batches).values(numbered.model_dump(mode="json")))
-        self._batches[numbered.number] = numbered
         return numbered
 
     def save_batch(self, batch: Batch) -> Batch:
