@@ -5,10 +5,10 @@ Of the records that a table makes, three in a row say the same but for their nam
 
 from __future__ import annotations
 
-import json
 import marshal
 from collections.abc import Mapping
 from functools import partial
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from refsync.dumping import dump
@@ -16,7 +16,6 @@ from refsync.dumping import dump
 Record = dict[str, Any]
 
 _INDENT = "    "
-_quote = json.JSONEncoder(ensure_ascii=True).encode
 _dump = partial(dump, indent=4, ensure_ascii=True, allow_nan=False)
 
 
@@ -29,7 +28,7 @@ class RecordTexts:
     def document(self, records: Mapping[str, Record]) -> str:
         """The text of a document of these records."""
         members = ",\n".join(
-            f"{_INDENT}{_quote(str(name))}: {self._written(record)}" for name, record in records.items()
+            f"{_INDENT}{encode_basestring_ascii(name)}: {self._written(record)}" for name, record in records.items()
         )
         return f"{{\n{members}\n}}\n" if members else "{}\n"
 
@@ -38,8 +37,8 @@ class RecordTexts:
         if len(record) < 2:
             return _indented(_dump(record))
         (field, value), *rest = record.items()
-        first = _quote(value) if isinstance(value, str) else _indented(_indented(_dump(value)))
-        return f"{{\n{_INDENT}{_INDENT}{_quote(str(field))}: {first},{self._rest(rest)}"
+        first = encode_basestring_ascii(value) if isinstance(value, str) else _indented(_indented(_dump(value)))
+        return f"{{\n{_INDENT}{_INDENT}{encode_basestring_ascii(field)}: {first},{self._rest(rest)}"
 
     def _rest(self, fields: list[tuple[str, Any]]) -> str:
         """The text of a record behind the comma of its first field."""

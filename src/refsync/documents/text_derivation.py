@@ -32,8 +32,15 @@ def model_name(name: str) -> str:
     return parts[1] if len(parts) > 1 else name
 
 
+RowRecords = dict[tuple[object, ...], Record]
+"""What rows with these cells make, with the same files beside the table."""
+
+
 def derive_document(
-    rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str] | None
+    rows: Iterable[Row],
+    defaults: Mapping[str, Any],
+    generation_params: Collection[str] | None,
+    known: RowRecords | None = None,
 ) -> dict[str, Record]:
     """The records of all rows, three for each; what comes again replaces the record and keeps its first place.
 
@@ -41,13 +48,18 @@ def derive_document(
         rows: those of ``models.csv``, in its order.
         defaults: the fields that every record has (``defaults.json``).
         generation_params: what a model may set (``generation_params.json``); ``None`` for anything.
+        known: what is made already, to which is added what is made now.
 
     Raises:
         DocumentError: a row that nothing can be made of, with its line.
     """
     records: dict[str, Record] = {}
+    known = {} if known is None else known
     for row in rows:
-        record = row_to_record(row, defaults, generation_params)
+        cells = (*row.cells.items(), row.surplus)
+        if cells not in known:
+            known[cells] = row_to_record(row, defaults, generation_params)
+        record = known[cells]
         for name in (row.name, *variants(row.name)):
             records[name] = record | {"name": name}
     return records

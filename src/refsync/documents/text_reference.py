@@ -11,7 +11,7 @@ from refsync.documents.json_document import Document, edit_document
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
 from refsync.documents.record_texts import RecordTexts
-from refsync.documents.text_derivation import derive_document, variants
+from refsync.documents.text_derivation import RowRecords, derive_document, variants
 from refsync.documents.text_payload import record_to_row
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError, PayloadError
@@ -56,7 +56,7 @@ def base_name(name: str, rows: Iterable[Row]) -> str | None:
 class ParsedText(NamedTuple):
     """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with.
 
-    ``differing`` is where the document is not that.
+    ``differing`` is where the document is not that, ``row_records`` what single rows make.
     """
 
     csv: bytes
@@ -67,6 +67,7 @@ class ParsedText(NamedTuple):
     differing: Sequence[Disagreement]
     defaults: Mapping[str, Any]
     generation_params: Collection[str]
+    row_records: RowRecords
 
 
 def edit_parsed_text(
@@ -102,7 +103,7 @@ def edit_parsed_text(
     _check_agreement(text.differing, [*edits, *renames])
     row_edits = _row_edits(text.rows, text.defaults, text.generation_params, edits, renames)
     edited_csv = edit_rows(text.csv, row_edits, places=places, renames=renames)
-    after = derive_document(read_rows(edited_csv), text.defaults, text.generation_params)
+    after = derive_document(read_rows(edited_csv), text.defaults, text.generation_params, text.row_records)
     texts = RecordTexts()
     if not text.differing and text.db == texts.document(text.made).encode():
         return edited_csv, texts.document(after).encode()

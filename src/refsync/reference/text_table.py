@@ -19,6 +19,7 @@ from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import (
     DEFAULTS,
     GENERATION_PARAMS,
+    RowRecords,
     derive_document,
     derived_tags,
     row_to_record,
@@ -139,6 +140,7 @@ class TextTable:
             self._disagreements,
             self.defaults,
             self.generation_params,
+            _row_records(*self.beside),
         )
         table, edited = edit_parsed_text(parsed, edits, places=places, renames=renames)
         return {self.table_path: table, self.document_path: edited}
@@ -287,11 +289,15 @@ def made_records(table: Version, defaults: Version, generation_params: Version) 
     """
 
     def made(_: bytes) -> dict[str, Record]:
-        return derive_document(
-            table.parsed(read_rows), *(each.parsed(read_json) for each in (defaults, generation_params))
-        )
+        fields, parameters = (each.parsed(read_json) for each in (defaults, generation_params))
+        return derive_document(table.parsed(read_rows), fields, parameters, _row_records(defaults, generation_params))
 
     return table.parsed(made, defaults, generation_params)
+
+
+def _row_records(defaults: Version, generation_params: Version) -> RowRecords:
+    """What single rows make with the files that stand beside their table; it grows with each that is made."""
+    return defaults.parsed(lambda _: RowRecords(), "records of rows", generation_params)
 
 
 def _object_beside(beside: Callable[[str], bytes | None], name: str) -> dict[str, Any] | None:
