@@ -90,6 +90,8 @@ def interleaved(present: Iterable[str], given: Sequence[str]) -> list[str]:
     """
     keys = list(present)
     known = set(keys)
+    if known.issuperset(given):
+        return keys
     last = max((at for at, key in enumerate(given) if key in known), default=-1)
     for at, key in enumerate(given):
         if key in known:

@@ -22,7 +22,7 @@ from refsync.documents.json_edit import replace_members
 from refsync.documents.json_faults import fault_at, faults_explained, first_of, not_finite, shown
 from refsync.documents.json_text import Container, scan_unproven
 from refsync.documents.model_places import Place
-from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_too_deep, outlines
+from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_surely_shallow, is_too_deep, outlines
 from refsync.documents.record_texts import RecordTexts
 from refsync.documents.shape import ROOT, Shape
 from refsync.dumping import dump
@@ -285,7 +285,8 @@ def _scanned(text: str) -> Container | None:
     except (ValueError, RecursionError, NotFiniteError, DuplicateKeyError):
         return None
     is_sound = len({item.key for item in scanned.items}) == len(scanned.items)
-    return scanned if is_sound and not is_too_deep(item.value for item in scanned.items) else None
+    doubtful = [item.value for item in scanned.items if not is_surely_shallow(text, item.value_start, item.end)]
+    return scanned if is_sound and not is_too_deep(doubtful) else None
 
 
 def _deep_document(text: str, shape: Shape) -> Document:

@@ -55,7 +55,7 @@ def replace_members(
         renames: name to the name that its member shall have; edits name it by that one.
         shape: what the members are known by.
     """
-    now = {renames.get(name, name): record for name, record in records.items()}
+    now = {renames.get(name, name): record for name, record in records.items()} if renames else records
     renamed = {new: shape.named(records[old], new) for old, new in renames.items()}
     edits = {name: record for name, record in (renamed | dict(edits)).items() if not same_value(now.get(name), record)}
     if not edits and not renames:
@@ -69,6 +69,9 @@ def replace_members(
             return editor.write_member(document.items, entry, line)
         return editor.keep_member(document.items[entry.old], entry.key)
 
+    if not renames and all(record is not None and name in records for name, record in edits.items()):
+        rebuilt = _with_new_values(text, document, _entries_of(edits, document.items, shape), write)
+        return text[: document.start] + rebuilt + text[document.end :]
     names = [(shape.name(item, place), item.value) for place, item in enumerate(document.items)]
     standing = [
         Standing(renames.get(name, name), place, shape.is_model(name, value))
@@ -123,7 +126,7 @@ class _Editor:
         return self.scalars.quote(value)
 
     def _rebuild_value(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
-        container = scan(self.text, item.value_start)
+        container = _with_values(scan(self.text, item.value_start), item.value)
         return self.rebuild(container, entries, partial(self._write_entry, container.items, path))
 
     def rebuild(self, container: Container, entries: Sequence[_Entry], write: Write) -> str:
@@ -137,11 +140,12 @@ class _Editor:
 
     def write_member(self, members: Sequence[Item], entry: _Entry, line: str | None) -> str:
         """The text of a whole model, in the style of those around it."""
-        samples = _around(members, entry.near)
-        editor = replace(self, learn=lambda: style_near(self.text, samples, self.style))
         if entry.old is not None:
             item = members[entry.old]
-            return self._key(item, entry.key) + editor.rewrite(item, entry.value, (), line)
+            near = replace(self, learn=lambda: style_near(self.text, _around(members, entry.near), self.style))
+            return self._key(item, entry.key) + near.rewrite(item, entry.value, (), line)
+        samples = _around(members, entry.near)
+        editor = replace(self, learn=lambda: style_near(self.text, samples, self.style))
         if samples:  # indented like the neighbour, whose first line may be off
             line = last_line(spacing(self.text, scan(self.text, samples[0].value_start)).closing) or line
         written = editor.style.write(entry.value, (), line, self.order)
@@ -195,6 +199,16 @@ def _new(edits: Mapping[str, Record | None], standing: Sequence[Standing]) -> li
     return [name for name, record in edits.items() if record is not None and name not in present]
 
 
+def _entries_of(edits: Mapping[str, Record | None], items: Sequence[Item], shape: Shape) -> list[_Entry]:
+    """The entries of members that get another value, where none comes, goes or moves."""
+    names = ((shape.name_of(item.key, item.value), place) for place, item in enumerate(items))
+    return [
+        _Entry(place, shape.key(name), edits[name], place)
+        for name, place in names
+        if name is not None and name in edits
+    ]
+
+
 def _document_entries(
     items: Sequence[Item], standing: Sequence[Standing], edits: Mapping[str, Record | None], shape: Shape
 ) -> list[_Entry]:
@@ -220,16 +234,29 @@ def _spacing_of_empty(text: str, container: Container, around: Spacing, style: S
     return Spacing("", [], closing), newline + style.unit
 
 
+def _with_values(container: Container, value: Any) -> Container:
+    """The container with the items of the value that it is of, so that what stays is told by its identity."""
+    values = value.values() if isinstance(value, dict) else value
+    return container._replace(
+        items=[item._replace(value=each) for item, each in zip(container.items, values, strict=True)]
+    )
+
+
 def _elements(old: Sequence[Any], new: Sequence[Any]) -> list[_Entry]:
     """The elements of a list: those that stay keep their text, the others are changed in pairs."""
     return [_Entry(before, None, new[after]) for before, after in aligned(old, new) if after is not None]
 
 
 def _with_new_values(text: str, container: Container, entries: Sequence[_Entry], write: Write) -> str:
-    """The text of a container of which no item comes, goes or moves: all that stands between them stays."""
+    """The text of a container of which no item comes, goes or moves: all that stands between them stays.
+
+    The entries are those of all items, or of some in their order.
+    """
     parts: list[str] = []
     at = container.start
-    for item, entry in zip(container.items, entries, strict=True):
+    for entry in entries:
+        assert entry.old is not None
+        item = container.items[entry.old]
         if entry.value is not item.value or entry.key != item.key:
             parts += text[at : item.start], write(entry, last_line(text[item.separator_end : item.start]))
             at = item.end

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from json.scanner import make_scanner
 from typing import Any, NamedTuple
 
 from refsync.numbers import exact_float
@@ -13,9 +14,11 @@ from refsync.numbers import exact_float
 Path = tuple[str | None, ...]
 """Where a value stands in a record: the keys on the way to it, ``None`` for any element of a list."""
 
-_decode = json.JSONDecoder(parse_float=exact_float).raw_decode
+_read = make_scanner(json.JSONDecoder(parse_float=exact_float))  # type: ignore[arg-type]  # mistyped in typeshed
 _SPACES = " \t\r\n"
 _SPACE = re.compile(rf"[{_SPACES}]*")
+_COLON = re.compile(rf"[{_SPACES}]*:[{_SPACES}]*")
+_MARK = re.compile(rf"[{_SPACES}]*([,\]}}])[{_SPACES}]*")
 _BLANKS = re.compile(r"[ \t]*")
 _BREAKS = ("\r", "\n")
 _LAST_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*\Z")
@@ -63,16 +66,22 @@ class Spacing(NamedTuple):
 
 def scan(text: str, start: int) -> Container:
     """The items of the object or list that starts here; what is inside of them is not looked at."""
-    keyed, closing = text[start] == "{", "}" if text[start] == "{" else "]"
+    is_keyed = text[start] == "{"
     items: list[Item] = []
     separator_end, at = start + 1, _skip(text, start + 1)
-    while text[at] != closing:
-        item = _scan_item(text, separator_end, at, keyed)
-        items.append(item)
-        at = _skip(text, item.end)
-        if text[at] == ",":
-            separator_end, at = at + 1, _skip(text, at + 1)
-    return Container(start, items, at + 1)
+    if text[at] in "}]":
+        return Container(start, items, at + 1)
+    while True:
+        key, key_end, value_start = None, at, at
+        if is_keyed:
+            key, key_end = _read(text, at)
+            value_start = _past(_COLON, text, key_end).end()
+        value, end = _read(text, value_start)
+        items.append(Item(separator_end, at, key, key_end, value_start, end, value))
+        mark = _past(_MARK, text, end)
+        if mark[1] != ",":
+            return Container(start, items, mark.end(1))
+        separator_end, at = mark.end(1), mark.end()
 
 
 def scan_unproven(text: str, decode: Callable[[str, int], tuple[Any, int]]) -> Container:
@@ -172,13 +181,10 @@ def _skip(text: str, at: int) -> int:
     return match.end()
 
 
-def _scan_item(text: str, separator_end: int, start: int, keyed: bool) -> Item:
-    key, key_end, value_start = None, start, start
-    if keyed:
-        key, key_end = _decode(text, start)
-        value_start = _skip(text, _skip(text, key_end) + 1)
-    value, end = _decode(text, value_start)
-    return Item(separator_end, start, key, key_end, value_start, end, value)
+def _past(mark: re.Pattern[str], text: str, at: int) -> re.Match[str]:
+    found = mark.match(text, at)
+    assert found is not None  # the text is valid
+    return found
 
 
 def _part(gap: str) -> tuple[str, str]:

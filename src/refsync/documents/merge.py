@@ -126,6 +126,8 @@ def _enumerated(fields: Sequence[str], limit: int) -> str:
 
 def unstamped(record: Record, stamps: Stamps) -> Record:
     """The record without its stamps, and without a field that held nothing else."""
+    if not stamps:
+        return record
     return {key: rest for key, value in record.items() if (rest := _rest(key, value, stamps)) is not MISSING}
 
 
@@ -152,22 +154,23 @@ def _merge_objects(
 ) -> Record:
     merged: Record = {}
     for key in interleaved(current, list(wanted)):
-        field = FieldConflict((*path, key), base.get(key, MISSING), current.get(key, MISSING), wanted.get(key, MISSING))
-        value = _merge_field(field, conflicts)
+        values = base.get(key, MISSING), current.get(key, MISSING), wanted.get(key, MISSING)
+        value = _merge_field(*values, path, key, conflicts)
         if value is not MISSING:
             merged[key] = value
     return merged
 
 
-def _merge_field(field: FieldConflict, conflicts: list[FieldConflict]) -> Any:
-    base, current, wanted = field.base, field.current, field.wanted
+def _merge_field(
+    base: Any, current: Any, wanted: Any, path: FieldPath, key: str, conflicts: list[FieldConflict]
+) -> Any:
     if same_value(base, wanted) or same_value(current, wanted):
         return current
     if same_value(base, current):
         return wanted
     if isinstance(current, dict) and isinstance(wanted, dict) and (base is MISSING or isinstance(base, dict)):
-        return _merge_objects({} if base is MISSING else base, current, wanted, field.path, conflicts)
-    conflicts.append(field)
+        return _merge_objects({} if base is MISSING else base, current, wanted, (*path, key), conflicts)
+    conflicts.append(FieldConflict((*path, key), base, current, wanted))
     return current
 
 

@@ -39,6 +39,11 @@ def is_too_deep(values: Iterable[Any]) -> bool:
     return depth > MAX_DEPTH
 
 
+def is_surely_shallow(text: str, start: int, end: int) -> bool:
+    """Whether a value's text, from and to these positions, has too few brackets to be nested deeper than the limit."""
+    return text.count("{", start, end) + text.count("[", start, end) <= MAX_DEPTH
+
+
 def outlines(text: str) -> Iterator[Outline]:
     """The members of a text that is taken for one JSON object, however deep they are and whatever is in them."""
     depth = deepest = 0

@@ -23,7 +23,11 @@ def same_value(a: Any, b: Any) -> bool:
     ``2.50`` are the same, however a number is spelt; two numbers that no float tells apart are not. The order of an
     object's keys does not matter, that of a list's elements does.
     """
-    return a is b or (_look_equal(a, b) and (_same_bytes(a, b) or _same_parts(a, b)))
+    if a is b:
+        return True
+    if type(a) is str or type(b) is str:
+        return bool(a == b)
+    return _look_equal(a, b) and (_same_bytes(a, b) or _same_parts(a, b))
 
 
 def _look_equal(a: Any, b: Any) -> bool:

@@ -140,7 +140,7 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
     for path, file in files.items():
         _add_net(plan, path, file)
     for change in changes:
-        if change.change_id in plan.written and (change.after or change.before) is not None:
+        if (change.after or change.before) is not None and change.change_id in plan.written:
             path = observed.files[change.category]
             _add_place(plan, path, files[path], change)
     return plan
