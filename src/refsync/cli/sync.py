@@ -46,16 +46,16 @@ def _pass(application: Application, json: bool) -> bool:
     if json:
         print_json(report)
     else:
-        _tell(report.root)
+        _tell(report.root, publishes=application.publishes)
     return report.root.clean
 
 
-def _tell(report: PassReport) -> None:
+def _tell(report: PassReport, *, publishes: bool) -> None:
     for unserved in report.unserved:
         note(f"refsync: batch {unserved.number} is held: {unserved.reason}")
     told = [_tell_repository(repository) for repository in report.repositories]
     if not any(told) and not report.unserved:
-        typer.echo(_idle(report))
+        typer.echo(_idle(report, publishes))
 
 
 def _tell_repository(repository: RepositoryReport) -> bool:
@@ -97,7 +97,9 @@ def _tell_progress(repository: RepositoryReport) -> None:
         typer.echo(f"{name}: {counted(repository.recorded, 'operation')} recorded")
 
 
-def _idle(report: PassReport) -> str:
+def _idle(report: PassReport, publishes: bool) -> str:
+    if not publishes:
+        return "nothing new; this is a reader (daemon.role), which leaves what is approved to workers"
     if report.settles_in is not None:
         return f"nothing to do yet; the open batch is sealed in {report.settles_in:.0f} s (or now: refsync batch seal)"
     return "nothing to do"

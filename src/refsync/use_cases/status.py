@@ -200,6 +200,8 @@ def _why_idle(application: Application, daemon: DaemonIdentity) -> str | None:
     """Why a daemon that lives does nothing; ``None`` where it works."""
     if daemon.is_stopped:
         return f"its process is stopped and does nothing; let it go on: {command('kill', '-CONT', str(daemon.pid))}"
+    if not application.publishes:  # what is noted of passes is the workers'
+        return None
     passes = (note.last_pass_at for note in application.queue.repository_notes().values())
     silent = time.time() - max([daemon.since, *filter(None, passes)])
     if silent <= application.oldest_pass_seconds:

@@ -1,8 +1,9 @@
 """Which processes share the queue, and which of them works on which repository; by the clock of the database alone.
 
-A process is alive while the database has heard it within its lease: not later than that, and not from the future, so
-that a clock which is set, in either direction, ends leases and never prolongs one. A lease's number only grows; who
-takes a lease over gets the next one, and what was done by an earlier number is over.
+A process is alive while the database has heard it within its lease: not longer ago than that, and no further in the
+future. So a clock that is set by more than a lease, in either direction, ends all of them, and one that is set back by
+less prolongs none by more than that. A lease's number only grows; who takes a lease over gets the next one, and what
+was done by an earlier number is over.
 """
 
 from __future__ import annotations
