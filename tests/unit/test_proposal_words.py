@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refsync.pending_queue.proposal import Proposal, ProposalState, Wait, WaitKind
+from refsync.pending_queue.proposal import Checked, Proposal, ProposalState, Reviewed, Wait, WaitKind
 
 SENTENCES = {
     WaitKind.review: "review",
@@ -28,6 +28,39 @@ def test_it_is_told_in_words_where_programs_read_them(kind: WaitKind) -> None:
 
 
 def test_what_an_older_refsync_stored_is_read_and_its_words_are_told_anew_by_the_next_pass() -> None:
-    stored = {"branch": "b", "head": "0" * 40, "state": "branch deleted", "waits_for": "review"}
-    proposal = Proposal.model_validate(stored)
+    words = {"waits_for": "review", "checks": "2 passed", "reviews": "approved by ada"}
+    proposal = Proposal.model_validate({"branch": "b", "head": "0" * 40, "state": "branch deleted", **words})
     assert (proposal.state, proposal.waits_for) == (ProposalState.gone, None)
+    assert (proposal.checks, proposal.reviews) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("checked", "told"),
+    [
+        (Checked(), None),
+        (Checked(passed=3), "3 passed"),
+        (Checked(passed=1, running=2), "2 of 3 running"),
+        (Checked(passed=1, running=1, failed=["lint"]), "1 of 3 failed: lint"),
+        (Checked(failed=list("abcde")), "5 of 5 failed: a, b, c and 2 more"),
+        (Checked(passed=1, lacking=["checks=read"]), "1 passed; cannot be read: give the credential checks=read"),
+    ],
+)
+def test_how_checks_stand_is_stored_as_numbers_and_told_in_words(checked: Checked, told: str | None) -> None:
+    proposal = Proposal(branch="b", head="0" * 40, checked=checked)
+    assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
+    assert proposal.model_dump(mode="json")["checks"] == told
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "told"),
+    [
+        (Reviewed(), None),
+        (Reviewed(approved=["ada", "bob"]), "approved by ada and bob"),
+        (Reviewed(approved=["a"], refused=["b"], asked=["c"]), "changes requested by b, approved by a, c asked"),
+        (Reviewed(are_readable=False), "cannot be read"),
+    ],
+)
+def test_what_reviewers_say_is_stored_as_names_and_told_in_words(reviewed: Reviewed, told: str | None) -> None:
+    proposal = Proposal(branch="b", head="0" * 40, reviewed=reviewed)
+    assert Proposal.model_validate_json(proposal.model_dump_json()) == proposal
+    assert proposal.model_dump(mode="json")["reviews"] == told

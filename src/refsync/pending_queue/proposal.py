@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+_NAMED_FAILURES = 3
+
 
 class ProposalState(StrEnum):
     """Where a proposal stands: its pull request as the forge tells, or how it ended without landing.
@@ -98,6 +100,65 @@ def tell_wait(wait: Wait) -> str:
             return f"the forge: {wait.about}"
 
 
+class Checked(BaseModel):
+    """How the checks of a proposal stand: how many passed and run, and the names of those that failed.
+
+    ``lacking`` are the permissions, as the forge calls them, without which some could not be read.
+
+    >>> tell_checks(Checked(passed=1, failed=["lint"]))
+    '1 of 2 failed: lint'
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    passed: int = 0
+    running: int = 0
+    failed: list[str] = Field(default_factory=list)
+    lacking: list[str] = Field(default_factory=list)
+
+
+class Reviewed(BaseModel):
+    """Who approved a proposal, who wants changes, and who was asked and has not answered.
+
+    >>> tell_reviews(Reviewed(approved=["ada"], asked=["bob"]))
+    'approved by ada, bob asked'
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    approved: list[str] = Field(default_factory=list)
+    refused: list[str] = Field(default_factory=list)
+    asked: list[str] = Field(default_factory=list)
+    are_readable: bool = True
+
+
+def tell_checks(checks: Checked) -> str | None:
+    """``3 passed``, ``1 of 3 failed: lint``, ``2 of 3 running``, what cannot be read; ``None`` where there are none."""
+    lacking = f"cannot be read: give the credential {' and '.join(checks.lacking)}" if checks.lacking else ""
+    return "; ".join(filter(None, (_counted(checks), lacking))) or None
+
+
+def _counted(checks: Checked) -> str:
+    total = checks.passed + checks.running + len(checks.failed)
+    if failed := checks.failed:
+        more = f" and {len(failed) - _NAMED_FAILURES} more" if len(failed) > _NAMED_FAILURES else ""
+        return f"{len(failed)} of {total} failed: {', '.join(failed[:_NAMED_FAILURES])}{more}"
+    if checks.running:
+        return f"{checks.running} of {total} running"
+    return f"{checks.passed} passed" if checks.passed else ""
+
+
+def tell_reviews(reviews: Reviewed) -> str | None:
+    """``approved by ada``, ``changes requested by bob``, ``ada asked``; ``None`` where there are none."""
+    words = (
+        f"changes requested by {' and '.join(reviews.refused)}" if reviews.refused else "",
+        f"approved by {' and '.join(reviews.approved)}" if reviews.approved else "",
+        f"{' and '.join(reviews.asked)} asked" if reviews.asked else "",
+        "" if reviews.are_readable else "cannot be read",
+    )
+    return ", ".join(filter(None, words)) or None
+
+
 class Overlap(BaseModel):
     """Somebody else's open pull request that touches some of the same models.
 
@@ -142,10 +203,10 @@ class Proposal(BaseModel):
     url: str | None = None
     state: ProposalState | None = None
     """``None`` where it has no pull request and has not ended."""
-    checks: str | None = None
-    """What the forge's checks say, in words."""
-    reviews: str | None = None
-    """What the reviewers say, in words."""
+    checked: Checked | None = None
+    """How the forge's checks stand; ``None`` before it was asked."""
+    reviewed: Reviewed | None = None
+    """What the reviewers say; ``None`` before the forge was asked."""
     wait: Wait | None = None
     """What has to happen before it can land."""
     warnings: list[str] = Field(default_factory=list)
@@ -164,6 +225,18 @@ class Proposal(BaseModel):
     """Whether the pull request's text has yet to say that the branch was rebuilt."""
     is_over: bool = False
     """Whether, after the batch has ended, its branch and its pull request are cleared away."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def checks(self) -> str | None:
+        """What the forge's checks say, in words; ``None`` where there are none."""
+        return tell_checks(self.checked) if self.checked else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def reviews(self) -> str | None:
+        """What the reviewers say, in words; ``None`` where there are none."""
+        return tell_reviews(self.reviewed) if self.reviewed else None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from loguru import logger
 
 from refsync.clone.commits import parse_message
@@ -9,6 +11,7 @@ from refsync.clone.merging import check_git
 from refsync.clone.messages import message_of
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, BatchState, ProposalState, Wait, WaitKind
+from refsync.pending_queue.proposal import Checked, Reviewed
 from refsync.publishing.proposals.clear_away import clear_away
 from refsync.publishing.proposals.end import end_proposal, is_back, why_left
 from refsync.publishing.proposals.land import credit_merger, land_proposal
@@ -30,7 +33,6 @@ from refsync.publishing.proposals.pull_request import (
     open_request,
 )
 from refsync.publishing.proposals.stale import merges_cleanly
-from refsync.publishing.proposals.verdicts import checks_in_words, reviews_in_words
 from refsync.sync.reference import HeldBatch
 
 
@@ -117,8 +119,8 @@ def _note(turn: ProposalTurn, batch: Batch, view: View, pulls: dict[int, PullReq
             "state": ProposalState(pull.state) if pull else proposal.state,
             "url": pull.url if pull else proposal.url,
             "is_draft": pull.is_draft if pull else proposal.is_draft,
-            "checks": checks_in_words(pull.checks) if pull else proposal.checks,
-            "reviews": reviews_in_words(pull.reviews) if pull else proposal.reviews,
+            "checked": Checked(**asdict(pull.checks)) if pull else proposal.checked,
+            "reviewed": Reviewed(**asdict(pull.reviews)) if pull else proposal.reviewed,
             "overlaps": overlaps_of(turn, batch, pulls),
             "wait": _wait(turn, batch, view, theirs=theirs),
         }
