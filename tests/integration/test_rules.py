@@ -261,3 +261,12 @@ def test_a_repository_gives_its_own_rules_where_no_config_speaks_and_a_pull_requ
     desk = Desk(clone, tmp_path)
     found = desk.bare("check", "HEAD~1", "HEAD", "--json", "--directory", clone.path).json["failures"]
     assert [(each["model"], each["field_path"]) for each in found] == [("c", "type")]
+
+
+def test_of_a_category_with_two_formats_the_one_is_checked_that_changes_are_written_in(tmp_path: Path) -> None:
+    clone = Desk.at(tmp_path, files={"clip.json": {}, "legacy/clip.json": {}}).clone
+    desk = Desk(clone, tmp_path)
+    layout = 'layout = "primary"\n[[category]]\nname = "clip"\n[category.rules]\nrequired = ["type"]\n'
+    desk.configure(layout)
+    clone.commit({"clip.json": {"a": {"x": 1}}, "legacy/clip.json": {"b": {"x": 1}}})
+    assert [(each["file"], each["model"]) for each in check(desk, "HEAD~1")] == [("clip.json", "a")]

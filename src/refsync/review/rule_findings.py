@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from refsync.categories import CategoryDescriptor, is_table
+from refsync.categories import CanonicalFormat, CategoryDescriptor, CategoryName, is_table
 from refsync.documents.json_document import Record
 from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError
@@ -14,11 +14,13 @@ from refsync.reference.judges import judge_of, schema_at
 from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
 from refsync.reference.versions import Version
+from refsync.review.category_files import category_files
 from refsync.review.changes import FileChanges
 from refsync.review.conventions import Conventions
 from refsync.review.file_findings import Lines
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import Places
+from refsync.rules.judge import Judge
 
 
 class Broken(NamedTuple):
@@ -29,7 +31,7 @@ class Broken(NamedTuple):
 
 
 def broken_rules(
-    before: Snapshot, head: Snapshot, changes: Iterable[FileChanges], conventions: Conventions
+    before: Snapshot, head: Snapshot, changes: Collection[FileChanges], conventions: Conventions
 ) -> Iterator[Broken]:
     """What changed records break and the records before kept, by the schemas of before.
 
@@ -37,22 +39,43 @@ def broken_rules(
     """
     if Rule.record_rule in conventions.switched_off:
         return
-    for change in changes:
-        rules = conventions.rules.get(change.category)
-        if rules is None or change.problems or not change.models:
-            continue
-        described = conventions.catalogue[change.category]
-        old, new = (_records(each, described, change.file) for each in (before, head))
-        judge = judge_of(rules, described, old, partial(_version, before))
-        edits = {each.model: new.get(each.model) for each in change.models}
-        renamed = {each.model: each.renamed_from for each in change.models if each.renamed_from is not None}
-        edits |= dict.fromkeys(renamed.values())
-        lines = _lines(head, described, change.file)
-        for name, violations in judge.broken(edits, renamed).items():
-            for each in violations:
-                mend = "correct it: it was not so before" if name in old or name in renamed else "correct it"
-                where = Rule.record_rule, change.file, lines.get(name), name
-                yield Broken(Finding(*where, str(each), mend, each.field_path), rules.refuses)
+    for category, rules in conventions.rules.items():
+        written = _written_format(category, {*before.files, *head.files}, conventions)
+        changed = [
+            each for each in changes if (each.category, each.format) == (category, written) and not each.problems
+        ]
+        if any(each.models for each in changed):
+            files = [each.path for each in category_files(before.files, conventions) if each[:2] == (category, written)]
+            described = conventions.catalogue[category]
+            models = {name: record for file in files for name, record in _records(before, described, file).items()}
+            judge = judge_of(rules, described, models, partial(_version, before))
+            yield from (Broken(each, rules.refuses) for each in _findings(judge, changed, head, described))
+
+
+def _written_format(category: CategoryName, paths: Collection[str], conventions: Conventions) -> CanonicalFormat | None:
+    """The format that changes of a category are written in: v2 where it has that."""
+    formats = {each.format for each in category_files(paths, conventions) if each.category == category}
+    return CanonicalFormat.v2 if CanonicalFormat.v2 in formats else next(iter(formats), None)
+
+
+def _findings(
+    judge: Judge, changed: Iterable[FileChanges], head: Snapshot, category: CategoryDescriptor
+) -> Iterator[Finding]:
+    edits: dict[str, Record | None] = {}
+    renamed: dict[str, str] = {}
+    places: dict[str, tuple[str, int | None]] = {}
+    for change in changed:
+        new, lines = _records(head, category, change.file), _lines(head, category, change.file)
+        for each in change.models:
+            edits[each.model] = new.get(each.model)
+            places[each.model] = change.file, lines.get(each.model)
+            if each.renamed_from is not None:
+                renamed[each.model] = each.renamed_from
+    for name, violations in judge.broken(dict.fromkeys(renamed.values()) | edits, renamed).items():
+        mend = "correct it: it was not so before" if renamed.get(name, name) in judge.models else "correct it"
+        for violation in violations:
+            what, field_path = str(violation), violation.field_path
+            yield Finding(Rule.record_rule, *places[name], name, what, mend, field_path)
 
 
 def faults_of_schemas(snapshot: Snapshot, conventions: Conventions) -> Iterator[Finding]:
@@ -67,11 +90,19 @@ def faults_of_schemas(snapshot: Snapshot, conventions: Conventions) -> Iterator[
 
 
 def _records(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Mapping[str, Record]:
-    return records_in(snapshot.version(file), category, file) if snapshot.has_file(file) else {}
+    """The records of a file, none where it is not there or cannot be read, which is a finding already."""
+    try:
+        return records_in(snapshot.version(file), category, file) if snapshot.has_file(file) else {}
+    except DocumentError:
+        return {}
 
 
 def _lines(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Places:
-    return {} if is_table(file) else Lines(snapshot.version(file).content, shape_of(category))
+    return (
+        {}
+        if is_table(file) or not snapshot.has_file(file)
+        else Lines(snapshot.version(file).content, shape_of(category))
+    )
 
 
 def _version(snapshot: Snapshot, file: str) -> Version | None:

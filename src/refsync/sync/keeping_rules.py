@@ -69,7 +69,7 @@ def _breaking(changes: Iterable[PendingChangeRecord], plan: BatchPlan, observed:
         if broken is None or change.reverts is not None or change.change_id not in plan.written:
             continue
         reason = f"{change.operation} {change.category} {change.model_name!r} {_breaks(broken)}"
-        advice = "reject or abandon it, or correct the rules"
+        advice = "abandon it, or correct the rules"
         hold = Hold(kind=HoldKind.broken_rule, reason=f"{reason}; {advice}", about=change.category)
         yield from (Waiting(each, hold) for each in (change.change_id, change.lands_with) if each is not None)
 
