@@ -106,6 +106,8 @@ def test_a_schema_that_cannot_be_used_refuses_nothing_and_is_told(desk: Desk) ->
     assert (
         f"clip.schema.json: the schema of clip: {fault}; mend it: nothing is checked by it [schema-file]" in found.out
     )
+    (check,) = (each for each in desk("doctor", "--json").json["checks"] if each["name"] == "schemas")
+    assert check["what"].startswith(f"the schema of clip, clip.schema.json: {fault}; nothing is checked by it")
 
 
 def test_without_the_extra_a_config_with_a_schema_says_what_installs_it(

@@ -32,6 +32,7 @@ class Looked(StrEnum):
     ownership = "ownership"
     locks = "locks"
     files = "category files"
+    schemas = "schemas"
     edits = "local edits"
     branches = "other writers' branches"
     credentials = "credentials"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from refsync.categories import CategoryName
 from refsync.clone.edits import local_edits
 from refsync.clone.git_locks import CONFIG_LOCKS, TIDYING_LOCKS, dead_locks
 from refsync.clone.journal import is_ours
@@ -15,7 +16,12 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.commands import command, git_command
 from refsync.config import RepositorySettings
-from refsync.errors import CloneError, RefsyncError
+from refsync.documents.shape import shape_of
+from refsync.errors import CloneError, DocumentError, RefsyncError
+from refsync.reference.judges import schema_at
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
+from refsync.rules.category_rules import CategoryRules
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, wrong
 from refsync.use_cases.exposure import exposed_clone
 from refsync.use_cases.settings import missing_files
@@ -92,6 +98,27 @@ def _of_files(each: RepositorySettings, config_file: Path) -> Iterator[Check]:
     for category, file in missing_files(each).items():
         what = f"there is no file {file!r}, which the config lists for {category}; correct the name, or add it"
         yield wrong(Looked.files, each.path, what, f'"${{EDITOR:-vi}}" {command(config_file)}')
+
+
+def schemas(patient: Patient) -> Iterator[Check]:
+    """Whether each schema that rules name is on the target branch, and can be used."""
+    for each in patient.config.repositories:
+        named = {category: rules for category, rules in patient.config.rules.items() if category in each.files}
+        if any(rules.schema for rules in named.values()):
+            with suppress(CloneError), patient.opened(each) as clone:
+                yield from or_good(Looked.schemas, each.path, _of_schemas(each, clone, named))
+
+
+def _of_schemas(
+    each: RepositorySettings, clone: Repository, named: Mapping[CategoryName, CategoryRules]
+) -> Iterator[Check]:
+    view = at_commit(clone, clone.tip(), Versions(clone.read_blob))
+    for category, rules in named.items():
+        try:
+            schema_at(rules, shape_of(each.catalogue[category]), view.version)
+        except DocumentError as fault:
+            what = f"the schema of {category}, {rules.schema_file}: {fault}"
+            yield wrong(Looked.schemas, each.path, f"{what}; nothing is checked by it, so mend and commit it")
 
 
 def edits(patient: Patient) -> Iterator[Check]:

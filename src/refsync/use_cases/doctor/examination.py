@@ -26,6 +26,7 @@ EXAMINATIONS: tuple[tuple[Looked, Examination], ...] = (
     (Looked.ownership, clones.ownership),
     (Looked.locks, clones.locks),
     (Looked.files, clones.files),
+    (Looked.schemas, clones.schemas),
     (Looked.edits, clones.edits),
     (Looked.credentials, settings.credentials),
     (Looked.remote, remotes.remote),
@@ -34,7 +35,7 @@ EXAMINATIONS: tuple[tuple[Looked, Examination], ...] = (
     (Looked.targets, targets.targets),
     (Looked.service, service.unit),
 )
-_ASKING_GIT = frozenset({Looked.clone, Looked.locks, Looked.files, Looked.edits})
+_ASKING_GIT = frozenset({Looked.clone, Looked.locks, Looked.files, Looked.schemas, Looked.edits})
 _ASKING_GIT |= {Looked.credentials, Looked.remote, Looked.branches, Looked.forge}
 
 
