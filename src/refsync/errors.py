@@ -11,6 +11,7 @@
     │   ├── ObjectLostError         an object that was built is gone before it was published
     │   ├── BranchMovedError        the branch is not where it was when the work began
     │   ├── StoreBusyError          the queue store is locked or its disk is full
+    │   │   └── LostRaceError       its server took a transaction back in favour of another one
     │   ├── StoreUnavailableError   the queue's database server does not answer, or takes no writes
     │   ├── LeaseLostError          another process runs passes by now
     │   ├── UnservedError           no daemon serves the store
@@ -177,6 +178,10 @@ class LeaseLostError(TemporaryError):
 
 class StoreBusyError(TemporaryError):
     """The queue store is locked by another process, or its disk is full."""
+
+
+class LostRaceError(StoreBusyError):
+    """The store's server took a transaction back in favour of another one; done again it may succeed."""
 
 
 class StoreUnavailableError(TemporaryError):

@@ -128,14 +128,33 @@ def end_server() -> None:
         _server = None
 
 
-def _programs() -> Path:
-    found = shutil.which("initdb")
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if found is None and not installed:
-        pytest.skip(_NO_SERVER.format("it is not installed (Debian: postgresql)"))
+def can_start() -> bool:
+    """Whether a server can be started on this machine."""
+    return _obstacle() is None
+
+
+def _obstacle() -> str | None:
+    if _installed() is None:
+        return "it is not installed (Debian: postgresql)"
     if os.getuid() == 0 and _unprivileged() is None:
-        pytest.skip(_NO_SERVER.format(f"root may not, and there is no user {_USER}"))
-    return Path(found).resolve().parent if found else installed[-1]
+        return f"root may not, and there is no user {_USER}"
+    return None
+
+
+def _programs() -> Path:
+    if obstacle := _obstacle():
+        pytest.skip(_NO_SERVER.format(obstacle))
+    programs = _installed()
+    assert programs is not None
+    return programs
+
+
+def _installed() -> Path | None:
+    """The folder of its programs: the newest one's, where several are installed as Debian does."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
 
 
 def _unprivileged() -> pwd.struct_passwd | None:

@@ -36,6 +36,7 @@ _NOUNS: Mapping[str, str] = {
     "metadata": "What has happened, per category.",
     "model": "One model: its record, and its history.",
     "config": "Check and show the settings.",
+    "store": "The database that the queue is kept in.",
     "token": "Who may come in by the door.",
     "notify": "Whom events are told to.",
 }

@@ -19,6 +19,7 @@ from refsync.clone.upkeep import tidy
 from refsync.config import STORE_KEYS, Config, load_config, restart_keys
 from refsync.daemon import systemd
 from refsync.daemon.fetching import Fetching
+from refsync.daemon.listening import listening
 from refsync.daemon.notifying import Notifying
 from refsync.daemon.probing import started
 from refsync.daemon.wakeups import Seen, Timers, Wakeups, signals
@@ -65,6 +66,7 @@ def serve(config_file: Path, environ: Mapping[str, str]) -> None:
             state.check_writable()
             is_ours = stack.enter_context(state.serve())
             application = stack.enter_context(open_application(config, wakes_daemon=False))
+            stack.enter_context(listening(application.store, wakeups.wake))
             timers = stack.enter_context(Timers())
             daemon = Daemon(config_file, config_text, environ, application, wakeups, timers, measures, is_ours)
             stack.callback(daemon.close)

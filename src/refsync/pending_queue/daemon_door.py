@@ -27,6 +27,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.people import ReviewRules
 from refsync.pending_queue.queue_door import QueueDoor, in_turn
+from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.routing import RepositoryOf
 from refsync.pending_queue.vetting import Unallowed
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _S = PendingChangeStatus
 
 
+@done_again
 class DaemonDoor(QueueDoor):
     """What a pass does with the queue, by its lease; each call is checked as a whole and done in one transaction."""
 

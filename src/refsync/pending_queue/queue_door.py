@@ -22,6 +22,7 @@ from refsync.pending_queue.models import (
     RepositoryNote,
 )
 from refsync.pending_queue.people import ReviewRules
+from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.vetting import Unallowed
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _PART = 1000
 
 
+@done_again
 class QueueDoor:
     """The queue as it is read; each call is done in one transaction."""
 

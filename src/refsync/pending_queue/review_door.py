@@ -24,6 +24,7 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.people import ReviewRules, Role
 from refsync.pending_queue.queue_door import QueueDoor
+from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.routing import RepositoryOf
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _S = PendingChangeStatus
 
 
+@done_again
 class ReviewDoor(QueueDoor):
     """What reviewers do with the queue; each call is checked as a whole and done in one transaction."""
 

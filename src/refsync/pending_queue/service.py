@@ -28,6 +28,7 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.people import People, ReviewRules, Role
+from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.review_door import ReviewDoor
 from refsync.pending_queue.submissions import (
     UNLIMITED,
@@ -47,6 +48,7 @@ Completion = Callable[[Iterable[Submission]], Iterable[Submission]]
 _S = PendingChangeStatus
 
 
+@done_again
 class PendingQueueService(ReviewDoor):
     """The queue's public door.
 

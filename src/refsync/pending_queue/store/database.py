@@ -17,11 +17,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from refsync.commands import install_command
 from refsync.dumping import dump
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
 from refsync.pending_queue.store import schema
 from refsync.pending_queue.store.addresses import is_sqlite
 from refsync.pending_queue.store.failures import explain, newer_store, no_store
+from refsync.pending_queue.store.news import News
 from refsync.pending_queue.store.rows import json_column
 from refsync.plain_text import one_line
 
@@ -36,6 +38,10 @@ class Database(ABC):
     """One engine, its file if it has one, and how both are named to people."""
 
     file: Path | None = None
+    upgraded_from: str | None = None
+    """The version that the store was of, where opening it has upgraded it."""
+    tells_news = False
+    """Whether others can listen to what is done to it."""
     _engine: Engine
 
     def __init__(self, name: str) -> None:
@@ -86,6 +92,14 @@ class Database(ABC):
         self._engine.dispose()
 
     @abstractmethod
+    def announce(self, connection: Connection) -> None:
+        """Let those who listen know, once this transaction is committed, that it moved something."""
+
+    @abstractmethod
+    def news(self) -> AbstractContextManager[News]:
+        """Listen to what other processes do."""
+
+    @abstractmethod
     def _read(self) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
@@ -118,7 +132,7 @@ class Database(ABC):
         except ImportError as error:
             raise StoreError(
                 f"{self.name}: its database driver is not installed ({error}); install it: "
-                'pip install "refsync[postgres]"'
+                f"{install_command('postgres')}"
             ) from error
 
     def _explain(self, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from refsync.commands import command
-from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError, StoreUnavailableError
+from refsync.errors import (
+    LostRaceError,
+    RefsyncError,
+    StateDirectoryError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+)
 from refsync.pending_queue.store import schema
 from refsync.plain_text import one_line
 
@@ -16,7 +23,7 @@ BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NO_ACCESS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-LOST_RACES = frozenset({"40001", "40P01"})
+_LOST_RACES = frozenset({"40001", "40P01"})
 """PostgreSQL's states of a transaction that another one stood in the way of: done again it may succeed."""
 _AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
 CREATE = "createdb --template=template0 --encoding=UTF8 --locale=C NAME"
@@ -28,7 +35,9 @@ _REFUSED: dict[str, Callable[[str], str]] = {
 
 
 def newer_store(name: str, version: str) -> StoreError:
-    """The refusal of a store that a newer refsync has written."""
+    """The refusal of a store that a newer refsync has written, or that was moved away."""
+    if version == schema.MOVED:
+        return StoreError(f"{name} was moved to another database; set `queue.url` in the config to that one")
     there, known = (each.lstrip("0") for each in (version, schema.VERSION))
     return StoreError(f"{name} is of store version {there}, this refsync knows {known}: upgrade refsync")
 
@@ -60,7 +69,7 @@ def explain(name: str, error: SQLAlchemyError | sqlite3.Error, secrets: Iterable
     if state is not None:
         return _of_server(name, state, said)
     if isinstance(error, OperationalError | InterfaceError):
-        return StoreUnavailableError(f"{name} is away: {said}; try again when it is back")
+        return StoreUnavailableError(f"{name} cannot be reached: {said}; try again when it can")
     return StoreError(f"{name}: {said}")
 
 
@@ -82,7 +91,9 @@ def _of_sqlite(name: str, code: int, said: str) -> RefsyncError:
 
 
 def _of_server(name: str, state: str, said: str) -> RefsyncError:
-    if state in LOST_RACES or state in ("55P03", "57014"):
+    if state in _LOST_RACES:
+        return LostRaceError(f"{name}: another transaction stood in the way ({said}); try again")
+    if state in ("55P03", "57014"):
         return StoreBusyError(f"{name} is locked by another process ({said}); try again")
     if state.startswith("53") and state not in _AWAY:
         return StoreBusyError(f"{name}: {said}; make room and try again")

@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, BigInteger, Connection, Engine, RootTransaction, bindparam, event, func, select, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from refsync.errors import RefsyncError, StoreError, StoreUnavailableError, writable
 from refsync.pending_queue.store import database, schema
 from refsync.pending_queue.store.addresses import name_of
 from refsync.pending_queue.store.failures import CREATE, explain, no_store, older_store
 from refsync.pending_queue.store.filters import EVERY_SCRIPT
+from refsync.pending_queue.store.news import News, announce, ear
 from refsync.pending_queue.store.rows import json_column
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_se
 class PostgreSQL(database.Database):
     """A store in a database of a server."""
 
+    tells_news = True
+
     def __init__(self, url: URL, password: SecretSource | None, *, upgrades: bool = False) -> None:
         """Connect; make the tables if there are none.
 
@@ -69,6 +73,7 @@ class PostgreSQL(database.Database):
             upgrades: whether an older store is upgraded; it is a person's to say, who knows what other machines run.
         """
         super().__init__(name_of(url))
+        self._who = uuid.uuid4().hex
         self._secrets = {each for each in (url.password, url.query.get("password")) if isinstance(each, str)} - {""}
         with self._explained():
             self._engine = _engine_of(url, password and partial(self._remember, password))
@@ -89,6 +94,20 @@ class PostgreSQL(database.Database):
 
     def _explain(self, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
         return explain(self.name, error, self._secrets)
+
+    def announce(self, connection: Connection) -> None:
+        """Let those who listen know, once this transaction is committed, that it moved something."""
+        announce(connection, self._who)
+
+    @contextmanager
+    def news(self) -> Iterator[News]:
+        """Listen to what other processes do."""
+        with self._explained():
+            try:
+                with ear(self._engine, self._who) as listening:
+                    yield listening
+            except self._engine.dialect.loaded_dbapi.Error as error:  # SQLAlchemy does not watch this connection
+                raise OperationalError("LISTEN", None, error) from error
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -191,6 +210,7 @@ class PostgreSQL(database.Database):
             version, _number = self._take_turn(connection)
             if self._is_older(version):  # no other process was faster
                 migrations.upgrade(connection, version)
+                self.upgraded_from = version
 
 
 def _engine_of(url: URL, password: Callable[[], str] | None) -> Engine:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,14 +20,17 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
+from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.store.addresses import file_url, parse_url
 from refsync.pending_queue.store.database import open_database
+from refsync.pending_queue.store.news import News
 from refsync.pending_queue.store.transaction import QueueTransaction
 
 if TYPE_CHECKING:
     from refsync.credentials import SecretSource
 
 
+@done_again
 class PendingQueueStore:
     """Where the queue is kept: a SQLite file in a folder, or a database of a PostgreSQL server.
 
@@ -46,14 +49,16 @@ class PendingQueueStore:
         url: str = "",
         catalogue: Catalogue = SPECIFIED,
         password: SecretSource | None = None,
+        upgrades: bool = False,
     ) -> None:
-        """Open the store, make it if there is none, upgrade it if it is older.
+        """Open the store, make it if there is none.
 
         Args:
             root_path: folder of ``queue.db``; made if it is missing.
             url: a SQLAlchemy URL instead.
             catalogue: the categories whose changes are listed; those of others are kept.
             password: what lets in to a server; asked at every new connection.
+            upgrades: whether an older store on a server is upgraded; one in a file always is.
 
         Raises:
             StoreError: it is damaged, of another version, or the URL cannot be used.
@@ -67,7 +72,7 @@ class PendingQueueStore:
             address = file_url(Path(root_path) / "queue.db")
         else:
             raise StoreError("the queue store needs a folder or a URL")
-        self._database = open_database(address, password)
+        self._database = open_database(address, password, upgrades=upgrades)
         self.catalogue = catalogue
         self._report_unknown()
 
@@ -76,6 +81,39 @@ class PendingQueueStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def name(self) -> str:
+        """What people are told of where it is: the file, or server, user and database."""
+        return self._database.name
+
+    @property
+    def upgraded_from(self) -> str | None:
+        """The version that it was of, where opening it has upgraded it."""
+        return self._database.upgraded_from
+
+    def examine(self) -> tuple[int, int]:
+        """Look at every row; returns how many changes and batches there are.
+
+        Raises:
+            StoreError: one makes no sense.
+        """
+        from refsync.pending_queue.store.examining import examine  # what hardly anybody needs
+
+        with self._database.reading() as connection:
+            return examine(connection, self.catalogue)
+
+    def move_to(self, other: PendingQueueStore) -> Mapping[str, int]:
+        """Copy the queue into an empty store, and be a store that has moved; returns how many rows each table has.
+
+        Raises:
+            RequestError: the other one holds something.
+            StoreError: what was written is not what was read; nothing is kept of it.
+            TemporaryError: one of them is locked, full, or away.
+        """
+        from refsync.pending_queue.store.moving import move  # what hardly anybody needs
+
+        return move(self._database, other._database)
 
     def check_in_place(self) -> None:
         """See that others who open the store meet this one.
@@ -99,7 +137,23 @@ class PendingQueueStore:
     def writing(self) -> Iterator[QueueTransaction]:
         """A transaction that is the only writer; what raises in it was not done."""
         with self._database.writing() as connection:
-            yield QueueTransaction(connection, self.catalogue)
+            queue = QueueTransaction(connection, self.catalogue)
+            yield queue
+            if queue.events:
+                self._database.announce(connection)
+
+    @property
+    def tells_news(self) -> bool:
+        """Whether it lies on a server, which tells others at once of what is done to it."""
+        return self._database.tells_news
+
+    def news(self) -> AbstractContextManager[News]:
+        """Listen to what other processes do, where the store lies on a server.
+
+        Raises:
+            StoreUnavailableError: the server does not answer, or is gone meanwhile.
+        """
+        return self._database.news()
 
     @contextmanager
     def beside(self) -> Iterator[QueueTransaction]:

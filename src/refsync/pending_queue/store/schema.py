@@ -27,6 +27,9 @@ VERSION = "0014"
 
 FIRST_VERSION = "0001"
 
+MOVED = "moved"
+"""In the place of a version: the queue goes on in another database. To any refsync it is a version too new for it."""
+
 metadata = MetaData()
 
 _JSON = JSON(none_as_null=True)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from sqlalchemy import URL, Connection, Engine, event
 from refsync.commands import command
 from refsync.durable import flush_folder, make_folder
 from refsync.durable_steps import durable_step
-from refsync.errors import StateDirectoryError, writable
+from refsync.errors import StateDirectoryError, StoreError, writable
 from refsync.pending_queue.store import database, schema
 from refsync.pending_queue.store.addresses import file_of, file_url, name_of, reading_url
-from refsync.pending_queue.store.failures import BUSY, no_store
+from refsync.pending_queue.store.failures import BUSY, newer_store, no_store
+from refsync.pending_queue.store.news import News
 from refsync.scratch import scratch_folder, sweep
 
 _TURN_SECONDS = 0.5  # how long a writer waits at a stretch, deaf to signals
@@ -60,6 +61,13 @@ class SQLiteFile(database.Database):
                 f"({command('refsync', 'restore', 'FILE')}), and start refsync again (systemd does so by itself)"
             )
 
+    def announce(self, connection: Connection) -> None:
+        """Nothing: of a file the wake file tells."""
+
+    def news(self) -> AbstractContextManager[News]:
+        """None are told of a file."""
+        raise StoreError(f"{self.name}: a file tells no news")
+
     def _find(self, file: Path) -> None:
         make_folder(file.parent, _FOLDER_MODE)
         if not file.exists():
@@ -78,6 +86,12 @@ class SQLiteFile(database.Database):
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
+        with self._begun() as connection:
+            self._see_version(connection)
+            yield connection
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
         if self._is_locked:
             raise StateDirectoryError(f"{self.name}: this user may read it and not write it; check owner and mode")
         with self._engine.connect() as plain:
@@ -85,14 +99,22 @@ class SQLiteFile(database.Database):
             with connection.begin():
                 yield connection
 
+    def _see_version(self, connection: Connection) -> None:
+        """See that neither a newer refsync nor a move has changed the store since it was opened."""
+        driver: Any = connection.connection.driver_connection
+        (version,) = driver.execute("SELECT version_num FROM alembic_version").fetchone()
+        if version != schema.VERSION:
+            raise newer_store(self.name, version)
+
     def _upgrade(self) -> None:
         with self.reading() as connection:
             is_older = self._is_older(self._version(connection))
         if is_older:
-            with self.writing() as connection:
+            with self._explained(), self._begun() as connection:
                 version = self._version(connection)
                 if self._is_older(version):  # no other process was faster
                     self._upgrade_from(version, connection)
+                    self.upgraded_from = version
 
     def _version(self, connection: Connection) -> str:
         version = schema.read_version(connection)
