@@ -174,7 +174,8 @@ class CategoryDescriptor:
     backends beside its own, which follow it. ``table`` is there for a category whose file may be a table. ``links`` is
     where its records keep links, if they do. ``is_own`` is one that a config adds, for which there is neither domain
     nor purpose. ``records`` says where in its file they are, as ``documents.shape`` reads it, and ``ignored`` which
-    members there are no models.
+    members there are no models. With ``record_files`` its file is a pattern, and each file that it means one record,
+    which is known by the field ``key``, or by what the ``*`` stands for.
     """
 
     category: CategoryName
@@ -190,6 +191,8 @@ class CategoryDescriptor:
     is_own: bool = False
     records: str = ""
     ignored: tuple[str, ...] = ()
+    record_files: bool = False
+    key: str | None = None
 
     @classmethod
     def own(
@@ -201,8 +204,10 @@ class CategoryDescriptor:
         *,
         records: str = "",
         ignored: tuple[str, ...] = (),
+        record_files: bool = False,
+        key: str | None = None,
     ) -> Self:
-        """That of a category which a config adds: one JSON file, whatever the layout."""
+        """That of a category which a config adds: one JSON file, or all that a pattern means, whatever the layout."""
         return cls(
             CategoryName(name),
             None,
@@ -214,12 +219,14 @@ class CategoryDescriptor:
             is_own=True,
             records=records,
             ignored=ignored,
+            record_files=record_files,
+            key=key,
         )
 
     @property
     def has_usual_shape(self) -> bool:
         """Whether its records are all the objects among the members of its file's one object."""
-        return not self.records and not self.ignored
+        return not (self.records or self.ignored or self.record_files)
 
     @property
     def upstream_repository(self) -> str | None:

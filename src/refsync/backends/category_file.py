@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from refsync.backends.file_state import FileState
 from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.json_document import new_document
 from refsync.errors import CloneError, DocumentError
+from refsync.file_patterns import starred
 from refsync.reference.kinds import kind_of
 from refsync.regular_files import LARGEST_FILE_BYTES, TOO_LARGE, open_regular, read_regular
 
@@ -93,6 +95,31 @@ def read_category_file(
         time.sleep(_RETRY_SECONDS)
 
 
+def read_category_files(pattern: Path, category: CategoryDescriptor, *, within: Path) -> CategoryFile:
+    """Read all files that a pattern means; the state is that of their folder, in which each new file comes by a rename.
+
+    Raises:
+        FileNotFoundError: there is no folder.
+        BrokenFileError, CloneError: as :func:`read_category_file`, for the first such file.
+    """
+    state = FileState.of(pattern.parent.stat())
+    records: dict[str, dict[str, Any]] = {}
+    for path in files_of(pattern):
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            records |= read_category_file(path, category, within=within, known_missing=True).records
+    source = new_document(records)
+    return CategoryFile(Records.read_from(records, source), source.decode(), state)
+
+
+def files_of(pattern: Path) -> list[Path]:
+    """The files that a pattern means, as they lie there."""
+    try:
+        names = os.listdir(pattern.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [pattern.with_name(name) for name in sorted(names) if starred(pattern.name, name) is not None]
+
+
 def _read(path: Path, category: CategoryDescriptor, within: Path, known_broken: BrokenFileError | None) -> CategoryFile:
     try:
         with os.fdopen(open_regular(path, within=within), "rb") as file:
@@ -116,7 +143,7 @@ def _parse(
     try:
         if not whole:
             raise DocumentError("it was written while it was read")
-        kind = kind_of(category, path.name)
+        kind = kind_of(category, path.relative_to(within).as_posix())
         records = kind.read(data, lambda name: _beside(path.with_name(name), within))
         source = data if category.has_usual_shape and not is_table(path.name) else new_document(records)
         return CategoryFile(Records.read_from(records, source), source.decode("utf-8-sig"), state)

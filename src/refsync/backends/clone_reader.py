@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from refsync.backends.base import Data, ReplicateMode
-from refsync.backends.category_file import BrokenFileError, read_category_file
+from refsync.backends.category_file import BrokenFileError, files_of, read_category_file, read_category_files
 from refsync.backends.file_state import Observed, observe
 from refsync.backends.format_cache import FormatCache, Loaded, Row
 from refsync.backends.replica_backend_base import ReplicaBackendBase
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.errors import ConfigError, RefsyncError
 from refsync.file_events import FolderWatcher, WatchMode
+from refsync.file_patterns import is_pattern, starred
 
 if TYPE_CHECKING:
     import httpx
+
+_Seen = Observed | tuple[tuple[Path, Observed], ...]
 
 
 class CloneReader(ReplicaBackendBase):
@@ -63,8 +66,9 @@ class CloneReader(ReplicaBackendBase):
         self._held = self._categories_by_path()
         self._all_paths = sorted(self._held)
         self._broken: dict[Path, BrokenFileError] = {}
-        self._seen: dict[Path, Observed] = {file: observe(file) for file in self._all_paths}
+        self._seen: dict[Path, _Seen] = {file: _observed(file) for file in self._all_paths}
         self._missing = {file for file, state in self._seen.items() if state is None}
+        self._patterns = [file for file in self._all_paths if is_pattern(file.name)]
 
     # Reading.
 
@@ -108,21 +112,21 @@ class CloneReader(ReplicaBackendBase):
         return text
 
     def get_category_file_path(self, category: CategoryName) -> Path | None:
-        """The file that ``fetch_category`` reads; ``None`` where the clone does not hold the category."""
-        return self._served_paths.get(category)
+        """The file that ``fetch_category`` reads, of many their folder; ``None`` where the clone holds none."""
+        return _validated(self._served_paths.get(category))
 
     def get_all_category_file_paths(self) -> dict[CategoryName, Path | None]:
         """``get_category_file_path`` of every category."""
         return {category: self.get_category_file_path(category) for category in self._catalogue}
 
     def _get_file_path_for_validation(self, category: CategoryName) -> Path | None:
-        return self._served_paths.get(category)
+        return _validated(self._served_paths.get(category))
 
     def _get_legacy_file_path_for_validation(self, category: CategoryName) -> Path | None:
         path = self._legacy_paths.get(category)
         instead = None if path is None else self._instead.get(path)
         if path is None or instead is None or path.exists():
-            return path
+            return _validated(path)
         return instead if instead.exists() else path
 
     def _read(self, cache: FormatCache, category: CategoryName, *, force: bool) -> Row:
@@ -139,10 +143,14 @@ class CloneReader(ReplicaBackendBase):
             return cache.nothing
 
     def _load(self, cache: FormatCache, category: CategoryName, path: Path) -> Loaded:
+        described = self._catalogue[category]
+        if is_pattern(path.name):
+            many = read_category_files(path, described, within=self._path)
+            return Loaded((many.records,) if cache is self._v2 else (many.records, many.text), many.state)
         try:
             read = read_category_file(
                 path,
-                self._catalogue[category],
+                described,
                 within=self._path,
                 known_broken=self._broken.get(path),
                 known_missing=path in self._missing,
@@ -162,7 +170,14 @@ class CloneReader(ReplicaBackendBase):
 
     def categories_of_path(self, path: Path) -> frozenset[CategoryName]:
         """The categories that are read from this file; none for any other file."""
-        return frozenset(self._held.get(path, ()))
+        return frozenset(self._held.get(self._known(path), ()))
+
+    def _known(self, path: Path) -> Path:
+        """The pattern that means a file, where one does."""
+        means = (
+            each for each in self._patterns if each.parent == path.parent and starred(each.name, path.name) is not None
+        )
+        return next(means, path)
 
     def _categories_by_path(self) -> dict[Path, set[CategoryName]]:
         """Each file that some category is read from, with those categories."""
@@ -181,9 +196,9 @@ class CloneReader(ReplicaBackendBase):
 
     def mark_touched(self, paths: Iterable[Path]) -> list[CategoryName]:
         """Mark the categories of these files stale, in both formats; those that were touched, in their order."""
-        files = set(paths)
+        files = set(map(self._known, paths))
         for file in files.intersection(self._all_paths):
-            self._seen[file] = observe(file)
+            self._seen[file] = _observed(file)
             self._broken.pop(file, None)
             self._missing.discard(file)
         touched = frozenset[CategoryName]().union(*map(self.categories_of_path, files))
@@ -234,7 +249,7 @@ class CloneReader(ReplicaBackendBase):
             self._notify_invalidation(category)
 
     def _has_changed(self, file: Path) -> bool:
-        present = observe(file)
+        present = _observed(file)
         if isinstance(present, OSError) or present == self._seen[file]:
             return False
         loaded = self._loaded_states(file)
@@ -280,6 +295,16 @@ class CloneReader(ReplicaBackendBase):
         A category has the age of its data in seconds, the bytes of its file, and since when and why it is stale.
         """
         return self._cache_statistics()
+
+
+def _observed(file: Path) -> _Seen:
+    """A file's present state; of a pattern that of each file that it means."""
+    return tuple((path, observe(path)) for path in files_of(file)) if is_pattern(file.name) else observe(file)
+
+
+def _validated(path: Path | None) -> Path | None:
+    """By whose state it is told that data is outdated: a file's own, of many that of their folder."""
+    return path.parent if path is not None and is_pattern(path.name) else path
 
 
 def _paths(

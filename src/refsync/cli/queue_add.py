@@ -43,6 +43,9 @@ def add(
     before: Annotated[
         str | None, typer.Option("--before", metavar="MODEL", help="Let a new model stand right ahead of this one.")
     ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="PATH", help="The file of the category that a new model goes to.")
+    ] = None,
     notes: Notes = None,
     by: By = None,
     username: Username = None,
@@ -78,6 +81,7 @@ def add(
             notes=notes,
             after=after,
             before=before,
+            file=file,
         )
         say_if_unserved(desk)
     tell_conflicts(change)

@@ -174,7 +174,7 @@ def _parse_person(text: str) -> Person:
 def build_commit(
     repository: Repository,
     parent: str,
-    files: Mapping[str, GitObject],
+    files: Mapping[str, GitObject | None],
     *,
     message: str,
     author: str,
@@ -185,7 +185,7 @@ def build_commit(
     Args:
         repository: the clone.
         parent: the commit to build on.
-        files: path (``/`` between folders) to its new content, a blob.
+        files: path (``/`` between folders) to its new content, a blob; ``None`` for a file that goes.
         message: the commit message.
         author: ``Name <mail>``, author and committer.
         earlier: a commit that was built before; where it differs by its time only, it is the one.
@@ -193,13 +193,13 @@ def build_commit(
     Returns:
         The commit's id; ``None`` where nothing would change.
     """
-    *trees, root = _trees(repository, parent, "", {path: blob.id for path, blob in files.items()})
+    *trees, root = _trees(repository, parent, "", {path: blob and blob.id for path, blob in files.items()})
     if root.id == repository.tree_of(parent):
         return None
     if earlier and _is_same(repository.commit(earlier), root.id, parent, message, author):
         return earlier
     commit = new_commit(root.id, parent, author=author, message=message)
-    repository.store([*files.values(), *trees, root, commit])
+    repository.store([*filter(None, files.values()), *trees, root, commit])
     return commit.id
 
 
@@ -211,18 +211,26 @@ def _is_same(earlier: StoredCommit | None, tree: str, parent: str, message: str,
     )
 
 
-def _trees(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str]) -> Iterator[GitObject]:
-    """The trees of a folder with these blobs (paths relative to it) in place, its own last; only of touched folders."""
+def _trees(repository: Repository, parent: str, folder: str, blobs: Mapping[str, str | None]) -> Iterator[GitObject]:
+    """The trees of a folder with these blobs (paths relative to it) in place, its own last; only of touched folders.
+
+    A folder in which nothing is left goes, too.
+    """
     entries = dict(repository.entries(parent, folder))
-    inner: dict[str, dict[str, str]] = {}
+    inner: dict[str, dict[str, str | None]] = {}
     for path, blob in blobs.items():
         name, _, rest = path.partition("/")
         if rest:
             inner.setdefault(name, {})[rest] = blob
+        elif blob is None:
+            entries.pop(name, None)
         else:
             entries[name] = TreeEntry(entries[name].mode if name in entries else _NEW_FILE, blob)
     for name, below in inner.items():
         *trees, tree = _trees(repository, parent, f"{folder}/{name}".lstrip("/"), below)
-        yield from (*trees, tree)
-        entries[name] = TreeEntry(FOLDER, tree.id)
+        if tree.content:
+            yield from (*trees, tree)
+            entries[name] = TreeEntry(FOLDER, tree.id)
+        else:
+            entries.pop(name, None)
     yield new_tree(entries)

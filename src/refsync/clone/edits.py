@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Collection, Sequence
@@ -13,6 +14,7 @@ from refsync.clone.objects import TreeFile
 from refsync.clone.ref_files import pointed_to_by_head
 from refsync.clone.repository import Repository
 from refsync.errors import DocumentError
+from refsync.file_patterns import folder_of, is_pattern, starred
 
 if TYPE_CHECKING:
     from git.index.typ import IndexEntry
@@ -22,13 +24,14 @@ _REGULAR = "100"
 
 
 def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collection[str] = ()) -> list[str]:
-    """Those of the paths whose file or index entry is not what the checked-out commit has.
+    """Those of the paths, or of what a pattern means, whose file or index entry is not what the checked-out commit has.
 
     An untracked or ignored file at a path counts: a landing would overwrite it. So does one, or a symbolic
     link, where a folder of the path should be: a landing would fail on it, or write behind the link. Those
     ``leaving`` make way before. A file with exactly the bytes of the commit is not edited, whatever attributes
     would make of it.
     """
+    paths = [each for path in paths for each in (_meant(repository, path) if is_pattern(path) else (path,))]
     obstructed = [path for path in paths if _is_obstructed(repository, path, leaving)]
     edited: list[str] = []
     doubtful = _not_clearly_as_committed(repository, paths)
@@ -47,6 +50,18 @@ def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collec
         entries = filter(None, status.output.decode(errors="surrogateescape").split("\0"))
         edited += [path for entry in entries if (path := _edited_path(repository, entry))]
     return list(dict.fromkeys([*obstructed, *edited]))
+
+
+def _meant(repository: Repository, pattern: str) -> list[str]:
+    """The files that a pattern means, in the commit, the index or the work tree."""
+    folder = folder_of(pattern)
+    branch, entries = pointed_to_by_head(repository.git_directory), read_index(repository.git_directory / "index")
+    head = repository.commit_of(branch) if branch else None
+    names = set(os.listdir(repository.path / folder)) if (repository.path / folder).is_dir() else set[str]()
+    with contextlib.suppress(DocumentError):
+        names |= set(repository.entries(head, folder)) if head else set()
+    paths = {f"{folder}/{name}".lstrip("/") for name in names}.union(entries or ())
+    return sorted(path for path in paths if starred(pattern, path) is not None)
 
 
 def _not_clearly_as_committed(repository: Repository, paths: Sequence[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from refsync.file_patterns import means
 
 HistoryRelation = Literal["same", "ahead", "aside", "rewritten"]
 """How a commit stands to a later one: the same; on its first-parent chain; contained in it by another
@@ -46,6 +48,10 @@ class LandedCommit:
     message: str
     files: tuple[FileChange, ...]
     merged: tuple[str, ...] = ()
+
+    def only(self, paths: Collection[str]) -> LandedCommit:
+        """The same with no other files than these paths, and patterns, mean."""
+        return replace(self, files=tuple(file for file in self.files if means(file.path, paths)))
 
 
 def parse_log(output: bytes) -> Iterator[LandedCommit]:

@@ -54,6 +54,7 @@ from refsync.errors import (
     ObjectLostError,
     RefsyncError,
 )
+from refsync.file_patterns import means
 
 SUBMODULE = "160000"
 
@@ -153,7 +154,8 @@ def stage(repository: Repository, landing: Landing, found: Sequence[Difference])
     stage_index(repository, landing, found)
     stage_files(repository, landing.files)
     with refusing(repository, "the sparse patterns"):
-        show_too(repository, [file.path for file in landing.files if file.staged and file.path in landing.wanted])
+        shown = (means(file.path, landing.wanted) for file in landing.files if file.staged)
+        show_too(repository, dict.fromkeys(path for path in shown if path))
 
 
 def has_moved(repository: Repository, landing: Landing) -> bool:

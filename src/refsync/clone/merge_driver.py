@@ -7,10 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from refsync.clone.process import run_git
+from refsync.file_patterns import is_pattern
 
 _SIDES = ("ours", "base", "theirs")
 _MOST_CONFLICTS = 127  # so many git tells by its exit code
-_PLAIN = re.compile(r"[\w./+-]+")
+_PLAIN = re.compile(r"[\w./+*-]+")
 
 
 def merge_text(base: Path, ours: Path, theirs: Path) -> int:
@@ -39,8 +40,9 @@ def give_files_to_driver(clone: Path, name: str, files: Collection[str]) -> list
 
 
 def _pattern(file: str) -> str:
-    """What means just this file, from the root of the clone."""
-    escaped = re.sub(r"([\\*?\[])", r"\\\1", f"/{file}")
+    """What means just this file, or what a pattern means, from the root of the clone."""
+    special = r"([\\?\[])" if is_pattern(file) else r"([\\*?\[])"
+    escaped = re.sub(special, r"\\\1", f"/{file}")
     if _PLAIN.fullmatch(escaped):
         return escaped
     return '"' + escaped.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -28,6 +28,7 @@ from refsync.errors import (
     RefsyncError,
     RemoteRefusedError,
 )
+from refsync.file_patterns import pathspecs
 
 _SERVED_BY = "--upload-pack=git-upload-pack"
 """The clone's config may name another command, which runs as the service where the remote is on this machine."""
@@ -260,13 +261,14 @@ def _tips(clone: Repository) -> list[str]:
 
 def _commits_with(clone: Repository, paths: Collection[str], until: Sequence[str], after: Sequence[str]) -> list[str]:
     """The commits in which one of these files changed, on side branches too."""
-    asked = "\n".join([*until, *(f"^{commit}" for commit in after), "--", *paths]).encode(errors="surrogateescape")
+    limits = [f"^{commit}" for commit in after]
+    asked = "\n".join([*until, *limits, "--", *pathspecs(paths)]).encode(errors="surrogateescape")
     return clone.run("rev-list", "--full-history", "--stdin", stdin=asked).output.decode().split()
 
 
 def _fetch_blobs(clone: Repository, remote: Remote, commits: Sequence[str], paths: Collection[str]) -> None:
     """Fetch the blobs at these paths of these commits that are not there, as git itself fetches a missing one."""
-    asked = "\n".join([*commits, "--", *paths]).encode(errors="surrogateescape")
+    asked = "\n".join([*commits, "--", *pathspecs(paths)]).encode(errors="surrogateescape")
     walk = ("rev-list", "--objects", "--no-walk", "--missing=print", "--stdin")
     listed = clone.run(*walk, stdin=asked).output.decode(errors="surrogateescape") if commits else ""
     missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]

@@ -29,6 +29,7 @@ from refsync.clone.work_files import WorkFiles
 from refsync.commands import command, git_command
 from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
+from refsync.file_patterns import is_pattern, pathspecs
 
 _CHANGING_SETTINGS = ("config", "remote", "sparse-checkout")
 
@@ -313,7 +314,7 @@ class Repository:
         """
         if after and (recent := recent_history(self, after, until, paths)) is not None:
             return recent
-        return list(
+        found = list(
             parse_log(
                 self.run(
                     "log",
@@ -332,10 +333,11 @@ class Repository:
                     *([f"^{after}"] if after else []),
                     *(["--sparse"] if paths else []),  # those that change nothing there, too
                     "--",
-                    *paths,
+                    *pathspecs(paths),
                 ).output
             )
         )
+        return [commit.only(paths) for commit in found] if any(map(is_pattern, paths)) else found
 
     def relation(self, after: str, until: str) -> HistoryRelation:
         """How the commit that was seen last stands to the one that is there now."""

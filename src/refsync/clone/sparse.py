@@ -10,6 +10,7 @@ from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
 from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
+from refsync.file_patterns import means
 from refsync.scratch import scratch_folder
 
 
@@ -25,7 +26,7 @@ def hidden_paths(repository: Repository, paths: Collection[str], wanted: Collect
     if not is_sparse(repository):
         return skipped
     new = {path for path in paths if path not in known}
-    return (skipped | (new - _named_by_patterns(repository, new))) - set(wanted)
+    return (skipped | (new - _named_by_patterns(repository, new))) - {path for path in paths if means(path, wanted)}
 
 
 def is_sparse(repository: Repository) -> bool:

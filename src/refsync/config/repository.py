@@ -50,6 +50,7 @@ from refsync.config.values import (
     VariableName,
     shown,
 )
+from refsync.file_patterns import is_pattern
 
 Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 """A repository's files, relative to the clone; categories in their own order."""
@@ -240,6 +241,11 @@ def _faults_within(repository: RepositorySettings) -> Iterator[Fault]:
                 f"{shown(file)} is a CSV table, which is written only for {named} of layout 'upstream'; "
                 "name a JSON file"
             )
+            yield Fault(("categories", category), reason)
+    for category, file in repository.categories.items():
+        usual = repository.catalogue[category].v2_file
+        if is_pattern(file) != is_pattern(usual) or (is_pattern(file) and file != usual):
+            reason = f"{shown(file)} is not what its [[category]] says; list it as {shown(usual)}"
             yield Fault(("categories", category), reason)
     if repository.stamp_records and repository.tables:
         yield Fault(("stamp_records",), "no column of a CSV table holds a stamp; leave it false for this repository")

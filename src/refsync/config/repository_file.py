@@ -86,5 +86,5 @@ def _taken(tables: tuple[CategoryTable, ...]) -> Iterator[Fault]:
     usual = {each.v2_file: name for name, each in SPECIFIED.descriptors.items()}
     usual |= {each.legacy_file: name for name, each in SPECIFIED.descriptors.items() if each.legacy_file}
     for place, each in enumerate(tables):
-        if isinstance(each, OwnCategory) and each.file in usual:
-            yield Fault((place, "file"), f"{each.file} is the file of {usual[each.file]}; give the category its own")
+        if isinstance(each, OwnCategory) and each.path in usual:
+            yield Fault((place, "file"), f"{each.path} is the file of {usual[each.path]}; give the category its own")

@@ -23,6 +23,7 @@ from refsync.config.values import (
     CredentialName,
     FieldPath,
     File,
+    FilePattern,
     Folder,
     HeaderName,
     HordeURL,
@@ -66,18 +67,40 @@ class OwnCategory(RuledCategory):
     """``[[category]]``: a category that is none of the specification's."""
 
     name: OwnCategoryName
-    file: JsonFileName
-    records: RecordsPlace = ""
+    file: JsonFileName | None = None
+    files: FilePattern | None = None
+    records: RecordsPlace | None = None
+    key: Annotated[str, Field(min_length=1)] | None = None
     ignore: tuple[str, ...] = ()
     critical: tuple[str, ...] = ()
     links: LinkSettings | None = None
+
+    @model_validator(mode="after")
+    def _say_where_its_records_are(self) -> Self:
+        if (self.file is None) == (self.files is None):
+            raise FaultsError([Fault(("file",), "is required, or `files` for many files; one of the two")])
+        if self.key is not None and (self.files is None or self.records is not None):
+            raise FaultsError([Fault(("key",), "is for `files` that are one record each, without `records`")])
+        return self
+
+    @property
+    def path(self) -> str:
+        """Its file, or the pattern of its files."""
+        return self.file or self.files or ""
 
     @property
     def descriptor(self) -> CategoryDescriptor:
         """What is known of it."""
         links = self.links.fields if self.links else None
         return CategoryDescriptor.own(
-            self.name, self.file, self.critical, links, records=self.records, ignored=self.ignore
+            self.name,
+            self.path,
+            self.critical,
+            links,
+            records=self.records or "",
+            ignored=self.ignore,
+            record_files=self.files is not None and self.records is None,
+            key=self.key,
         )
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from refsync.categories import SPECIFIED, CategoryName, catalogue_in, is_table
 from refsync.config.crontab import check_cron_line
 from refsync.documents.shape import Shape
+from refsync.file_patterns import is_pattern
 from refsync.review.finding import Rule
 
 DEFAULT_SCHEDULE = "0 6 * * *"
@@ -173,7 +174,17 @@ def _own_category(name: str) -> str:
 def _json_file(text: str) -> str:
     if is_table(text):
         raise ValueError(f"{shown(text)} is a CSV table; a category of one's own is a JSON file")
+    if is_pattern(text):
+        raise ValueError(f"{shown(text)} stands for many files; write it as `files`")
     return category_file(text)
+
+
+def _file_pattern(text: str) -> str:
+    path = category_file(text)
+    folder, _, name = path.rpartition("/")
+    if name.count("*") != 1 or "*" in folder or not name.endswith(".json"):
+        raise ValueError(f'must be the JSON files of one folder, such as "models/*.json"; not {shown(text)}')
+    return path
 
 
 def _records_place(text: str) -> str:
@@ -339,6 +350,7 @@ HordeURL = Annotated[str, AfterValidator(_horde_url)]
 FieldPath = Annotated[str, AfterValidator(_field_path)]
 OwnCategoryName = Annotated[str, AfterValidator(_own_category)]
 JsonFileName = Annotated[str, AfterValidator(_json_file)]
+FilePattern = Annotated[str, AfterValidator(_file_pattern)]
 RecordsPlace = Annotated[str, AfterValidator(_records_place)]
 HostURL = Annotated[str, AfterValidator(_host_url)]
 WebhookURL = Annotated[str, AfterValidator(_webhook_url)]

@@ -12,6 +12,7 @@ from refsync.clone.repository import Repository
 from refsync.daemon.wakeups import Wakeups
 from refsync.errors import RefsyncError
 from refsync.file_events import FolderWatcher
+from refsync.file_patterns import is_pattern, starred
 from refsync.metrics.measures import Measures
 from refsync.sync.reference import ReferenceRepository
 
@@ -42,6 +43,7 @@ class Watch:
         self._backends = tuple(application.backends.values())
         self._wake_file = application.state.wake_file
         self._paths = frozenset(path for path, _ in ground)
+        self._patterns = [path for path in self._paths if is_pattern(path.name)]
         settings = application.config.watch
         self._watcher = FolderWatcher(
             sorted({path.parent for path in self._paths}),
@@ -58,15 +60,22 @@ class Watch:
         self._watcher.stop()
 
     def _hear_at_once(self, paths: frozenset[Path]) -> None:
-        self._measures.heard(len(self._paths & paths))
+        self._measures.heard(len(self._of_ours(paths)))
         if self._wake_file in paths:
             self._wakeups.wake()
         for backend in self._backends:
             backend.mark_touched(paths)
 
     def _hear(self, paths: frozenset[Path]) -> None:
-        if heard := self._paths.intersection(paths) - {self._wake_file}:
+        if heard := self._of_ours(paths) - {self._wake_file}:
             self._wakeups.changed(heard)
+
+    def _of_ours(self, paths: frozenset[Path]) -> set[Path]:
+        """Those that are listened to, be it for a pattern."""
+        return {path for path in paths if path in self._paths or self._is_meant(path)}
+
+    def _is_meant(self, path: Path) -> bool:
+        return any(each.parent == path.parent and starred(each.name, path.name) is not None for each in self._patterns)
 
     def _rescan(self, reason: str) -> None:
         logger.debug("looking at everything: {}", reason)

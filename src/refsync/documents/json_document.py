@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -171,6 +171,7 @@ def edit_records(
     order: Sequence[str] = (),
     places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
+    alike: Iterable[Record] = (),
 ) -> bytes:
     """A category file with some of its models written or removed, and every other byte as it was.
 
@@ -186,6 +187,7 @@ def edit_records(
         places: new model to where it is asked to stand; a place next to a model that is not there counts as none.
         renames: model to its new name, under which ``edits`` may have its new record. It keeps its place, and its text
             apart from that. Of a model that is renamed ``edits`` may also have the old name, with ``None``.
+        alike: records of other files, see ``edit_document``.
 
     Returns:
         The new file; the same bytes if every edit is there already, be it with its keys in another order.
@@ -194,7 +196,7 @@ def edit_records(
         DocumentError: the file, or one of the models, cannot be edited safely, see ``Document.check_editable``.
         ValueError: a record holds a number that is not finite, a model to rename is not there, or its new name is.
     """
-    return edit_document(read_document(data), edits, order=order, places=places, renames=renames)
+    return edit_document(read_document(data), edits, order=order, places=places, renames=renames, alike=alike)
 
 
 def edit_document(
@@ -205,8 +207,13 @@ def edit_document(
     places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
     others: Mapping[str, Any] | None = None,
+    alike: Iterable[Record] = (),
 ) -> bytes:
-    """``edit_records`` of a file that has been read; ``others`` are members to write that are no models, nor null."""
+    """``edit_records`` of a file that has been read.
+
+    ``others`` are members to write that are no models, nor null; ``alike`` are records of other files, whose fields are
+    in the order that new ones shall be in, too.
+    """
     renames = renames or {}
     with faults_explained():
         for name in (*edits, *renames, *renames.values()):
@@ -214,7 +221,7 @@ def edit_document(
                 raise fault.with_traceback(None)
         _check_renames(document.records, edits, renames)
         members = {name: record for name, record in edits.items() if name not in renames} | dict(others or {})
-        return (document._mark + _edited(document, members, order, places or {}, renames)).encode()
+        return (document._mark + _edited(document, members, order, places or {}, renames, alike)).encode()
 
 
 def _edited(
@@ -223,9 +230,10 @@ def _edited(
     order: Sequence[str],
     places: Mapping[str, Place],
     renames: Mapping[str, str],
+    alike: Iterable[Record],
 ) -> str:
     text = replace_members(
-        document._text, document.container, document.records, edits, order, places, renames, document.shape
+        document._text, document.container, document.records, edits, order, places, renames, document.shape, alike
     )
     for stand_in, value in document._cut.items():
         text = text.replace(stand_in, value)

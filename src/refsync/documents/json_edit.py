@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -42,6 +42,7 @@ def replace_members(
     places: Mapping[str, Place] = _NOWHERE,
     renames: Mapping[str, str] = _UNNAMED,
     shape: Shape = ROOT,
+    alike: Iterable[Record] = (),
 ) -> str:
     """The text of a document after edits; ``None`` removes a member.
 
@@ -54,6 +55,7 @@ def replace_members(
         places: new name to where it is asked to stand.
         renames: name to the name that its member shall have; edits name it by that one.
         shape: what the members are known by.
+        alike: records of other files whose fields have the same order.
     """
     now = {renames.get(name, name): record for name, record in records.items()} if renames else records
     renamed = {new: shape.named(records[old], new) for old, new in renames.items()}
@@ -62,7 +64,9 @@ def replace_members(
         return text
     scalars = style_of_scalars(text, document)
     shown = document if document.items else scan_document(text)
-    editor = _Editor(text, FieldOrder(records.values()), scalars, lambda: style_of_document(text, shown, scalars))
+    editor = _Editor(
+        text, FieldOrder([*records.values(), *alike]), scalars, lambda: style_of_document(text, shown, scalars)
+    )
 
     def write(entry: _Entry, line: str | None) -> str:
         if entry.old is None or entry.value is not document.items[entry.old].value:

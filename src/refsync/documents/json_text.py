@@ -121,6 +121,13 @@ def scan_document(text: str) -> Container:
     return scan(text, _skip(text, 0))
 
 
+def scan_whole(text: str, key: str | None) -> Container:
+    """The text's one value as the only item of a container that has no brackets of its own."""
+    start = _skip(text, 0)
+    value, end = _read(text, start)
+    return Container(start, [Item(start, start, key, start, start, end, value)], end)
+
+
 def scan_value(text: str, item: Item) -> Container:
     """The items of an item whose value is an object or a list."""
     return scan(text, item.value_start)

@@ -14,7 +14,7 @@ from refsync.documents.json_decoders import READER, NotFiniteError
 from refsync.documents.json_document import Document, Record, read_records
 from refsync.documents.json_text import Container
 from refsync.documents.nesting import is_too_deep
-from refsync.documents.shape import ROOT, Shape
+from refsync.documents.shape import ROOT, RecordShape, Shape
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STEPS = (4096, 64, 1)
@@ -57,6 +57,8 @@ def read_version(data: bytes, before: JsonVersion | None = None, shape: Shape = 
 def version_of(document: Document) -> JsonVersion | None:
     """A document as a version that others follow; ``None`` of one that has to be read as a whole each time."""
     text = document.whole_text
+    if isinstance(document.shape, RecordShape):
+        return None
     return None if text is None else _of_container(text, document.container, document.shape)
 
 

@@ -21,9 +21,9 @@ PlaceByName = Callable[[Sequence[str], str], int]
 
 
 class Place(NamedTuple):
-    """Where a new model is asked to stand: right after, or right before, another one."""
+    """Where a new model is asked to stand: right after, or right before, another one; or in a file of several."""
 
-    side: Literal["after", "before"]
+    side: Literal["after", "before", "in"]
     model: str
 
 

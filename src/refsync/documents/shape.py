@@ -9,9 +9,10 @@ from functools import cache
 from typing import Any, Self
 
 from refsync.categories import CategoryDescriptor
-from refsync.documents.json_text import Container, Item, scan_document, scan_value
+from refsync.documents.json_text import Container, Item, scan_document, scan_value, scan_whole
 from refsync.documents.values import is_record
 from refsync.errors import DocumentError
+from refsync.file_patterns import starred
 
 _WORDS = re.compile(r"(?P<path>[^\[\]]*)(?:\[(?P<field>[^\[\]]+)\])?")
 
@@ -130,12 +131,53 @@ class Shape:
         return name if isinstance(name, str) and name else None
 
 
+@dataclass(frozen=True)
+class RecordShape(Shape):
+    """The whole file is one record, known by its ``field``, or else by the name that the file itself has.
+
+    Attributes:
+        model: that name.
+    """
+
+    model: str = ""
+
+    @property
+    def is_root_object(self) -> bool:
+        """No: its members are fields."""
+        return False
+
+    def members(self, root: Any) -> dict[str, Any]:
+        """The one record.
+
+        Raises:
+            DocumentError: the file holds no object.
+        """
+        if not isinstance(root, dict):
+            raise DocumentError("not an object, as a record is")
+        return {self.name_of(self.model, root) or _nameless(0): root}
+
+    def has_doubles(self, root: Any, members: Mapping[str, Any]) -> bool:
+        """No: there is one."""
+        return False
+
+    def locate(self, text: str) -> Container:
+        """The file itself, as its only item."""
+        return scan_whole(text, self.key(self.model))
+
+    def whole(self, records: Mapping[str, Any]) -> Any:
+        """The one record."""
+        return next(iter(records.values()), {})
+
+
 ROOT = Shape()
 """The records are the members of the file's one object: the usual shape."""
 
 
-def shape_of(category: CategoryDescriptor) -> Shape:
-    """Where in a JSON file of a category its records are."""
+def shape_of(category: CategoryDescriptor, path: str = "") -> Shape:
+    """Where in a JSON file of a category its records are; without one in whatever file of it."""
+    if category.record_files:
+        name = starred(category.v2_file, path) if category.key is None else None
+        return RecordShape(field=category.key, ignored=frozenset(category.ignored), model=name or "")
     return ROOT if category.has_usual_shape else _parsed(category.records, category.ignored)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from refsync.categories import CategoryDescriptor, CategoryName
@@ -10,6 +11,7 @@ from refsync.clone.history import FileChange, LandedCommit
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, writable
+from refsync.file_patterns import is_pattern
 from refsync.metadata.models import CategoryMetadata, OperationType, RecordedError, RecordedOperation
 from refsync.reference.kinds import records_after, records_in
 from refsync.reference.versions import Version, Versions
@@ -79,31 +81,36 @@ class FileFold:
     _records: Mapping[str, Record] | None = None
     _newest: Version | None = None
 
-    def take(self, commit: LandedCommit, change: FileChange, versions: Versions) -> None:
+    def take(self, commit: LandedCommit, changes: Sequence[FileChange], versions: Versions) -> None:
         """Compare the version that the commit brings with the last valid one."""
+        (change,) = changes
         try:
             records = self._version(change, versions)
         except DocumentError as error:
-            fault = f"{self.path} in commit {commit.sha}: {error}"
-            self.errors.append(RecordedError(fault, commit.committed_at, commit.sha, commit.author))
+            self._note(commit, change, error)
         else:
             self._compare(commit, self._previous(versions), records)
             self._records, self.blob = records, change.new_blob
-        self.commit = commit.sha
-        if self.began is None and change.new_blob is not None:
-            self.began = commit.committed_at
+        self._passed(commit, changes)
 
     @property
     def total_models(self) -> int | None:
         """Models in the newest valid version; ``None`` while no version was read."""
         return None if self._records is None else len(self._records)
 
+    def _passed(self, commit: LandedCommit, changes: Sequence[FileChange]) -> None:
+        self.commit = commit.sha
+        if self.began is None and any(change.new_blob is not None for change in changes):
+            self.began = commit.committed_at
+
+    def _note(self, commit: LandedCommit, change: FileChange, error: DocumentError) -> None:
+        fault = f"{change.path} in commit {commit.sha}: {error}"
+        self.errors.append(RecordedError(fault, commit.committed_at, commit.sha, commit.author))
+
     def _version(self, change: FileChange, versions: Versions) -> Mapping[str, Record]:
         if change.new_blob is None:
             return {}
-        if change.new_mode is None or not change.new_mode.startswith("100"):
-            raise DocumentError("not a regular file")
-        version = versions.of(change.new_blob)
+        version = _regular(change, versions)
         records = records_after(version, self._newest, self.category, self.path)
         self._newest = version
         return records
@@ -118,6 +125,60 @@ class FileFold:
             RecordedOperation(OperationType(found.kind), found.model, commit.committed_at, commit.sha, commit.author)
             for found in operations_between(old, new)
         )
+
+
+@dataclass
+class ManyFilesFold(FileFold):
+    """The versions of all files of a category; the last valid records of each are kept.
+
+    ``blob`` says of each file whose newest version cannot be read which one was the last that can, as JSON: the others
+    are as the commit has them.
+    """
+
+    _known: dict[str, Mapping[str, Record]] = field(default_factory=dict)
+
+    def take(self, commit: LandedCommit, changes: Sequence[FileChange], versions: Versions) -> None:
+        """Compare what the commit brings with the last valid versions, all files at once: a model may go to another."""
+        before: dict[str, Record] = {}
+        after: dict[str, Record] = {}
+        broken: dict[str, str | None] = json.loads(self.blob) if self.blob else {}
+        for change in changes:
+            last = broken.get(change.path, change.old_blob)
+            old = self._last_valid(change.path, last, versions)
+            try:
+                new = self._new(change, versions)
+            except DocumentError as error:
+                self._note(commit, change, error)
+                broken[change.path] = last
+                continue
+            broken.pop(change.path, None)
+            before |= old
+            after |= new
+            self._known[change.path] = new
+        self.blob = json.dumps(broken, sort_keys=True) if broken else None
+        self._compare(commit, before, after)
+        self._passed(commit, changes)
+
+    def _last_valid(self, path: str, blob: str | None, versions: Versions) -> Mapping[str, Record]:
+        if path not in self._known:
+            self._known[path] = {} if blob is None else records_in(versions.of(blob), self.category, path)
+        return self._known[path]
+
+    def _new(self, change: FileChange, versions: Versions) -> Mapping[str, Record]:
+        if change.new_blob is None:
+            return {}
+        return records_in(_regular(change, versions), self.category, change.path)
+
+
+def new_fold(category: CategoryDescriptor, path: str, blob: str | None = None) -> FileFold:
+    """What takes in the versions of a category's file, or of all that a pattern means."""
+    return (ManyFilesFold if is_pattern(path) else FileFold)(category, path, blob)
+
+
+def _regular(change: FileChange, versions: Versions) -> Version:
+    if change.new_blob is None or change.new_mode is None or not change.new_mode.startswith("100"):
+        raise DocumentError("not a regular file")
+    return versions.of(change.new_blob)
 
 
 def add_up(metadata: CategoryMetadata, fold: FileFold) -> CategoryMetadata:

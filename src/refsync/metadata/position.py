@@ -31,7 +31,8 @@ class FollowedFile(NamedTuple):
         """Where its records are: the path, and what is unusual within."""
         if self.described.has_usual_shape:
             return self.path
-        return " ".join((f"{self.path}:{self.described.records}", *sorted(self.described.ignored)))
+        where = f"{self.path}:{self.described.records}{self.described.key or ''}"
+        return " ".join((where, *sorted(self.described.ignored)))
 
     @property
     def key(self) -> str:

@@ -11,7 +11,8 @@ from typing import Protocol
 from loguru import logger
 
 from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
-from refsync.metadata.fold import FileFold
+from refsync.file_patterns import is_pattern, starred
+from refsync.metadata.fold import FileFold, new_fold
 from refsync.metadata.merge_losses import MergeHistory
 from refsync.metadata.models import CategoryMetadata
 from refsync.metadata.position import FollowedFile, Position
@@ -121,7 +122,7 @@ def _resumed(
         start = 0
     else:
         return None
-    fold = FileFold(file.described, file.path, stored.recorded_blob if stored else None)
+    fold = new_fold(file.described, file.path, stored.recorded_blob if stored else None)
     return Task(file, stored, fold, start, anew=recorded is None, refold=False, announced=False)
 
 
@@ -129,14 +130,15 @@ def from_the_root(file: FollowedFile, stored: CategoryMetadata | None, position:
     """Start a file again at the root."""
     seen = position.seen(file)
     announced = seen is not None and seen.recorded is not None
-    return Task(file, stored, FileFold(file.described, file.path), start=0, anew=True, refold=True, announced=announced)
+    return Task(file, stored, new_fold(file.described, file.path), start=0, anew=True, refold=True, announced=announced)
 
 
 def take_in_ahead(
     history: History, walk: Sequence[LandedCommit], tasks: Sequence[Task], progress: Progress | None
 ) -> None:
     """Take in a long history, of which each version is met once: the fold keeps the one before."""
-    wanted = (change.new_blob for commit in _steps(walk, tasks) for change, _ in commit if change.new_blob)
+    changed = (change for steps in _steps(walk, tasks) for changes, _ in steps for change in changes)
+    wanted = (change.new_blob for change in changed if change.new_blob)
     with closing(history.read_blobs(blob for blob, _ in groupby(wanted))) as coming:
 
         def read(blob: str) -> bytes:
@@ -149,18 +151,26 @@ def take_in_ahead(
 def take_in(versions: Versions, walk: Sequence[LandedCommit], tasks: Sequence[Task], progress: Progress | None) -> None:
     """Take in the versions that a walk brings, each for the file that it is of."""
     for place, steps in enumerate(_steps(walk, tasks)):
-        for change, task in steps:
-            task.fold.take(walk[place], change, versions)
+        for changes, task in steps:
+            task.fold.take(walk[place], changes, versions)
         if progress is not None:
             progress(place + 1, len(walk))
 
 
-def _steps(walk: Sequence[LandedCommit], tasks: Iterable[Task]) -> Iterator[list[tuple[FileChange, Task]]]:
-    """For each commit the changes of followed files, each with who takes it in."""
+def _steps(walk: Sequence[LandedCommit], tasks: Iterable[Task]) -> Iterator[list[tuple[list[FileChange], Task]]]:
+    """For each commit the changes of followed files, those of each with who takes them in."""
     by_path: dict[str, list[Task]] = {}
     for task in tasks:
         by_path.setdefault(task.file.path, []).append(task)
+    patterns = [path for path in by_path if is_pattern(path)]
     for place, commit in enumerate(walk):
+        changed: dict[str, list[FileChange]] = {}
+        for change in commit.files:
+            for path in (change.path, *(each for each in patterns if starred(each, change.path) is not None)):
+                changed.setdefault(path, []).append(change)
         yield [
-            (change, task) for change in commit.files for task in by_path.get(change.path, ()) if place >= task.start
+            (changes, task)
+            for path, changes in changed.items()
+            for task in by_path.get(path, ())
+            if place >= task.start
         ]

@@ -35,7 +35,7 @@ def open_file(view: View, category: CategoryDescriptor, path: str) -> JsonFile:
         DocumentError: there is no plain file.
     """
     kind = JsonFileWithVariants if category.has_variants else JsonFile
-    return kind(path, view.version(path), shape_of(category))
+    return kind(path, view.version(path), shape_of(category, path))
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,21 @@ class JsonFile:
         *,
         places: Mapping[str, Place] | None = None,
         renames: Mapping[str, str] | None = None,
-    ) -> dict[str, bytes]:
+    ) -> Mapping[str, bytes | None]:
         """The document, with these models written, removed or renamed, new ones where they are asked to stand."""
         if self.version is None:
             new = {model: record for model, record in edits.items() if record is not None}
             return {self.path: new_document(new, self.shape)}
         return {self.path: edit_document(self._document, edits, places=places, renames=renames)}
+
+    def home(self, name: str, asked: str | None, is_beside: bool) -> None:
+        """See that no other file than this one is asked for.
+
+        Raises:
+            PayloadError: it is.
+        """
+        if asked not in (None, self.path):
+            raise PayloadError(f"file: the category has one, {self.path}; leave it out")
 
     @property
     def writes_variants(self) -> bool:

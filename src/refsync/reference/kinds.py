@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.csv_document import read_rows
@@ -17,7 +17,8 @@ from refsync.documents.shape import Shape, shape_of
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
-from refsync.reference import json_file, text_table
+from refsync.file_patterns import is_pattern
+from refsync.reference import json_file, many_files, text_table
 
 if TYPE_CHECKING:
     from refsync.reference.versions import Version
@@ -54,8 +55,18 @@ class CategoryFiles(Protocol):
         *,
         places: Mapping[str, Place] | None = None,
         renames: Mapping[str, str] | None = None,
-    ) -> dict[str, bytes]:
-        """The whole of each file, by path, with these models written, removed (``None``) or renamed."""
+    ) -> Mapping[str, bytes | None]:
+        """The whole of each file, by path, with these models written, removed (``None``) or renamed.
+
+        ``None`` is a file that goes with its only model.
+        """
+        ...
+
+    def home(self, name: str, asked: str | None, is_beside: bool) -> None:
+        """See that it is clear in which file a new model goes: one that is ``asked`` for, or, ``is_beside``, another's.
+
+        Raises PayloadError where it is not.
+        """
         ...
 
     @property
@@ -100,6 +111,9 @@ class CategoryFiles(Protocol):
         ...
 
 
+Open: TypeAlias = "Callable[[View, CategoryDescriptor, str], CategoryFiles]"
+
+
 class Kind(NamedTuple):
     """One kind of category file."""
 
@@ -107,7 +121,7 @@ class Kind(NamedTuple):
     """Raises DocumentError for bytes that are no file of this kind."""
     read: Callable[[bytes, Beside], dict[str, Record]]
     """The records in the bytes of a file, with what stands beside it; raises DocumentError."""
-    open: Callable[[View, CategoryDescriptor, str], CategoryFiles]
+    open: Open
     """The category whose file this is, to be edited; raises DocumentError where its files cannot be opened."""
 
 
@@ -116,13 +130,15 @@ _TABLE = Kind(read_rows, text_table.read_table, text_table.open_table)
 
 def kind_of(category: CategoryDescriptor, path: str) -> Kind:
     """The kind of a category's file of this name."""
-    return _TABLE if is_table(path) else _json(shape_of(category))
+    if is_table(path):
+        return _TABLE
+    return _json(shape_of(category, path), many_files.open_files if is_pattern(path) else json_file.open_file)
 
 
 @cache
-def _json(shape: Shape) -> Kind:
+def _json(shape: Shape, open_them: Open) -> Kind:
     read = partial(read_records, shape=shape)
-    return Kind(read, lambda content, beside: read(content), json_file.open_file)
+    return Kind(read, lambda content, beside: read(content), open_them)
 
 
 def variants_of(category: CategoryDescriptor, name: str) -> tuple[str, ...]:
@@ -141,7 +157,7 @@ def records_in(version: Version, category: CategoryDescriptor, path: str) -> Map
     Raises:
         DocumentError: it cannot be read, or nothing can be made of a row.
     """
-    return records_of_table(version) if is_table(path) else version.records(shape_of(category))
+    return records_of_table(version) if is_table(path) else version.records(shape_of(category, path))
 
 
 def records_of_table(version: Version) -> Mapping[str, Record]:
@@ -151,14 +167,20 @@ def records_of_table(version: Version) -> Mapping[str, Record]:
 
 def records_as_written(version: Version, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     """The same, each number with its text where the kind knows it, so that they can be written back as they were."""
-    return records_in(version, category, path) if is_table(path) else version.records_as_written(shape_of(category))
+    return (
+        records_in(version, category, path) if is_table(path) else version.records_as_written(shape_of(category, path))
+    )
 
 
 def records_after(
     version: Version, before: Version | None, category: CategoryDescriptor, path: str
 ) -> Mapping[str, Record]:
     """The same, read by what differs from the version that was read before it, where that is less work."""
-    return records_in(version, category, path) if is_table(path) else version.records_after(before, shape_of(category))
+    return (
+        records_in(version, category, path)
+        if is_table(path)
+        else version.records_after(before, shape_of(category, path))
+    )
 
 
 def records_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
@@ -167,8 +189,19 @@ def records_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[s
     Raises:
         DocumentError: it cannot be read, or nothing can be made of a row.
     """
+    if is_pattern(path):
+        return many_files.open_files(view, category, path).records
     version = view.version(path)
     return {} if version is None else records_in(version, category, path)
+
+
+def records_as_written_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
+    """The same, each number with its text where the kind knows it."""
+    found: dict[str, Record] = {}
+    for each in view.matching(path) if is_pattern(path) else (path,):
+        version = view.version(each)
+        found |= {} if version is None else records_as_written(version, category, each)
+    return found
 
 
 def readable_records_at(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:

@@ -163,6 +163,15 @@ class TextTable:
         """Base name to the row that counts."""
         return {row.name: row for row in self.rows}
 
+    def home(self, name: str, asked: str | None, is_beside: bool) -> None:
+        """See that no other file than the table is asked for.
+
+        Raises:
+            PayloadError: it is.
+        """
+        if asked not in (None, self.table_path):
+            raise PayloadError(f"file: the category has one table, {self.table_path}; leave it out")
+
     @property
     def writes_variants(self) -> bool:
         """Yes: a row makes all of its records."""

@@ -9,6 +9,7 @@ from refsync.clone.repository import Repository
 from refsync.documents.json_document import Document
 from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
+from refsync.file_patterns import folder_of, is_pattern, starred
 from refsync.reference.versions import Version, Versions
 
 
@@ -18,6 +19,8 @@ class View:
 
     version: Callable[[str], Version | None]
     """The version of a file, ``None`` where there is none; raises DocumentError for what is no plain file."""
+    matching: Callable[[str], Collection[str]] = lambda pattern: ()
+    """The files that a pattern means; raises DocumentError where something else than a folder is on the way."""
 
     def content(self, path: str) -> bytes | None:
         """The bytes of a file, ``None`` where there is none.
@@ -39,7 +42,9 @@ class View:
 
     def held(self, paths: Collection[str]) -> View:
         """The same of a few files, read now, so that no clone is needed any more."""
-        found = {path: _read(self, path) for path in paths}
+        matching = {path: tuple(self.matching(path)) for path in paths if is_pattern(path)}
+        files = (each for path in paths for each in matching.get(path, (path,)))
+        found = {path: _read(self, path) for path in files}
 
         def version(path: str) -> Version | None:
             held = found.get(path)
@@ -47,11 +52,16 @@ class View:
                 raise held.with_traceback(None)
             return held
 
-        return View(version)
+        return View(version, lambda pattern: matching.get(pattern, ()))
 
-    def with_files(self, files: Mapping[str, Version]) -> View:
-        """The state once these are written."""
-        return View(lambda path: files[path] if path in files else self.version(path))
+    def with_files(self, files: Mapping[str, Version | None]) -> View:
+        """The state once these are written, and those that are ``None`` removed."""
+
+        def matching(pattern: str) -> Collection[str]:
+            paths = {*self.matching(pattern), *(path for path in files if starred(pattern, path) is not None)}
+            return [path for path in paths if files.get(path, path) is not None]
+
+        return View(lambda path: files[path] if path in files else self.version(path), matching)
 
 
 def at_commit(clone: Repository, commit: str, versions: Versions) -> View:
@@ -64,7 +74,12 @@ def at_commit(clone: Repository, commit: str, versions: Versions) -> View:
         blob = blobs[path]
         return None if blob is None else versions.of(blob)
 
-    return View(version)
+    def matching(pattern: str) -> Collection[str]:
+        folder = folder_of(pattern)
+        paths = (f"{folder}/{name}".lstrip("/") for name in (clone.entries(commit, folder) if commit else ()))
+        return [path for path in paths if starred(pattern, path) is not None]
+
+    return View(version, matching)
 
 
 def _blob_at(clone: Repository, commit: str, path: str) -> str | None:

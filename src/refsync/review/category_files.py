@@ -11,6 +11,7 @@ from refsync.categories import (
     CategoryName,
     Layout,
 )
+from refsync.file_patterns import is_pattern, starred
 from refsync.review.conventions import USUAL, Conventions
 
 Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
@@ -39,7 +40,13 @@ def category_files(paths: Collection[str], conventions: Conventions = USUAL) -> 
     ``models.csv`` is read through the ``db.json`` that stands beside it, and in ``legacy`` by itself if none does; a
     ``db.json`` on its own belongs to no category.
     """
-    return [each for each in expected_files(paths, conventions) if each.path in paths]
+    found = []
+    for each in expected_files(paths, conventions):
+        if is_pattern(each.path):
+            found += [each._replace(path=path) for path in sorted(paths) if starred(each.path, path) is not None]
+        elif each.path in paths:
+            found.append(each)
+    return found
 
 
 def expected_files(paths: Collection[str], conventions: Conventions = USUAL) -> list[CategoryFile]:

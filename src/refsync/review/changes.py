@@ -222,7 +222,7 @@ def _document(
             return Document()
         if is_table(path):
             return Document(dict(records_in(version, category, path)))
-        return version.document(shape_of(category))
+        return version.document(shape_of(category, path))
     except DocumentError as error:
         problems.append(f"in {snapshot.name}: {error}")
         return Document()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, is_table
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat, CategoryName, is_table
 from refsync.documents.shape import shape_of
+from refsync.file_patterns import is_pattern
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile, category_files
 from refsync.review.changes import FileChanges, compare_file, files_of_both
 from refsync.review.conventions import USUAL, Conventions
 from refsync.review.dump_findings import faults_of_dump
-from refsync.review.file_findings import faults_of_document, faults_of_members, is_readable
+from refsync.review.file_findings import Lines, faults_of_document, faults_of_members, is_readable
 from refsync.review.finding import Finding, Rule
 from refsync.review.merges import faults_of_merges
 from refsync.review.revisions import Side, side_of
@@ -114,12 +115,30 @@ def find_faults(snapshot: Snapshot, before: Snapshot | None, conventions: Conven
         yield from _faults_of_file(file, snapshot, before, conventions)
     yield from text_faults(snapshot, conventions)
     yield from faults_of_schemas(snapshot, conventions)
+    yield from _in_two_files(snapshot, conventions)
+
+
+def _in_two_files(snapshot: Snapshot, conventions: Conventions) -> Iterator[Finding]:
+    """The models that stand in two files of a category that has many."""
+    seen: dict[tuple[CategoryName, str], str] = {}
+    for file in category_files(snapshot.files, conventions):
+        category = conventions.catalogue[file.category]
+        shape = shape_of(category, file.path)
+        if not is_pattern(category.v2_file) or not snapshot.has_file(file.path):
+            continue
+        version = snapshot.version(file.path)
+        for name in version.records(shape) if is_readable(version, shape) else ():
+            first = seen.setdefault((file.category, name), file.path)
+            if first != file.path:
+                line = Lines(version.content, shape).get(name)
+                yield Finding(Rule.duplicate_key, file.path, line, name, f"is in {first}, too", "delete one of the two")
 
 
 def _missing(snapshot: Snapshot, before: Snapshot | None, conventions: Conventions) -> Iterator[Finding]:
     if before is not None:
         for file in category_files({*before.files, *snapshot.files}, conventions):
-            if file.path not in snapshot.files:
+            many = is_pattern(conventions.catalogue[file.category].v2_file)  # of which one goes with its model
+            if file.path not in snapshot.files and not many:
                 what = f"the file of {file.category} is gone"
                 yield Finding(Rule.missing_file, file.path, None, None, what, f"put it back: it is in {before.name}")
     for category, path in conventions.listed.items():
@@ -138,7 +157,7 @@ def _faults_of_file(
         return
     if is_table(file.path):
         return
-    version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category])
+    version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category], file.path)
     yield from faults_of_document(file.path, version, shape)
     if not is_readable(version, shape):
         return

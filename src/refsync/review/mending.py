@@ -45,7 +45,7 @@ def mended_documents(snapshot: Snapshot, conventions: Conventions) -> Iterator[M
     for file in category_files(snapshot.files, conventions):
         if is_table(file.path) or not snapshot.has_file(file.path):
             continue
-        version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category])
+        version, shape = snapshot.version(file.path), shape_of(conventions.catalogue[file.category], file.path)
         data = version.content
         try:
             content = data if version.document(shape).deep else without_shadowed(data, shape)

@@ -98,11 +98,9 @@ def _records(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Map
 
 
 def _lines(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Places:
-    return (
-        {}
-        if is_table(file) or not snapshot.has_file(file)
-        else Lines(snapshot.version(file).content, shape_of(category))
-    )
+    if is_table(file) or not snapshot.has_file(file):
+        return {}
+    return Lines(snapshot.version(file).content, shape_of(category, file))
 
 
 def _version(snapshot: Snapshot, file: str) -> Version | None:

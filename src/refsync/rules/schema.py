@@ -15,7 +15,7 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from referencing.jsonschema import specification_with
 
 from refsync.documents.json_document import read_json
-from refsync.documents.shape import Shape
+from refsync.documents.shape import RecordShape, Shape
 from refsync.errors import DocumentError
 from refsync.plain_text import cut, one_line
 from refsync.rules.patterns import fits, pattern
@@ -70,7 +70,8 @@ class Schema:
         if own := resource.id():
             registry = registry.with_resource(own, resource)
         _check_fragment(registry, fragment)
-        self._shape = shape if fragment is None and _is_of_files(content, registry, shape) else None
+        is_of_files = fragment is None and not isinstance(shape, RecordShape)
+        self._shape = shape if is_of_files and _is_of_files(content, registry, shape) else None
         self._left = self._too_much = 0
         keywords = {name: self._counted(each) for name, each in (draft.VALIDATORS | _KEYWORDS).items()}
         reference = {"$ref": f"{_HERE}#{fragment or ''}"}

@@ -11,6 +11,7 @@ from refsync.clone.edits import local_edits
 from refsync.clone.repository import Repository
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
+from refsync.file_patterns import means
 from refsync.metadata.models import OperationType
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.renames import RENAMED_FROM
@@ -75,19 +76,23 @@ def _edited_documents(
     owners = {
         path: paths[0] for category in categories for paths in [reference.edited_paths(category)] for path in paths
     }
-    return frozenset(owners[path] for path in local_edits(clone, sorted(owners)) if path in owners)
+    found = (means(path, owners) for path in local_edits(clone, sorted(owners)))
+    return frozenset(owners[each] for each in found if each is not None)
 
 
-def _edited_files(look: Look, plan: BatchPlan) -> dict[str, Version]:
-    """The new version of each file that the plan edits, known to ``versions``; files whose bytes stay are left out."""
+def _edited_files(look: Look, plan: BatchPlan) -> dict[str, Version | None]:
+    """The new version of each file that the plan edits, known to ``versions``; files whose bytes stay are left out.
+
+    ``None`` is a file that goes.
+    """
     reference, versions, view = look.reference, look.versions, at_commit(look.clone, look.tip, look.versions)
     categories = {reference.written_file(category): category for category in reference.files}
-    edited: dict[str, Version] = {}
+    edited: dict[str, Version | None] = {}
     for path, edits in plan.edits.items():
         files = reference.open(categories[path], view)
         after = files.edited(edits, places=plan.places.get(path), renames=plan.renames.get(path))
         written = {
-            name: versions.add(content, made_from=view.version(name))
+            name: None if content is None else versions.add(content, made_from=view.version(name))
             for name, content in after.items()
             if content != view.content(name)
         }
@@ -109,7 +114,7 @@ def build(look: Look, batch: Batch, plan: BatchPlan, changes: Sequence[PendingCh
     edited = _edited_files(look, plan)
     if not edited:
         return None
-    files = {path: version.blob for path, version in edited.items()}
+    files = {path: None if version is None else version.blob for path, version in edited.items()}
     written = set(plan.written)
     message = _message(batch, [change for change in changes if change.change_id in written])
     earlier = batch.commit if batch.base_commit == tip else None

@@ -8,6 +8,7 @@ from loguru import logger
 
 from refsync.clone.history import LandedCommit
 from refsync.errors import DocumentError
+from refsync.file_patterns import means
 from refsync.pending_queue.events import ForeignCommit, ModelChanged
 from refsync.plain_text import one_line
 from refsync.reference.kinds import records_at
@@ -57,10 +58,9 @@ def _told(turn: Turn, commit: LandedCommit) -> ForeignCommit:
 def _models(turn: Turn, commit: LandedCommit) -> Iterator[ModelChanged]:
     """What the commit did to models; nothing of a file that cannot be read, which ``status`` tells."""
     before, after = (at_commit(turn.clone, each or "", turn.versions) for each in (commit.parent, commit.sha))
-    changed = {each.path for each in commit.files}
     for category in turn.reference.files:
         path = turn.reference.written_file(category)
-        if path is None or path not in changed:
+        if path is None or not any(means(each.path, [path]) for each in commit.files):
             continue
         described = turn.reference.catalogue[category]
         try:

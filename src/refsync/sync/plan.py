@@ -19,6 +19,7 @@ from refsync.documents.model_places import Place
 from refsync.errors import DocumentError, PayloadError
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
+from refsync.pending_queue.placement import asked_file
 from refsync.reference.kinds import CategoryFiles
 from refsync.rules.judge import Judge
 from refsync.sync.planned_models import (
@@ -140,7 +141,8 @@ def plan_batch(changes: Iterable[PendingChangeRecord], observed: Observed, stamp
     for path, file in files.items():
         _add_net(plan, path, file)
     for change in changes:
-        if (change.after or change.before) is not None and change.change_id in plan.written:
+        is_placed = (change.after or change.before or asked_file(change.request_metadata)) is not None
+        if is_placed and change.change_id in plan.written:
             path = observed.files[change.category]
             _add_place(plan, path, files[path], change)
     return plan
@@ -177,6 +179,7 @@ def _step(change: PendingChangeRecord, file: File, observed: Observed, stamp: St
         return _Step(done=[change.change_id])
     if current is None:
         check_variants(change, change.model_name, file)
+        _check_home(file, change)
     _check_stampable(change, wanted, observed.stamps)
     record = stamped(stamp, change, wanted, current)
     _check_record(file, change, record)
@@ -236,6 +239,10 @@ def _add_net(plan: BatchPlan, path: str, file: File) -> None:
 
 
 def _add_place(plan: BatchPlan, path: str, file: File, change: PendingChangeRecord) -> None:
+    if (home := asked_file(change.request_metadata)) is not None:
+        plan.places.setdefault(path, {})[change.model_name] = Place("in", home)
+    if (change.after or change.before) is None:
+        return
     asked = Place("after", change.after) if change.after is not None else Place("before", change.before or "")
     beside = file.renames.get(asked.model, asked.model)
     if file.at(beside) is None:
@@ -340,6 +347,16 @@ def _check_stampable(change: PendingChangeRecord, wanted: Record | None, stamps:
     for key in stamps:
         if wanted is not None and not isinstance(wanted.get(key, {}), dict):
             raise ConflictError(f"{name_of(change)}: {key} has to be an object, for refsync writes stamps into it")
+
+
+def _check_home(file: File, change: PendingChangeRecord) -> None:
+    beside = change.after or change.before
+    try:
+        file.files.home(
+            change.model_name, asked_file(change.request_metadata), beside is not None and file.at(beside) is not None
+        )
+    except PayloadError as problem:
+        raise ConflictError(f"{name_of(change)}: {problem}") from None
 
 
 def _check_record(file: File, change: PendingChangeRecord, record: Record | None) -> None:

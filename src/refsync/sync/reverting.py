@@ -31,7 +31,7 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.queue_door import QueueDoor
-from refsync.reference.kinds import records_as_written
+from refsync.reference.kinds import records_as_written_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from refsync.sync.plan import Model
@@ -253,8 +253,7 @@ def _versions(
 
 def _records(clone: Repository, commit: str, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     try:
-        version = at_commit(clone, commit, Versions(clone.read_blob)).version(path)
-        return {} if version is None else records_as_written(version, category, path)
+        return records_as_written_at(at_commit(clone, commit, Versions(clone.read_blob)), category, path)
     except DocumentError as problem:
         where = f"{problem.reason} (in {path} at {commit[:12]})"
         raise DocumentError(where, line=problem.line, column=problem.column) from None

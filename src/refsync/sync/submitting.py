@@ -10,7 +10,7 @@ from refsync.categories import CategoryName, not_held
 from refsync.clone.repository import Repository
 from refsync.documents.names import folded
 from refsync.documents.values import same_value
-from refsync.errors import DocumentError, ModelNotFoundError, PayloadError
+from refsync.errors import DocumentError, ModelNotFoundError, PayloadError, RequestError
 from refsync.pending_queue.models import (
     AuditOperation,
     PendingChangeStatus,
@@ -18,6 +18,7 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.payloads import check_model_name, check_old_name, check_payload
+from refsync.pending_queue.placement import asked_file
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.reference.judges import judge_of
@@ -97,7 +98,7 @@ class ReferenceTips:
     def completes(self, category: CategoryName) -> bool:
         """Whether what is asked for may not be all that its files will hold, or more than they can."""
         described = self.repository_of(category).catalogue[category]
-        return described.has_variants or not described.has_usual_shape
+        return described.has_variants or described.is_own
 
     def is_derived(self, category: CategoryName) -> bool:
         """Whether the category's file is made from a table."""
@@ -242,13 +243,21 @@ def _completed(tips: ReferenceTips, submission: Submission) -> Submission:
     Raises:
         PayloadError: the files cannot hold the record; the text names the field.
     """
-    if not tips.completes(submission.category) or (files := tips.files(submission.category)) is None:
+    asked = asked_file(submission.request_metadata)
+    if asked is not None and submission.operation != AuditOperation.CREATE:
+        raise RequestError(f"only a new model is given a file; {submission.operation} leaves it where it is")
+    if asked is None and not tips.completes(submission.category):
+        return submission
+    if (files := tips.files(submission.category)) is None:
         return submission
     name, payload = files.base_of(_asked_name(submission)), submission.payload
+    replaced = (submission.request_metadata or {}).get(RENAMED_FROM)
     if submission.operation == AuditOperation.CREATE:
-        files.check_new(name, (submission.request_metadata or {}).get(RENAMED_FROM))
+        files.check_new(name, replaced)
     if payload is not None and submission.operation != AuditOperation.DELETE:
         payload = files.complete(name, check_payload(payload))
+    if submission.operation == AuditOperation.CREATE and replaced is None:
+        files.home(name, asked, (submission.after or submission.before) is not None)
     return replace(submission, model_name=name, payload=payload, related_models=files.related(name) or None)
 
 

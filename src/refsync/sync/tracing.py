@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
+from refsync.file_patterns import is_pattern
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.kinds import records_in
 from refsync.reference.versions import Versions
@@ -101,6 +103,9 @@ def _versions(
     clone: Repository, category: CategoryDescriptor, path: str | None
 ) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
     """Every commit that brought a valid version of the category's file, with the records in it; newest first."""
+    if path is not None and is_pattern(path):
+        yield from reversed(list(_versions_of_many(clone, category, path)))
+        return
     versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
     for commit in reversed(clone.first_parent_history(None, clone.tip(), [path] if path else ())):
         change = next((file for file in commit.files if file.path == path), None)
@@ -111,6 +116,21 @@ def _versions(
         except DocumentError:
             continue  # the next valid version is compared with the last valid one
         yield commit, records
+
+
+def _versions_of_many(
+    clone: Repository, category: CategoryDescriptor, pattern: str
+) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
+    """The same where the category has many files, oldest first: all their records after each commit."""
+    versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
+    files: dict[str, Mapping[str, Record]] = {}
+    for commit in clone.first_parent_history(None, clone.tip(), [pattern]):
+        for change in commit.files:
+            with suppress(DocumentError):
+                version = versions.of(change.new_blob) if change.new_blob else None
+                files[change.path] = {} if version is None else records_in(version, category, change.path)
+        if commit.files:
+            yield commit, {name: record for each in files.values() for name, record in each.items()}
 
 
 def _only(model: str, records: Mapping[str, Record]) -> Mapping[str, Record]:

@@ -312,6 +312,6 @@ def _answer(target: Path, config: Config, found: Survey) -> NewConfig:
         ),
         categories=dict(found.files),
         left_out=dict(found.left_out),
-        offered={each.file: table_of(each) for each in found.offered},
+        offered={each.path: table_of(each) for each in found.offered},
         next=_next_commands(target, found),
     )

@@ -14,8 +14,10 @@ from refsync.documents.merge import describe_conflict
 from refsync.documents.record_merge import RecordConflict
 from refsync.documents.shape import ROOT, Shape, shape_of
 from refsync.errors import CloneError, DocumentError, RequestError
+from refsync.file_patterns import is_pattern
 from refsync.metadata.records import STAMPS
-from refsync.review.category_files import category_files, tables
+from refsync.review.category_files import CategoryFile, category_files, tables
+from refsync.review.conventions import Conventions
 from refsync.use_cases.answer import Answer, Text
 from refsync.use_cases.conventions import ConfigPlace, conventions_at_head
 
@@ -100,7 +102,7 @@ def _shape(file: str, place: ConfigPlace) -> Shape:
     except CloneError:  # files anywhere else, of the usual shape
         return ROOT
     found = category_files([file], conventions)
-    return shape_of(conventions.catalogue[found[0].category]) if found else ROOT
+    return shape_of(conventions.catalogue[found[0].category], file) if found else ROOT
 
 
 def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) -> InstalledAnswer:
@@ -118,7 +120,7 @@ def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) 
     clone = find_clone(directory)
     conventions = conventions_at_head(place, clone)
     paths = at_work_tree(clone, conventions.folders).files
-    files = [each.path for each in category_files(paths, conventions)]
+    files = [_patterned(each, conventions) for each in category_files(paths, conventions)]
     files = list(dict.fromkeys([*files, *(each.path for each in tables(paths, conventions))]))
     if not files:
         raise RequestError(f"{clone}: has no category file that could be merged")
@@ -126,6 +128,12 @@ def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) 
     command_line = " ".join([*program, *config, "merge %O %A %B %P"])
     name_driver(clone, DRIVER, "model references, record by record", command_line)
     return InstalledAnswer(clone=str(clone), files=files, added=give_files_to_driver(clone, DRIVER, files))
+
+
+def _patterned(file: CategoryFile, conventions: Conventions) -> str:
+    """The file, or the pattern that means it and those that are to come."""
+    usual = conventions.catalogue[file.category].v2_file
+    return usual if is_pattern(usual) else file.path
 
 
 def _told(file: str, merge: FileMerge) -> MergeAnswer:

@@ -14,6 +14,7 @@ from refsync.config.settings import OwnCategory
 from refsync.documents.json_document import read_json
 from refsync.documents.shape_guess import guess_shape
 from refsync.errors import RefsyncError, RequestError
+from refsync.file_patterns import is_pattern
 
 
 def own_category(word: str, name: str, file: str) -> OwnCategory:
@@ -22,12 +23,13 @@ def own_category(word: str, name: str, file: str) -> OwnCategory:
     Raises:
         RequestError: it cannot be one.
     """
-    file, _, records = file.partition(":")
+    file, colon, records = file.partition(":")
+    where = {"files" if is_pattern(file) else "file": file} | ({"records": records} if colon else {})
     try:
-        return OwnCategory.model_validate({"name": name, "file": file, "records": records})
+        return OwnCategory.model_validate({"name": name, **where})
     except ValidationError as problem:
         first = problem.errors()[0]
-        key, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        key, reason = ".".join(map(str, first["loc"])) or "file", first["msg"].removeprefix("Value error, ")
         raise RequestError(f"--category {word}: {key}: {reason}") from None
 
 
@@ -45,13 +47,14 @@ def offered(clone: Repository, file: str, mode: int, blob: str) -> OwnCategory |
 def option_for(own: OwnCategory) -> str:
     """The option of ``refsync init`` that makes it one."""
     where = f":{own.records}" if own.records else ""
-    return command("--category", f"{own.name}={own.file}{where}")
+    return command("--category", f"{own.name}={own.path}{where}")
 
 
 def table_of(own: OwnCategory) -> str:
     """The lines of a config that say it."""
-    values = {"name": own.name, "file": own.file, "records": own.records}
-    lines = (f"{key} = {json.dumps(value)}" for key, value in values.items() if value)
+    records = own.records if own.files or own.records else None
+    values = {"name": own.name, "file": own.file, "files": own.files, "records": records}
+    lines = (f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None)
     return "\n".join(("[[category]]", *lines))
 
 

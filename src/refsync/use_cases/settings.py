@@ -12,6 +12,7 @@ from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings, find_config_file, load_config, sources
 from refsync.errors import ConfigError, RefsyncError
+from refsync.file_patterns import is_pattern
 from refsync.use_cases.answer import Answer, Text
 from refsync.use_cases.conventions import ConfigPlace
 
@@ -88,7 +89,7 @@ def missing_files(repository: RepositorySettings) -> dict[CategoryName, str]:
 
 
 def _has_file(repository: RepositorySettings, file: str) -> bool:
-    if (repository.path / file).is_file():
+    if is_pattern(file) or (repository.path / file).is_file():
         return True
     try:
         with Repository(repository.path, repository.branch) as clone:

@@ -14,6 +14,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.errors import DocumentError, RefsyncError
+from refsync.file_patterns import is_pattern
 from refsync.hosts.verdict import Verdict
 from refsync.pending_queue.daemon_note import DaemonNote
 from refsync.pending_queue.holds import Hold, retry_command
@@ -254,7 +255,7 @@ def _read_files(
     unreadable: dict[str, str] = {}
     for path, category in sorted(documents.items()):
         try:
-            if view.content(path):
+            if is_pattern(path) or view.content(path):
                 records[path] = records_at(view, reference.catalogue[category], path)
         except DocumentError as problem:
             unreadable[path] = str(problem)

@@ -19,7 +19,10 @@ from refsync.clone.repository import Repository
 from refsync.config.settings import OwnCategory
 from refsync.config.values import category_file
 from refsync.errors import CloneError, DocumentError, RequestError
-from refsync.reference.kinds import kind_of
+from refsync.file_patterns import is_pattern
+from refsync.reference.kinds import kind_of, records_at
+from refsync.reference.versions import Versions
+from refsync.reference.view import at_commit
 from refsync.use_cases.own_categories import offered, option_for, own_category
 
 _NO_CATEGORY = "belongs to no category"
@@ -60,7 +63,7 @@ def named_files(words: Iterable[str]) -> Named:
         name, separator, file = word.partition("=")
         if not separator:
             raise RequestError(f"--category {word}: write it as NAME=FILE, such as clip=models/clip.json")
-        taken = own[name].file if name in own else named.get(CategoryName(name))
+        taken = own[name].path if name in own else named.get(CategoryName(name))
         if taken is not None:
             raise RequestError(f"--category {word}: {name} has the file {taken} already")
         if name not in SPECIFIED:
@@ -98,7 +101,7 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
     entries = clone.entries(tip, "")
     found_layout = layout or _detect_layout(clone, tip)
     files, left_out = _sort_files(clone, entries, found_layout, named)
-    all_named = {**named.files, **{each.descriptor.category: each.file for each in named.own}}
+    all_named = {**named.files, **{each.descriptor.category: each.path for each in named.own}}
     for category, file in all_named.items():
         files[category] = _checked(clone, tip, named.catalogue[category], file)
     found = (offered(clone, file, *entries[file]) for file in left_out if left_out[file] == _NO_CATEGORY)
@@ -107,7 +110,7 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
         why = "; ".join(f"{file}: {reason}" for file, reason in left_out.items()) or "it holds no JSON file"
         raise CloneError(
             f"{where}: no category file of layout {found_layout.value!r} on branch {clone.branch!r} ({why})"
-            + "".join(f"; {each.file} could be one of your own: {option_for(each)}" for each in could_be[:1])
+            + "".join(f"; {each.path} could be one of your own: {option_for(each)}" for each in could_be[:1])
         )
     ordered = {category: files[category] for category in named.catalogue if category in files}
     return Survey(clone.branch, found_layout, ordered, left_out, named.own, could_be)
@@ -146,7 +149,7 @@ def _sort_files(
     for file, (mode, blob) in entries.items():
         if not file.endswith((".json", ".csv")):
             continue
-        if file in named.files.values() or file in (each.file for each in named.own):
+        if file in named.files.values() or file in (each.path for each in named.own):
             continue
         if reason := _reason_by_name(file, set(entries)):
             left_out[file] = reason
@@ -184,7 +187,20 @@ def _reason_by_content(clone: Repository, category: CategoryDescriptor, file: st
     return None
 
 
+def _checked_pattern(clone: Repository, tip: str, category: CategoryDescriptor, pattern: str) -> str:
+    view = at_commit(clone, tip, Versions(clone.read_blob, editable=False))
+    if not view.matching(pattern):
+        raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {pattern!r}, which --category names")
+    try:
+        records_at(view, category, pattern)
+    except DocumentError as problem:
+        raise CloneError(f"{clone.path}: {problem}; it cannot be a file of {category.category}") from None
+    return pattern
+
+
 def _checked(clone: Repository, tip: str, category: CategoryDescriptor, file: str) -> str:
+    if is_pattern(file):
+        return _checked_pattern(clone, tip, category, file)
     found = clone.file_at(tip, file)
     if found is None:
         raise CloneError(f"{clone.path}: branch {clone.branch!r} has no file {file!r}, which --category names")

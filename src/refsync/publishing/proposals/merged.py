@@ -18,6 +18,7 @@ from refsync.clone.history import LandedCommit
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Record
 from refsync.documents.merge import Stamps, same_record
+from refsync.file_patterns import means
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
@@ -108,7 +109,7 @@ def find_merges(
     for position in (place for place, each in enumerate(news) if batch.job in each.message):
         yield _credited(_brought_by(clone, news, position, heads, base, "token"), news, is_button)
     for each in news:
-        if not {file.path for file in each.files}.isdisjoint(paths):
+        if any(means(file.path, paths) for file in each.files):
             yield _credited(Merge(each.parent or "", each.sha, "squash", None, "content"), [each], is_button)
 
 

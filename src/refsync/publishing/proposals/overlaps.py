@@ -14,6 +14,7 @@ from refsync.clone.remotes import fetch
 from refsync.documents.json_document import Record
 from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError, RefsyncError, RemoteUnavailableError
+from refsync.file_patterns import is_pattern
 from refsync.forges.base import PullRequest
 from refsync.pending_queue.models import Batch, Overlap
 from refsync.publishing.proposals.proposed import ProposalLook, ProposalTurn
@@ -71,7 +72,7 @@ def _compare(turn: ProposalLook, pull: PullRequest) -> Models:
 
 def _records(view: View, category: CategoryDescriptor, path: str) -> Mapping[str, Record]:
     """The models of a file, none of an empty one."""
-    return records_at(view, category, path) if view.content(path) else {}
+    return records_at(view, category, path) if is_pattern(path) or view.content(path) else {}
 
 
 def _fetch_head(turn: ProposalLook, pull: PullRequest) -> bool:

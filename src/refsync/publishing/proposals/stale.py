@@ -9,6 +9,7 @@ from refsync.clone.export import tree_of
 from refsync.clone.merging import merged_tree
 from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError
+from refsync.file_patterns import is_pattern
 from refsync.pending_queue.models import Batch
 from refsync.reference.view import at_commit
 from refsync.sync.look import Look
@@ -36,9 +37,11 @@ def adds_nothing(turn: Look, head: str) -> bool:
 
 def _is_readable(turn: Look, tree: str, category: CategoryName, models: Collection[str]) -> bool:
     """Whether a category can be read, and none of the models is there twice now."""
-    path, shape = turn.reference.written_file(category) or "", shape_of(turn.reference.catalogue[category])
+    view, path = at_commit(turn.clone, tree, turn.versions), turn.reference.written_file(category) or ""
     try:
-        at_commit(turn.clone, tree, turn.versions).document(path, shape).check_editable(models)
+        if is_pattern(path):
+            return not any(map(turn.reference.open(category, view).fault_of, models))
+        view.document(path, shape_of(turn.reference.catalogue[category], path)).check_editable(models)
     except DocumentError:
         return False
     return True

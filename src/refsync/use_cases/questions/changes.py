@@ -15,6 +15,7 @@ from refsync.pending_queue.models import (
     Submission,
 )
 from refsync.pending_queue.payloads import parse_operation, parse_status
+from refsync.pending_queue.placement import to_file
 from refsync.use_cases import changes, comparing, reviewing
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs, advised, advised_diffs
@@ -88,6 +89,7 @@ class SubmitChange(Arguments):
     notes: str | None = None
     after: str | None = None
     before: str | None = None
+    file: str | None = None
 
 
 class FillRecord(Arguments):
@@ -153,7 +155,7 @@ def _submission(application: Application, asked: SubmitChange, actor: Actor) -> 
         requestor_id=actor.id,
         requestor_username=actor.username,
         notes=asked.notes,
-        request_metadata=asked.request_metadata,
+        request_metadata=asked.request_metadata if asked.file is None else to_file(asked.request_metadata, asked.file),
         os_user=actor.os_user,
         provider=actor.provider,
         after=asked.after,

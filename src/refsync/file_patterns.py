@@ -1,0 +1,49 @@
+"""Paths in which one ``*`` stands for the name of a file: where the files of a category are that has many."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for many files.
+
+    >>> is_pattern("models/*.json"), is_pattern("models.json")
+    (True, False)
+    """
+    return "*" in path
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path, or a pattern's files, stand in; ``""`` for the root."""
+    return path.rpartition("/")[0]
+
+
+def starred(pattern: str, path: str) -> str | None:
+    """What the ``*`` of a pattern stands for in a path; ``None`` where the pattern does not mean it.
+
+    >>> starred("models/*.json", "models/gpt.json"), starred("models/*.json", "models/old/gpt.json")
+    ('gpt', None)
+    """
+    ahead, _, behind = pattern.partition("*")
+    name = path[len(ahead) : len(path) - len(behind)]
+    fits = path.startswith(ahead) and path.endswith(behind) and len(path) > len(ahead) + len(behind)
+    is_shown = not path.removeprefix(folder_of(pattern)).lstrip("/").startswith(".")
+    return name if fits and is_shown and "/" not in name else None
+
+
+def named(pattern: str, name: str) -> str:
+    """The path in which the ``*`` stands for a name."""
+    return pattern.replace("*", name, 1)
+
+
+def means(path: str, paths: Collection[str]) -> str | None:
+    """Which of these paths and patterns means a file; ``None`` where none does."""
+    if path in paths:
+        return path
+    return next((each for each in paths if is_pattern(each) and starred(each, path) is not None), None)
+
+
+def pathspecs(paths: Iterable[str]) -> list[str]:
+    """What to name to git, which takes every path literally: for a pattern its folder, in which more may stand."""
+    return list(dict.fromkeys((folder_of(path) or ".") if is_pattern(path) else path for path in paths))
