@@ -15,10 +15,12 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
-from tests.support.daemon import command_line
+from tests.support.daemon import command_line, wait_for
+from tests.support.page import Reader
 from tests.support.repositories import clean_environment, git
 
 REFSYNC = (sys.executable, "-m", "refsync.cli.main")
@@ -164,6 +166,29 @@ def chunks(terminal: int) -> Iterator[bytes]:
         except OSError:
             return
     raise AssertionError("the demo did not end")
+
+
+@pytest.mark.slow
+def test_with_web_it_serves_the_page_with_changes_to_review_until_it_is_interrupted(room: Path) -> None:
+    with start("--web", env=environment(room)) as demo:
+        assert demo.stdout is not None
+        told = list[str]()
+        for line in demo.stdout:
+            told.append(line)
+            if "Ctrl-C ends page and daemon" in line:
+                break
+        (token,) = re.findall(r"approver by (refsync_\S+)", "".join(told))
+        (address,) = re.findall(r"The page is at (http://\S+) ", "".join(told))
+        with httpx.Client(base_url=address) as client:
+            seen = Reader(client).log_in(token)
+            assert re.findall(r'class="number" href="/changes/(\d+)"', seen.text) == ["7", "8", "9", "10"]
+            changed = Reader(client).send(seen, "/review/approve", id=[9], title="DreamShaper")
+            assert "approved 9 into batch 3" in changed.text
+            wait_for("it to land", lambda: "landed" in client.get("/batches/3").text)
+        demo.send_signal(signal.SIGINT)
+        _, error = demo.communicate(timeout=DEADLINE_SECONDS)
+    assert (demo.returncode in ENDS_OF_AN_INTERRUPTED_PYTHON, error) == (True, "")
+    assert list(room.iterdir()) == []
 
 
 # How it ends early

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ ADDRESSES = (
     "/batches/1",
     "/models?category=image_generation",
     "/model?category=image_generation&model=stable_diffusion",
+    "/model?category=image_generation&model=stable_diffusion&told=yes",
     "/status",
 )
 
@@ -236,9 +238,11 @@ def test_what_strangers_wrote_is_text_wherever_it_stands(tmp_path: Path) -> None
         screens = [grace.get(path) for path in ("/?status=any", "/changes/1", "/batches", "/batches/1", "/status")]
         screens += [grace.client.get(path, params=here) for path in ("/model", "/submit", "/models", "/submit/names")]
         assert [each.status_code for each in screens] == [200] * 9
+        assert grace.send(screens[6], "/submit", record='{"name": "another"}').url.path == "/changes/2"
+        assert stage.reference.change(2).model_name == HOSTILE
         for each in screens:
             assert "<script>alert" not in each.text, each.url
-            assert "\u202e" not in each.text, each.url
+            assert "\u202e" not in re.sub(r'value="[^"]*"', "", each.text), each.url
             assert "alert(" in each.text or each.url.path == "/status"
 
 
@@ -470,7 +474,9 @@ def test_a_model_shows_who_gave_each_field_its_value_also_one_that_is_gone(tmp_p
         approved(grace, submit(stage, "Deliberate", AuditOperation.UPDATE, version="2"), title="Newer")
         grace.send(grace.get("/batches"), "/batches/seal")
         stage.reference.sync()
-        seen = grace.get("/model?category=image_generation&model=Deliberate").text
+        short = grace.get("/model?category=image_generation&model=Deliberate")
+        (address,) = re.findall(r'<p><a href="(/model[^"]*)">Who gave', short.text)
+        seen = grace.get(html.unescape(address)).text
         row = re.findall(r"<code>version</code>.*?</tr>", seen, re.DOTALL)[0]
         assert "Ada &lt;ada&gt;, approved by Grace &lt;grace&gt;" in row
         assert 'href="/batches/1"' in row

@@ -61,6 +61,14 @@ def trace_model(
     return [commit for commit, _ in _touches(reference, queue, category, model)]
 
 
+def tell_model(
+    reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
+) -> tuple[list[ModelCommit], list[Origin[ModelCommit]]]:
+    """What :func:`trace_model` and :func:`blame_model` give, by one walk."""
+    touches = _touches(reference, queue, category, model)
+    return [commit for commit, _ in touches], origins(touches)
+
+
 def blame_model(
     reference: ReferenceRepository, queue: QueueDoor, category: CategoryName, model: str
 ) -> list[Origin[ModelCommit]]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from refsync.errors import RequestError
-from refsync.http.failures import DoorError
 from refsync.http.page.screens import screen
-from refsync.http.page.visitor import PageRoute, TheVisitor
-from refsync.use_cases.questions.models import BLAME, HISTORY, LINKS, NAMES
-
-T = TypeVar("T")
+from refsync.http.page.visitor import PageRoute, TheVisitor, Visitor
+from refsync.use_cases.questions.models import LINKS, NAMES, SHOW, STORY
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -28,27 +24,27 @@ def models_screen(request: Request, visitor: TheVisitor, category: str = "", mod
 
 
 @router.get("/model")
-def model_screen(request: Request, visitor: TheVisitor, category: str, model: str) -> Response:
-    """One model, also one that is gone."""
+def model_screen(request: Request, visitor: TheVisitor, category: str, model: str, told: str = "") -> Response:
+    """One model: its record at once, and where it is ``told`` or gone its history, which takes long to read."""
     asked = {"category": category, "model": model}
-    history = _if_there_is_any(lambda: visitor.ask(HISTORY, **asked).root)
-    if not history:
-        raise DoorError(404, f"no commit ever touched {category} {model!r}")
+    record = _record(visitor, asked)
+    story = visitor.ask(STORY, **asked) if told or record is None else None
     return screen(
         request,
         "model.html",
         visitor,
         category=category,
         model=model,
-        fields=_if_there_is_any(lambda: visitor.ask(BLAME, **asked).root),
-        links=_if_there_is_any(lambda: visitor.ask(LINKS, **asked).root),
-        history=history[::-1],
+        record=record,
+        links=visitor.ask(LINKS, **asked).root if record is not None else [],
+        fields=story and story.fields,
+        history=story and story.history[::-1],
     )
 
 
-def _if_there_is_any(ask: Callable[[], list[T]]) -> list[T]:
-    """What the history has; nothing where there is no such model."""
+def _record(visitor: Visitor, asked: dict[str, str]) -> dict[str, Any] | None:
+    """The record that is there now, if there is one."""
     try:
-        return ask()
+        return visitor.ask(SHOW, **asked).root
     except RequestError:
-        return []
+        return None

@@ -33,7 +33,10 @@ class Diff(NamedTuple):
 
 
 def shown(value: Any) -> Any:
-    """What stands in a screen for a value of a template: text with the number of each character that does not print."""
+    """What stands in a screen for a value of a template: text with the number of each character that does not print.
+
+    What a form sends back stays as it is: there a template says ``|e``, which only escapes.
+    """
     if not isinstance(value, str) or isinstance(value, Markup):
         return "" if value is None else value
     return value if value.isprintable() else "".join(each if each in _KEPT else numbered(each) for each in value)

@@ -64,6 +64,16 @@ HISTORY = Question(
         application, application.config.catalogue.parse(asked.category), asked.model
     ),
 )
+STORY = Question(
+    "GET",
+    "/api/models/{category}/{model:path}/story",
+    Who.known,
+    OneModel,
+    models.Story,
+    lambda application, asked, actor: models.model_story(
+        application, application.config.catalogue.parse(asked.category), asked.model
+    ),
+)
 BLAME = Question(
     "GET",
     "/api/models/{category}/{model:path}/blame",
@@ -84,4 +94,4 @@ LINKS = Question(
         application, application.config.catalogue.parse(asked.category), asked.model
     ),
 )
-QUESTIONS: tuple[Question[Any, Any], ...] = (NAMES, SHOW, DRAFT, HISTORY, BLAME, LINKS)
+QUESTIONS: tuple[Question[Any, Any], ...] = (NAMES, SHOW, DRAFT, HISTORY, STORY, BLAME, LINKS)
