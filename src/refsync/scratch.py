@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from loguru import logger
-
 _RANDOM = re.compile(r"[0-9a-f]{16}")
 _YOUNG_SECONDS = 60.0
 
@@ -166,4 +164,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink()
+    from loguru import logger  # slow, and hardly ever needed
+
     logger.info("removed {}, which a process that was killed has left behind", path)

@@ -24,15 +24,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, BinaryIO
 
 from refsync.disk_room import Shortage, ShortageKind, shortage
 from refsync.durable import make_folder
 from refsync.errors import AlreadyRunningError, StateDirectoryError
 from refsync.plain_text import shortened
 from refsync.regular_files import open_own, open_regular
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 FOLDER_MODE = 0o2770
 FILE_MODE = 0o660
@@ -141,11 +142,15 @@ class StateDirectory:
         if self.is_inside_pass():
             raise StateDirectoryError(f"{self.path}: a pass waits for this command; run it when that has ended")
         _open_shared(self.path / "pass.lock").close()  # see that it is no link: the lock itself follows one
+        from filelock import FileLock  # slow, and nothing to commands that run no pass
+
         return FileLock(self.path / "pass.lock", mode=FILE_MODE)
 
     @contextlib.contextmanager
     def lease(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[FileLease | None]:
         """Wait for the turn to run a pass and hold it; gives ``None`` if told to stop while waiting."""
+        from filelock import Timeout
+
         lock = self.pass_lock()
         while not stopping():
             try:

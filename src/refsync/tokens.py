@@ -19,6 +19,7 @@ from typing import Annotated
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from refsync.deferred import Deferred
 from refsync.errors import ConfigError, RequestError
 
 PROVIDER = "token"
@@ -32,7 +33,7 @@ _OTHERS_WRITE = 0o002
 _Moment = Annotated[int, Field(ge=0, lt=2**62)]
 
 
-class Token(BaseModel):
+class Token(Deferred):
     """A token that is good: whose it is, and what they may be. ``made_at`` in Unix seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +45,7 @@ class Token(BaseModel):
     made_at: _Moment
 
 
-class _End(BaseModel):
+class _End(Deferred):
     """All tokens of a person so far have ended."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

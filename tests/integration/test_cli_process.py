@@ -62,6 +62,12 @@ def test_a_json_document_needs_no_tables(desk: Desk) -> None:
     assert "rich" not in told.err.split()
 
 
+def test_looking_at_the_queue_loads_neither_locks_nor_log_nor_git_nor_what_changes_the_store(desk: Desk) -> None:
+    needless = {"filelock", "loguru", "git", "alembic", "httpx", "apprise", "watchdog"}
+    told = python(_THEN_TELL % needless, "--config", desk.config, "queue", "list", "--json").done
+    assert told.err == "\n"
+
+
 def test_a_bug_is_exit_code_3_with_its_traceback(desk: Desk) -> None:
     code = """
 import sys

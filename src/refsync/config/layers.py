@@ -7,10 +7,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from pydantic import BaseModel
-from pydantic_settings import EnvSettingsSource
 
 from refsync.config.settings import Config
 from refsync.errors import ConfigError
@@ -120,9 +119,14 @@ def lookup(tables: Any, key: Iterable[int | str]) -> Any:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    source = EnvSettingsSource(Config, env_prefix=PREFIX, env_nested_delimiter="__")
     keys = (key for key in scalar_keys() if not is_for_file_only(key))
     names = [name for name in map(variable, keys) if name in environ]
+    if not names:
+        return {}
+    from pydantic_settings import BaseSettings, EnvSettingsSource  # slow to import, and rarely needed
+
+    # It asks a class for its fields alone.
+    source = EnvSettingsSource(cast(type[BaseSettings], Config), env_prefix=PREFIX, env_nested_delimiter="__")
     source.env_vars = {name.lower(): environ[name] for name in names}
     return source()
 

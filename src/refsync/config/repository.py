@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -50,16 +49,17 @@ from refsync.config.values import (
     VariableName,
     shown,
 )
+from refsync.deferred import Deferred
 from refsync.file_patterns import is_pattern
 
 Files = Mapping[CategoryName, Mapping[CanonicalFormat, str]]
 """A repository's files, relative to the clone; categories in their own order."""
 
 
-class Table(BaseModel):
+class Table(Deferred):
     """One table of the config file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CheckTable(Table):

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Discriminator, Field, Strict, Tag, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, LinkFields, catalogue_in
 from refsync.config.faults import Fault, FaultsError
@@ -256,14 +265,14 @@ class LogSettings(Table):
     format: Literal["text", "json"] = "text"
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """The whole configuration.
 
     >>> Config(repository=[{"name": "image", "path": "/srv/reference/image"}]).apply.when
     'approval'
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     state_directory: Folder = Path("/var/lib/refsync")
     repositories: Annotated[tuple[RepositorySettings, ...], Field(alias="repository")]

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from refsync.categories import CategoryName
+from refsync.deferred import Deferred
 from refsync.dumping import dump
 from refsync.events.kinds import EventKind
 from refsync.pending_queue import holds
@@ -38,7 +39,7 @@ _MOVES: Mapping[tuple[PendingChangeStatus | None, PendingChangeStatus | None], E
 }
 
 
-class ToldField(BaseModel):
+class ToldField(Deferred):
     """A field that differs: what was there and what is, each ``None`` where it was or is not there.
 
     A value that is long is the beginning of its JSON text.
@@ -52,7 +53,7 @@ class ToldField(BaseModel):
     change_type: str
 
 
-class ToldChange(BaseModel):
+class ToldChange(Deferred):
     """What happened to a model; ``change`` is the id of who asked for it, ``None`` in a commit of others.
 
     ``fields`` are the first that differ, of ``field_count``.
@@ -83,7 +84,7 @@ class ToldChange(BaseModel):
         return self.model_copy(update={"fields": shown, "field_count": len(fields)})
 
 
-class News(BaseModel):
+class News(Deferred):
     """One thing that happened; what it is not about is ``None``.
 
     ``changes`` are the first of ``change_count``, ``link`` is where to look at it, ``undoes`` names batches.

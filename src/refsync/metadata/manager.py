@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from loguru import logger
 
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
@@ -35,6 +36,9 @@ from refsync.metadata.models import (
     RecordedOperation,
 )
 from refsync.metadata.records import ModelMetadataManager
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 DEFAULT_BACKEND_TYPE = "FileSystemBackend"
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -104,14 +108,6 @@ class MetadataManager:
         self._cache_ttl_seconds = 60
         self._listeners: list[Listener] = []
         self._ensure_meta_directories()
-        # Readable and writable by the group that shares the folder; filelock's handle is shared by our threads.
-        self._process_lock = FileLock(
-            self._base_path / "meta" / ".lock",
-            timeout=LOCK_TIMEOUT_SECONDS,
-            poll_interval=LOCK_POLL_SECONDS,
-            mode=0o660,
-            thread_local=False,
-        )
         legacy = _Tracker(CanonicalFormat.legacy, self._get_legacy_metadata_path)
         v2 = _Tracker(CanonicalFormat.v2, self._get_v2_metadata_path)
         self._trackers = {CanonicalFormat.legacy: legacy, CanonicalFormat.v2: v2}
@@ -119,6 +115,19 @@ class MetadataManager:
         self._legacy_cache_timestamps, self._v2_cache_timestamps = legacy.timestamps, v2.timestamps
         self._legacy_mtimes, self._v2_mtimes = legacy.mtimes, v2.mtimes
         self._stale_legacy, self._stale_v2 = legacy.stale, v2.stale
+
+    @cached_property
+    def _process_lock(self) -> FileLock:
+        from filelock import FileLock  # slow, and nothing to who only reads
+
+        # Readable and writable by the group that shares the folder; filelock's handle is shared by our threads.
+        return FileLock(
+            self._base_path / "meta" / ".lock",
+            timeout=LOCK_TIMEOUT_SECONDS,
+            poll_interval=LOCK_POLL_SECONDS,
+            mode=0o660,
+            thread_local=False,
+        )
 
     @property
     def base_path(self) -> Path:
@@ -503,6 +512,8 @@ class MetadataManager:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Shut out the other threads and the other processes."""
+        from filelock import Timeout
+
         with self._lock:
             try:
                 self._process_lock.acquire()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
+from refsync.deferred import Deferred
 
 CATEGORY_SCHEMA_VERSION = "1.0.0"
 
@@ -26,7 +27,7 @@ class OperationType(StrEnum):
     DELETE = "delete"
 
 
-class CategoryMetadata(BaseModel):
+class CategoryMetadata(Deferred):
     """The counters of one category in one format. Times are whole Unix seconds.
 
     >>> metadata = CategoryMetadata(
@@ -113,7 +114,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-class GenericModelRecordMetadata(BaseModel):
+class GenericModelRecordMetadata(Deferred):
     """The provenance of one model, under the key ``"metadata"`` of its record. Times are whole Unix seconds.
 
     >>> GenericModelRecordMetadata(created_by="ada", source="hub").model_dump(exclude_unset=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from pydantic import BaseModel
+from refsync.deferred import Deferred
 
 
 class DaemonRole(StrEnum):
@@ -19,7 +19,7 @@ class DaemonRole(StrEnum):
     single_pass = "pass"
 
 
-class DaemonNote(BaseModel):
+class DaemonNote(Deferred):
     """A process among those that share a queue.
 
     ``repositories`` are those of its config, each with its way out; ``lease_seconds`` is how long it counts as alive

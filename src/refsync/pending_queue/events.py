@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loguru import logger
-
 from refsync.categories import CategoryName
 from refsync.pending_queue.models import (
     AuditOperation,
@@ -146,6 +144,8 @@ class Listeners:
         try:
             self.on_change()
         except Exception as error:
+            from loguru import logger  # slow, and hardly ever needed
+
             logger.error("waking the daemon failed, the action stands: {!r}", error)
 
     def _audit(self, number: int, user_id: str, after: dict[str, Any]) -> None:
@@ -161,6 +161,8 @@ class Listeners:
                 payload=AuditPayload(after=after),
             )
         except Exception as error:
+            from loguru import logger
+
             logger.error("audit of {} {} failed, the action stands: {!r}", after["action"], number, error)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from refsync.deferred import Deferred
 
 
 class HoldKind(StrEnum):
@@ -47,7 +49,7 @@ class HoldKind(StrEnum):
     """Something that only its reason says."""
 
 
-class Hold(BaseModel):
+class Hold(Deferred):
     """What a held batch waits for.
 
     >>> hold = Hold(kind=HoldKind.refused_push, reason="origin refuses the push: a hook says no")

@@ -14,6 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from refsync.categories import CategoryName
+from refsync.deferred import Deferred
 from refsync.dumping import has_spelt, respelt
 from refsync.pending_queue.actors import REFSYNC as REFSYNC
 from refsync.pending_queue.actors import SYSTEM as SYSTEM
@@ -50,7 +51,7 @@ def ensure_seq(items: Collection[int] | None) -> list[int]:
     return list(items or ())
 
 
-class ChangeEvent(BaseModel):
+class ChangeEvent(Deferred):
     """One move of one change.
 
     ``from_status`` is ``None`` for the submission, ``to_status`` is ``None`` for a purge; both are the same
@@ -70,7 +71,7 @@ class ChangeEvent(BaseModel):
     batch_id: int | None = None
 
 
-class PendingChangeRecord(BaseModel):
+class PendingChangeRecord(Deferred):
     """One proposed change of one model, from its submission to its end.
 
     >>> change = PendingChangeRecord(
@@ -149,7 +150,7 @@ class PendingChangeRecord(BaseModel):
 _ENDED_UNLANDED = frozenset({ProposalState.closed, ProposalState.gone, ProposalState.left})
 
 
-class Batch(BaseModel):
+class Batch(Deferred):
     """Approved changes that land together.
 
     >>> Batch(number=1, title="New models").job is None
@@ -235,7 +236,7 @@ class Submission:
     provider: str = SYSTEM
 
 
-class PendingQueueFilter(BaseModel):
+class PendingQueueFilter(Deferred):
     """Which changes; conditions hold together, ``None`` does not restrict, an empty set matches nothing.
 
     >>> PendingQueueFilter(model_name="vit").statuses is None
@@ -254,7 +255,7 @@ class PendingQueueFilter(BaseModel):
     """Made to undo this batch."""
 
 
-class PendingBatchResult(BaseModel):
+class PendingBatchResult(Deferred):
     """What one review did.
 
     >>> PendingBatchResult(batch_id=None, batch_title="", approved=[], rejected=[]).batch_id is None
@@ -267,7 +268,7 @@ class PendingBatchResult(BaseModel):
     rejected: list[PendingChangeRecord]
 
 
-class BatchSplitInfo(BaseModel):
+class BatchSplitInfo(Deferred):
     """Which changes left a batch for which other.
 
     >>> BatchSplitInfo(original_batch_id=1, new_batch_id=2).reassigned_change_ids
@@ -279,7 +280,7 @@ class BatchSplitInfo(BaseModel):
     reassigned_change_ids: list[int] = Field(default_factory=list)
 
 
-class MarkAppliedResult(BaseModel):
+class MarkAppliedResult(Deferred):
     """The applied change, and the split of its batch if this call made one.
 
     >>> MarkAppliedResult.model_fields["batch_split"].default is None
@@ -290,7 +291,7 @@ class MarkAppliedResult(BaseModel):
     batch_split: BatchSplitInfo | None = None
 
 
-class PendingQueuePage(BaseModel):
+class PendingQueuePage(Deferred):
     """A page of changes by ascending id; ``total`` counts the hits before paging.
 
     >>> PendingQueuePage(items=[], total=7, offset=7, limit=None).total
@@ -303,7 +304,7 @@ class PendingQueuePage(BaseModel):
     limit: int | None
 
 
-class PendingChangeDiff(BaseModel):
+class PendingChangeDiff(Deferred):
     """A change against the record as it is now, field by field.
 
     >>> diff = PendingChangeDiff(
@@ -333,7 +334,7 @@ class PendingChangeDiff(BaseModel):
     fields_modified: list[str] = Field(default_factory=list)
 
 
-class PendingChangeDiffPage(BaseModel):
+class PendingChangeDiffPage(Deferred):
     """Diffs of many changes; each id without one has an entry in ``errors``.
 
     >>> PendingChangeDiffPage(total=1, errors=[{"change_id": 9, "error_type": "NotFound"}]).diffs
@@ -345,7 +346,7 @@ class PendingChangeDiffPage(BaseModel):
     errors: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class AuditPayload(BaseModel):
+class AuditPayload(Deferred):
     """What an audit event says: the state before and after."""
 
     before: dict[str, Any] | None = None

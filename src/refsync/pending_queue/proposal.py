@@ -6,7 +6,9 @@ import time
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import ConfigDict, Field, computed_field
+
+from refsync.deferred import Deferred
 
 _NAMED_FAILURES = 3
 
@@ -57,7 +59,7 @@ class WaitKind(StrEnum):
     """The forge, which could not be asked for the reason that it is about."""
 
 
-class Wait(BaseModel):
+class Wait(Deferred):
     """What has to happen before a proposal can land.
 
     >>> tell_wait(Wait(kind=WaitKind.other_base, target="main", about="dev"))
@@ -100,7 +102,7 @@ def tell_wait(wait: Wait) -> str:
             return f"the forge: {wait.about}"
 
 
-class Checked(BaseModel):
+class Checked(Deferred):
     """How the checks of a proposal stand: how many passed and run, and the names of those that failed.
 
     ``lacking`` are the permissions, as the forge calls them, without which some could not be read.
@@ -117,7 +119,7 @@ class Checked(BaseModel):
     lacking: list[str] = Field(default_factory=list)
 
 
-class Reviewed(BaseModel):
+class Reviewed(Deferred):
     """Who approved a proposal, who wants changes, and who was asked and has not answered.
 
     >>> tell_reviews(Reviewed(approved=["ada"], asked=["bob"]))
@@ -159,7 +161,7 @@ def tell_reviews(reviews: Reviewed) -> str | None:
     return ", ".join(filter(None, words)) or None
 
 
-class Overlap(BaseModel):
+class Overlap(Deferred):
     """Somebody else's open pull request that touches some of the same models.
 
     >>> Overlap(number=7, author="ada", models=["ViT-L/14"]).number
@@ -171,7 +173,7 @@ class Overlap(BaseModel):
     models: list[str]
 
 
-class RefusedOnce(BaseModel):
+class RefusedOnce(Deferred):
     """A label, reviewer or team that the forge refused the first time.
 
     >>> RefusedOnce(kind="label", name="models").name
@@ -182,7 +184,7 @@ class RefusedOnce(BaseModel):
     name: str
 
 
-class Proposal(BaseModel):
+class Proposal(Deferred):
     """A batch on its way through review in git: its branch, and its pull request where there is one.
 
     Times in Unix seconds.

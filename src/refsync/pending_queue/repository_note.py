@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from refsync.deferred import Deferred
 
 
-class MassDeletion(BaseModel):
+class MassDeletion(Deferred):
     """Many models that others deleted from a category in one commit."""
 
     commit: str
@@ -27,7 +29,7 @@ def tell(gone: MassDeletion) -> str:
     return f"others deleted {gone.deleted} of the {gone.models} models of {gone.category} in {gone.commit[:12]}"
 
 
-class RepositoryNote(BaseModel):
+class RepositoryNote(Deferred):
     """What ``status`` tells of a repository beyond what git says."""
 
     name: str

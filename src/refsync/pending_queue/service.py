@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
-
 from refsync.categories import CategoryName
 from refsync.durable_steps import durable_step
-from refsync.pending_queue import batch_moves, batch_sealing, change_moves, exchange, payloads, renames
-from refsync.pending_queue.daemon_door import DaemonDoor
+from refsync.pending_queue import batch_moves, batch_sealing, change_moves, payloads, renames
 from refsync.pending_queue.events import AuditWriter, Listeners
 from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.models import (
@@ -40,6 +37,8 @@ from refsync.pending_queue.submissions import (
 )
 
 if TYPE_CHECKING:
+    from refsync.pending_queue import exchange
+    from refsync.pending_queue.daemon_door import DaemonDoor
     from refsync.pending_queue.store import PendingQueueStore
     from refsync.pending_queue.store.transaction import QueueTransaction
 
@@ -285,6 +284,8 @@ class PendingQueueService(ReviewDoor):
             for number in sorted({change.batch_id for change in stuck if change.batch_id}):
                 batch_moves.settle(queue, number)
         for change in stuck:
+            from loguru import logger  # slow, and hardly ever needed
+
             logger.warning(
                 "change {} was left behind by job {}; approved again", change.change_id, change.applied_job_id
             )
@@ -292,10 +293,14 @@ class PendingQueueService(ReviewDoor):
 
     def under(self, lease: Lease) -> DaemonDoor:
         """The queue as who holds a lease may change it: seal, hold, propose, reserve, land."""
+        from refsync.pending_queue.daemon_door import DaemonDoor  # nothing to people's commands
+
         return DaemonDoor(self._store, self._listeners, self._rules, lease)
 
     def export_changes(self) -> Iterator[dict[str, Any]]:
         """The whole queue as JSON objects, one a line: a header, then each change with its history and batch."""
+        from refsync.pending_queue import exchange
+
         return exchange.export_changes(self._store)
 
     def import_changes(self, lines: Iterable[str | bytes], *, actor: Actor | None = None) -> exchange.ImportReport:
@@ -306,6 +311,8 @@ class PendingQueueService(ReviewDoor):
             PayloadError: a line is no JSON object, or the first one no header.
             RequestError: the store is not empty.
         """
+        from refsync.pending_queue import exchange
+
         self._check_operating(actor)
         report = exchange.import_changes(self._store, lines)
         self._listeners.wake()
@@ -319,6 +326,8 @@ class PendingQueueService(ReviewDoor):
             StoreError: ``changes.json`` is missing or damaged.
             RequestError: the store is not empty.
         """
+        from refsync.pending_queue import exchange
+
         self._check_operating(actor)
         report = exchange.import_folder(self._store, folder)
         self._listeners.wake()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, SkipValidation
+from pydantic import ConfigDict, SkipValidation
+
+from refsync.deferred import Deferred
 
 Text = Annotated[str, SkipValidation]
 """A file's or a branch's name, or what is said of one, which need not be Unicode."""
 
 
-class Answer(BaseModel):
+class Answer(Deferred):
     """An answer; its JSON is what ``--json`` prints. Times are Unix seconds, ``None`` stands where there is nothing."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=False, defer_build=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=False)
 
 
 class Sparse(Answer):

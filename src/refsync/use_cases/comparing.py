@@ -10,7 +10,6 @@ from refsync.documents.field_paths import split_path
 from refsync.pending_queue.diffs import critical_fields, field_changes
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
-from refsync.sync.change_preview import preview_change
 from refsync.use_cases.answer import Answer
 
 
@@ -115,6 +114,8 @@ def show_lines(application: Application, change_id: int) -> Preview:
         ChangeNotFoundError: there is none with this id.
         RefsyncError: its clone cannot be read.
     """
+    from refsync.sync.change_preview import preview_change  # all of a pass's planning, which nothing else here needs
+
     change = application.queue.show_change(change_id)
     half = None if change.lands_with is None else application.queue.get_change(change.lands_with)
     reference = application.tips().repository_of(change.category)

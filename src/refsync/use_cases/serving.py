@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from filelock import Timeout
-
 from refsync.application import Application
 from refsync.pending_queue.daemon_note import DaemonRole
 
@@ -17,6 +15,8 @@ def is_served(application: Application) -> bool:
 
 def is_passing(application: Application) -> bool:
     """Whether a pass of anybody's is running now."""
+    from filelock import Timeout
+
     lock = application.state.pass_lock()
     try:
         lock.acquire(timeout=0)

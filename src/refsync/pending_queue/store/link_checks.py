@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from refsync.deferred import Deferred
 from refsync.pending_queue.store.rows import understood
 from refsync.pending_queue.store.schema import hosts_asked, link_checks
 
@@ -16,7 +17,7 @@ _KEPT_SECONDS = 180 * 86_400.0
 _HERE = (hosts_asked.c.host == bindparam("of_host")) & (hosts_asked.c.day == bindparam("of_day"))
 
 
-class LinkCheck(BaseModel):
+class LinkCheck(Deferred):
     """What a host said of a link: ``standing`` is whether the file is there.
 
     ``key`` is what is the same of all such links; ``sha256`` and ``size`` (in bytes) are the file's; ``why`` is what is

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from loguru import logger
-
 from refsync.categories import SPECIFIED, Catalogue
 from refsync.errors import ChangeStateError, RequestError, StoreError
 from refsync.pending_queue import batch_moves, change_moves, payloads, renames
@@ -281,6 +279,8 @@ class PendingQueueStore:
 
     def _report_unknown(self) -> None:
         for change_id, category in self.unknown_changes():
+            from loguru import logger  # slow, and hardly ever needed
+
             logger.warning("change {} is kept but not listed: unknown category {!r}", change_id, category)
 
 

@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from loguru import logger
-
 from refsync.application import Application
 from refsync.categories import Catalogue
 from refsync.errors import RefsyncError, told
@@ -79,6 +77,8 @@ def ask_at_submission(application: Application, changes: Sequence[PendingChangeR
                 prober = prober_of(settings, asking, longest_wait=0.0)
                 deque(ask_hosts(application, prober, wanted, keeps_unknown=False), maxlen=0)
     except (RefsyncError, OSError) as problem:
+        from loguru import logger  # slow, and hardly ever needed
+
         logger.warning("hosts could not be asked about the links of what was submitted: {}", told(problem))
 
 

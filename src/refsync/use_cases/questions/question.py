@@ -10,13 +10,14 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from refsync.application import Application
+from refsync.deferred import Deferred
 from refsync.pending_queue.models import Actor
 
 
-class Arguments(BaseModel):
+class Arguments(Deferred):
     """What a question takes besides who asks; nothing that nobody knows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 A = TypeVar("A", bound=Arguments)
