@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ def page_shown(folder: Path, *, keep: bool) -> Callable[[Play], None]:
             address = _SERVES_AT.findall(log.read_text())[0]
             say("")
             say(f"The page is at {address} - log in by Grace's token.", style="bold")
+            say(f"Figures for Prometheus are at {address}/metrics.")
             say(f"Ctrl-C ends page and daemon; {folder} is {'kept' if keep else 'removed then'}.")
             _wait(play.check, check)
 
@@ -42,9 +44,11 @@ def page_shown(folder: Path, *, keep: bool) -> Callable[[Play], None]:
 
 
 def _let_grace_in(folder: Path) -> None:
+    textfile = json.dumps(str(folder / "refsync.prom"))  # TOML writes text as JSON does
+    lines = ("[serve]", 'tokens_file = "tokens"', "[metrics]", f"textfile = {textfile}")
     with (folder / "refsync.toml").open("a", encoding="utf-8") as config:
-        config.write('\n[serve]\ntokens_file = "tokens"\n')
-    prompt("printf '[serve]\\ntokens_file = \"tokens\"\\n' >> refsync.toml")
+        config.writelines(f"{line}\n" for line in ("", *lines))
+    prompt(f"printf '%s\\n' {shlex.join(lines)} >> refsync.toml")
     run("token add grace --username Grace --role approver")
 
 
