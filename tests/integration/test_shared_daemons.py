@@ -15,6 +15,7 @@ from refsync.use_cases.status import status
 from tests.support.daemon import IMAGE_FILE, Daemon, wait_for
 from tests.support.published import PublishedSite
 from tests.support.repositories import git
+from tests.support.shared import queue_url
 
 pytestmark = pytest.mark.slow
 LEASE_SECONDS = 2.0
@@ -30,7 +31,7 @@ class SharedSite(PublishedSite):
     def config_text(
         self, more: str = "", *, state: Path | None = None, level: str = "DEBUG", form: str = "text"
     ) -> str:
-        shared = f'[queue]\nurl = "sqlite:///{self.folder.parent / "queue.db"}"\n'
+        shared = f'[queue]\nurl = "{queue_url(self.folder.parent)}"\n'
         shared += f"[daemon]\nlease_seconds = {LEASE_SECONDS}\n"
         return super().config_text(f"{more}\n{shared}", state=state, level=level, form=form)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import quantiles
 
+import psutil
 import pytest
 from loguru import logger
 
@@ -49,7 +50,7 @@ def _run(ground: Ground, asked: argparse.Namespace) -> int:
     daemons = ground.start()
     began = time.time()
     try:
-        approved = _submit(ground, asked)
+        approved, busy = _submit(ground, asked)
         submitted = time.time()
         with ground.desk.application() as application:
             _await_landing(application)
@@ -57,6 +58,7 @@ def _run(ground: Ground, asked: argparse.Namespace) -> int:
     finally:
         shares = [len(daemon.lines(": landed as ")) for daemon in daemons]
         lost = [len(daemon.lines("others go on without it")) for daemon in daemons]
+        worked = sum(_processor_seconds(daemon) for daemon in daemons)
         _end(daemons)
     waits = sorted(landed[change] - moment for change, moment in approved.items() if change in landed)
     faults = [*_faults(ground, approved)]
@@ -66,9 +68,11 @@ def _run(ground: Ground, asked: argparse.Namespace) -> int:
             f"{len(approved)}, {asked.repositories}, {asked.daemons}, {asked.submitters}, {asked.together}"
         ),
         "submitted and approved": f"{len(approved) / (submitted - began):.0f}/s",
+        "asked to try again, for the queue was busy for 10 s": str(busy),
         "landed": f"{len(landed) / (max(landed.values()) - began):.0f}/s",
         "approval to landed": f"p50 {centiles[49]:.2f} s, p99 {centiles[98]:.2f} s, at most {waits[-1]:.2f} s",
         "batches landed by each daemon": ", ".join(map(str, shares)),
+        "processor time of the daemons, with git's": f"{worked:.1f} s, {1000 * worked / len(approved):.1f} ms a change",
         "leases lost": str(sum(lost)),
         "lost, doubled or counted wrong": "; ".join(faults) or "none",
     }
@@ -77,8 +81,8 @@ def _run(ground: Ground, asked: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _submit(ground: Ground, asked: argparse.Namespace) -> dict[int, float]:
-    """When each change was approved, by its id."""
+def _submit(ground: Ground, asked: argparse.Namespace) -> tuple[dict[int, float], int]:
+    """When each change was approved, by its id, and how often the queue was too busy to take something at once."""
     states = [str(machine.state) for machine in ground.machines]
     each = asked.changes // asked.submitters
     words = [sys.executable, "-m", "tests.load.submitting", str(ground.desk.config_file)]
@@ -92,10 +96,13 @@ def _submit(ground: Ground, asked: argparse.Namespace) -> dict[int, float]:
         for number in range(asked.submitters)
     ]
     approved: dict[int, float] = {}
+    busy = 0
     for process in running:
         said, _ = process.communicate()
-        approved |= {int(change): moment for change, moment in json.loads(said).items()}
-    return approved
+        moments, refusals = json.loads(said)
+        approved |= {int(change): moment for change, moment in moments.items()}
+        busy += refusals
+    return approved, busy
 
 
 def _await_landing(application: Application) -> None:
@@ -111,6 +118,11 @@ def _landed(application: Application) -> Mapping[int, float]:
     at = {batch.number: batch.landed_at for batch in application.queue.list_batches()}
     changes = application.queue.iterate_changes(PendingQueueFilter(statuses={PendingChangeStatus.APPLIED}))
     return {change.change_id: at[change.batch_id or 0] or 0.0 for change in changes}
+
+
+def _processor_seconds(daemon: Daemon) -> float:
+    """What a daemon and its commands have taken: where others use the machine, too, it says more than time."""
+    return sum(psutil.Process(daemon.pid).cpu_times()[:4])
 
 
 def _end(daemons: Sequence[Daemon]) -> None:
