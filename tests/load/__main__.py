@@ -122,7 +122,7 @@ def _landed(application: Application) -> Mapping[int, float]:
 
 def _processor_seconds(daemon: Daemon) -> float:
     """What a daemon and its commands have taken: where others use the machine, too, it says more than time."""
-    return sum(psutil.Process(daemon.pid).cpu_times()[:4])
+    return float(sum(psutil.Process(daemon.pid).cpu_times()[:4]))
 
 
 def _end(daemons: Sequence[Daemon]) -> None:
