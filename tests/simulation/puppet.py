@@ -9,8 +9,10 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -31,7 +33,7 @@ from tests.support.dying import all_steps
 
 _FORK = multiprocessing.get_context("fork")
 _JULIAN_EPOCH, _DAY = 2440587.5, 86400.0
-_WHEN = {"call": "before", "return": "after"}
+TraceFunction = Callable[[FrameType, str, Any], Any]
 READY, DONE, HEARD = "ready", "done", "heard"
 
 
@@ -115,20 +117,31 @@ class _Life:
         while True:
             self._await_go()
             self._is_deaf = False
-            sys.setprofile(self._look)
+            sys.settrace(self._look)
             try:
                 application.run_pass()
             except RefsyncError as problem:
                 logger.info("the pass failed: {}", problem)
             finally:
-                sys.setprofile(None)
+                sys.settrace(None)
             self._say(DONE)
 
-    def _look(self, frame: FrameType, what: str, _: object) -> None:
+    def _look(self, frame: FrameType, _what: str, _: object) -> TraceFunction | None:
+        """Stand still at each end of a durable step; nothing but calls is looked at, which costs least."""
         name = self._names.get(frame.f_code)
-        if name and what in _WHEN:
-            self._say(f"{_WHEN[what]} {name}")
-            self._await_go()
+        if name is None:
+            return None
+        frame.f_trace_lines = False
+        self._stand(f"before {name}")
+        return partial(self._look_for_its_end, name)
+
+    def _look_for_its_end(self, name: str, _frame: FrameType, what: str, _: object) -> None:
+        if what == "return":
+            self._stand(f"after {name}")
+
+    def _stand(self, where: str) -> None:
+        self._say(where)
+        self._await_go()
 
     def _await_go(self) -> None:
         while True:
