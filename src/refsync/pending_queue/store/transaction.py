@@ -66,7 +66,9 @@ _OPEN_PROPOSALS = (
 _BATCH = select(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
 _BATCHES = select(schema.batches).order_by(schema.batches.c.number)
 _BATCHES_IN = _BATCHES.where(schema.batches.c.state.in_(bindparam("states", expanding=True)))
-_NOTED = schema.repositories.c.name == bindparam("noted")
+_SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
+_UPDATE = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
+_NOTE = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
 
 ModelKey = tuple[CategoryName, str]
 _Item = TypeVar("_Item")
@@ -162,7 +164,7 @@ class QueueTransaction:
         """Set these fields of stored changes, of all to the same; returns the changes as they are then."""
         before = list(changes)
         for chunk in _chunks(change.change_id for change in before):
-            self._connection.execute(update(schema.changes).where(_changes.change_id.in_(chunk)).values(values))
+            self._connection.execute(_UPDATE, {"ids": chunk, **values})
         return [change.model_copy(update=values) for change in before]
 
     def remove(self, change_ids: Iterable[int]) -> None:
@@ -270,13 +272,13 @@ class QueueTransaction:
     def add_batch(self, batch: Batch) -> Batch:
         """Store a new batch under the next free number, which replaces the one it has."""
         numbered = batch.model_copy(update={"number": self._advance("batch", 1)})
-        self._connection.execute(insert(schema.batches).values(numbered.model_dump(mode="json")))
+        self._connection.execute(insert(schema.batches), numbered.model_dump(mode="json"))
         return numbered
 
     def save_batch(self, batch: Batch) -> Batch:
         """Replace a stored batch."""
         values = batch.model_dump(mode="json", exclude={"number"})
-        self._connection.execute(update(schema.batches).where(schema.batches.c.number == batch.number).values(values))
+        self._connection.execute(_SAVE_BATCH, {"wanted": batch.number, **values})
         self._batches[batch.number] = batch
         return batch
 
@@ -323,9 +325,8 @@ class QueueTransaction:
     def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
         """Set these fields of a repository's note."""
         given = {"name": name, **values}
-        if self._connection.execute(update(schema.repositories).where(_NOTED).values(given), {"noted": name}).rowcount:
-            return
-        self._connection.execute(insert(schema.repositories).values(given))
+        if not self._connection.execute(_NOTE, {"noted": name, **given}).rowcount:
+            self._connection.execute(insert(schema.repositories), given)
 
     @property
     def leases(self) -> Leases:
