@@ -130,7 +130,7 @@ class _Editor:
         return self.scalars.quote(value)
 
     def _rebuild_value(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
-        container = _with_values(scan(self.text, item.value_start), item.value)
+        container = scan(self.text, item.value_start, item.value)
         return self.rebuild(container, entries, partial(self._write_entry, container.items, path))
 
     def rebuild(self, container: Container, entries: Sequence[_Entry], write: Write) -> str:
@@ -236,14 +236,6 @@ def _spacing_of_empty(text: str, container: Container, around: Spacing, style: S
     newline = ("\r\n" if "\r\n" in text else "\n") + indentation(text, container.start)
     closing = around.closing if breaks(around.closing) else newline
     return Spacing("", [], closing), newline + style.unit
-
-
-def _with_values(container: Container, value: Any) -> Container:
-    """The container with the items of the value that it is of, so that what stays is told by its identity."""
-    values = value.values() if isinstance(value, dict) else value
-    return container._replace(
-        items=[item._replace(value=each) for item, each in zip(container.items, values, strict=True)]
-    )
 
 
 def _elements(old: Sequence[Any], new: Sequence[Any]) -> list[_Entry]:

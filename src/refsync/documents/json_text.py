@@ -64,8 +64,12 @@ class Spacing(NamedTuple):
     closing: str
 
 
-def scan(text: str, start: int) -> Container:
-    """The items of the object or list that starts here; what is inside of them is not looked at."""
+def scan(text: str, start: int, known: Any = None) -> Container:
+    """The items of the object or list that starts here; what is inside of them is not looked at.
+
+    They have the values of the ``known`` object or list, where it is given, which tells what stays by its identity.
+    """
+    values = iter(() if known is None else known.values() if isinstance(known, dict) else known)
     is_keyed = text[start] == "{"
     items: list[Item] = []
     separator_end, at = start + 1, _skip(text, start + 1)
@@ -77,7 +81,7 @@ def scan(text: str, start: int) -> Container:
             key, key_end = _read(text, at)
             value_start = _past(_COLON, text, key_end).end()
         value, end = _read(text, value_start)
-        items.append(Item(separator_end, at, key, key_end, value_start, end, value))
+        items.append(Item(separator_end, at, key, key_end, value_start, end, next(values, value)))
         mark = _past(_MARK, text, end)
         if mark[1] != ",":
             return Container(start, items, mark.end(1))
