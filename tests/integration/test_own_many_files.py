@@ -215,3 +215,52 @@ def test_git_merges_each_file_record_by_record_and_a_delete_is_no_fault(
     git(models.clone.path, "rm", "-q", "models/b.json")
     checked = models("check", "HEAD", "--directory", models.clone.path).done.out
     assert '1 of 1 model is gone: "b"' in checked or "gone" in checked
+
+
+# Rules
+
+
+def test_rules_hold_over_all_files_and_a_schema_of_the_file_is_one_of_the_record(tmp_path: Path) -> None:
+    schema = {
+        "required": ["cost"],
+        "properties": {"cost": {"type": "number"}},
+        "additionalProperties": {"maxLength": 5},
+    }
+    table = 'files = "models/*.json"\nschema = "models.schema.json"\n[category.rules]\nunique = ["hash"]'
+    files = {"models/a.json": b'{"cost": 1, "hash": "x"}', "models/b.json": b'{"cost": 2, "hash": "y"}'}
+    desk = at(tmp_path, table, files | {"models.schema.json": json.dumps(schema).encode()})
+    add = ("queue", "add", "update", "prices", "b", "--payload", "-")
+    assert desk(*add, stdin=b'{"hash": "x", "mode": "longer"}').refusal == (
+        "prices 'b' breaks 3 rules: hash: \"x\" is that of 'a', too; cost: is required; "
+        'mode: "longer" is too long; correct it'
+    )
+    desk.clone.commit({"models/b.json": b'{"cost": 2, "hash": "x"}', "models/c.json": b"{}"})
+    found = desk("check", "HEAD~1", "--json", "--directory", desk.clone.path).json["failures"]
+    assert [(each["file"], each["model"], each["field_path"]) for each in found] == [
+        ("models/b.json", "b", "hash"),
+        ("models/c.json", "c", "cost"),
+    ]
+
+
+def test_a_schema_of_a_vendor_s_file_is_asked_of_each_of_its_records(tmp_path: Path) -> None:
+    model = {"properties": {"cost": {"type": "number"}}, "required": ["mode"]}
+    schema = {"properties": {"models": {"items": model}}, "required": ["licence"]}
+    table = 'files = "data/*.json"\nrecords = "models[id]"\nschema = "vendor.schema.json"'
+    desk = at(tmp_path, table, {"data/x.json": vendor("x", a=1), "vendor.schema.json": json.dumps(schema).encode()})
+    add = ("queue", "add", "update", "prices", "a", "--payload", "-")
+    assert desk(*add, stdin=b'{"id": "a", "cost": "2"}').refusal == (
+        "prices 'a' breaks 2 rules: cost: \"2\" is not of type 'number'; mode: is required; correct it"
+    )
+    desk.land(int(desk(*add, stdin=b'{"id": "a", "cost": 2, "mode": "chat"}').done.out))
+
+
+def test_what_a_landed_merge_lost_in_one_of_the_files_is_an_error_of_the_category(vendors: Desk) -> None:
+    git(vendors.clone.path, "checkout", "-q", "-b", "topic")
+    vendors.clone.commit({"data/x.json": vendor("x", gpt=1.5, b=2, new=4), "data/z.json": vendor("z", d=1)})
+    git(vendors.clone.path, "checkout", "-q", "main")
+    vendors.clone.commit({"data/y.json": vendor("y", c=4)})
+    git(vendors.clone.path, "merge", "-q", "--no-commit", "topic")
+    vendors.clone.commit({"data/x.json": vendor("x", gpt=1.5, b=2), "data/z.json": None})
+    assert vendors("sync").done
+    metadata = vendors("metadata", "show", "--json").json["image"]["legacy"]["prices"]
+    assert (metadata["error_count"], metadata["last_lossy_merge"]) == (1, vendors.clone.tip)

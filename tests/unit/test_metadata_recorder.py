@@ -22,6 +22,7 @@ from refsync.categories import CanonicalFormat, CategoryName
 from refsync.clone.history import FileChange, HistoryRelation, LandedCommit
 from refsync.documents.merge_losses import losses_of
 from refsync.documents.operations import Operation
+from refsync.file_patterns import starred
 from refsync.metadata.manager import MetadataManager
 from refsync.metadata.models import CategoryMetadata, MetadataEvent, OperationType
 from refsync.metadata.recorder import Difference, LandedOperation, Recorder
@@ -77,8 +78,9 @@ class FakeHistory:
         common = set.intersection(*(self._ancestors(int(each)) for each in commits))
         return [str(each) for each in common if not any(each in self._ancestors(other) - {each} for other in common)]
 
-    def blob_at(self, commit: str, path: str) -> str | None:
-        return _hex(self.trees[int(commit)].get(path))
+    def blobs_at(self, commit: str, path: str) -> dict[str, str]:
+        tree = self.trees[int(commit)]
+        return {each: content.hex() for each, content in tree.items() if each == path or starred(path, each)}
 
     def read_blob(self, blob: str) -> bytes:
         content = bytes.fromhex(blob)

@@ -29,7 +29,7 @@ from refsync.clone.work_files import WorkFiles
 from refsync.commands import command, git_command
 from refsync.durable_steps import durable_step
 from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
-from refsync.file_patterns import is_pattern, pathspecs
+from refsync.file_patterns import folder_of, is_pattern, pathspecs, starred
 
 _CHANGING_SETTINGS = ("config", "remote", "sparse-checkout")
 
@@ -212,13 +212,18 @@ class Repository:
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
-    def blob_at(self, commit: str, path: str) -> str | None:
-        """The blob of a plain file of a commit, ``None`` where there is none."""
+    def blobs_at(self, commit: str, path: str) -> dict[str, str]:
+        """The blob of a plain file of a commit by its path, or of each that a pattern means."""
         try:
-            found = self.file_at(commit, path)
+            if not is_pattern(path):
+                found = self.file_at(commit, path)
+                return {path: found.blob} if found is not None and found.is_regular else {}
+            folder = folder_of(path)
+            entries = self.entries(commit, folder)
         except DocumentError:
-            return None
-        return found.blob if found is not None and found.is_regular else None
+            return {}
+        paths = {f"{folder}/{name}".lstrip("/"): entry for name, entry in entries.items()}
+        return {each: entry.id for each, entry in paths.items() if starred(path, each) and TreeFile(*entry).is_regular}
 
     def merge_bases(self, commits: Collection[str]) -> list[str]:
         """Where commits parted; nowhere, as far as the clone knows their history."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Protocol
 
@@ -34,8 +34,8 @@ class MergeHistory(Protocol):
         """Where commits parted; nowhere, where they have nothing in common."""
         ...
 
-    def blob_at(self, commit: str, path: str) -> str | None:
-        """The blob of a plain file of a commit, ``None`` where there is none."""
+    def blobs_at(self, commit: str, path: str) -> dict[str, str]:
+        """The blob of a plain file of a commit by its path, or of each that a pattern means."""
         ...
 
 
@@ -68,15 +68,20 @@ def errors_of_merges(
 
 def _losses(history: MergeHistory, merge: LandedCommit, file: FollowedFile, versions: Versions) -> Losses:
     parents = [each for each in (merge.parent, *merge.merged) if each]
-    result, *sides = (history.blob_at(each, file.path) for each in (merge.sha, *parents))
+    result, *sides = (history.blobs_at(each, file.path) for each in (merge.sha, *parents))
     if all(side == result for side in sides):
         return Losses()
-    bases = [history.blob_at(each, file.path) for each in history.merge_bases(parents)]
+    bases = [history.blobs_at(each, file.path) for each in history.merge_bases(parents)]
     if len(bases) == 1 and all(side in (result, *bases) for side in sides):
         return Losses()  # whoever differs from the merge had changed nothing
+    all_of_it = (result, *sides, *bases)
+    differing = {
+        path for each in all_of_it for path in each if any(other.get(path) != each[path] for other in all_of_it)
+    }
 
-    def read(blob: str | None) -> Records:
-        return {} if blob is None else records_in(versions.of(blob), file.described, file.path)
+    def read(blobs: Mapping[str, str]) -> Records:
+        files = ((path, versions.of(blob)) for path, blob in blobs.items() if path in differing)
+        return {name: record for path, each in files for name, record in records_in(each, file.described, path).items()}
 
     return losses_of(read(result), list(map(read, sides)), list(map(read, bases)))
 
