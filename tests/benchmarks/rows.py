@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
-from tests.benchmarks import folding, growing, landing, processes, queueing, reading
+from tests.benchmarks import folding, growing, landing, processes, queueing, reading, server
 from tests.benchmarks.ground import Bench
 from tests.benchmarks.measuring import Figure
 
@@ -24,6 +24,7 @@ ROWS: dict[str, Row] = {
     "submit": queueing.submit,
     "import": queueing.imports,
     "page": queueing.pages,
+    "postgresql": server.beside_sqlite,
     "fold": folding.folds,
     "commands": processes.commands,
     "daemon-at-rest": processes.at_rest,

@@ -7,14 +7,14 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from sqlalchemy import text
 
 from refsync.daemon import systemd
 from tests.support.daemon import Daemon, Site, image_clone, wait_for
@@ -84,10 +84,8 @@ def test_a_full_state_directory_stops_the_start(site: Site) -> None:
 
 
 def test_a_store_of_a_newer_version_stops_the_start(site: Site) -> None:
-    site.run("status")
-    with closing(sqlite3.connect(site.state / "queue.db")) as store:
-        store.execute("UPDATE alembic_version SET version_num = '0999'")
-        store.commit()
+    with site.application() as application, application.store._database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
     assert "upgrade refsync" in refusal(site.run("run"))
 
 

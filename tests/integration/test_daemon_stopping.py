@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import subprocess
-from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -75,8 +73,7 @@ def test_a_stop_while_another_process_holds_the_pass_lock_is_obeyed(site: Site) 
 def test_a_stop_while_another_process_holds_the_store_is_obeyed(site: Site) -> None:
     with site.daemon() as daemon:
         before = daemon.wait_until_idle()
-        with closing(sqlite3.connect(site.state / "queue.db", isolation_level=None)) as store:
-            store.execute("BEGIN IMMEDIATE")
+        with site.application() as application, application.store.writing():
             daemon.send(signal.SIGUSR1)
             wait_for("the pass", lambda: daemon.passes > before)
             assert daemon.stop() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,10 +25,10 @@ from refsync.pending_queue.store import PendingQueueStore, database, postgresql,
 from tests.support import old_stores
 from tests.support.command_line import Desk
 from tests.support.cut_off import CutOff
-from tests.support.daemon import wait_for
+from tests.support.daemon import IMAGE, Site, image_clone, record, wait_for
 from tests.support.postgresql import Server
 from tests.support.queue import review, submit
-from tests.support.reference import Reference
+from tests.support.reference import CLIP, Reference
 from tests.support.repositories import git
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,44 @@ def test_a_server_that_is_away_is_told_in_one_line_and_is_worth_another_try(tmp_
     assert str(refusal.value).startswith("postgresql://ada@/queue?host=")
     assert "\n" not in str(refusal.value)
     assert "s3cret" not in str(refusal.value)
+
+
+def test_while_the_server_is_away_models_are_read_on_and_all_else_waits(server: Server, reference: Reference) -> None:
+    change = reference.create("new", {"version": "1"})
+    server.stop()
+    try:
+        with pytest.raises(StoreUnavailableError) as refusal:
+            reference.submit("another", {"version": "1"})
+        assert "\n" not in str(refusal.value)
+        assert not is_passed(reference)
+        assert set(reference.application.backends["image"].fetch_category(CLIP) or ()) == {"alpha", "beta"}
+        assert commits(reference) == 1
+    finally:
+        server.start()
+    assert reference.sync().clean
+    assert reference.statuses([change]) == [APPLIED]
+
+
+def test_a_daemon_goes_on_once_the_server_is_back_and_is_woken_from_elsewhere(
+    server: Server, tmp_path: Path, url: str
+) -> None:
+    site = Site(tmp_path)
+    image_clone(site.clone.path)
+    site.write_config(f'[queue]\nurl = "{url}"\n[watch]\nrescan_seconds = 3600')
+    with site.daemon() as daemon:
+        daemon.wait_until_idle()
+        server.stop()
+        daemon.send(signal.SIGUSR1)
+        daemon.wait_until_logged("cannot be reached")
+        server.start()
+        daemon.wait_until_logged("the pass failed: no longer")
+        daemon.wait_until_logged("the queue's news are heard again")
+        with PendingQueueStore(url=url) as store:  # of another machine, which touches no wake file here
+            service = PendingQueueService(store=store)
+            review(service, [submit(service, "new", category=IMAGE, payload=record("new")).change_id])
+        wait_for("the landing", lambda: site.has_model("new"))
+        assert daemon.stop() == 0
+        assert daemon.lines("Traceback") == []
 
 
 def test_a_restart_between_two_calls_is_not_noticed(server: Server, service: PendingQueueService) -> None:

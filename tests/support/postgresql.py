@@ -22,11 +22,12 @@ _NO_SERVER = "no PostgreSQL server can be started: {}"
 
 
 class Server:
-    """One server, ended by ``close``; it forgets nothing when it is killed, but does not wait for the disk."""
+    """One server, ended by ``close``; it forgets nothing when it is killed, but waits for no disk unless told to."""
 
-    def __init__(self, programs: Path) -> None:
-        self._programs = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="refsync-pg-", dir=_quick_folder()))
+    def __init__(self, *, on_disk: bool = False) -> None:
+        self._programs = _programs()
+        self._flushes = on_disk
+        self.folder = Path(tempfile.mkdtemp(prefix="refsync-pg-", dir=None if on_disk else _quick_folder()))
         self._who = _unprivileged()
         if self._who:
             os.chown(self.folder, self._who.pw_uid, self._who.pw_gid)
@@ -37,7 +38,15 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         log = (self.folder / "log").open("ab")
-        options = ["-F", "-k", self.folder, "-c", "listen_addresses=", "-c", "max_connections=200"]
+        options = [
+            *([] if self._flushes else ["-F"]),
+            "-k",
+            self.folder,
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "max_connections=200",
+        ]
         command = [self._programs / "postgres", "-D", self.folder / "data", *options]
         with log:
             self._process = subprocess.Popen(
@@ -116,7 +125,7 @@ def server() -> Server:
     """The server of this process, started when it is asked for first; the test is skipped by name where none can be."""
     global _server
     if _server is None:
-        _server = Server(_programs())
+        _server = Server()
     return _server
 
 
