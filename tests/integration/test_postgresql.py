@@ -348,6 +348,21 @@ def test_a_password_comes_from_its_file_at_each_connection_and_is_never_told(
         assert "s3cret" not in each.out + each.err
 
 
+def test_the_doctor_says_whether_the_server_lets_in(tmp_path: Path, guarded: str) -> None:
+    desk = Desk.at(tmp_path, f'[queue]\nurl = "{guarded}"\npassword_file = "secret"')
+    secret = desk.config.parent / "secret"
+    told = {}
+    for password in ("wr0ng", "s3cret"):
+        secret.write_text(password)
+        secret.chmod(0o644)
+        told[password] = [each for each in desk("doctor", "--json").json["checks"] if each["name"] == "store"]
+    assert [each["what"] for each in told["s3cret"]] == ["others may read or write the secret"]
+    assert "password authentication failed" in told["wr0ng"][1]["what"]
+    secret.chmod(0o640)
+    [store] = [each for each in desk("doctor", "--json").json["checks"] if each["name"] == "store"]
+    assert store["verdict"] == "good"
+
+
 @pytest.mark.parametrize("query", ["", "?password=s3cret"])
 def test_a_password_in_a_url_is_never_told(tmp_path: Path, query: str) -> None:
     url = f"postgresql+psycopg://ada:s3cret@localhost:1/queue{query}"

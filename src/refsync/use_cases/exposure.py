@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from refsync.accounts import account_name
@@ -54,6 +55,13 @@ def files_of_credentials(settings: RepositorySettings) -> Iterator[Path]:
     """The files of secrets that let a repository in."""
     table = settings.credentials
     yield from filter(None, (table.token_file, table.app_key_file, table.ssh_key_file))
+
+
+def exposed_password(file: Path) -> Iterator[Exposed]:
+    """Whether others than the group of those who work with the queue may read or write its password."""
+    with suppress(OSError):  # which whoever needs it tells
+        if file.stat().st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+            yield _exposed(file, "others may read or write the secret", "chmod", "o=,g-w", file)
 
 
 def exposed_secrets(files: Iterable[Path], service: os.stat_result) -> Iterator[Exposed]:

@@ -52,7 +52,7 @@ def check_store(config: Config) -> StoreCheck:
         if not file.exists():
             raise StoreError(f"{file}: there is no store there yet; the first command that needs one makes it")
         examine_store(file)
-    with _opened(config) as store:
+    with opened(config) as store:
         changes, batches = store.examine()
         return StoreCheck(store=store.name, version=VERSION, changes=changes, batches=batches)
 
@@ -63,7 +63,7 @@ def upgrade_store(config: Config) -> StoreUpgrade:
     Raises:
         StoreError: it is newer, or no store.
     """
-    with _opened(config, upgrades=True) as store:
+    with opened(config, upgrades=True) as store:
         return StoreUpgrade(store=store.name, before=store.upgraded_from or VERSION, version=VERSION)
 
 
@@ -80,7 +80,7 @@ def move_store(config: Config, url: str) -> StoreMove:
         StoreError: one of them cannot be used.
     """
     state = prepare(config.state_directory)
-    with state.serve(), state.pass_lock(), _opened(config) as store:
+    with state.serve(), state.pass_lock(), opened(config) as store:
         _refuse_company(store)
         with PendingQueueStore(url=url, catalogue=config.catalogue, password=password_of(config.queue)) as other:
             if other.name == store.name:
@@ -96,7 +96,8 @@ def _refuse_company(store: PendingQueueStore) -> None:
 
 
 @contextmanager
-def _opened(config: Config, *, upgrades: bool = False) -> Iterator[PendingQueueStore]:
+def opened(config: Config, *, upgrades: bool = False) -> Iterator[PendingQueueStore]:
+    """The store that the config names, without anything else of an application."""
     with PendingQueueStore(
         root_path=config.state_directory,
         url=config.queue.url,

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from refsync.backup import is_restoring
 from refsync.commands import command
-from refsync.errors import StoreError
+from refsync.config import Config
+from refsync.errors import RefsyncError, StoreError
 from refsync.pending_queue.store.copying import examine_store, store_file
-from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, unknown, wrong
-from refsync.use_cases.exposure import exposed_state
+from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, wrong
+from refsync.use_cases.doctor.settings import of_secret
+from refsync.use_cases.exposure import exposed_password, exposed_state
+from refsync.use_cases.store import opened
 
 OLD_SECONDS = 3600.0
 """A temporary file of that age is nobody's."""
@@ -59,13 +62,26 @@ def store(patient: Patient) -> Iterator[Check]:
     """Whether the queue's store is whole, and of a version that is known."""
     file = store_file(patient.config.state_directory, patient.config.queue.url)
     if file is None:
-        yield unknown(Looked.store, "queue.url", "the queue lies on a server, which has tools of its own")
+        yield from or_good(Looked.store, "queue.url", _on_server(patient.config))
     elif file.exists():
         try:
             examine_store(file)
             yield good(Looked.store, file)
         except StoreError as problem:
             yield wrong(Looked.store, file, str(problem), command("refsync", "restore", "--force", "FILE"))
+
+
+def _on_server(config: Config) -> Iterator[Check]:
+    """Whether the server lets in, and only who may; whether its disks are well is for its own tools."""
+    if config.queue.password_file:
+        file = Path(config.queue.password_file)
+        yield from of_secret(file, Looked.store)
+        yield from (exposed(Looked.store, found) for found in exposed_password(file))
+    try:
+        with opened(config):
+            pass
+    except RefsyncError as problem:
+        yield wrong(Looked.store, "queue.url", str(problem))
 
 
 def leftovers(patient: Patient) -> Iterator[Check]:
