@@ -24,10 +24,12 @@ def starred(pattern: str, path: str) -> str | None:
 
     >>> starred("models/*.json", "models/gpt.json"), starred("models/*.json", "models/old/gpt.json")
     ('gpt', None)
+    >>> starred("data/models*.json", "data/models.json")
+    ''
     """
     ahead, _, behind = pattern.partition("*")
     name = path[len(ahead) : len(path) - len(behind)]
-    fits = path.startswith(ahead) and path.endswith(behind) and len(path) > len(ahead) + len(behind)
+    fits = path.startswith(ahead) and path.endswith(behind) and len(path) >= len(ahead) + len(behind)
     is_shown = not path.removeprefix(folder_of(pattern)).lstrip("/").startswith(".")
     return name if fits and is_shown and "/" not in name else None
 

@@ -160,6 +160,10 @@ class RecordShape(Shape):
         """No: there is one."""
         return False
 
+    def is_model(self, name: str, value: Any) -> bool:
+        """Whether the file is a model: one that has a name."""
+        return super().is_model(name, value) and name == (self.name_of(self.model, value) or None)
+
     def locate(self, text: str) -> Container:
         """The file itself, as its only item."""
         return scan_whole(text, self.key(self.model))
