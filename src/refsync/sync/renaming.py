@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refsync.categories import CategoryName
-from refsync.documents.text_variants import record_under
 from refsync.errors import RequestError
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
 from refsync.pending_queue.payloads import check_model_name, check_old_name
@@ -40,7 +39,7 @@ def rename_submissions(
         raise RequestError(f"{category} {new!r} exists already; delete or rename that first")
     return linked(
         _half(category, old, AuditOperation.DELETE, None, actor, notes),
-        _half(category, new, AuditOperation.CREATE, _under(tips, category, old, new), actor, notes),
+        _half(category, new, AuditOperation.CREATE, tips.under(category, old, new), actor, notes),
     )
 
 
@@ -71,12 +70,6 @@ def _half(
         os_user=actor.os_user,
         provider=actor.provider,
     )
-
-
-def _under(tips: ReferenceTips, category: CategoryName, old: str, new: str) -> Record:
-    """The record as it is under its new name: for a text model with what follows from the name."""
-    files = tips.files(category)
-    return files.under(old, new) if files else record_under(tips.records(category)[old], old, new)
 
 
 def _base_name(tips: ReferenceTips, category: CategoryName, name: str) -> str:

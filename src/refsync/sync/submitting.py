@@ -22,7 +22,7 @@ from refsync.pending_queue.placement import asked_file
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.pending_queue.renames import RENAMED_FROM
 from refsync.reference.judges import judge_of
-from refsync.reference.kinds import CategoryFiles, bases_of, records_at
+from refsync.reference.kinds import CategoryFiles, bases_of, kind_of, records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import View, at_commit
 from refsync.rules.judge import Judge
@@ -123,6 +123,15 @@ class ReferenceTips:
             except DocumentError:
                 self._files[category] = None
         return self._files[category]
+
+    def under(self, category: CategoryName, old: str, new: str) -> Record:
+        """The record of a model as it is under another name; beside a table that cannot be read, by the document."""
+        files = self.files(category)
+        if files is None:
+            reference = self.repository_of(category)
+            described, path = reference.catalogue[category], reference.written_file(category) or ""
+            files = kind_of(described, path).open(self._view(category), described, path)
+        return files.under(old, new)
 
     def _read(self, category: CategoryName) -> Mapping[str, Record]:
         reference = self.repository_of(category)
