@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from refsync.documents.file_merge import merge_files
+from refsync.documents.file_merge import merge_documents
 from tests.support.command_line import Desk, Ended
 from tests.support.repositories import Clone, dump, git
 
@@ -134,7 +134,7 @@ def test_what_git_alone_leaves_conflicted_is_merged(seed: int, tmp_path: Path) -
         (tmp_path / name).write_bytes(text)
     assert "<<<<<<<" in git(tmp_path, "merge-file", "-p", "ours", "base", "theirs", check=False)
 
-    result = merge_files(FILE, *versions)
+    result = merge_documents(*versions)
 
     assert not result.conflicts
     records = json.loads(result.content)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refsync.documents.csv_document import COLUMNS, read_rows
-from refsync.documents.file_merge import FileMerge, merge_files
+from refsync.documents.file_merge import FileMerge, merge_documents
 from refsync.documents.json_document import edit_records, read_records
 from refsync.documents.shape import Shape
 from refsync.errors import DocumentError
+from refsync.reference.kinds import kind_of
 from tests.support.repositories import dump
 
 Records = dict[str, dict[str, Any]]
@@ -24,7 +25,7 @@ _CONFLICT = re.compile(rb"<<<<<<< ours\r?\n(.*?)=======\r?\n(.*?)>>>>>>> theirs\
 
 
 def merged(base: bytes, ours: bytes, theirs: bytes, path: str = FILE) -> FileMerge:
-    return merge_files(path, base, ours, theirs)
+    return kind_of(None, path).merge(base, ours, theirs)
 
 
 def merged_records(base: Records, ours: Records, theirs: Records) -> FileMerge:
@@ -247,7 +248,7 @@ def test_records_anywhere_in_a_file_are_merged_as_those_at_its_root(
 ) -> None:
     shape = Shape.parse(words)
     at_root = merged_records(base, ours, theirs)
-    found = merge_files(FILE, *(in_shape(shape, each) for each in (base, ours, theirs)), shape=shape)
+    found = merge_documents(*(in_shape(shape, each) for each in (base, ours, theirs)), shape=shape)
     assert [each.model for each in found.conflicts] == [each.model for each in at_root.conflicts]
     for group in (1, 2):
         as_decided = _CONFLICT.sub(lambda match, side=group: match[side], found.content)  # type: ignore[misc]
@@ -259,17 +260,17 @@ def test_what_stands_around_the_records_is_taken_from_the_side_that_changed_it(w
     shape = Shape.parse(words)
     base, mine, other = {"a": {"x": 1}}, {"a": {"x": 1}, "b": {"x": 2}}, {"a": {"x": 3}}
     versions = in_shape(shape, base, "1"), in_shape(shape, mine, "1"), in_shape(shape, other, "2")
-    assert merge_files(FILE, *versions, shape=shape).content == in_shape(shape, {"a": {"x": 3}, "b": {"x": 2}}, "2")
+    assert merge_documents(*versions, shape=shape).content == in_shape(shape, {"a": {"x": 3}, "b": {"x": 2}}, "2")
     with pytest.raises(DocumentError, match="around the records was changed on both sides"):
-        merge_files(FILE, versions[0], in_shape(shape, mine, "3"), versions[2], shape=shape)
+        merge_documents(versions[0], in_shape(shape, mine, "3"), versions[2], shape=shape)
 
 
 def test_elements_that_say_no_name_stay_or_are_left_to_a_person() -> None:
     shape = Shape.parse("[id]")
     base, theirs = b'[{"id": "a"}, {"x": 1}]', b'[{"id": "a"}, {"x": 1}, {"id": "c"}]'
     ours = b'[{"id": "a"}, {"id": "b"}, {"x": 1}]'
-    assert merge_files(FILE, base, ours, theirs, shape=shape).content == (
+    assert merge_documents(base, ours, theirs, shape=shape).content == (
         b'[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"x": 1}]'
     )
     with pytest.raises(DocumentError, match="only a person can merge"):
-        merge_files(FILE, base, ours, b'[{"id": "a"}, {"x": 2}]', shape=shape)
+        merge_documents(base, ours, b'[{"id": "a"}, {"x": 2}]', shape=shape)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refsync.categories import is_table
 from refsync.documents.conflict_marks import marked
 from refsync.documents.csv_document import Row, edit_rows, header_of, read_rows
 from refsync.documents.json_document import Document, edit_document, new_document, read_document, read_records
@@ -40,31 +39,24 @@ class FileMerge:
     conflicts: Sequence[RecordConflict]
 
 
-def merge_files(
-    path: str, base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS, shape: Shape = ROOT
+_Edit = Callable[[Mapping[str, Record | None]], bytes]
+
+
+def merge_documents(
+    base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS, shape: Shape = ROOT
 ) -> FileMerge:
-    """Merge what two sides made of one category file, see ``merge_records``.
+    """Merge what two sides made of one JSON document, see ``merge_records``.
 
     Args:
-        path: the file's path, which tells what kind of file it is.
         base: what both came of; nothing where both have added the file.
         ours: our version, in which theirs is merged.
         theirs: their version.
         stamps: what takes no part in merging a record that both changed.
-        shape: where in a JSON file the records are.
+        shape: where in the document the records are.
 
     Raises:
         DocumentError: a version cannot be read as records, or what they changed is no record of its own.
     """
-    if is_table(path):
-        return _merge_tables(base, ours, theirs, stamps)
-    return _merge_documents(base, ours, theirs, stamps, shape)
-
-
-_Edit = Callable[[Mapping[str, Record | None]], bytes]
-
-
-def _merge_documents(base: bytes, ours: bytes, theirs: bytes, stamps: Stamps, shape: Shape) -> FileMerge:
     sides = [_document(side, shape) for side in (base, ours, theirs)]
     before, mine, other = sides
     as_written = read_records(theirs, as_written=True, shape=shape) if theirs else {}
@@ -144,7 +136,8 @@ def _member(document: Document, name: str) -> list[Any]:
     return [members[name] for members in (document.records, document.others) if name in members]
 
 
-def _merge_tables(base: bytes, ours: bytes, theirs: bytes, stamps: Stamps) -> FileMerge:
+def merge_tables(base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS) -> FileMerge:
+    """Merge what two sides made of one table, row by row; arguments and errors are those of ``merge_documents``."""
     if len({header_of(side) for side in (base, ours, theirs) if side}) > 1:
         raise DocumentError("the columns are not the same in all three versions", line=1)
     versions = [read_rows(side) if side else [] for side in (base, ours, theirs)]

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.csv_document import read_rows
+from refsync.documents.file_merge import FileMerge, merge_documents, merge_tables
 from refsync.documents.json_document import Record, read_records
+from refsync.documents.merge import Stamps
 from refsync.documents.model_places import Place
-from refsync.documents.shape import Shape, shape_of
+from refsync.documents.shape import ROOT, Shape, shape_of
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
@@ -111,6 +113,14 @@ class CategoryFiles(Protocol):
         ...
 
 
+class Merge(Protocol):
+    """Merges three versions of a file."""
+
+    def __call__(self, base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = ...) -> FileMerge:
+        """The arguments are those of ``documents.file_merge``."""
+        ...
+
+
 Open: TypeAlias = "Callable[[View, CategoryDescriptor, str], CategoryFiles]"
 
 
@@ -123,22 +133,25 @@ class Kind(NamedTuple):
     """The records in the bytes of a file, with what stands beside it; raises DocumentError."""
     open: Open
     """The category whose file this is, to be edited; raises DocumentError where its files cannot be opened."""
+    merge: Merge
+    """What two sides made of a file, merged; raises DocumentError where a version cannot be read."""
 
 
-_TABLE = Kind(read_rows, text_table.read_table, text_table.open_table)
+_TABLE = Kind(read_rows, text_table.read_table, text_table.open_table, merge_tables)
 
 
-def kind_of(category: CategoryDescriptor, path: str) -> Kind:
-    """The kind of a category's file of this name."""
+def kind_of(category: CategoryDescriptor | None, path: str) -> Kind:
+    """The kind of a category's file of this name; without a category of the usual shape."""
     if is_table(path):
         return _TABLE
-    return _json(shape_of(category, path), many_files.open_files if is_pattern(path) else json_file.open_file)
+    shape = ROOT if category is None else shape_of(category, path)
+    return _json(shape, many_files.open_files if is_pattern(path) else json_file.open_file)
 
 
 @cache
 def _json(shape: Shape, open_them: Open) -> Kind:
     read = partial(read_records, shape=shape)
-    return Kind(read, lambda content, beside: read(content), open_them)
+    return Kind(read, lambda content, beside: read(content), open_them, partial(merge_documents, shape=shape))
 
 
 def variants_of(category: CategoryDescriptor, name: str) -> tuple[str, ...]:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from refsync.categories import CategoryDescriptor
 from refsync.clone.merge_driver import give_files_to_driver, merge_text, name_driver
 from refsync.clone.revisions import at_work_tree, find_clone
 from refsync.commands import command
-from refsync.documents.file_merge import FileMerge, merge_files
+from refsync.documents.file_merge import FileMerge
 from refsync.documents.merge import describe_conflict
 from refsync.documents.record_merge import RecordConflict
-from refsync.documents.shape import ROOT, Shape, shape_of
 from refsync.errors import CloneError, DocumentError, RequestError
 from refsync.file_patterns import is_pattern
 from refsync.metadata.records import STAMPS
+from refsync.reference.kinds import kind_of
 from refsync.review.category_files import CategoryFile, category_files, tables
 from refsync.review.conventions import Conventions
 from refsync.use_cases.answer import Answer, Text
@@ -80,7 +81,7 @@ def merge_in_place(base: Path, ours: Path, theirs: Path, file: str, place: Confi
     """
     versions = (path.read_bytes() for path in (base, ours, theirs))
     try:
-        merge = merge_files(file, *versions, stamps=STAMPS, shape=_shape(file, place))
+        merge = kind_of(_category(file, place), file).merge(*versions, stamps=STAMPS)
     except DocumentError as problem:
         return MergeAnswer(
             file=file,
@@ -95,14 +96,14 @@ def merge_in_place(base: Path, ours: Path, theirs: Path, file: str, place: Confi
     return _told(file, merge)
 
 
-def _shape(file: str, place: ConfigPlace) -> Shape:
-    """Where in a file its records are, by the conventions of the clone that git is at work in."""
+def _category(file: str, place: ConfigPlace) -> CategoryDescriptor | None:
+    """Whose file it is, by the conventions of the clone that git is at work in; ``None`` where no category has it."""
     try:
         conventions = conventions_at_head(place, find_clone(Path.cwd()))
-    except CloneError:  # files anywhere else, of the usual shape
-        return ROOT
+    except CloneError:  # files anywhere else
+        return None
     found = category_files([file], conventions)
-    return shape_of(conventions.catalogue[found[0].category], file) if found else ROOT
+    return conventions.catalogue[found[0].category] if found else None
 
 
 def install_driver(directory: Path, place: ConfigPlace, program: Sequence[str]) -> InstalledAnswer:
