@@ -138,7 +138,6 @@ def play(reference: Reference) -> None:
     )
     submit("Juggernaut", model("Juggernaut", version="9"), AuditOperation.CREATE, category=IMAGES)
     newer = model("Deliberate", version="3.0", nsfw=True, description="Anything")
-    newer["config"] = model("Deliberate_v3")["config"]
     submit("Deliberate", newer, category=IMAGES)
     submit("Deliberate", model("Deliberate", tags=["general", "people"]), category=IMAGES, by="bob")
     submit("AbyssOrangeMix", None, AuditOperation.DELETE, category=IMAGES, by="bob")
