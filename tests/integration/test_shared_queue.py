@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from refsync.errors import AlreadyRunningError, LeaseLostError
+from refsync.errors import AlreadyRunningError, LeaseLostError, StoreBusyError
 from refsync.leasing import SharedQueue
 from refsync.pending_queue.membership import Membership
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
@@ -261,3 +261,22 @@ def test_a_daemon_is_heard_of_beside_a_long_transaction_of_another(references: S
         before = one.application.queue.daemons()[0].heard_at
         membership(one).be_heard()
         assert one.application.queue.daemons()[0].heard_at > before
+
+
+def test_one_that_the_database_forgot_and_that_cannot_join_anew_is_told_so_and_no_bug(
+    references: Sequence[SharedReference], clock: DatabaseClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = references
+    with one.application.leasing.attend():
+        clock.set_by(3600)
+        with monkeypatch.context() as away:
+            away.setattr(Membership, "join", refuse)
+            with pytest.raises(StoreBusyError):
+                membership(one).be_heard()
+            with pytest.raises(LeaseLostError, match="others go on without it"):
+                _ = membership(one).presence
+        assert one.sync().clean
+
+
+def refuse(_: Membership) -> None:
+    raise StoreBusyError("the database is away; try again")

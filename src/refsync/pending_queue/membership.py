@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BEATS_A_LEASE = 3
 """How often it is renewed before it runs out."""
 _POLL_SECONDS = 0.5
+_GONE = "this process was not heard of for too long, and others go on without it"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Presence:
             LeaseLostError: it was not.
         """
         if not queue.leases.lives(self.token):
-            raise LeaseLostError("this process was not heard of for too long, and others go on without it")
+            raise LeaseLostError(_GONE)
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,7 @@ class RepositoryLease:
             LeaseLostError: it does not; somebody else may have it by now.
         """
         if not queue.leases.holds(self.repository, self.number, self.holder):
-            raise LeaseLostError(
-                f"{self.repository}: this process was not heard of for too long, and others go on without it"
-            )
+            raise LeaseLostError(f"{self.repository}: {_GONE}")
 
 
 @dataclass
@@ -95,9 +94,15 @@ class Membership:
 
     @property
     def presence(self) -> Presence:
-        """That it is heard of, from its last :meth:`join` on."""
-        assert self._daemon_id is not None
-        return Presence(self._daemon_id)
+        """That it is heard of, from its last :meth:`join` on.
+
+        Raises:
+            LeaseLostError: it is no more, and could not join anew yet.
+        """
+        with self._lock:
+            if self._daemon_id is None:
+                raise LeaseLostError(_GONE)
+            return Presence(self._daemon_id)
 
     def join(self) -> None:
         """Be heard of for the first time, or anew.
