@@ -388,8 +388,9 @@ def test_a_url_that_is_none_is_not_told(url: str) -> None:
 # what the database has to be
 
 
-def test_a_database_that_does_not_keep_every_script_is_refused_in_one_line(server: Server) -> None:
-    url = server.new_database("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_keep_every_script_is_refused_in_one_line(server: Server, encoding: str) -> None:
+    url = server.new_database(f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
     try:
         with pytest.raises(StoreError, match=r"make another database: createdb --template=template0 --encoding=UTF8"):
             PendingQueueStore(url=url)

@@ -39,6 +39,7 @@ IDLE_SECONDS = 60.0
 """How long the server lets a transaction of ours do nothing."""
 _CONNECTION: dict[str, Any] = {
     "application_name": "refsync",
+    "client_encoding": "utf8",  # of a database in SQL_ASCII a driver gives bytes, which SQLAlchemy does not expect
     "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
