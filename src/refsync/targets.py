@@ -104,9 +104,13 @@ def wants_foreign_commits(config: Config) -> bool:
 def keep_outbox_to_targets(config: Config, store: PendingQueueStore) -> None:
     """Forget what the outbox holds for targets that the config no longer has, and what is too old.
 
+    A reader of a shared queue leaves that to who sends.
+
     Raises:
         RefsyncError: the store cannot be read or written.
     """
+    if config.daemon.role == "reader":
+        return
     names, tells_commits, now = [each.name for each in config.notify], wants_foreign_commits(config), time.time()
     with store.reading() as queue:
         if queue.outbox.is_kept_to(names, tells_commits=tells_commits, now=now):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from refsync.config import parse_config
 from refsync.errors import RequestError
 from refsync.forges.base import page_of_url
 from refsync.pending_queue.models import Actor, AuditOperation, Submission
+from refsync.targets import keep_outbox_to_targets
 from refsync.use_cases.batches import revert_batch
 from tests.support.costs import Costs, counted
 from tests.support.forge import ForgeStandIn
@@ -232,6 +234,15 @@ def test_a_target_that_is_gone_from_the_config_keeps_nothing_and_a_new_one_gets_
         reference.reopen('name = "chat"', 'name = "ops"')
         keep_to_targets(reference.application)
         assert waiting(reference.application) == []
+
+
+def test_a_reader_of_a_shared_queue_forgets_nothing_that_others_are_to_send(tmp_path: Path) -> None:
+    with told_reference(tmp_path, more='events = ["submitted"]') as reference:
+        reference.submit("alpha", {"version": "2"})
+        repository = reference.config_file.read_text().partition("[[repository]]")[2]
+        reader = f'[daemon]\nrole = "reader"\n[[repository]]{repository}'
+        keep_outbox_to_targets(parse_config(reader, reference.config_file, {}), reference.application.store)
+        assert len(waiting(reference.application)) == 1
 
 
 HOSTILE = "@everyone <!channel> [x](http://evil) `` ` </code> | \u202e"

@@ -362,8 +362,9 @@ class Daemon:
 
 
 def _notifying(application: Application, measures: Measures) -> Notifying:
-    """The threads that send news, one for each target."""
-    return Notifying(targets_of(application.config), application.store, links_of(application.config), measures.notified)
+    """The threads that send news, one for each target; none in a reader, which need not be told the secrets."""
+    targets = targets_of(application.config) if application.publishes else ()
+    return Notifying(targets, application.store, links_of(application.config), measures.notified)
 
 
 def _attended(application: Application) -> ExitStack:
