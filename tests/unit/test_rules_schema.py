@@ -35,6 +35,7 @@ def told(found: Schema, record: Any, name: str = "m") -> list[str]:
     [
         (RECORD, None, ROOT),
         ({"additionalProperties": RECORD}, None, ROOT),
+        ({"additionalProperties": RECORD, "required": ["$schema", "x"], "minProperties": 5}, None, ROOT),
         ({"$defs": {"R": RECORD}, "additionalProperties": {"$ref": "#/$defs/R"}}, None, ROOT),
         ({"$defs": {"F": {"patternProperties": {"": RECORD}}}, "$ref": "#/$defs/F"}, None, ROOT),
         ({"properties": {"m": RECORD}, "additionalProperties": {"type": "string"}}, None, ROOT),

@@ -14,6 +14,7 @@ from referencing import Registry
 from referencing.exceptions import NoSuchResource, Unresolvable
 from referencing.jsonschema import specification_with
 
+from refsync.documents.field_paths import Place
 from refsync.documents.json_document import read_json
 from refsync.documents.shape import RecordShape, Shape
 from refsync.errors import DocumentError
@@ -83,7 +84,7 @@ class Schema:
         if self._too_much >= _MOST_TOO_MUCH:
             return [_TOO_MUCH]
         self._left = MAX_STEPS
-        instance, depth = _in_file(self._shape, name, record) if self._shape else (record, 0)
+        instance, place = _in_file(self._shape, name, record) if self._shape else (record, ())
         try:
             errors = list(self._validator.iter_errors(instance))
         except (_TooMuchError, RecursionError):
@@ -91,7 +92,8 @@ class Schema:
             return [_TOO_MUCH]
         except Unresolvable as fault:
             return [Violation((), "$ref", f"cannot be checked, for the schema has no {fault.ref}")]
-        return [_violation(error, depth) for error in errors if len(error.absolute_path) >= depth]
+        depth = len(place)
+        return [_violation(error, depth) for error in errors if tuple(error.absolute_path)[:depth] == place]
 
     def _counted(self, check: Keyword) -> Keyword:
         """A keyword's check, which gives up where the record takes too many steps."""
@@ -239,9 +241,9 @@ def _followed(content: Any, registry: Registry[Any]) -> dict[str, Any]:
 # What is asked
 
 
-def _in_file(shape: Shape, name: str, record: Mapping[str, Any]) -> tuple[Any, int]:
-    """A file with only this record, and how many keys lead to it."""
-    return shape.whole({name: record}), len(shape.path) + 1
+def _in_file(shape: Shape, name: str, record: Mapping[str, Any]) -> tuple[Any, Place]:
+    """A file with only this record, and its place there; what the schema says of the rest of a file is not asked."""
+    return shape.whole({name: record}), (*shape.path, name if shape.field is None else 0)
 
 
 def _cost(value: Any, instance: Any, schema: Mapping[str, Any]) -> int:
