@@ -157,6 +157,26 @@ def test_a_file_of_records_that_belongs_to_no_category_is_offered_as_one_with_th
     assert "my_prices" in load_config(target, {}).catalogue
 
 
+@pytest.mark.parametrize(
+    ("files", "lines"),
+    [
+        ({"m/a.json": b'{"cost": 1}', "m/b.json": b'{"cost": 2}'}, ['name = "m"', 'files = "m/*.json"']),
+        ({"m/x.json": OWN, "m/y.json": OWN}, ['name = "m"', 'files = "m/*.json"', 'records = "models[id]"']),
+        (
+            {"m/x.json": b'{"a": {"n": 1}, "b": {"n": 2}}', "m/y.json": b'{"c": {"n": 1}, "d": {"n": 2}}'},
+            ['records = ""'],
+        ),
+    ],
+)
+def test_so_are_the_files_of_a_folder_that_are_alike(tmp_path: Path, files: dict[str, Any], lines: list[str]) -> None:
+    clone = Clone.create(tmp_path / "image", files | {"blip.json": RECORDS})
+    told = call(clone.path).stdout.splitlines()
+    assert "m/*.json could be a category of your own, by these lines in the config:" in told
+    assert {f"  {line}" for line in lines} <= set(told)
+    (blip,) = written(clone.path, "--force").repositories
+    assert [*blip.categories] == [C.blip]
+
+
 def test_a_category_of_ones_own_is_named_with_its_file_and_where_its_records_are(tmp_path: Path) -> None:
     clone = Clone.create(tmp_path / "prices", {"prices.json": OWN})
     advice = "prices.json could be one of your own: --category 'prices=prices.json:models[id]'"

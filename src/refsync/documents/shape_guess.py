@@ -23,6 +23,16 @@ def guess_shape(root: Any) -> Shape | None:
     return max(found, key=lambda each: (each[1], -len(each[0].path)), default=(None, 0))[0]
 
 
+def are_records(values: Sequence[Any]) -> bool:
+    """Whether values, each the whole of a file, look like one record each.
+
+    >>> are_records([{"cost": 1, "mode": "chat"}, {"cost": 2}]), are_records([{"a": 1}, {"b": 1}])
+    (True, False)
+    """
+    records = [value for value in values if isinstance(value, dict)]
+    return len(records) == len(values) >= _LEAST and _alike(records) >= _LEAST
+
+
 def _holders(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The objects and lists to a depth, with the keys on the way that a config can name."""
     yield path, value

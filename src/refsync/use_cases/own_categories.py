@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
@@ -12,9 +14,11 @@ from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.config.settings import OwnCategory
 from refsync.documents.json_document import read_json
-from refsync.documents.shape_guess import guess_shape
+from refsync.documents.shape_guess import are_records, guess_shape
 from refsync.errors import RefsyncError, RequestError
 from refsync.file_patterns import is_pattern
+
+_LOOKED_AT = 12  # files of a folder, to see whether they are alike
 
 
 def own_category(word: str, name: str, file: str) -> OwnCategory:
@@ -41,12 +45,29 @@ def offered(clone: Repository, file: str, mode: int, blob: str) -> OwnCategory |
         shape = guess_shape(read_json(clone.read_blob(blob)))
     except RefsyncError:  # a clone that holds only what it needs lacks what belongs to no category
         return None
-    return None if shape is None else _named(file, str(shape))
+    if shape is None:
+        return None
+    return _named(file, {"file": file} | ({"records": str(shape)} if str(shape) else {}))
+
+
+def offered_folder(clone: Repository, tip: str, folder: str) -> OwnCategory | None:
+    """The category that the JSON files of a folder could be; ``None`` where they are not alike, or not there."""
+    entries = clone.entries(tip, folder)
+    files = sorted(name for name, (mode, _) in entries.items() if name.endswith(".json") and mode >> 12 == 0o10)
+    try:
+        values = [read_json(clone.read_blob(entries[name].id)) for name in files[:_LOOKED_AT]]
+    except RefsyncError:
+        return None
+    shapes = Counter(str(shape) for value in values if (shape := guess_shape(value)) is not None)
+    for words, count in shapes.most_common(1):
+        if len(values) > 1 and 2 * count > len(values):
+            return _named(folder, {"files": f"{folder}/*.json", "records": words})
+    return _named(folder, {"files": f"{folder}/*.json"}) if are_records(values) else None
 
 
 def option_for(own: OwnCategory) -> str:
     """The option of ``refsync init`` that makes it one."""
-    where = f":{own.records}" if own.records else ""
+    where = f":{own.records}" if own.records or (own.files and own.records is not None) else ""
     return command("--category", f"{own.name}={own.path}{where}")
 
 
@@ -58,11 +79,11 @@ def table_of(own: OwnCategory) -> str:
     return "\n".join(("[[category]]", *lines))
 
 
-def _named(file: str, records: str) -> OwnCategory | None:
+def _named(file: str, where: Mapping[str, str]) -> OwnCategory | None:
     stem = re.sub(r"[^a-z0-9]+", "_", PurePosixPath(file).stem.casefold()).strip("_")[:48]
     for name in (stem, f"{stem}_models", f"models_{stem}"):
         try:
-            return OwnCategory.model_validate({"name": name, "file": file, "records": records})
+            return OwnCategory.model_validate({"name": name, **where})
         except ValidationError:
             continue
     return None

@@ -15,6 +15,7 @@ from refsync.categories import (
     canonical_format,
 )
 from refsync.clone.checkout import checked_out_branch, work_tree_root
+from refsync.clone.objects import FOLDER
 from refsync.clone.repository import Repository
 from refsync.config.settings import OwnCategory
 from refsync.config.values import category_file
@@ -23,7 +24,7 @@ from refsync.file_patterns import is_pattern
 from refsync.reference.kinds import kind_of, records_at
 from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
-from refsync.use_cases.own_categories import offered, option_for, own_category
+from refsync.use_cases.own_categories import offered, offered_folder, option_for, own_category
 
 _NO_CATEGORY = "belongs to no category"
 
@@ -105,7 +106,10 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
     for category, file in all_named.items():
         files[category] = _checked(clone, tip, named.catalogue[category], file)
     found = (offered(clone, file, *entries[file]) for file in left_out if left_out[file] == _NO_CATEGORY)
-    could_be = tuple(each for each in found if each is not None)
+    folders = (name for name, (mode, _) in entries.items() if mode == FOLDER and name != "legacy")
+    known = {*all_named.values()}
+    in_folders = (offered_folder(clone, tip, folder) for folder in folders)
+    could_be = tuple(each for each in (*found, *in_folders) if each is not None and each.path not in known)
     if not files:
         why = "; ".join(f"{file}: {reason}" for file, reason in left_out.items()) or "it holds no JSON file"
         raise CloneError(
