@@ -18,6 +18,7 @@ from refsync.http.api import QUESTIONS
 from refsync.tokens import add_token
 from tests.support.command_line import Desk, Ended
 from tests.support.door import open_door
+from tests.support.hosts import record_linking, serving
 
 ME = getpass.getuser()
 SETTINGS = f"""
@@ -66,6 +67,21 @@ def masked(ended: Ended, *numbers: int) -> str:
     for number in numbers:
         text = re.sub(rf"\b{number}\b", "N", text)
     return text
+
+
+def test_what_hosts_say_is_the_same_there_as_here(tmp_path: Path) -> None:
+    with serving() as host:
+        url = host.on_hugging_face("/o/new/resolve/main/f.ckpt", "a" * 64, 7)
+        desk = Desk.at(tmp_path, f'{SETTINGS}[probe]\nallow_private = true\nhugging_face = "{host.url}"\n')
+        desk.clone.commit({"blip.json": {"linked": record_linking(url)}})
+        assert desk("probe", "blip").done
+        with open_application(load_config(desk.config, {})) as application, open_door(application, tmp_path):
+            both = Both(desk, f"unix:{tmp_path}/door.sock")
+            assert both.same("model", "show", "blip", "linked", "--links").done.out.startswith(f"{url}: good")
+            assert both.same("queue", "add", "create", "clip", "--from", url, "--dry-run").done.json["name"] == "new"
+            assert both.there("queue", "add", "create", "clip", "--from", url).done.out == "1\n"
+            assert "filled from" in both.same("queue", "show", 1).done.out
+            assert f"link {url}: good" in both.same("queue", "diff", 1).done.out
 
 
 def test_what_acts_says_the_same_there_as_here(both: Both) -> None:

@@ -154,6 +154,14 @@ def test_an_update_takes_another_file_and_leaves_the_rest(desk: Desk, host: Host
     )
 
 
+def test_in_a_list_a_new_record_has_the_field_that_it_is_known_by(desk: Desk, host: Host) -> None:
+    own = '[[category]]\nname = "own"\nfile = "own.json"\nrecords = "models[id]"\nlinks = { url = "url" }\n'
+    desk.configure(f"{own}[probe]\nallow_private = true\n")
+    desk.clone.commit({"own.json": {"models": [{"id": "a", "url": "https://example.org/a"}]}})
+    url = host.at("/new.bin", Answered(headers={"Content-Length": "7"}))
+    assert desk("queue", "add", "create", "own", "--from", url, "--dry-run").done.json == {"id": "new", "url": url}
+
+
 @pytest.mark.slow
 def test_a_person_is_shown_the_record_and_asked(desk: Desk, host: Host) -> None:
     url = civitai(host)

@@ -8,6 +8,7 @@ from typing import Any
 
 from refsync.application import Application
 from refsync.categories import CategoryName, LinkFields
+from refsync.documents.shape import shape_of
 from refsync.errors import ModelNotFoundError, RequestError
 from refsync.hosts.asking import CannotAskError, RationOverError
 from refsync.hosts.describing import describe
@@ -57,6 +58,8 @@ def fill_record(
     base = _base(records, category, operation, model, given)
     told = _described(application, url)
     name = check_model_name(model or told.model["name"].value)
+    if operation is AuditOperation.CREATE and (key := shape_of(application.config.catalogue[category]).field):
+        base = {key: name, **base}
     try:
         filled = _filled(base, told, fields, records, name, operation)
     except CannotFillError as problem:
