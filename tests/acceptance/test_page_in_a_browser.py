@@ -121,6 +121,13 @@ def test_the_history_of_a_model_comes_behind_its_record(grace: Page) -> None:
     expect(grace.locator("#story")).not_to_contain_text("Who gave each field its value, and its history")
 
 
+def test_a_link_of_another_site_leads_in(stage: Stage, grace: Page) -> None:
+    elsewhere = stage.url.replace("127.0.0.1", "localhost")
+    grace.goto(f"{elsewhere}/login")
+    grace.evaluate(f"location.href = '{stage.url}/batches'")
+    expect(grace.get_by_role("heading", level=1)).to_have_text("Batches")
+
+
 def test_a_screen_stays_fresh_but_not_while_somebody_works_in_it(browser: Browser, stage: Stage) -> None:
     with tab(browser, stage, "grace") as page:
         page.clock.install()

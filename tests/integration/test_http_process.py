@@ -89,15 +89,20 @@ def test_what_stands_in_the_place_of_its_socket_is_left_alone(desk: Desk, tmp_pa
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_without_the_extra_the_command_that_installs_it_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", ["serve", "demo --web"])
+def test_without_the_extra_the_command_that_installs_it_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
     find_spec = importlib.util.find_spec
 
     def without(name: str, *more: Any) -> Any:
         return None if name == "uvicorn" else find_spec(name, *more)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    told = f"refsync serve needs FastAPI, uvicorn and Jinja2; install them: {sys.executable} -m pip install 'fastapi>="
-    assert desk("serve").refusal.startswith(told)
+    told = (
+        f"refsync {words} needs FastAPI, uvicorn and Jinja2; install them: {sys.executable} -m pip install 'fastapi>="
+    )
+    assert desk(*words.split()).refusal.startswith(told)
 
 
 def test_who_asks_for_nothing_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,9 +142,16 @@ def test_the_cookie_is_not_for_scripts_or_other_sites_and_travels_by_tls_alone(s
 def test_a_log_in_gives_a_new_id(stage: Stage) -> None:
     with stage.reader() as nobody:
         nobody.get("/login")
-        before = nobody.client.cookies["refsync_session"]
+        before = nobody.client.cookies["refsync_login"]
         nobody.log_in(stage.tokens["ada"])
         assert nobody.client.cookies["refsync_session"] != before
+
+
+def test_a_link_of_another_site_leads_in_without_a_log_in_and_ends_no_session(stage: Stage) -> None:
+    got = httpx.get(f"{stage.url}/batches?before=3", headers={"sec-fetch-site": "cross-site"})
+    assert (got.status_code, got.headers.get("set-cookie")) == (200, None)
+    assert 'content="0;url=/batches?before=3"' in got.text
+    assert "refsync_session" not in httpx.get(f"{stage.url}/login").headers["set-cookie"]
 
 
 def test_behind_a_proxy_that_says_who_it_is_nobody_logs_in_and_every_form_still_wants_its_token(tmp_path: Path) -> None:

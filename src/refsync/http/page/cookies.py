@@ -12,6 +12,8 @@ from refsync.http.identity.gate import caller_of
 from refsync.http.page.sessions import DAY_SECONDS, Seal
 
 SESSION = "refsync_session"
+LOGIN = "refsync_login"
+"""Who looks at the form to log in: not the session, which is there and unsent where a link of another site led here."""
 _TOLD = "refsync_told"
 _TOLD_SECONDS = 60
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -21,6 +23,11 @@ _MOST_TOLD = 1000
 def set_session(request: Request, response: Response, session: str) -> None:
     """Have the browser keep a session's id."""
     _set(request, response, SESSION, session, int(DAY_SECONDS))
+
+
+def set_login(request: Request, response: Response, visitor: str) -> None:
+    """Have the browser keep who looks at the form."""
+    _set(request, response, LOGIN, visitor, int(DAY_SECONDS))
 
 
 def end_session(request: Request, response: Response) -> None:

@@ -31,7 +31,7 @@ async def log_in(request: Request, door: TheDoor, page: ThePage) -> Response:
     """Begin a session, under a new id."""
     form = await form_in(request)
     to, key = local(form.text("to")), form.text("key").strip()
-    visitor = request.cookies.get(cookies.SESSION)
+    visitor = request.cookies.get(cookies.LOGIN)
     try:
         if not visitor:
             raise DoorError(400, "the browser sent no cookie: allow them, and use https beyond this machine")
@@ -56,8 +56,8 @@ async def log_out(request: Request, page: ThePage, visitor: TheVisitor, form: Th
 
 
 def _screen(request: Request, page: Page, to: str, problem: DoorError | None = None) -> Response:
-    visitor = request.cookies.get(cookies.SESSION) or new_id()
+    visitor = request.cookies.get(cookies.LOGIN) or new_id()
     refused = failure_of(request, problem) if problem else None
     response = screen(request, "login.html", refused=refused, to=local(to), token=page.seal.of("login", visitor))
-    cookies.set_session(request, response, visitor)
+    cookies.set_login(request, response, visitor)
     return response

@@ -64,9 +64,9 @@ def fragment(template: str, **given: Any) -> Response:
 
 
 def here(request: Request) -> str:
-    """The path and the words of what is asked for."""
-    words = request.scope["query_string"].decode("latin-1")
-    return f"{request.scope['path']}?{words}" if words else str(request.scope["path"])
+    """The path and the words of what is asked for, as they were sent."""
+    path, words = (request.scope[part].decode("latin-1") for part in ("raw_path", "query_string"))
+    return f"{path}?{words}" if words else path
 
 
 @cache

@@ -21,14 +21,14 @@ from refsync.http.identity.gate import caller_of
 from refsync.http.identity.roles import Roles, roles_of
 from refsync.http.page import cookies
 from refsync.http.page.forms import Form, form_in
-from refsync.http.page.screens import HEADERS, here, screen
+from refsync.http.page.screens import HEADERS, fragment, here, screen
 from refsync.http.page.sessions import Seal, Sessions
 from refsync.http.page.shown import address, local
 from refsync.http.persons import check_role
-from refsync.use_cases.questions.question import Question
+from refsync.use_cases.questions.question import Arguments, Question
 from refsync.use_cases.reading import held_categories
 
-A = TypeVar("A", bound=Any)
+A = TypeVar("A", bound=Arguments)
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -152,6 +152,9 @@ def refused_screen(request: Request, failure: Failure) -> Response:
 
 
 def _log_in_first(request: Request) -> Response:
+    """To the form; of a link on another site, with which no browser sends our cookie, once more from here."""
+    if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+        return fragment("arriving.html", here=here(request))
     if request.method == "GET" and "hx-request" not in request.headers:
         return RedirectResponse(address("/login", to=here(request)), 303, HEADERS)
     return refused_screen(request, Failure(401, "your session has ended; log in again"))
