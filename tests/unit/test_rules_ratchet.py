@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refsync.documents.shape import ROOT
@@ -60,6 +60,7 @@ def test_a_record_that_stays_breaks_nothing_anew(record: Record, schema: Schema)
     assert broken(record, copy.deepcopy(record), schema) == []
 
 
+@settings(max_examples=60)
 @given(before=records, after=records, schema=schemas)
 def test_what_is_new_is_part_of_what_the_new_record_breaks(before: Record, after: Record, schema: Schema) -> None:
     anew, all_of_it = broken(before, after, schema), broken(None, after, schema)
@@ -153,6 +154,7 @@ violations = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(before=violations, after=violations, more=violations)
 def test_more_old_faults_never_make_more_new_ones(
     before: list[Violation], after: list[Violation], more: list[Violation]
