@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -15,6 +16,8 @@ from refsync.errors import DocumentError
 
 T = TypeVar("T")
 
+_MANY = 8
+"""From so many blobs on a stream is quicker than to ask for each."""
 KEPT_BYTES = 16 * 1024 * 1024
 """Of files; what is parsed of them takes several times as much memory."""
 
@@ -136,6 +139,17 @@ class Versions:
             self._keep(blob, self._read_blob(blob))
         self._kept.move_to_end(blob)
         return self._kept[blob]
+
+    def read_ahead(
+        self, blobs: Iterable[str], read_blobs: Callable[[Iterable[str]], Generator[tuple[str, bytes]]]
+    ) -> None:
+        """Read those of many blobs that are not kept by one stream, and not one by one."""
+        missing = [blob for blob in blobs if blob not in self._kept]
+        if len(missing) < _MANY:
+            return
+        with closing(read_blobs(missing)) as coming:
+            for blob, content in coming:
+                self._keep(blob, content)
 
     def add(self, content: bytes, made_from: Version | None = None) -> Version:
         """The version of bytes that are about to be written; ``made_from`` as for :class:`Version`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from refsync.clone.objects import TreeFile
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Document
 from refsync.documents.shape import ROOT, Shape
@@ -76,8 +77,12 @@ def at_commit(clone: Repository, commit: str, versions: Versions) -> View:
 
     def matching(pattern: str) -> Collection[str]:
         folder = folder_of(pattern)
-        paths = (f"{folder}/{name}".lstrip("/") for name in (clone.entries(commit, folder) if commit else ()))
-        return [path for path in paths if starred(pattern, path) is not None]
+        entries = clone.entries(commit, folder) if commit else {}
+        paths = {f"{folder}/{name}".lstrip("/"): TreeFile(*entry) for name, entry in entries.items()}
+        found = {path: entry for path, entry in paths.items() if starred(pattern, path) is not None}
+        blobs.update({path: entry.blob for path, entry in found.items() if entry.is_regular})
+        versions.read_ahead((entry.blob for entry in found.values() if entry.is_regular), clone.read_blobs)
+        return list(found)
 
     return View(version, matching)
 
