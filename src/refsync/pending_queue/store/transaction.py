@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
-    bindparam,
     delete,
     func,
     insert,
@@ -36,7 +35,7 @@ from refsync.pending_queue.models import (
     RepositoryNote,
     as_row,
 )
-from refsync.pending_queue.store import filters, schema
+from refsync.pending_queue.store import filters, schema, statements
 from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting, looked_at
@@ -48,27 +47,6 @@ from refsync.pending_queue.store.rows import as_stored, json_column, understood
 _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _CHUNK = 500  # well under what any database takes as parameters of one statement
-
-# Built once: for a submission that takes longer than what the database has to do.
-_HERE = schema.counters.c.name == bindparam("counter")
-_ADVANCE = update(schema.counters).where(_HERE).values(value=schema.counters.c.value + bindparam("by"))
-_LAST = select(schema.counters.c.value).where(_HERE)
-_OPEN_PROPOSALS = (
-    select(_changes.change_id, _changes.category, _changes.model_name)
-    .where(
-        _changes.model_name.in_(bindparam("names", expanding=True)),
-        _changes.category.in_(bindparam("categories", expanding=True)),
-        looked_at(_changes.status).in_(sorted(OPEN_STATUSES)),
-    )
-    .order_by(_changes.change_id)
-)
-
-_BATCH = select(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
-_BATCHES = select(schema.batches).order_by(schema.batches.c.number)
-_BATCHES_IN = _BATCHES.where(schema.batches.c.state.in_(bindparam("states", expanding=True)))
-_SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
-_UPDATE = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
-_NOTE = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
 
 ModelKey = tuple[CategoryName, str]
 _Item = TypeVar("_Item")
@@ -164,7 +142,7 @@ class QueueTransaction:
         """Set these fields of stored changes, of all to the same; returns the changes as they are then."""
         before = list(changes)
         for chunk in _chunks(change.change_id for change in before):
-            self._connection.execute(_UPDATE, {"ids": chunk, **values})
+            self._connection.execute(statements.UPDATE_CHANGES, {"ids": chunk, **values})
         return [change.model_copy(update=values) for change in before]
 
     def remove(self, change_ids: Iterable[int]) -> None:
@@ -219,7 +197,7 @@ class QueueTransaction:
         found: dict[ModelKey, list[int]] = {}
         categories = sorted({str(category) for category, _ in wanted})
         for chunk in _chunks({name for _, name in wanted}):
-            for row in self._connection.execute(_OPEN_PROPOSALS, {"names": chunk, "categories": categories}):
+            for row in self._connection.execute(statements.OPEN_PROPOSALS, {"names": chunk, "categories": categories}):
                 key = (CategoryName(row.category), row.model_name)
                 if key in wanted:
                     found.setdefault(key, []).append(row.change_id)
@@ -230,7 +208,7 @@ class QueueTransaction:
     def batch(self, number: int) -> Batch | None:
         """One batch."""
         if number not in self._batches:
-            row = self._connection.execute(_BATCH, {"wanted": fitting(number)}).mappings().first()
+            row = self._connection.execute(statements.BATCH, {"wanted": fitting(number)}).mappings().first()
             if row is None:
                 return None
             self._batches[number] = _batch(row)
@@ -239,7 +217,7 @@ class QueueTransaction:
     def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
         """The batches in these states, or all, by ascending number."""
         of_states = {} if states is None else {"states": sorted(states)}
-        rows = self._connection.execute(_BATCHES_IN if of_states else _BATCHES, of_states)
+        rows = self._connection.execute(statements.BATCHES_IN if of_states else statements.BATCHES, of_states)
         found = {row["number"]: _batch(row) for row in rows.mappings()}
         self._batches |= found
         return list(found.values())
@@ -278,7 +256,7 @@ class QueueTransaction:
     def save_batch(self, batch: Batch) -> Batch:
         """Replace a stored batch."""
         values = batch.model_dump(mode="json", exclude={"number"})
-        self._connection.execute(_SAVE_BATCH, {"wanted": batch.number, **values})
+        self._connection.execute(statements.SAVE_BATCH, {"wanted": batch.number, **values})
         self._batches[batch.number] = batch
         return batch
 
@@ -325,7 +303,7 @@ class QueueTransaction:
     def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
         """Set these fields of a repository's note."""
         given = {"name": name, **values}
-        if not self._connection.execute(_NOTE, {"noted": name, **given}).rowcount:
+        if not self._connection.execute(statements.NOTE_REPOSITORY, {"noted": name, **given}).rowcount:
             self._connection.execute(insert(schema.repositories), given)
 
     @property
@@ -375,8 +353,8 @@ class QueueTransaction:
             self._advance(name, max(0, value - present))
 
     def _advance(self, counter: str, by: int) -> int:
-        self._connection.execute(_ADVANCE, {"counter": counter, "by": by})
-        value: int = self._connection.execute(_LAST, {"counter": counter}).scalar_one()
+        self._connection.execute(statements.ADVANCE, {"counter": counter, "by": by})
+        value: int = self._connection.execute(statements.LAST, {"counter": counter}).scalar_one()
         return value
 
     def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
