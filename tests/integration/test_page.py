@@ -89,6 +89,7 @@ def test_a_log_in_leads_nowhere_else(stage: Stage, elsewhere: str) -> None:
         assert nobody.log_in(stage.tokens["grace"], to=elsewhere).url.path == "/"
 
 
+@pytest.mark.slow
 def test_who_guesses_is_told_so_and_after_ten_times_that_it_is_too_often(tmp_path: Path) -> None:
     with open_page(tmp_path) as stage, stage.reader() as nobody:
         assert told(nobody.log_in("")) == (401, "type your token")
@@ -154,6 +155,7 @@ def test_a_link_of_another_site_leads_in_without_a_log_in_and_ends_no_session(st
     assert "refsync_session" not in httpx.get(f"{stage.url}/login").headers["set-cookie"]
 
 
+@pytest.mark.slow
 def test_behind_a_proxy_that_says_who_it_is_nobody_logs_in_and_every_form_still_wants_its_token(tmp_path: Path) -> None:
     me = getpass.getuser()
     more = (
@@ -235,6 +237,7 @@ def test_who_may_not_review_or_submit_sees_no_button_and_is_refused(stage: Stage
         assert told(got) == (403, "Ada may not review changes")
 
 
+@pytest.mark.slow
 def test_what_strangers_wrote_is_text_wherever_it_stands(tmp_path: Path) -> None:
     with open_page(tmp_path) as stage, stage.reader("grace") as grace:
         record = {"name": HOSTILE, HOSTILE: HOSTILE, "nsfw": False}
