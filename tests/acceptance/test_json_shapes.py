@@ -37,18 +37,21 @@ from refsync.use_cases.links.probing import LinkAnswers
 from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
 from refsync.use_cases.moving import ImportedQueue
+from refsync.use_cases.notifying import Moved, Tried
 from refsync.use_cases.passes import PassAnswer, PlannedCommits
 from refsync.use_cases.record import Record
 from refsync.use_cases.renaming import Rename
 from refsync.use_cases.reviewing import ReviewedChanges
 from refsync.use_cases.settings import ConfigInForce, ConfigVerdict
 from refsync.use_cases.status import Status
+from refsync.use_cases.store import StoreCheck, StoreMove, StoreUpgrade
 from refsync.use_cases.submitting import SubmittedChanges
 from refsync.use_cases.tokens import EndedTokens, NewToken, TokenHolders
 from tests.support.command_line import Desk
 from tests.support.forge import ForgeStandIn
 from tests.support.hosts import Told, serving
 from tests.support.published import RequestedReference
+from tests.support.receiver import SECRET, receiving, target_of
 from tests.support.repositories import Clone, git
 
 README = Path(__file__).parents[2] / "README.md"
@@ -110,6 +113,12 @@ def parse_object(tokens: list[str]) -> dict[str, Shape]:
 
 
 ANSWERS: dict[str, Any] = {
+    "notify test": Tried,
+    "notify retry": Moved,
+    "notify discard": Moved,
+    "store check": StoreCheck,
+    "store upgrade": StoreUpgrade,
+    "store move": StoreMove,
     "init": NewConfig,
     "sync": PassAnswer,
     "sync --dry-run": PlannedCommits,
@@ -242,6 +251,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     desk.state = desk.folder / "another state"
     desk.configure()
     say("queue", "import", "-", stdin=export, name="queue import (of an export)")
+    tell_of_targets(desk, say)
+    tell_of_store(desk, say)
     desk.config = desk.folder / "new.toml"
     say("init", desk.clone.path, "--state", desk.folder / "third")
     return documents
@@ -249,7 +260,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def command_of(*words: str | int | Path) -> str:
     first = str(words[0])
-    if first in ("queue", "batch", "metadata", "model", "config", "token"):
+    if first in ("queue", "batch", "metadata", "model", "config", "token", "notify", "store"):
         return f"{first} {words[1]}"
     return "sync --dry-run" if "--dry-run" in words else first
 
@@ -352,6 +363,23 @@ def tell_of_metadata(desk: Desk, say: Callable[..., Any]) -> None:
     assert say("doctor")["checks"]
     say("backup", desk.folder / "backup.tar")
     say("restore", "--force", desk.folder / "backup.tar")
+
+
+def tell_of_targets(desk: Desk, say: Callable[..., Any]) -> None:
+    """A target that takes what it is sent."""
+    (desk.folder / "ops.key").write_text(SECRET)
+    with receiving() as receiver:
+        desk.configure(target_of(receiver.url))
+        for what in ("test", "retry", "discard"):
+            say("notify", what, "ops")
+    desk.configure()
+
+
+def tell_of_store(desk: Desk, say: Callable[..., Any]) -> None:
+    """The last of a store: it moves."""
+    say("store", "check")
+    say("store", "upgrade")
+    say("store", "move", f"sqlite:///{desk.folder / 'moved.db'}")
 
 
 @pytest.fixture(scope="module")
