@@ -140,7 +140,10 @@ def test_a_record_may_be_known_by_a_field_of_its_file(tmp_path: Path) -> None:
 def test_a_models_file_is_where_it_is_found_and_a_new_ones_is_told(vendors: Desk) -> None:
     words = ("queue", "add", "create", "--payload", "-", "prices", "new")
     refusal = vendors(*words, stdin=b"{}").refusal
-    assert refusal == "file: prices has several; say which one 'new' goes to (data/x.json, data/y.json)"
+    assert refusal == (
+        "file: prices has several; say by --file, or --after or --before another model, which one 'new' goes to: "
+        "data/x.json, data/y.json"
+    )
     assert "is none of the category's" in vendors(*words, "--file", "other/x.json", stdin=b"{}").refusal
     create = vendors.add("create", "new", {"mode": "chat", "cost": 4}, "--file", "data/y.json", category="prices")
     beside = vendors.add("create", "near", {"cost": 5}, "--after", "gpt", category="prices")

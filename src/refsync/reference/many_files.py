@@ -98,8 +98,12 @@ class ManyFiles(JsonFile):
         elif asked is not None:
             self._check_meant(asked)
         elif not is_beside and len(self.files) != 1:
-            known = ", ".join(list(self.files)[:_SHOWN]) or named(self.path, "NAME")
-            raise PayloadError(f"file: {self.category.category} has several; say which one {name!r} goes to ({known})")
+            more = f" and {len(self.files) - _SHOWN} more" if len(self.files) > _SHOWN else ""
+            known = f"{', '.join(list(self.files)[:_SHOWN])}{more}" if self.files else named(self.path, "NAME")
+            raise PayloadError(
+                f"file: {self.category.category} has several; say by --file, or --after or --before another model, "
+                f"which one {name!r} goes to: {known}"
+            )
 
     def _check_own_file(self, name: str, asked: str | None) -> None:
         usual = named(self.path, name)
