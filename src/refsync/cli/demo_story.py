@@ -153,7 +153,7 @@ def _start(folder: Path, stack: ExitStack) -> Play:
     from refsync.config import load_config
 
     step(2, "One command looks at the clone and writes a config; one runs the daemon.")
-    run("init reference --state state")
+    call("init reference --state state")
     prompt("refsync run &")
     check = stack.enter_context(running("daemon", folder / "daemon.log", "run"))
     application = stack.enter_context(open_application(load_config(None, {})))
@@ -170,20 +170,20 @@ def _start(folder: Path, stack: ExitStack) -> Play:
 
 def _ask_for_changes() -> None:
     step(3, "People ask for changes. Each gets a number and waits for review.")
-    run("queue add create image_generation Juggernaut --payload juggernaut.json --by ada")
-    run("queue add update controlnet control_canny --payload canny.json --by ada")
-    run("queue add delete clip ViT-H-14 --by bob")
-    run("queue add update image_generation stable_diffusion --payload adult.json --by bob")
-    run("queue add update image_generation Deliberate --payload people.json --by ada")
-    run("queue add update image_generation Deliberate --payload newer.json --by bob")
-    run("queue list")
+    call("queue add create image_generation Juggernaut --payload juggernaut.json --by ada")
+    call("queue add update controlnet control_canny --payload canny.json --by ada")
+    call("queue add delete clip ViT-H-14 --by bob")
+    call("queue add update image_generation stable_diffusion --payload adult.json --by bob")
+    call("queue add update image_generation Deliberate --payload people.json --by ada")
+    call("queue add update image_generation Deliberate --payload newer.json --by bob")
+    call("queue list")
 
 
 def _review() -> None:
     step(4, "A reviewer compares them with the reference as it is now, rejects and approves.")
-    run("queue diff 2 4")
-    run("queue reject 4 --reason 'it is not an nsfw model' --by grace")
-    run("queue approve 1 2 3 --title 'Juggernaut in, ViT-H-14 out' --by grace")
+    call("queue diff 2 4")
+    call("queue reject 4 --reason 'it is not an nsfw model' --by grace")
+    call("queue approve 1 2 3 --title 'Juggernaut in, ViT-H-14 out' --by grace")
 
 
 def _show_the_commit(play: Play) -> None:
@@ -196,7 +196,7 @@ def _show_the_commit(play: Play) -> None:
 def _read(play: Play) -> None:
     play.wait_for_reader()
     step(6, "Programs that read the reference are told by file events, and get the new record.")
-    run("model show image_generation Juggernaut")
+    call("model show image_generation Juggernaut")
     _python("Juggernaut", play)
 
 
@@ -215,10 +215,10 @@ def _edit_by_hand(play: Play) -> None:
 
 def _run_into_a_conflict(play: Play) -> None:
     step(8, "Changes 5 and 6 were made before that edit: 5 of the same field, 6 of another one.")
-    run("queue approve 5 6 --title 'Deliberate 3' --by grace")
+    call("queue approve 5 6 --title 'Deliberate 3' --by grace")
     play.wait_for_batch(2)
     say("Nobody's edit is overwritten: 5 is refused with both values, 6 is merged.")
-    run("queue show 5")
+    call("queue show 5")
     prompt("git -C reference show -U1 --format=%s")
     _show_diff(_git("show", "-U1", "--format=%s"))
 
@@ -226,8 +226,8 @@ def _run_into_a_conflict(play: Play) -> None:
 def _look_back(play: Play) -> None:
     step(9, "What has happened is counted for each category, and git tells the rest.")
     play.wait_until_recorded()
-    run("metadata show")
-    run("status")
+    call("metadata show")
+    call("status")
     prompt("git -C reference log --oneline")
     typer.echo(_git("log", "--oneline"), nl=False)
 
@@ -257,7 +257,7 @@ def _commands(*commands: str) -> None:
         console().print(f"  {command}", style="bold cyan", soft_wrap=True)
 
 
-def run(line: str) -> None:
+def call(line: str) -> None:
     """Show a command line of refsync and run it here, which is quicker than a process for each."""
     from refsync.cli.exit_codes import EXIT_INTERRUPTED
     from refsync.cli.program import program

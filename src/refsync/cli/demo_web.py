@@ -11,7 +11,7 @@ from pathlib import Path
 
 from refsync.cli.demo_reference import MORE_PAYLOADS
 from refsync.cli.demo_stage import running, wait_until
-from refsync.cli.demo_story import Play, prompt, run, say, step
+from refsync.cli.demo_story import Play, call, prompt, say, step
 
 _LOOKS_EVERY_SECONDS = 0.2
 _SERVES_AT = re.compile(r"refsync serves at (http://\S+)")
@@ -24,10 +24,10 @@ def page_shown(folder: Path, *, keep: bool) -> Callable[[Play], None]:
         step(10, "For who would rather look than type there is a page. More changes wait on it.")
         for name, record in MORE_PAYLOADS.items():
             Path(name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        run("queue add update image_generation Juggernaut --payload juggernaut10.json --by ada --notes 'it is out'")
-        run("queue add update image_generation Juggernaut --payload photographs.json --by bob")
-        run("queue add create image_generation DreamShaper --payload dreams.json --by ada")
-        run("queue add delete controlnet control_depth --by bob")
+        call("queue add update image_generation Juggernaut --payload juggernaut10.json --by ada --notes 'it is out'")
+        call("queue add update image_generation Juggernaut --payload photographs.json --by bob")
+        call("queue add create image_generation DreamShaper --payload dreams.json --by ada")
+        call("queue add delete controlnet control_depth --by bob")
         _let_grace_in(folder)
         prompt("refsync serve --bind 127.0.0.1:0 &")
         log = folder / "door.log"
@@ -49,7 +49,7 @@ def _let_grace_in(folder: Path) -> None:
     with (folder / "refsync.toml").open("a", encoding="utf-8") as config:
         config.writelines(f"{line}\n" for line in ("", *lines))
     prompt(f"printf '%s\\n' {shlex.join(lines)} >> refsync.toml")
-    run("token add grace --username Grace --role approver")
+    call("token add grace --username Grace --role approver")
 
 
 def _wait(*checks: Callable[[], None]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from refsync.application import Application
 from refsync.errors import RefsyncError, told
-from refsync.hosts.asking import Asking
-from refsync.hosts.link import Link
 from refsync.use_cases.links.advice import ask_later, unasked
-from refsync.use_cases.links.asking import asking_of, turn_to_ask
+
+if TYPE_CHECKING:
+    from refsync.hosts.asking import Asking
+    from refsync.hosts.link import Link
 
 AT_ONCE = 50
 """So many links are asked about before others on this machine have their turn."""
@@ -74,6 +76,12 @@ class Probing(threading.Thread):
         if time.monotonic() >= self._look_again_at:
             self._last_change, self._look_again_at = 0, float("inf")
         links, self._last_change = unasked(self._application, self._last_change)
+        if links:
+            self._ask_all(links)
+
+    def _ask_all(self, links: list[Link]) -> None:
+        from refsync.use_cases.links.asking import turn_to_ask  # with what speaks HTTP, which most daemons never need
+
         while links and not self._stopping.is_set():
             with turn_to_ask(self._application, _TURN_SECONDS) as held:
                 if held:
@@ -82,6 +90,8 @@ class Probing(threading.Thread):
             self._stopping.wait(_REST_SECONDS)
 
     def _ask(self, links: list[Link]) -> None:
+        from refsync.use_cases.links.asking import asking_of
+
         self._asking = asking_of(self._application)
         for _ in ask_later(self._application, self._asking, links):
             self._look_again_later()
