@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refsync.documents.names import Trait, differing_traits, folded, look_alike, look_alikes
@@ -70,8 +70,10 @@ def test_a_name_to_be_is_compared_with_those_that_are_there() -> None:
 
 
 @given(NAMES)
+@example("\u03b1\u0345\u0301")
 def test_a_name_looks_like_itself_however_it_is_written(name: str) -> None:
-    for written in (name.casefold(), unicodedata.normalize("NFD", name), f" {name} ", f"\u200d{name}"):
+    taken_apart = unicodedata.normalize("NFD", name)  # before it is folded (Unicode, D145): U+0345 becomes a letter
+    for written in (taken_apart.casefold(), taken_apart, f" {name} ", f"\u200d{name}"):
         assert folded(written) == folded(name)
 
 
