@@ -11,6 +11,7 @@ from tests.support.daemon import CLIP_FILE, IMAGE_FILE, Site, image_clone
 from tests.support.forge import ForgeStandIn, Pull
 from tests.support.reference import FILES, Reference
 from tests.support.repositories import Clone, git
+from tests.support.stores import on_chosen_store
 
 
 class Remote:
@@ -145,7 +146,7 @@ class RequestedReference(PublishedReference):
         new.clone = Clone(folder / "image")
         new.clone.configure()
         new.config_file = folder / "refsync.toml"
-        new.config_file.write_text(other.config_file.read_text())
+        new.config_file.write_text(on_chosen_store(other.config_file.read_text(), folder / "state"))
         new.application = new.open()
         return new
 

@@ -36,11 +36,16 @@ def store_url(folder: Path) -> str:
 
 
 def on_chosen_store(config: str, folder: Path) -> str:
-    """The text of a config file whose queue lies there."""
-    if not ON_POSTGRESQL or "url = " in config.partition("[queue]")[2].partition("[")[0]:
+    """The text of a config file whose queue lies there, also where it was another one's that lies elsewhere."""
+    if not ON_POSTGRESQL:
+        return config
+    for url in _databases.values():
+        config = config.replace(f'url = "{url}"\n', "")
+    if "[queue]\nurl = " in config:  # which a test has chosen for itself
         return config
     table = f'[queue]\nurl = "{store_url(folder)}"\n'
-    return config.replace("[queue]\n", table) if "[queue]\n" in config else f"{config}\n{table}"
+    before = "[queue]\n" if "[queue]\n" in config else "[[repository]]"
+    return config.replace(before, table if before == "[queue]\n" else f"{table}{before}", 1)
 
 
 def forget_databases() -> None:
