@@ -74,7 +74,7 @@ class World:
     def point_to(self, url: object) -> None:
         git(self.clone, "remote", "set-url", "origin", str(url))
         config = self.reference.config_file
-        config.write_text(re.sub(r'(?m)^url = ".*"', f'url = "{url}"', config.read_text()))
+        config.write_text(re.sub(r'(?m)^url = "(?!postgresql).*"', f'url = "{url}"', config.read_text()))
 
     @contextmanager
     def pointed_to(self, url: object) -> Iterator[None]:
