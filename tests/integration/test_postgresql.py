@@ -322,7 +322,8 @@ def guarded(server: Server, url: str) -> Iterator[str]:
     """The URL for a user with the password ``s3cret``."""
     access = server.folder / "data" / "pg_hba.conf"
     before = access.read_text()
-    server.do("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 's3cret'")
+    if not server.do("SELECT 1 FROM pg_roles WHERE rolname = 'guarded'"):
+        server.do("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 's3cret'")
     access.write_text(f"local all guarded scram-sha-256\n{before}")
     server.do("SELECT pg_reload_conf()")
     yield url.replace("postgres@", "guarded@")
