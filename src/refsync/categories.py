@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from refsync.errors import UnknownCategoryError
+from refsync.link_fields import RECORD_LINKS, LinkFields
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, ValidationInfo
@@ -137,34 +138,6 @@ TEXT_TABLE = TableFiles("db.json", ("defaults.json", "generation_params.json"), 
 
 
 @dataclass(frozen=True)
-class LinkFields:
-    """Where records keep links to files: dotted paths, ``[]`` behind each list.
-
-    Attributes:
-        url: the files' URLs.
-        name: their names, beside the URLs.
-        file: names again, beside the hashes where these stand elsewhere.
-        sha256: the files' hashes.
-        size: their sizes in bytes, or the size of all together.
-    """
-
-    url: str
-    name: str = ""
-    file: str = ""
-    sha256: str = ""
-    size: str = ""
-
-
-_LINKS = LinkFields(
-    url="config.download[].file_url",
-    name="config.download[].file_name",
-    file="config.files[].path",
-    sha256="config.files[].sha256sum",
-    size="size_on_disk_bytes",
-)
-
-
-@dataclass(frozen=True)
 class CategoryDescriptor:
     """What is known of one category.
 
@@ -187,7 +160,7 @@ class CategoryDescriptor:
     managed_elsewhere: bool = False
     has_variants: bool = False
     table: TableFiles | None = None
-    links: LinkFields | None = _LINKS
+    links: LinkFields | None = RECORD_LINKS
     is_own: bool = False
     records: str = ""
     ignored: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, LinkFields, catalogue_in
+from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, catalogue_in
 from refsync.config.faults import Fault, FaultsError
 from refsync.config.notify import NotifySettings
 from refsync.config.ownership import faults_between
@@ -54,6 +54,7 @@ from refsync.config.values import (
     is_loopback,
     nearest,
 )
+from refsync.link_fields import LinkFields
 from refsync.rules.category_rules import CategoryRules
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from refsync.categories import LinkFields
 from refsync.documents.field_order import FieldOrder
 from refsync.documents.json_text import Path
 from refsync.documents.values import same_value
 from refsync.hosts.description import Description, FileTold, Told
 from refsync.hosts.link import Record, is_beside, values_at
+from refsync.link_fields import LinkFields
 
 NEIGHBOURS = "the same in all others"
 """The key of a value that all other records have."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from refsync.categories import LinkFields
+from refsync.link_fields import LinkFields
 
 Record = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refsync.application import Application
-from refsync.categories import CategoryName, LinkFields
+from refsync.categories import CategoryName
 from refsync.documents.shape import shape_of
 from refsync.errors import ModelNotFoundError, RequestError
 from refsync.hosts.asking import CannotAskError, RationOverError
@@ -17,6 +17,7 @@ from refsync.hosts.filling import CannotFillError, Filled, edited_record, new_re
 from refsync.hosts.link import Link
 from refsync.hosts.probing import Hosts, Probed
 from refsync.hosts.verdict import Standing, judge
+from refsync.link_fields import LinkFields
 from refsync.pending_queue.models import AuditOperation
 from refsync.pending_queue.payloads import check_model_name
 from refsync.use_cases.links.asking import asking_of, keep_answers, turn_to_ask
