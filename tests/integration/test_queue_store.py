@@ -343,3 +343,12 @@ def test_the_models_do_not_load_the_database_library() -> None:
         "import refsync.pending_queue.models, refsync.pending_queue.service, sys; sys.exit('sqlalchemy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_store_in_a_file_loads_nothing_of_a_server(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from refsync.pending_queue.store import PendingQueueStore;"
+        "PendingQueueStore(root_path=Path(sys.argv[1])).close();"
+        "sys.exit(any(name.startswith('psycopg') or 'postgresql' in name for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], check=False).returncode == 0
