@@ -207,12 +207,13 @@ class QueueTransaction:
 
     def batch(self, number: int) -> Batch | None:
         """One batch."""
-        if number not in self._batches:
-            row = self._connection.execute(statements.BATCH, {"wanted": fitting(number)}).mappings().first()
+        wanted = fitting(number)
+        if wanted not in self._batches:
+            row = self._connection.execute(statements.BATCH, {"wanted": wanted}).mappings().first()
             if row is None:
                 return None
-            self._batches[number] = _batch(row)
-        return self._batches[number]
+            self._batches[wanted] = _batch(row)
+        return self._batches[wanted]
 
     def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
         """The batches in these states, or all, by ascending number."""
