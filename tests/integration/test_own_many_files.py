@@ -267,3 +267,8 @@ def test_what_a_landed_merge_lost_in_one_of_the_files_is_an_error_of_the_categor
     assert vendors("sync").done
     metadata = vendors("metadata", "show", "--json").json["image"]["legacy"]["prices"]
     assert (metadata["error_count"], metadata["last_lossy_merge"]) == (1, vendors.clone.tip)
+    checked = vendors("check", "HEAD^1", "--directory", vendors.clone.path)
+    lost = [line.split(": the merge")[0] for line in checked.out.splitlines() if line.endswith("[lost-in-merge]")]
+    assert (checked.code, lost) == (1, ['data/x.json: "new"', 'data/z.json: "d"'])
+    vendors.clone.commit({"data/z.json": vendor("z", d=1)})
+    assert 'data/z.json: "d"' not in vendors("check", "HEAD~1^1", "--directory", vendors.clone.path).out

@@ -79,7 +79,7 @@ def check(
     known = set(find_faults(base, base, conventions)) if base else set()
     found = [each for each in find_faults(head, committed, conventions) if each.rule not in conventions.switched_off]
     if base is not None and Rule.lost_in_merge not in conventions.switched_off:
-        found += faults_of_merges(base, head, files, conventions.catalogue)
+        found += faults_of_merges(base, head, files, conventions)
     changes = list(_changes(committed, head, files, conventions))
     broken = [] if committed is None else list(broken_rules(committed, head, changes, conventions))
     found += [each.finding for each in broken if each.refuses]

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from refsync.categories import Catalogue, CategoryDescriptor
+from refsync.categories import CategoryDescriptor
 from refsync.clone.revisions import merges_between
 from refsync.documents.merge import MISSING
 from refsync.documents.merge_losses import Records, losses_of
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
+from refsync.file_patterns import folder_of
 from refsync.plain_text import cut, one_line
 from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
-from refsync.review.category_files import CategoryFile
+from refsync.review.category_files import CategoryFile, category_files, expected_files
+from refsync.review.conventions import Conventions
 from refsync.review.finding import Finding, Rule
 
 _LONGEST = 200  # characters of the fields in a sentence
 
 
 def faults_of_merges(
-    base: Snapshot, head: Snapshot, files: Iterable[CategoryFile], catalogue: Catalogue
+    base: Snapshot, head: Snapshot, files: Iterable[CategoryFile], conventions: Conventions
 ) -> Iterator[Finding]:
-    """What merges since the base lost and the head still lacks."""
-    files = list(files)
-    start = base.commit
-    folders = tuple({file.path.rpartition("/")[0] + "/" if "/" in file.path else "" for file in files})
-    end = head.commit or "HEAD"
+    """What merges since the base lost and the head still lacks, in these files, or in one that a merge lost whole."""
+    files, start, end = list(files), base.commit, head.commit or "HEAD"
+    places = [*files, *expected_files(head.files, conventions)]
+    folders = tuple({f"{folder}/" if (folder := folder_of(each.path)) else "" for each in places})
     for merge in merges_between(head.clone, start, end) if start else ():
         result, *others = (head.of_same_clone(each, folders) for each in (merge.commit, *merge.parents, *merge.bases))
         parents, bases = others[: len(merge.parents)], others[len(merge.parents) :]
-        for file in files:
+        theirs = (file for each in parents for file in category_files(each.files, conventions))
+        for file in dict.fromkeys((*files, *theirs)):
             if any(_blob(each, file) != _blob(result, file) for each in parents):
-                yield from _faults(file, catalogue[file.category], head, (result, *parents, *bases), len(parents))
+                category = conventions.catalogue[file.category]
+                yield from _faults(file, category, head, (result, *parents, *bases), len(parents))
 
 
 def _faults(
