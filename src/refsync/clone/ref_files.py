@@ -53,10 +53,8 @@ def last_of_reflog(log: Path) -> str | None:
     return words[1].decode(errors="replace") if len(words) > 2 else None
 
 
-def write_ref(common_directory: Path, ref: str, id: str, *, may_be_lost: bool = False) -> None:
+def write_ref(common_directory: Path, ref: str, id: str) -> None:
     """Let a ref stand at an id, in the way of git: under the lock that its own commands take, too.
-
-    One that ``may_be_lost`` a power cut may leave as it was before, whole.
 
     Raises:
         OSError: somebody else holds the lock, or it cannot be written.
@@ -67,8 +65,7 @@ def write_ref(common_directory: Path, ref: str, id: str, *, may_be_lost: bool = 
         lock.flush()
         os.fsync(lock.fileno())
         os.replace(lock.name, file)
-    if not may_be_lost:
-        flush_folder(file.parent)
+    flush_folder(file.parent)
 
 
 def flush_name_of(common_directory: Path, ref: str) -> None:

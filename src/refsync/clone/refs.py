@@ -30,10 +30,10 @@ def built_ref(job: str) -> str:
 
 
 @durable_step("set a ref")
-def set_ref(clone: Repository, ref: str, commit: str, *, may_be_lost: bool = False) -> None:
-    """Let a ref stand at a commit; one that ``may_be_lost`` a power cut may take back."""
+def set_ref(clone: Repository, ref: str, commit: str) -> None:
+    """Let a ref stand at a commit."""
     with writing(clone, REFS_LOCKS):
-        if not _written_here(clone, ref, commit, may_be_lost):
+        if not _written_here(clone, ref, commit):
             clone.run(*durable(), "update-ref", ref, commit)
 
 
@@ -48,12 +48,12 @@ def delete_refs(clone: Repository, refs: Collection[str]) -> None:
             clone.run(*durable(), "update-ref", "-z", "--stdin", stdin=commands)
 
 
-def _written_here(clone: Repository, ref: str, commit: str, may_be_lost: bool) -> bool:
+def _written_here(clone: Repository, ref: str, commit: str) -> bool:
     """Write a ref of ours without git; it keeps logs of others."""
     if not ref.startswith(_OURS):
         return False
     try:
-        write_ref(clone.common_directory, ref, commit, may_be_lost=may_be_lost)
+        write_ref(clone.common_directory, ref, commit)
     except OSError:  # git says better what is in the way
         return False
     return True
@@ -82,8 +82,8 @@ def followed_to(clone: Repository, remote: str, branch: str) -> str | None:
 
 @durable_step("keep a built commit")
 def keep_built(clone: Repository, job: str, commit: str) -> None:
-    """Keep a commit that was built from being pruned until it is published; one lost by a power cut is built anew."""
-    set_ref(clone, built_ref(job), commit, may_be_lost=True)
+    """Keep a commit that was built from being pruned until it is published."""
+    set_ref(clone, built_ref(job), commit)
 
 
 @durable_step("forget built commits")
