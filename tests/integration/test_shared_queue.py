@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 
 from refsync.errors import AlreadyRunningError, LeaseLostError, StoreBusyError
 from refsync.leasing import SharedQueue
+from refsync.pending_queue.daemon_note import DaemonRole
 from refsync.pending_queue.membership import Membership
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
 from refsync.use_cases.serving import is_served
@@ -130,6 +131,25 @@ def test_a_reservation_of_one_that_lives_is_neither_settled_nor_taken_by_another
         other.sync()
         assert one.change(change).status is APPLYING
         assert one.application.queue.under(lease).reserve_batch(1) == [change]
+
+
+def test_who_comes_after_one_that_was_killed_in_the_same_place_does_not_wait_for_its_lease(
+    references: Sequence[SharedReference],
+) -> None:
+    one, other = references
+    killed, following, elsewhere = (
+        Membership(each.application.store, each.application.state.path, DaemonRole.single_pass, {}, 30.0)
+        for each in (one, one, other)
+    )
+    for each in (killed, following, elsewhere):
+        each.join()
+    with one.application.store.writing() as queue:
+        assert queue.leases.take("image", killed.presence.token) == 1
+    with elsewhere.lease_of("image") as lease:
+        assert lease is None
+    with following.lease_of("image") as lease:
+        assert lease is not None
+        assert lease.number == 2
 
 
 def test_one_that_was_away_for_an_hour_writes_nothing_and_is_replaced_meanwhile(

@@ -162,7 +162,7 @@ def _reconcile_repository(
             if work.tells_commits:
                 note = found.notes.get(reference.name)
                 tell_foreign_commits(turn, note.told_commit if note else None)
-            forget_built(clone, lambda: (batch.job for batch in queue.list_batches(IN_WORK_STATES) if batch.job))
+        forget_built(clone, lambda: (batch.job for batch in queue.list_batches(IN_WORK_STATES) if batch.job))
 
 
 @contextmanager

@@ -71,9 +71,16 @@ class Leases:
         ]
 
     def take(self, name: str, daemon_id: str) -> int | None:
-        """Take a lease that no living process holds, or only this one, and tell its number; ``None`` where one does."""
-        others = select(_daemons.daemon_id).where(_daemons.daemon_id == _leases.holder, self._is_alive())
-        is_free = _leases.holder.is_(None) | (_leases.holder == daemon_id) | ~others.exists()
+        """Take a lease that no living process of another place holds, and tell its number; ``None`` where one does.
+
+        Whoever takes one has the turn of its state directory, so that who held it there has ended, or given it up.
+        """
+        mine = schema.daemons.alias("mine")
+        is_elsewhere = (_daemons.host != mine.c.host) | (_daemons.state_directory != mine.c.state_directory)
+        others = select(_daemons.daemon_id).where(
+            _daemons.daemon_id == _leases.holder, self._is_alive(), mine.c.daemon_id == daemon_id, is_elsewhere
+        )
+        is_free = _leases.holder.is_(None) | ~others.exists()
         taken = update(schema.leases).where(_leases.name == name, is_free)
         if self._connection.execute(taken.values(holder=daemon_id, number=_leases.number + 1)).rowcount:
             return self._number(name)
