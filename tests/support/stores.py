@@ -39,8 +39,9 @@ def on_chosen_store(config: str, folder: Path) -> str:
     """The text of a config file whose queue lies there, also where it was another one's that lies elsewhere."""
     if not ON_POSTGRESQL:
         return config
-    for url in _databases.values():
-        config = config.replace(f'url = "{url}"\n', "")
+    for owner, url in _databases.items():
+        if not folder.is_relative_to(owner):  # those of one folder may share what lies above them
+            config = config.replace(f'url = "{url}"\n', "")
     if "[queue]\nurl = " in config:  # which a test has chosen for itself
         return config
     table = f'[queue]\nurl = "{store_url(folder)}"\n'
