@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from refsync.errors import StoreError
 from refsync.pending_queue.models import BatchState, PendingChangeStatus
-from refsync.pending_queue.store import PendingQueueStore, addresses, database, migrations, schema
+from refsync.pending_queue.store import PendingQueueStore, addresses, migrations, opening, schema
 from tests.support.old_stores import VERSIONS, old_store
 
 TIP = "a" * 40
@@ -42,7 +42,7 @@ def changes(file: Path) -> list[Any]:
 
 def difference(file: Path) -> list[Any]:
     """What the tables in the file lack of those that a new store has, or have beyond them."""
-    with database.open_database(addresses.file_url(file)).reading() as connection:
+    with opening.open_database(addresses.file_url(file)).reading() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
 
 

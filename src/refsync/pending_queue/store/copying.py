@@ -16,6 +16,7 @@ from refsync.errors import StateDirectoryError, StoreError
 from refsync.pending_queue.store import database, schema, sqlite_file
 from refsync.pending_queue.store.addresses import file_of, file_url, parse_url
 from refsync.pending_queue.store.failures import explain, newer_store, no_store
+from refsync.pending_queue.store.opening import open_database
 
 _BESIDE = ("-wal", "-shm", "-journal")
 _UNREADABLE = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
@@ -96,7 +97,7 @@ def _examine(file: Path, *, is_still: bool) -> StoreFacts:
 
 def upgrade_copy(copy: Path) -> None:
     """Bring a copy that nobody else uses to the present version."""
-    database.open_database(file_url(copy)).close()
+    open_database(file_url(copy)).close()
     with _explained(copy), closing(_open(copy)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE").close()
 

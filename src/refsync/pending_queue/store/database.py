@@ -1,4 +1,4 @@
-"""The store's database: its transactions, and bringing its tables up to date. What kinds there are, is below.
+"""The store's database: its transactions, and bringing its tables up to date.
 
 SQLite (``sqlite_file``) and PostgreSQL (``postgresql``) promise the same: a reader sees one state of the store, and a
 writer is the only one from its first statement to its end, so that whoever writes decides by what it reads.
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,14 +21,10 @@ from refsync.commands import install_command
 from refsync.dumping import dump
 from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
 from refsync.pending_queue.store import schema
-from refsync.pending_queue.store.addresses import is_sqlite
 from refsync.pending_queue.store.failures import explain, newer_store, no_store
 from refsync.pending_queue.store.news import News
 from refsync.pending_queue.store.rows import json_column
 from refsync.plain_text import one_line
-
-if TYPE_CHECKING:
-    from refsync.credentials import SecretSource
 
 BUSY_SECONDS = 10.0
 """How long a call waits for another process's transaction."""
@@ -137,28 +133,6 @@ class Database(ABC):
 
     def _explain(self, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
         return explain(self.name, error)
-
-
-def open_database(url: URL, password: SecretSource | None = None, *, upgrades: bool = False) -> Database:
-    """Open the database; make the store in it if there is none.
-
-    Args:
-        url: a checked one.
-        password: what lets in to a server.
-        upgrades: whether an older store on a server is upgraded; one in a file is anyway.
-
-    Raises:
-        StoreError: it is damaged, or of a version that cannot be used.
-        StateDirectoryError: its file cannot be made, read or written.
-        TemporaryError: it is locked, full, or away.
-    """
-    if is_sqlite(url):
-        from refsync.pending_queue.store.sqlite_file import SQLiteFile
-
-        return SQLiteFile(url)
-    from refsync.pending_queue.store.postgresql import PostgreSQL
-
-    return PostgreSQL(url, password, upgrades=upgrades)
 
 
 def engine_of(url: URL, as_text: Callable[[str], str], **options: Any) -> Engine:

@@ -20,8 +20,8 @@ from refsync.pending_queue.models import (
 )
 from refsync.pending_queue.racing import done_again
 from refsync.pending_queue.store.addresses import file_url, parse_url
-from refsync.pending_queue.store.database import open_database
 from refsync.pending_queue.store.news import News
+from refsync.pending_queue.store.opening import open_database
 from refsync.pending_queue.store.transaction import QueueTransaction
 
 if TYPE_CHECKING:
