@@ -141,6 +141,7 @@ def test_a_file_with_carriage_returns_does_not_stay_edited(tmp_path: Path, bare_
         assert reference.change(change).status == APPLIED
         assert reference.clone.status == ""
     assert reference.clone.read("clip.json") == dump({"alpha": {"version": "4"}}).replace(b"\n", b"\r\n")
+    reference.close()
 
 
 def test_a_hook_of_the_remote_that_syncs_stalls_nothing(tmp_path: Path) -> None:

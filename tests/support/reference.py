@@ -24,7 +24,7 @@ from refsync.sync.reference import ApplySettings, PassReport, ReferenceRepositor
 from refsync.sync.turn import Pass
 from tests.support.queue import in_pass
 from tests.support.repositories import Clone
-from tests.support.stores import on_chosen_store
+from tests.support.stores import closed_after_the_test, on_chosen_store
 
 CLIP = MODEL_REFERENCE_CATEGORY.clip
 BLIP = MODEL_REFERENCE_CATEGORY.blip
@@ -57,7 +57,7 @@ class Reference:
     def open(self) -> Application:
         """The application as the config file says now."""
         config = parse_config(self.config_file.read_text(), self.config_file, {})
-        return open_application(config)
+        return closed_after_the_test(open_application(config))
 
     def reopen(self, old: str = "", new: str = "") -> None:
         """Replace a part of the config and start again."""

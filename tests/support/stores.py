@@ -11,12 +11,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from refsync.application import Application
 from refsync.pending_queue.store import PendingQueueStore
 from tests.support import postgresql
 
 ON_POSTGRESQL = os.environ.get("REFSYNC_TEST_STORE", "sqlite") == "postgresql"
 
 _databases: dict[Path, str] = {}
+_opened: list[Application] = []
 _one_at_a_time = threading.Lock()
 
 
@@ -49,8 +51,17 @@ def on_chosen_store(config: str, folder: Path) -> str:
     return config.replace(before, table if before == "[queue]\n" else f"{table}{before}", 1)
 
 
+def closed_after_the_test(application: Application) -> Application:
+    """It is closed behind a test that has not done so: a server's connection that is just forgotten is a warning."""
+    if ON_POSTGRESQL:
+        _opened.append(application)
+    return application
+
+
 def forget_databases() -> None:
     """Drop what this test has made."""
+    while _opened:
+        _opened.pop().close()
     for url in _databases.values():
         postgresql.server().drop(url)
     _databases.clear()

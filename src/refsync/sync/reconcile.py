@@ -75,6 +75,8 @@ def reconcile(work: Pass) -> PassReport:
             outcome.problem, outcome.temporary = outcome.problem or str(problem), True
         except Exception as bug:
             bugs.append(bug)
+    names = [reference.name for reference in work.repositories]
+    report.repositories.sort(key=lambda outcome: names.index(outcome.name))
     if bugs:
         raise bugs[0]
     return report
