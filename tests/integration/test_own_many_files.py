@@ -141,7 +141,7 @@ def test_a_models_file_is_where_it_is_found_and_a_new_ones_is_told(vendors: Desk
     words = ("queue", "add", "create", "--payload", "-", "prices", "new")
     refusal = vendors(*words, stdin=b"{}").refusal
     assert refusal == (
-        "file: prices has several; say by --file, or --after or --before another model, which one 'new' goes to: "
+        "file: prices may have several; say by --file, or --after or --before another model, which one 'new' goes to: "
         "data/x.json, data/y.json"
     )
     assert "is none of the category's" in vendors(*words, "--file", "other/x.json", stdin=b"{}").refusal
@@ -160,6 +160,14 @@ def test_a_models_file_is_where_it_is_found_and_a_new_ones_is_told(vendors: Desk
 
 
 @pytest.mark.slow
+def test_the_file_of_a_new_model_is_told_also_where_there_is_only_one_so_far(vendors: Desk) -> None:
+    vendors.clone.commit({"data/y.json": None})
+    add = ("queue", "add", "create", "prices", "new", "--payload", "-")
+    refused = vendors(*add, stdin=b'{"id": "new"}').refusal
+    assert refused.endswith("which one 'new' goes to: data/x.json")
+    assert vendors(*add, "--file", "data/y.json", stdin=b'{"id": "new"}').done
+
+
 def test_a_model_that_a_person_moves_to_another_file_is_no_operation(vendors: Desk) -> None:
     vendors.clone.commit({"data/x.json": vendor("x", gpt=1.5), "data/y.json": vendor("y", b=2, c=3)})
     assert vendors("sync").done

@@ -97,11 +97,11 @@ class ManyFiles(JsonFile):
             self._check_own_file(name, asked)
         elif asked is not None:
             self._check_meant(asked)
-        elif not is_beside and len(self.files) != 1:
+        elif not is_beside:
             more = f" and {len(self.files) - _SHOWN} more" if len(self.files) > _SHOWN else ""
             known = f"{', '.join(list(self.files)[:_SHOWN])}{more}" if self.files else named(self.path, "NAME")
             raise PayloadError(
-                f"file: {self.category.category} has several; say by --file, or --after or --before another model, "
+                f"file: {self.category.category} may have several; say by --file, or --after or --before another model, "
                 f"which one {name!r} goes to: {known}"
             )
 
