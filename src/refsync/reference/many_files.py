@@ -101,8 +101,8 @@ class ManyFiles(JsonFile):
             more = f" and {len(self.files) - _SHOWN} more" if len(self.files) > _SHOWN else ""
             known = f"{', '.join(list(self.files)[:_SHOWN])}{more}" if self.files else named(self.path, "NAME")
             raise PayloadError(
-                f"file: {self.category.category} may have several; say by --file, or --after or --before another model, "
-                f"which one {name!r} goes to: {known}"
+                f"file: {self.category.category} may have several; say by --file, or --after or --before another "
+                f"model, which one {name!r} goes to: {known}"
             )
 
     def _check_own_file(self, name: str, asked: str | None) -> None:
