@@ -106,6 +106,12 @@ def test_civitai_tells_a_whole_record_in_the_order_of_its_neighbours(desk: Desk,
     assert desk(*ADD, "--from", page, "--dry-run").done.json == record
 
 
+def test_a_model_that_civitai_gives_no_name_is_called_as_its_file_is(desk: Desk, host: Host) -> None:
+    url = host.on_civitai(7, {"name": "nova_v9.safetensors", "sizeKB": 6.5}, model={"name": " "})
+    assert desk(*ADD, "--from", url, "--dry-run").done.json["name"] == "nova_v9"
+    assert desk(*ADD, "Nova", "--from", url, "--dry-run").done.json["name"] == "Nova"
+
+
 def test_hugging_face_tells_file_name_and_homepage(desk: Desk, host: Host) -> None:
     url = host.on_hugging_face("/XpucT/Deliberate/resolve/main/Deliberate%20v5.safetensors", A, 7)
     record = desk(*ADD, "--from", url.replace("/resolve/", "/blob/") + "?download=true", "--dry-run").done.json

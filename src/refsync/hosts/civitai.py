@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from refsync.exchange import Answer
 from refsync.hosts.asking import Ask, CannotAskError, standing_of
-from refsync.hosts.description import Description, Told, file_told, plain
+from refsync.hosts.description import Description, Told, file_told, plain, stem
 from refsync.hosts.link import Link
 from refsync.hosts.verdict import Found, Standing
 from refsync.plain_text import one_line
@@ -132,7 +132,8 @@ def describe(url: str, base: str, ask: Ask) -> Description:
     found = Found(Standing.there, file.hashes.sha256 or None, file.size)
     of_file = file_told(link, found, ("files[].hashes.SHA256", "files[].sizeKB"))
     named = replace(of_file, name=Told(one_line(file.name) or f"{number}.safetensors", "files[].name"))
-    return Description(asked, found, named, dict(_told_of_model(version, base, number)))
+    unnamed = Told(stem(named.name.value), named.name.key)  # as on any other host
+    return Description(asked, found, named, {"name": unnamed, **dict(_told_of_model(version, base, number))})
 
 
 def _told_of_model(version: Version, base: str, number: int | None) -> Iterator[tuple[str, Told]]:
