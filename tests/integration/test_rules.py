@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from refsync.application import open_application
+from refsync.config import load_config
 from refsync.config.rules import RulesTable
 from refsync.config.settings import OwnCategory
+from refsync.use_cases.comparing import show_lines
 from tests.support.command_line import Desk
 from tests.support.door import open_door
 from tests.support.reference import Reference
@@ -155,6 +158,16 @@ def test_a_rule_that_came_after_the_approval_holds_too_and_a_revert_is_never_hel
     assert desk("queue", "approve", reverted[0]["change_id"], "--title", "back").done
     desk("sync")
     assert desk.clone.records("clip.json")["a"]["size"] == "5"
+
+
+def test_the_look_at_one_change_tells_that_it_would_wait_for_a_rule(desk: Desk) -> None:
+    desk.configure()
+    change = desk.add("update", "a", CLIP["a"] | {"size": "5"})
+    desk.configure(RULES)
+    with open_application(load_config(desk.config, {})) as application:
+        seen = show_lines(application, change)
+    assert seen.diff == ""
+    assert [each.partition(":")[0] for each in seen.refusals] == ["update clip 'a' breaks a rule"]
 
 
 # In check

@@ -13,7 +13,8 @@ from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.versions import Versions
 from refsync.sync.apply import build, observe, stamp_for
-from refsync.sync.plan import Model, plan_batch
+from refsync.sync.keeping_rules import plan_within_rules
+from refsync.sync.plan import Model
 from refsync.sync.publisher import Publisher
 from refsync.sync.reference import ReferenceRepository
 
@@ -56,7 +57,7 @@ def preview_change(
         if changes[0].status not in OPEN_STATUSES:
             return ChangePreview()
         look = _Alone(reference, queue, clone, Versions(clone.read_blob), publisher.newest(clone, reference))
-        plan = plan_batch(changes, observe(look, changes), stamp_for(reference))
+        plan = plan_within_rules(changes, observe(look, changes), stamp_for(reference))
         commit = build(look, _NO_BATCH, plan, changes)
         refusals = [each.reason for each in plan.conflicts] + [each.hold.reason for each in plan.waiting]
         return ChangePreview(text_diff(clone, look.tip, commit) if commit else "", refusals)
