@@ -66,6 +66,12 @@ def links_of(record: Record, fields: LinkFields | None) -> list[Link]:
     return links
 
 
+def links_brought(record: Record, before: Record, fields: LinkFields | None) -> list[Link]:
+    """The links of a record that are not in the one before it."""
+    had = links_of(before, fields)
+    return [link for link in links_of(record, fields) if link not in had]
+
+
 def is_beside(path: str, other: str) -> bool:
     """Whether two fields are of the same objects of a list.
 

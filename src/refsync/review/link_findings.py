@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.shape import shape_of
-from refsync.hosts.link import Link, links_of
+from refsync.hosts.link import Link, links_brought
 from refsync.hosts.probing import Probed
 from refsync.hosts.verdict import Verdict
 from refsync.reference.snapshot import Snapshot
@@ -44,10 +44,8 @@ def _new_in_file(head: Snapshot, before: Snapshot | None, path: str, category: C
     known = old.records(shape) if old is not None and is_readable(old, shape) else {}
     lines = Lines(version.content, shape)
     for model, record in version.records(shape).items():
-        had = links_of(known.get(model, {}), fields)
-        for link in links_of(record, fields):
-            if link not in had:
-                yield NewLink(path, lines.get(model), model, link)
+        for link in links_brought(record, known.get(model, {}), fields):
+            yield NewLink(path, lines.get(model), model, link)
 
 
 def link_finding(place: NewLink, probed: Probed) -> Finding | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from refsync.application import Application
 from refsync.categories import Catalogue
 from refsync.errors import RefsyncError, told
-from refsync.hosts.link import Link, links_of
+from refsync.hosts.link import Link, links_brought
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import PendingChangeDiffPage, PendingChangeRecord, PendingQueueFilter
 from refsync.use_cases.links.kept import LinkAnswer, fresh_since, kept_of
@@ -40,9 +40,7 @@ class Unasked(NamedTuple):
 
 def new_links(change: PendingChangeRecord, catalogue: Catalogue) -> list[Link]:
     """The links that a change brings: those of its record that are not in the one that it was made from."""
-    fields = catalogue[change.category].links
-    before = links_of(change.base or {}, fields)
-    return [link for link in links_of(change.payload or {}, fields) if link not in before]
+    return links_brought(change.payload or {}, change.base or {}, catalogue[change.category].links)
 
 
 def advised(application: Application, change: PendingChangeRecord) -> AdvisedChange:
