@@ -16,6 +16,8 @@ from refsync.config import load_config
 from refsync.daemon import probing
 from refsync.daemon.probing import Probing
 from refsync.state_directory import locked_within
+from refsync.use_cases.changes import compare_changes
+from refsync.use_cases.links.advice import advised_diffs
 from tests.support.command_line import Desk
 from tests.support.daemon import Site, image_clone, wait_for
 from tests.support.hosts import Host, Told, record_linking, serving
@@ -70,6 +72,18 @@ def test_who_submits_and_who_reviews_is_told_of_links_that_do_not_hold(tmp_path:
     )
     assert desk("queue", "diff", 1, 2, "--json").done.json["links"]["2"][0]["verdict"] == "changed"
     assert desk.land(1, 2)
+
+
+def test_a_change_that_is_purged_as_it_is_compared_takes_nothing_from_the_others(tmp_path: Path, host: Host) -> None:
+    url = host.on_hugging_face("/o/r/resolve/main/f", A, 7)
+    desk = Desk.at(tmp_path, settings(host))
+    for model in ("one", "two"):
+        add(desk, "create", model, record_linking(url, A))
+    with open_application(load_config(desk.config, {})) as application:
+        page = compare_changes(application, [1, 2])
+        assert desk("queue", "purge", "--model", "one").done
+        links = advised_diffs(application, page).links
+    assert [(change, answer.verdict) for change, answers in links.items() for answer in answers] == [(2, "good")]
 
 
 def test_only_links_that_a_change_brings_are_asked_about_and_none_twice(tmp_path: Path, host: Host) -> None:

@@ -54,7 +54,7 @@ def retry_dead(application: Application, name: str) -> Moved:
     """
     _target(application.config, name)
     with application.store.writing() as queue:
-        revived = queue.outbox.revive(name, time.time())
+        revived = queue.outbox.revive(name)
     application.state.wake()
     return Moved(target=name, messages=revived)
 

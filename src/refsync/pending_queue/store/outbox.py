@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, 
 from refsync.pending_queue.store.schema import notify_targets, outbox, repositories
 
 KEPT_SECONDS = 30 * 24 * 3600.0
-"""What nobody has sent for so long, or has died so long ago, goes."""
+"""What happened so long ago goes, sent or not."""
 MOST_DEAD = 1000
 """Of a target; older ones go."""
 
@@ -129,9 +129,9 @@ class Outbox:
             )
         return died
 
-    def revive(self, target: str, now: float) -> int:
+    def revive(self, target: str) -> int:
         """Let what is dead be sent again, at once, ahead of what waits; how much that is."""
-        revived = update(outbox).where(*_dead(target)).values(died_at=None, at=now)
+        revived = update(outbox).where(*_dead(target)).values(died_at=None)
         self._set_target(target, due_at=0.0, failures=0, failing_since=None, problem=None)
         return self._connection.execute(revived).rowcount
 
