@@ -36,7 +36,7 @@ def targets_of(config: Config) -> Iterator[Target]:
     for each in config.notify:
         send, longest_seconds = sender_of(each)
         dead_after = each.dead_after_hours * 3600
-        yield Target(each.name, _subscription(config, each), send, longest_seconds, dead_after)
+        yield Target(each.name, send, longest_seconds, dead_after)
 
 
 def sender_of(settings: NotifySettings) -> tuple[Send, float]:

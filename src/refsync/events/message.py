@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refsync.errors import StoreError
-from refsync.events.news import News, Subscription, ToldChange
+from refsync.events.news import News, ToldChange
 from refsync.events.wording import text_of
 from refsync.pending_queue.diffs import field_changes
 from refsync.pending_queue.models import AuditOperation
@@ -45,10 +45,9 @@ LinkOf = Callable[[str, str], str | None]
 
 @dataclass(frozen=True)
 class Target:
-    """Whom news is sent to, and how; an attempt takes ``longest_seconds`` at the most."""
+    """Where news is sent to, and how; an attempt takes ``longest_seconds`` at the most."""
 
     name: str
-    subscription: Subscription
     send: Send
     longest_seconds: float
     dead_after_seconds: float
