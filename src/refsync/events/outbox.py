@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 def outbox_for(
     subscriptions: Mapping[str, Subscription], repository_of: RepositoryOf
-) -> Callable[[QueueTransaction], None] | None:
-    """What keeps news of a transaction for targets, given by their names; ``None`` where there is no target."""
-    if not subscriptions:
-        return None
+) -> Callable[[QueueTransaction], None]:
+    """What keeps news of a transaction for targets, given by their names."""
 
     def keep(queue: QueueTransaction) -> None:
         news = news_of(queue.events, repository_of, lambda number: queue.members_of_batch(number, ACCEPTED_STATUSES))

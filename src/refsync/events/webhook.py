@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import time
 from datetime import UTC, datetime
-from functools import cache
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -93,7 +92,6 @@ def key_of(secret: str, name: str) -> bytes:
     return key
 
 
-@cache
 def _refused(status: int) -> str:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return f"it answers {status}, and a redirect is not followed: write the URL that it leads to"

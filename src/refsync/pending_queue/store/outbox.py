@@ -118,15 +118,12 @@ class Outbox:
 
     def let_die(self, target: str, *, older_than: float, now: float) -> int:
         """Give up what has waited for a target since a time, or longer; how much that is."""
-        here = outbox.c.target == target
-        dying = update(outbox).where(here, _waits, outbox.c.at <= older_than).values(died_at=now)
+        dying = update(outbox).where(outbox.c.target == target, _waits, outbox.c.at <= older_than).values(died_at=now)
         died = self._connection.execute(dying).rowcount
-        dead = select(outbox.c.delivery_id).where(here, outbox.c.died_at.is_not(None))
+        dead = select(outbox.c.delivery_id).where(*_dead(target))
         first_too_many = dead.order_by(outbox.c.delivery_id.desc()).offset(MOST_DEAD).limit(1)
         if (last := self._connection.execute(first_too_many).scalar_one_or_none()) is not None:
-            self._connection.execute(
-                delete(outbox).where(here, outbox.c.died_at.is_not(None), outbox.c.delivery_id <= last)
-            )
+            self._connection.execute(delete(outbox).where(*_dead(target), outbox.c.delivery_id <= last))
         return died
 
     def revive(self, target: str) -> int:
