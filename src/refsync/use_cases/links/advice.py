@@ -45,13 +45,17 @@ def new_links(change: PendingChangeRecord, catalogue: Catalogue) -> list[Link]:
 
 def advised(application: Application, change: PendingChangeRecord) -> AdvisedChange:
     """A change with what is known of its links; no host is asked."""
-    return AdvisedChange(**dict(change), links=_answers(application, change))
+    return AdvisedChange(**dict(change), links=_answers(application, [change])[change.change_id])
 
 
 def advised_diffs(application: Application, page: PendingChangeDiffPage) -> AdvisedDiffs:
-    """A page of diffs with what is known of the links of the changes that they are of; no host is asked."""
-    ids = (diff.change_id for diff in page.diffs)
-    answers = {change_id: _answers(application, application.queue.show_change(change_id)) for change_id in ids}
+    """A page of diffs with what is known of the links of the changes that they are of; no host is asked.
+
+    Of a change that was purged since it was compared nothing is known.
+    """
+    with application.store.reading() as queue:
+        changes = [change for diff in page.diffs if (change := queue.change(diff.change_id)) is not None]
+    answers = _answers(application, changes)
     return AdvisedDiffs(**dict(page), links={change_id: links for change_id, links in answers.items() if links})
 
 
@@ -83,13 +87,13 @@ def ask_at_submission(application: Application, changes: Sequence[PendingChangeR
 def unasked(application: Application, after: int) -> Unasked:
     """The links of open changes behind an id of which nothing certain is known that is as new as the change."""
     again = time.time() - fresh_since(application)
-    links: dict[Link, None] = {}
+    brought: list[tuple[Link, float]] = []
     wanted = PendingQueueFilter(statuses=set(OPEN_STATUSES))
     for change in application.queue.iterate_changes(wanted, after=after):
         after = change.change_id
-        brought = new_links(change, application.config.catalogue)
-        kept = kept_of(application, brought)
-        links |= dict.fromkeys(link for link in brought if not kept.is_settled(link, change.requested_at - again))
+        brought += ((link, change.requested_at) for link in new_links(change, application.config.catalogue))
+    kept = kept_of(application, (link for link, _ in brought))
+    links = dict.fromkeys(link for link, asked_for in brought if not kept.is_settled(link, asked_for - again))
     return Unasked(list(links), after)
 
 
@@ -107,7 +111,11 @@ def ask_later(application: Application, asking: Asking, links: Sequence[Link]) -
             yield probed.link
 
 
-def _answers(application: Application, change: PendingChangeRecord) -> list[LinkAnswer]:
-    links = new_links(change, application.config.catalogue)
-    kept = kept_of(application, links)
-    return [kept.answer(change.category, change.model_name, link) for link in links]
+def _answers(application: Application, changes: Sequence[PendingChangeRecord]) -> dict[int, list[LinkAnswer]]:
+    """What is known of the links that changes bring, by the changes' ids."""
+    brought = [(change, new_links(change, application.config.catalogue)) for change in changes]
+    kept = kept_of(application, (link for _, links in brought for link in links))
+    return {
+        change.change_id: [kept.answer(change.category, change.model_name, link) for link in links]
+        for change, links in brought
+    }
