@@ -148,6 +148,9 @@ def test_what_fails_for_too_long_is_dead_named_by_status_and_sent_again_when_tol
         assert retry_dead(application, "ops").messages == 2
         send_waiting(application)
         assert told_models(receiver) == ["gamma", *MODELS]
+        first, again, _, at_last, _ = receiver.asked
+        assert first.id == again.id == at_last.id
+        assert first.content == at_last.content  # it tells when the event happened, not when it was retried
         assert target_status(application).dead == 0
         assert discard_dead(application, "ops").messages == 0
 
