@@ -280,3 +280,17 @@ def test_what_a_landed_merge_lost_in_one_of_the_files_is_an_error_of_the_categor
     assert (checked.code, lost) == (1, ['data/x.json: "new"', 'data/z.json: "d"'])
     vendors.clone.commit({"data/z.json": vendor("z", d=1)})
     assert 'data/z.json: "d"' not in vendors("check", "HEAD~1^1", "--directory", vendors.clone.path).out
+
+
+def test_a_file_in_whose_name_the_star_stands_for_nothing_is_seen_by_merges_too(tmp_path: Path) -> None:
+    table = 'files = "data/x*.json"\nrecords = "models[id]"'
+    desk = at(tmp_path, table, {"data/x.json": vendor("x", a=1), "data/x2.json": vendor("x2", b=2)})
+    git(desk.clone.path, "checkout", "-q", "-b", "topic")
+    desk.clone.commit({"data/x.json": vendor("x", a=1, new=4)})
+    git(desk.clone.path, "checkout", "-q", "main")
+    desk.clone.commit({"data/x2.json": vendor("x2", b=3)})
+    git(desk.clone.path, "merge", "-q", "--no-commit", "topic")
+    desk.clone.commit({"data/x.json": vendor("x", a=1)})
+    assert desk("sync").done
+    metadata = desk("metadata", "show", "--json").json["image"]["legacy"]["prices"]
+    assert (metadata["error_count"], metadata["last_lossy_merge"]) == (1, desk.clone.tip)

@@ -212,18 +212,25 @@ class Repository:
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
+    def files_meant(self, commit: str, pattern: str) -> dict[str, TreeFile]:
+        """What a pattern means in a commit, by path.
+
+        Raises:
+            DocumentError: a file, a link or a submodule stands where a folder should be.
+            GitCommandError: there is no such commit, or a part of it is missing or damaged.
+        """
+        folder = folder_of(pattern)
+        entries = self.entries(commit, folder)
+        found = {f"{folder}/{name}".lstrip("/"): TreeFile(*entry) for name, entry in entries.items()}
+        return {path: file for path, file in found.items() if starred(pattern, path) is not None}
+
     def blobs_at(self, commit: str, path: str) -> dict[str, str]:
         """The blob of a plain file of a commit by its path, or of each that a pattern means."""
         try:
-            if not is_pattern(path):
-                found = self.file_at(commit, path)
-                return {path: found.blob} if found is not None and found.is_regular else {}
-            folder = folder_of(path)
-            entries = self.entries(commit, folder)
+            found = self.files_meant(commit, path) if is_pattern(path) else {path: self.file_at(commit, path)}
         except DocumentError:
             return {}
-        paths = {f"{folder}/{name}".lstrip("/"): entry for name, entry in entries.items()}
-        return {each: entry.id for each, entry in paths.items() if starred(path, each) and TreeFile(*entry).is_regular}
+        return {each: file.blob for each, file in found.items() if file is not None and file.is_regular}
 
     def merge_bases(self, commits: Collection[str]) -> list[str]:
         """Where commits parted; nowhere, as far as the clone knows their history."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from refsync.clone.objects import TreeFile
 from refsync.clone.repository import Repository
 from refsync.documents.json_document import Document
 from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
-from refsync.file_patterns import folder_of, is_pattern, starred
+from refsync.file_patterns import is_pattern, starred
 from refsync.reference.versions import Version, Versions
 
 
@@ -76,12 +75,10 @@ def at_commit(clone: Repository, commit: str, versions: Versions) -> View:
         return None if blob is None else versions.of(blob)
 
     def matching(pattern: str) -> Collection[str]:
-        folder = folder_of(pattern)
-        entries = clone.entries(commit, folder) if commit else {}
-        paths = {f"{folder}/{name}".lstrip("/"): TreeFile(*entry) for name, entry in entries.items()}
-        found = {path: entry for path, entry in paths.items() if starred(pattern, path) is not None}
-        blobs.update({path: entry.blob for path, entry in found.items() if entry.is_regular})
-        versions.read_ahead((entry.blob for entry in found.values() if entry.is_regular), clone.read_blobs)
+        found = clone.files_meant(commit, pattern) if commit else {}
+        plain = {path: file.blob for path, file in found.items() if file.is_regular}
+        blobs.update(plain)
+        versions.read_ahead(plain.values(), clone.read_blobs)
         return list(found)
 
     return View(version, matching)
