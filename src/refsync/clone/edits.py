@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,13 @@ def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collec
     ``leaving`` make way before. A file with exactly the bytes of the commit is not edited, whatever attributes
     would make of it.
     """
-    paths = [each for path in paths for each in (_meant(repository, path) if is_pattern(path) else (path,))]
+    branch, index = pointed_to_by_head(repository.git_directory), read_index(repository.git_directory / "index")
+    head = repository.commit_of(branch) if branch else None
+    meant = (_meant(repository, head, index or (), path) if is_pattern(path) else [path] for path in paths)
+    paths = [each for those in meant for each in those]
     obstructed = [path for path in paths if _is_obstructed(repository, path, leaving)]
     edited: list[str] = []
-    doubtful = _not_clearly_as_committed(repository, paths)
+    doubtful = _not_clearly_as_committed(repository, head, index, paths)
     for start in range(0, len(doubtful), _PATHS_AT_ONCE):
         status = repository.run(
             "status",
@@ -52,25 +55,24 @@ def local_edits(repository: Repository, paths: Sequence[str], *, leaving: Collec
     return list(dict.fromkeys([*obstructed, *edited]))
 
 
-def _meant(repository: Repository, pattern: str) -> list[str]:
+def _meant(repository: Repository, head: str | None, indexed: Iterable[str], pattern: str) -> list[str]:
     """The files that a pattern means, in the commit, the index or the work tree."""
     folder = folder_of(pattern)
-    branch, entries = pointed_to_by_head(repository.git_directory), read_index(repository.git_directory / "index")
-    head = repository.commit_of(branch) if branch else None
-    names = set(os.listdir(repository.path / folder)) if (repository.path / folder).is_dir() else set[str]()
+    names = os.listdir(repository.path / folder) if (repository.path / folder).is_dir() else ()
+    there = (f"{folder}/{name}".lstrip("/") for name in names)
+    found = {path for path in (*there, *indexed) if starred(pattern, path) is not None}
     with contextlib.suppress(DocumentError):
-        names |= set(repository.entries(head, folder)) if head else set()
-    paths = {f"{folder}/{name}".lstrip("/") for name in names}.union(entries or ())
-    return sorted(path for path in paths if starred(pattern, path) is not None)
+        found |= repository.files_meant(head, pattern).keys() if head else set()
+    return sorted(found)
 
 
-def _not_clearly_as_committed(repository: Repository, paths: Sequence[str]) -> list[str]:
+def _not_clearly_as_committed(
+    repository: Repository, head: str | None, index: Mapping[str, IndexEntry] | None, paths: Sequence[str]
+) -> list[str]:
     """Those of the paths of which git has to be asked: file, index and commit are not the same byte for byte."""
-    branch, entries = pointed_to_by_head(repository.git_directory), read_index(repository.git_directory / "index")
-    head = repository.commit_of(branch) if branch else None
-    if head is None or entries is None:
+    if head is None or index is None:
         return list(paths)
-    return [path for path in paths if not _is_as_committed(repository, head, path, entries.get(path))]
+    return [path for path in paths if not _is_as_committed(repository, head, path, index.get(path))]
 
 
 def _is_as_committed(repository: Repository, head: str, path: str, entry: IndexEntry | None) -> bool:
