@@ -31,6 +31,7 @@ class ObjectReader:
         self._count = 0
         self._kept: dict[str, GitObject] = {}
         self._blobs: dict[str, GitObject] = {}
+        self._blob_bytes = 0
 
     def read(self, name: str) -> GitObject | None:
         """The object of an id, or of a name such as ``COMMIT^{tree}``; ``None`` if it is not there.
@@ -55,11 +56,13 @@ class ObjectReader:
 
         Whether the commit that it belongs to is still there is seen at that one.
         """
-        if found.kind != "blob":
+        if found.kind != "blob" or found.id in self._blobs:
             return
         self._blobs[found.id] = found
-        while len(self._blobs) > 1 and sum(len(each.content) for each in self._blobs.values()) > _KEPT_BYTES:
-            del self._blobs[next(iter(self._blobs))]
+        self._blob_bytes += len(found.content)
+        while len(self._blobs) > 1 and self._blob_bytes > _KEPT_BYTES:
+            oldest = self._blobs.pop(next(iter(self._blobs)))
+            self._blob_bytes -= len(oldest.content)
 
     def read_all(self, names: Iterable[str]) -> Generator[GitObject]:
         """Those of these objects that are there, in their order, by a git of their own: for a whole history.
