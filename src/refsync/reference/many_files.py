@@ -75,9 +75,10 @@ class ManyFiles(JsonFile):
         renames: Mapping[str, str] | None = None,
     ) -> dict[str, bytes | None]:
         """The files that change, ``None`` for one that goes."""
+        places, renames = places or {}, renames or {}
         if self.category.record_files:
-            return self._record_files(edits, places or {}, renames or {})
-        places, renames, shares = places or {}, renames or {}, defaultdict[str, dict[str, Record | None]](dict)
+            return self._record_files(edits, places, renames)
+        shares = defaultdict[str, dict[str, Record | None]](dict)
         origins = {new: old for old, new in renames.items()}
         for name, record in edits.items():
             shares[self._home(origins.get(name, name), places)][name] = record
@@ -169,8 +170,7 @@ class ManyFiles(JsonFile):
             return new_document({name: record}, RecordShape(model=name))
         texts = [decode(file.version.content)[1] for file in near if file.version is not None]
         members = ", ".join(f'"{place}": {text.strip()}' for place, text in enumerate(texts))
-        known = {str(place): each for place, each in enumerate(self.records.values())}
-        edited = edit_records(f"{{{members}}}".encode(), {"new": record}, alike=known.values()).decode()
+        edited = edit_records(f"{{{members}}}".encode(), {"new": record}, alike=self.records.values()).decode()
         new = next(item for item in scan_document(edited).items if item.key == "new")
         ending = texts[0][len(texts[0].rstrip()) :]
         return (edited[new.value_start : new.end] + ending).encode()
