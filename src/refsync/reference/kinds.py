@@ -6,8 +6,8 @@ A file's name tells its kind, and the category where in a JSON file the records 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from refsync.categories import CategoryDescriptor, is_table
 from refsync.documents.csv_document import read_rows
@@ -15,7 +15,7 @@ from refsync.documents.file_merge import FileMerge, merge_documents, merge_table
 from refsync.documents.json_document import Record, read_records
 from refsync.documents.merge import Stamps
 from refsync.documents.model_places import Place
-from refsync.documents.shape import ROOT, Shape, shape_of
+from refsync.documents.shape import ROOT, shape_of
 from refsync.documents.text_derivation import variants
 from refsync.documents.text_variants import base_names
 from refsync.errors import DocumentError
@@ -121,9 +121,6 @@ class Merge(Protocol):
         ...
 
 
-Open: TypeAlias = "Callable[[View, CategoryDescriptor, str], CategoryFiles]"
-
-
 class Kind(NamedTuple):
     """One kind of category file."""
 
@@ -131,7 +128,7 @@ class Kind(NamedTuple):
     """Raises DocumentError for bytes that are no file of this kind."""
     read: Callable[[bytes, Beside], dict[str, Record]]
     """The records in the bytes of a file, with what stands beside it; raises DocumentError."""
-    open: Open
+    open: Callable[[View, CategoryDescriptor, str], CategoryFiles]
     """The category whose file this is, to be edited; raises DocumentError where its files cannot be opened."""
     merge: Merge
     """What two sides made of a file, merged; raises DocumentError where a version cannot be read."""
@@ -145,13 +142,13 @@ def kind_of(category: CategoryDescriptor | None, path: str) -> Kind:
     if is_table(path):
         return _TABLE
     shape = ROOT if category is None else shape_of(category, path)
-    return _json(shape, many_files.open_files if is_pattern(path) else json_file.open_file)
-
-
-@cache
-def _json(shape: Shape, open_them: Open) -> Kind:
     read = partial(read_records, shape=shape)
-    return Kind(read, lambda content, beside: read(content), open_them, partial(merge_documents, shape=shape))
+    return Kind(
+        parse=read,
+        read=lambda content, beside: read(content),
+        open=many_files.open_files if is_pattern(path) else json_file.open_file,
+        merge=partial(merge_documents, shape=shape),
+    )
 
 
 def variants_of(category: CategoryDescriptor, name: str) -> tuple[str, ...]:
