@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
+from refsync.numbers import spelt_float
 from refsync.rules.schema import MAX_BYTES, Schema, read_schema
 
 RECORD = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
@@ -70,6 +71,7 @@ def test_it_is_about_one_record_or_about_the_file_that_holds_it(
         ({"properties": {"a": {"enum": ["x"]}}}, {"a": True}, "a: true is not one of ['x']"),
         ({"properties": {"a": {"pattern": "^x+$"}}}, {"a": "y" * 900}, f'a: "{"y" * 38}… does not match \'^x+$\''),
         ({"properties": {"a.b": {"type": "null"}}}, {"a.b": {"c": 1}}, "a\\.b: it is not of type 'null'"),
+        ({"properties": {"a": {"maximum": 1}}}, {"a": spelt_float("1.50")}, "a: 1.50 is greater than the maximum of 1"),
         ({"propertyNames": {"maxLength": 2}}, {"abc": 1}, '"abc" is too long'),
     ],
 )  # fmt: skip

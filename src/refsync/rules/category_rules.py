@@ -10,16 +10,13 @@ from typing import Any
 from refsync.documents.field_paths import every_text, values_at
 from refsync.documents.merge import MISSING
 from refsync.documents.values import same_value
-from refsync.dumping import dump
-from refsync.plain_text import cut
 from refsync.rules.patterns import fits, pattern
-from refsync.rules.violation import Violation
+from refsync.rules.violation import Violation, shown_value
 
 _PLACEHOLDER = re.compile(r"\s*(FIXME\b.*|(?i:fixme|todo|tbd|changeme)\s*|0{32,}\s*)", re.DOTALL)
 """What stands for a value until somebody has it; many zeros for a hash."""
 
 _HTTPS = re.compile(r"https://[^\s/?#]", re.IGNORECASE)
-_LONGEST = 40  # characters of a value in a sentence
 _MOST_VALUES = 8
 
 Record = Mapping[str, Any]
@@ -70,18 +67,18 @@ def plain_violations(rules: CategoryRules, record: Record) -> Iterator[Violation
     for path, values in rules.allowed.items():
         for place, value in _given(record, path):
             if not any(same_value(value, each) for each in values):
-                yield Violation(place, "allowed", f"{_shown(value)} is none of {_listed(values)}", value)
+                yield Violation(place, "allowed", f"{shown_value(value)} is none of {_listed(values)}", value)
     for path, text in rules.patterns.items():
         for place, value in _given(record, path):
             if not (isinstance(value, str) and fits(pattern(f"^(?:{text})$"), value)):
-                yield Violation(place, f"pattern:{text}", f"{_shown(value)} does not fit {text}", value)
+                yield Violation(place, f"pattern:{text}", f"{shown_value(value)} does not fit {text}", value)
     for path in rules.https:
         for place, value in _given(record, path):
             if not (isinstance(value, str) and _HTTPS.match(value)):
-                yield Violation(place, "https", f"{_shown(value)} is no https URL", value)
+                yield Violation(place, "https", f"{shown_value(value)} is no https URL", value)
     for place, value in every_text(record) if rules.no_placeholders else ():
         if _PLACEHOLDER.fullmatch(value):
-            yield Violation(place, "placeholder", f"{_shown(value)} is a placeholder", value)
+            yield Violation(place, "placeholder", f"{shown_value(value)} is a placeholder", value)
 
 
 def _given(record: Record, path: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -90,8 +87,4 @@ def _given(record: Record, path: str) -> Iterator[tuple[tuple[str | int, ...], A
 
 def _listed(values: tuple[Any, ...]) -> str:
     more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
-    return ", ".join(map(_shown, values[:_MOST_VALUES])) + more
-
-
-def _shown(value: Any) -> str:
-    return "it" if isinstance(value, dict | list) else cut(dump(value), _LONGEST)
+    return ", ".join(map(shown_value, values[:_MOST_VALUES])) + more

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from refsync.documents.shape import RecordShape, Shape
 from refsync.errors import DocumentError
 from refsync.plain_text import cut, one_line
 from refsync.rules.patterns import fits, pattern
-from refsync.rules.violation import Violation
+from refsync.rules.violation import Violation, shown_value
 
 MAX_BYTES = 256 * 1024
 MAX_STEPS = 20_000
@@ -28,7 +27,6 @@ MAX_STEPS = 20_000
 
 _MOST_TOO_MUCH = 5  # records that took too many steps, after which no other one is tried
 _LONGEST = 120  # characters of one sentence
-_LONGEST_VALUE = 40
 _DRAFTS = {
     str(each.META_SCHEMA["$id"]).rstrip("#"): each
     for each in (Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator)
@@ -135,7 +133,7 @@ def _draft(content: Any) -> type[Validator]:
     named = content.get("$schema") if isinstance(content, dict) else None
     draft = _DRAFTS.get(str(named).rstrip("#")) if named else Draft202012Validator
     if draft is None:
-        raise DocumentError(f"its $schema {_value(named)} is none that is known: write {next(reversed(_DRAFTS))}")
+        raise DocumentError(f"its $schema {shown_value(named)} is none that is known: write {next(reversed(_DRAFTS))}")
     try:
         draft.check_schema(content)
     except SchemaError as fault:
@@ -155,7 +153,7 @@ def _check_parts(content: Any) -> None:
             raise DocumentError("$schema is followed at the root only")
         if keyword in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(value, str):
             if value.partition("#")[0] not in ("", own):
-                raise DocumentError(f"{keyword} {_value(value)} leads out of the file, and nothing is fetched")
+                raise DocumentError(f"{keyword} {shown_value(value)} leads out of the file, and nothing is fetched")
         elif keyword == "pattern" and isinstance(value, str):
             _check_pattern(value)
         elif keyword == "patternProperties" and isinstance(value, dict):
@@ -206,7 +204,7 @@ def _check_pattern(text: str) -> None:
     try:
         pattern(text)
     except ValueError as fault:
-        raise DocumentError(f"the pattern {_value(text)} is not matched: {fault}") from None
+        raise DocumentError(f"the pattern {shown_value(text)} is not matched: {fault}") from None
 
 
 def _check_fragment(registry: Registry[Any], fragment: str | None) -> None:
@@ -341,7 +339,7 @@ def _words(error: ValidationError, ways: list[list[ValidationError]], barred: li
         return error.message
     if not barred:
         types = " or ".join(repr(way[0].validator_value) for way in ways)
-        return f"{_value(error.instance)} is not of type {types}"
+        return f"{shown_value(error.instance)} is not of type {types}"
     return cut(f"fits none of {len(ways)} ways: {', or '.join(barred)}", _LONGEST)
 
 
@@ -349,11 +347,5 @@ def _shortened(message: str, instance: Any) -> str:
     """A message, the value that it begins with as JSON, and cut."""
     told = repr(instance)
     if message.startswith(told):
-        message = f"{_value(instance)}{message[len(told) :]}"
+        message = f"{shown_value(instance)}{message[len(told) :]}"
     return cut(one_line(message), _LONGEST)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return "it"
-    return cut(json.dumps(value, ensure_ascii=False), _LONGEST_VALUE)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from refsync.documents.field_paths import Place, join_path
+from refsync.dumping import dump
 from refsync.plain_text import cut, one_line
 
 _LONGEST = 160  # characters of one violation in a sentence
+_LONGEST_VALUE = 40
 _MOST = 5
 
 
@@ -103,3 +105,8 @@ def told(violations: Sequence[Violation]) -> str:
     """Some violations as one line: the first of many."""
     shown = "; ".join(map(str, violations[:_MOST]))
     return shown if len(violations) <= _MOST else f"{shown}; and {len(violations) - _MOST} more"
+
+
+def shown_value(value: Any) -> str:
+    """A value in a sentence: as JSON, with the text that its number has; what holds others is not shown."""
+    return "it" if isinstance(value, dict | list) else cut(dump(value), _LONGEST_VALUE)
