@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from refsync.application import Application
 from refsync.config.settings import ProbeSettings
+from refsync.errors import RequestError
 from refsync.hosts.asking import Asking
 from refsync.hosts.link import Link
 from refsync.hosts.probing import Hosts, Probed, Prober
@@ -71,6 +72,19 @@ def turn_to_ask(application: Application, seconds: float) -> Iterator[bool]:
     file = store_file(application.state.path, application.config.queue.url) or application.state.path / "queue"
     with locked_within(file.with_name("probe.lock"), seconds) as held:
         yield held
+
+
+@contextmanager
+def own_turn_to_ask(application: Application, seconds: float) -> Iterator[None]:
+    """Hold the turn of this machine to ask hosts.
+
+    Raises:
+        RequestError: it was not had within so many seconds.
+    """
+    with turn_to_ask(application, seconds) as held:
+        if not held:
+            raise RequestError("another refsync on this machine asks hosts; try again when it has done so")
+        yield
 
 
 def keep_answers(application: Application, asking: Asking, answered: list[Probed]) -> None:

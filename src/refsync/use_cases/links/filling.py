@@ -20,7 +20,7 @@ from refsync.hosts.verdict import Standing, judge
 from refsync.link_fields import LinkFields
 from refsync.pending_queue.models import AuditOperation
 from refsync.pending_queue.payloads import check_model_name
-from refsync.use_cases.links.asking import asking_of, keep_answers, turn_to_ask
+from refsync.use_cases.links.asking import asking_of, keep_answers, own_turn_to_ask
 from refsync.use_cases.links.evidence import Evidence, FilledRecord
 
 _PATIENCE_SECONDS = 10.0
@@ -114,9 +114,7 @@ def _filled(
 def _described(application: Application, url: str) -> Description:
     """What the host tells; what it says of the link is kept, too."""
     settings = application.config.probe
-    with turn_to_ask(application, _PATIENCE_SECONDS) as held:
-        if not held:
-            raise RequestError("another refsync on this machine asks hosts; try again when it has done so")
+    with own_turn_to_ask(application, _PATIENCE_SECONDS):
         asking = asking_of(application, within_seconds=_AT_MOST_SECONDS)
         answered = []
         try:

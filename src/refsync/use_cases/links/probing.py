@@ -13,7 +13,7 @@ from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.errors import RequestError
 from refsync.hosts.link import Link, links_of
-from refsync.use_cases.links.asking import ask_hosts, asking_of, prober_of, turn_to_ask
+from refsync.use_cases.links.asking import ask_hosts, asking_of, own_turn_to_ask, prober_of
 from refsync.use_cases.links.kept import LinkAnswer, fresh_since, kept_of
 
 _PATIENCE_SECONDS = 30.0
@@ -53,9 +53,7 @@ class Probe:
         """
         if not self.links:
             return
-        with turn_to_ask(self.application, _PATIENCE_SECONDS) as held:
-            if not held:
-                raise RequestError("another refsync on this machine asks hosts; try again when it has done so")
+        with own_turn_to_ask(self.application, _PATIENCE_SECONDS):
             prober = prober_of(self.application.config.probe, asking_of(self.application))
             for done, _ in enumerate(ask_hosts(self.application, prober, self.links), start=1):
                 yield Progress(done, len(self.links))
