@@ -14,6 +14,7 @@ from refsync.daemon import fetching
 from refsync.daemon.fetching import Fetching
 from refsync.errors import RefsyncError, RemoteUnavailableError
 from tests.support.daemon import wait_for
+from tests.support.postgresql import children_of_ours
 from tests.support.published import PublishedReference
 from tests.support.transports import part_of_git
 
@@ -137,7 +138,7 @@ def test_a_remote_that_is_back_is_found_by_who_asks_again(
 
 
 def test_it_ends_while_a_remote_hangs_and_leaves_no_child(asking: Fetching) -> None:
-    children = [each for each in psutil.Process().children(recursive=True) if each.name() != "postgres"]  # a test's own
+    children = children_of_ours()
     asking.stop()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []

@@ -6,6 +6,7 @@ import threading
 
 import psutil
 
+from tests.support.postgresql import children_of_ours
 from tests.support.reference import Reference
 from tests.support.repositories import git
 
@@ -14,7 +15,7 @@ def test_nothing_grows_over_a_hundred_passes(reference: Reference) -> None:
     me = psutil.Process()
 
     def held() -> tuple[int, int, int]:
-        return me.num_fds(), threading.active_count(), len(me.children(recursive=True))
+        return me.num_fds(), threading.active_count(), len(children_of_ours())
 
     work(reference, 0)
     before = held()

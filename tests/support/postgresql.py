@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -34,6 +35,11 @@ class Server:
         self._made = 0
         self._run("initdb", "-D", self.folder / "data", "-U", _USER, "-N", "--auth=trust", "--locale=C", "-E", "UTF8")
         self.start()
+
+    @property
+    def pid(self) -> int:
+        """Of its first process, whose children are the others."""
+        return self._process.pid
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -135,6 +141,13 @@ def end_server() -> None:
     if _server is not None:
         _server.close()
         _server = None
+
+
+def children_of_ours() -> list[psutil.Process]:
+    """What this process has started, and what that has: all but its server, whose workers come and go as it likes."""
+    spared = _server.pid if _server is not None else None
+    started = [each for each in psutil.Process().children() if each.pid != spared]
+    return [*started, *(below for each in started for below in each.children(recursive=True))]
 
 
 def can_start() -> bool:
