@@ -200,20 +200,15 @@ class QueueDoor:
 
 def in_turn(queue: QueueTransaction, states: Collection[BatchState]) -> list[Batch]:
     """The batches in these states in the order of their turns, see :meth:`QueueDoor.batches_in_turn`."""
-    batches = queue.batches(states)
-    known: dict[int, Batch | None] = {batch.number: batch for batch in batches}
-    return sorted(batches, key=lambda batch: _lineage(queue, batch, known))
+    return sorted(queue.batches(states), key=lambda batch: _lineage(queue, batch))
 
 
-def _lineage(queue: QueueTransaction, batch: Batch, known: dict[int, Batch | None]) -> list[int]:
-    """The numbers of the batches that one was split from, the first one first, and its own; each is looked up once."""
+def _lineage(queue: QueueTransaction, batch: Batch) -> list[int]:
+    """The numbers of the batches that one was split from, the first one first, and its own."""
     numbers = [batch.number]
-    while batch.split_from is not None and batch.split_from < batch.number:
-        if batch.split_from not in known:
-            known[batch.split_from] = queue.batch(batch.split_from)
-        origin = known[batch.split_from]
-        if origin is None:
-            break
+    while (
+        batch.split_from is not None and batch.split_from < batch.number and (origin := queue.batch(batch.split_from))
+    ):
         batch = origin
         numbers.append(batch.number)
     return numbers[::-1]
