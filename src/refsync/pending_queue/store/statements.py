@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
 from sqlalchemy import bindparam, select, update
 
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
@@ -31,3 +35,13 @@ BATCHES_IN = BATCHES.where(schema.batches.c.state.in_(bindparam("states", expand
 SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
 UPDATE_CHANGES = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
 NOTE_REPOSITORY = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
+
+_CHUNK = 500  # well under what any database takes as parameters of one statement
+_Item = TypeVar("_Item")
+
+
+def chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """The items in parts, each of as many as one statement takes."""
+    waiting = iter(items)
+    while chunk := list(islice(waiting, _CHUNK)):
+        yield chunk

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -26,8 +25,6 @@ from refsync.dumping import dump
 from refsync.pending_queue.events import ChangeMoved, Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
-    Batch,
-    BatchState,
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
@@ -36,6 +33,7 @@ from refsync.pending_queue.models import (
     as_row,
 )
 from refsync.pending_queue.store import filters, schema, statements
+from refsync.pending_queue.store.batch_transaction import BatchTransaction
 from refsync.pending_queue.store.change_rows import change_of, row_of
 from refsync.pending_queue.store.endings import Endings, endings
 from refsync.pending_queue.store.filters import MAX_INTEGER, fitting, looked_at
@@ -43,27 +41,25 @@ from refsync.pending_queue.store.leases import Leases
 from refsync.pending_queue.store.link_checks import LinkChecks
 from refsync.pending_queue.store.outbox import Outbox
 from refsync.pending_queue.store.rows import as_stored, json_column, understood
+from refsync.pending_queue.store.statements import chunks
 
 _changes = schema.changes.c
 _MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
-_CHUNK = 500  # well under what any database takes as parameters of one statement
 
 ModelKey = tuple[CategoryName, str]
-_Item = TypeVar("_Item")
 
 
-class QueueTransaction:
+class QueueTransaction(BatchTransaction):
     """The queue as one transaction sees it. Records go in and come out as copies."""
 
     def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._catalogue = catalogue
         self.events: list[Event] = []
         """What was done, in order."""
         self.links = LinkChecks(connection)
         """What hosts said of links."""
         self._holds_unknown: bool | None = None
-        self._batches: dict[int, Batch] = {}  # as they are in this transaction
 
     # changes
 
@@ -113,10 +109,6 @@ class QueueTransaction:
         query = filters.unknown(self._catalogue.plain_names).order_by(_changes.change_id)
         return [(row.change_id, row.category) for row in self._connection.execute(query)]
 
-    def is_empty(self) -> bool:
-        """Whether nothing was ever stored here."""
-        return not any(self._connection.execute(select(schema.counters.c.value)).scalars())
-
     def add(self, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
         """Store new changes under the next free ids, which replace the ids they have."""
         added = list(records)
@@ -141,13 +133,13 @@ class QueueTransaction:
     ) -> list[PendingChangeRecord]:
         """Set these fields of stored changes, of all to the same; returns the changes as they are then."""
         before = list(changes)
-        for chunk in _chunks(change.change_id for change in before):
+        for chunk in chunks(change.change_id for change in before):
             self._connection.execute(statements.UPDATE_CHANGES, {"ids": chunk, **values})
         return [change.model_copy(update=values) for change in before]
 
     def remove(self, change_ids: Iterable[int]) -> None:
         """Remove changes; their ids stay taken and their history stays."""
-        for chunk in _chunks(change_ids):
+        for chunk in chunks(change_ids):
             self._connection.execute(delete(schema.changes).where(_changes.change_id.in_(chunk)))
 
     def changes_of_batch(
@@ -196,75 +188,12 @@ class QueueTransaction:
         wanted = set(models)
         found: dict[ModelKey, list[int]] = {}
         categories = sorted({str(category) for category, _ in wanted})
-        for chunk in _chunks({name for _, name in wanted}):
+        for chunk in chunks({name for _, name in wanted}):
             for row in self._connection.execute(statements.OPEN_PROPOSALS, {"names": chunk, "categories": categories}):
                 key = (CategoryName(row.category), row.model_name)
                 if key in wanted:
                     found.setdefault(key, []).append(row.change_id)
         return found
-
-    # batches
-
-    def batch(self, number: int) -> Batch | None:
-        """One batch."""
-        wanted = fitting(number)
-        if wanted not in self._batches:
-            row = self._connection.execute(statements.BATCH, {"wanted": wanted}).mappings().first()
-            if row is None:
-                return None
-            self._batches[wanted] = _batch(row)
-        return self._batches[wanted]
-
-    def batches(self, states: Collection[BatchState] | None = None) -> list[Batch]:
-        """The batches in these states, or all, by ascending number."""
-        of_states = {} if states is None else {"states": sorted(states)}
-        rows = self._connection.execute(statements.BATCHES_IN if of_states else statements.BATCHES, of_states)
-        found = {row["number"]: _batch(row) for row in rows.mappings()}
-        self._batches |= found
-        return list(found.values())
-
-    def batches_without_merger(self, repository: str) -> list[Batch]:
-        """The landed batches of a repository of which only the forge knows who merged them."""
-        column = schema.batches.c
-        query = select(schema.batches).where(
-            column.state == BatchState.landed,
-            column.repository == repository,
-            column.proposal["merger_is_due"].as_boolean().is_(True),
-        )
-        return [_batch(row) for row in self._connection.execute(query).mappings()]
-
-    def batches_landed_in(self, commits: Iterable[str]) -> dict[str, int]:
-        """For each of the commits by which a batch landed, its number."""
-        column = schema.batches.c
-        found: dict[str, int] = {}
-        for chunk in _chunks(commits):
-            query = select(column.commit, column.number).where(
-                column.state == BatchState.landed, column.commit.in_(chunk)
-            )
-            found |= {row.commit: row.number for row in self._connection.execute(query)}
-        return found
-
-    def open_batch(self) -> Batch | None:
-        """The batch that accepts approvals."""
-        return next(iter(self.batches({BatchState.open})), None)
-
-    def add_batch(self, batch: Batch) -> Batch:
-        """Store a new batch under the next free number, which replaces the one it has."""
-        numbered = batch.model_copy(update={"number": self._advance("batch", 1)})
-        self._connection.execute(insert(schema.batches), numbered.model_dump(mode="json"))
-        return numbered
-
-    def save_batch(self, batch: Batch) -> Batch:
-        """Replace a stored batch."""
-        values = batch.model_dump(mode="json", exclude={"number"})
-        self._connection.execute(statements.SAVE_BATCH, {"wanted": batch.number, **values})
-        self._batches[batch.number] = batch
-        return batch
-
-    def remove_batch(self, number: int) -> None:
-        """Remove a batch that no change names; its number stays taken."""
-        self._batches.pop(number, None)
-        self._connection.execute(delete(schema.batches).where(schema.batches.c.number == number))
 
     # history, and what this transaction did
 
@@ -284,7 +213,7 @@ class QueueTransaction:
         """For each of the changes that has any, its moves, oldest first; purged changes included."""
         found: dict[int, list[ChangeEvent]] = {}
         column = schema.events.c
-        for chunk in _chunks(fitting(change_id) for change_id in change_ids):
+        for chunk in chunks(fitting(change_id) for change_id in change_ids):
             query = select(schema.events).where(column.change_id.in_(chunk)).order_by(column.event_id)
             for row in self._connection.execute(query).mappings():
                 found.setdefault(row["change_id"], []).append(_event(row))
@@ -330,10 +259,6 @@ class QueueTransaction:
         if rows:
             self._connection.execute(insert(schema.changes), [dict(row) for row in rows])
 
-    def add_batch_as_is(self, batch: Batch) -> None:
-        """Store a batch under the number it has."""
-        self._connection.execute(insert(schema.batches).values(batch.model_dump(mode="json")))
-
     def add_leftover(self, content: object, problem: str) -> None:
         """Keep an entry of an import that is no change to us."""
         self._connection.execute(insert(schema.leftovers).values(content=dump(content), problem=problem))
@@ -342,21 +267,6 @@ class QueueTransaction:
         """The kept entries, each with what is wrong with it."""
         rows = self._connection.execute(select(schema.leftovers).order_by(schema.leftovers.c.leftover_id))
         return [(json_column(row.content), row.problem) for row in rows]
-
-    def last_ids(self) -> tuple[int, int]:
-        """The last change id and the last batch number given."""
-        values = {row.name: row.value for row in self._connection.execute(select(schema.counters))}
-        return values["change"], values["batch"]
-
-    def raise_last_ids(self, *, change: int, batch: int) -> None:
-        """Let the counters go on after these numbers, if they are not beyond them."""
-        for name, value, present in zip(("change", "batch"), (change, batch), self.last_ids(), strict=True):
-            self._advance(name, max(0, value - present))
-
-    def _advance(self, counter: str, by: int) -> int:
-        self._connection.execute(statements.ADVANCE, {"counter": counter, "by": by})
-        value: int = self._connection.execute(statements.LAST, {"counter": counter}).scalar_one()
-        return value
 
     def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
         known, dialect = self._catalogue.plain_names, self._connection.dialect.name
@@ -379,10 +289,6 @@ class QueueTransaction:
         return self._connection.execute(query).mappings().first()
 
 
-def _batch(row: RowMapping) -> Batch:
-    return understood(Batch, row, f"batch {row['number']}")
-
-
 def _event(row: RowMapping) -> ChangeEvent:
     return understood(ChangeEvent, row, f"the history of change {row['change_id']}")
 
@@ -393,9 +299,3 @@ def _note(row: RowMapping) -> RepositoryNote:
 
 def _at_most(number: int) -> ColumnElement[int]:
     return literal(min(number, MAX_INTEGER), BigInteger)
-
-
-def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    waiting = iter(items)
-    while chunk := list(islice(waiting, _CHUNK)):
-        yield chunk
