@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ConfigDict
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from refsync.deferred import Deferred
 from refsync.pending_queue.store.rows import understood
 from refsync.pending_queue.store.schema import hosts_asked, link_checks
+from refsync.pending_queue.store.statements import chunks
 
-_AT_ONCE = 500
 _KEPT_SECONDS = 180 * 86_400.0
 _HERE = (hosts_asked.c.host == bindparam("of_host")) & (hosts_asked.c.day == bindparam("of_day"))
 
@@ -44,7 +44,7 @@ class LinkChecks:
     def kept(self, keys: Iterable[str]) -> dict[str, LinkCheck]:
         """What is kept of links, by their keys."""
         found = {}
-        for some in _parts(sorted(set(keys))):
+        for some in chunks(sorted(set(keys))):
             query = select(link_checks).where(link_checks.c.key.in_(some))
             for row in self._connection.execute(query).mappings():
                 found[row["key"]] = understood(LinkCheck, row, f"the link check {row['key']}")
@@ -57,7 +57,7 @@ class LinkChecks:
         rows = {check.key: check.model_dump() for check in checks}
         too_old = max(check.checked_at for check in checks) - _KEPT_SECONDS
         self._connection.execute(delete(link_checks).where(link_checks.c.checked_at < too_old))
-        for some in _parts(list(rows)):
+        for some in chunks(rows):
             self._connection.execute(delete(link_checks).where(link_checks.c.key.in_(some)))
         self._connection.execute(insert(link_checks), list(rows.values()))
 
@@ -74,7 +74,3 @@ class LinkChecks:
             here: dict[str, Any] = {"of_host": host, "of_day": day, "more": count}
             if not self._connection.execute(more, here).rowcount:
                 self._connection.execute(insert(hosts_asked).values(host=host, day=day, questions=count))
-
-
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
