@@ -68,7 +68,7 @@ def move(source: Database, target: Database) -> Mapping[str, int]:
     """Copy the queue, and let the old database say that it has moved; returns how many rows each table has.
 
     Raises:
-        RequestError: the new database holds something, or a daemon still serves the old one.
+        RequestError: the new database holds something.
         StoreError: what was written is not what was read; nothing is kept of it.
         TemporaryError: one of them is locked, full, or away.
     """
