@@ -14,7 +14,7 @@ from refsync.http.page.screens import screen
 from refsync.http.page.shown import diff_lines
 from refsync.http.page.visitor import PageRoute, TheVisitor, Visitor
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
-from refsync.pending_queue.models import BatchState
+from refsync.pending_queue.models import BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.use_cases.questions import batches
 from refsync.use_cases.questions.changes import FIELDS, LINES, SHOW
 
@@ -35,7 +35,6 @@ def show_change(
     change = visitor.ask(SHOW, change_id=change_id)
     fields, no_fields = _as_far_as_it_goes(lambda: visitor.ask(FIELDS, change_id=change_id))
     lines, no_lines = _as_far_as_it_goes(lambda: visitor.ask(LINES, change_id=change_id))
-    batch = visitor.ask(batches.SHOW, number=change.batch_id) if change.batch_id else None
     return screen(
         request,
         "change.html",
@@ -43,8 +42,7 @@ def show_change(
         refused=refused,
         change=change,
         is_open=change.status in OPEN_STATUSES,
-        batch=batch,
-        may_withdraw=change.status == "approved" and batch is not None and batch.state is BatchState.open,
+        may_withdraw=_may_be_withdrawn(visitor, change),
         fields=fields,
         no_fields=no_fields,
         lines=lines,
@@ -53,6 +51,13 @@ def show_change(
         title=form.text("title") if form else "",
         reason=form.text("reason") if form else "",
     )
+
+
+def _may_be_withdrawn(visitor: Visitor, change: PendingChangeRecord) -> bool:
+    """Whether its batch is open still; only of an approved change is the batch, with all its changes, asked for."""
+    if change.status is not PendingChangeStatus.APPROVED or change.batch_id is None:
+        return False
+    return visitor.ask(batches.SHOW, number=change.batch_id).state is BatchState.open
 
 
 def _as_far_as_it_goes(ask: Callable[[], T]) -> tuple[T | None, str | None]:

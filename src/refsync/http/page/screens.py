@@ -33,7 +33,6 @@ def screen(
     visitor: Visitor | None = None,
     *,
     refused: Failure | None = None,
-    told: str | None = None,
     **given: Any,
 ) -> Response:
     """A screen.
@@ -43,15 +42,14 @@ def screen(
         template: its file.
         visitor: who looks, where that is known.
         refused: why what was asked was not done: its line leads the screen, and its status is the answer's.
-        told: what was done.
         given: what the template shows.
     """
     response = Response(status_code=refused.status if refused else 200, headers=HEADERS, media_type="text/html")
     for name, value in refused.headers.items() if refused else ():
         response.headers[name] = value
     given |= {"visitor": visitor, "refused": refused, "here": here(request)}
-    said = told or cookies.told(request, response, request.app.state.page.seal)
-    text = templates().get_template(template).render(given, told=said)
+    told = cookies.told(request, response, request.app.state.page.seal)
+    text = templates().get_template(template).render(given, told=told)
     response.body = text.encode("utf-8", "backslashreplace")
     response.headers["Content-Length"] = str(len(response.body))
     return response
