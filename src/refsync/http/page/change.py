@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from refsync.errors import RefsyncError, told
 from refsync.http.failures import Failure
-from refsync.http.page.forms import Form
+from refsync.http.page.forms import NOTHING_TYPED, Form
 from refsync.http.page.screens import screen
 from refsync.http.page.shown import diff_lines
 from refsync.http.page.visitor import PageRoute, TheVisitor, Visitor
@@ -29,7 +29,7 @@ def change_screen(request: Request, visitor: TheVisitor, change_id: int) -> Resp
 
 
 def show_change(
-    request: Request, visitor: Visitor, change_id: int, *, refused: Failure | None = None, form: Form | None = None
+    request: Request, visitor: Visitor, change_id: int, *, refused: Failure | None = None, form: Form = NOTHING_TYPED
 ) -> Response:
     """The screen; after a refusal with what was typed. What a clone cannot tell now is said in its place."""
     change = visitor.ask(SHOW, change_id=change_id)
@@ -48,8 +48,8 @@ def show_change(
         lines=lines,
         no_lines=no_lines,
         diff=diff_lines(lines.diff) if lines else None,
-        title=form.text("title") if form else "",
-        reason=form.text("reason") if form else "",
+        title=form.text("title"),
+        reason=form.text("reason"),
     )
 
 

@@ -39,6 +39,9 @@ class Form:
         return list(map(int, given))
 
 
+NOTHING_TYPED = Form({})
+
+
 async def form_in(request: Request) -> Form:
     """The form that a request brings.
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from refsync.errors import RequestError
 from refsync.http.failures import Failure
-from refsync.http.page.forms import Form
+from refsync.http.page.forms import NOTHING_TYPED, Form
 from refsync.http.page.screens import screen
 from refsync.http.page.shown import address
 from refsync.http.page.visitor import PageRoute, TheForm, TheVisitor, Visitor, done
@@ -37,8 +37,13 @@ class Wanted:
 
     @classmethod
     def of(cls, words: Mapping[str, str]) -> Self:
-        """As the address of a screen has it."""
+        """As the words of a screen's address have it."""
         return cls(**{name: words[name].strip() for name in cls.__dataclass_fields__ if name in words})
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        """As the address of a screen has it."""
+        return cls.of(dict(parse_qsl(urlsplit(address).query, keep_blank_values=True)))
 
     def filter(self) -> dict[str, object]:
         """As the queue is asked.
@@ -69,7 +74,7 @@ def queue_screen(request: Request, visitor: TheVisitor) -> Response:
 @router.post("/purge")
 def purge(request: Request, visitor: TheVisitor, form: TheForm) -> Response:
     """Remove what a filter hits, for good."""
-    wanted = Wanted.of(dict(parse_qsl(urlsplit(form.text("to")).query, keep_blank_values=True)))
+    wanted = Wanted.at(form.text("to"))
     if not form.text("sure"):
         raise RequestError("nothing was removed: tick that you mean it")
     hits = wanted.filter()
@@ -84,7 +89,7 @@ def show_queue(
     wanted: Wanted,
     *,
     refused: Failure | None = None,
-    form: Form | None = None,
+    form: Form = NOTHING_TYPED,
     chosen: Collection[int] = (),
 ) -> Response:
     """The screen; after a refusal with what was typed and chosen."""
@@ -100,8 +105,8 @@ def show_queue(
         statuses=[*PendingChangeStatus],
         categories=visitor.categories,
         chosen=chosen,
-        title=form.text("title") if form else "",
-        reason=form.text("reason") if form else "",
+        title=form.text("title"),
+        reason=form.text("reason"),
     )
 
 

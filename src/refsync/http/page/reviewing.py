@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
@@ -69,10 +69,10 @@ def _reviewed(request: Request, visitor: Visitor, form: Form, move: Callable[[],
 
 
 def _again(request: Request, visitor: Visitor, form: Form, refused: Failure) -> Response:
-    place = urlsplit(form.text("to"))
-    if found := re.fullmatch(r"/changes/([0-9]{1,18})", place.path):
+    path = urlsplit(form.text("to")).path
+    if found := re.fullmatch(r"/changes/([0-9]{1,18})", path):
         return show_change(request, visitor, int(found[1]), refused=refused, form=form)
-    if place.path != "/":
+    if path != "/":
         return refused_screen(request, refused)
-    wanted = Wanted.of(dict(parse_qsl(place.query, keep_blank_values=True)))
+    wanted = Wanted.at(form.text("to"))
     return show_queue(request, visitor, wanted, refused=refused, form=form, chosen=form.numbers("id"))

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from refsync.http.failures import FAILURES, Failure, failure_of
-from refsync.http.page.forms import Form
+from refsync.http.page.forms import NOTHING_TYPED, Form
 from refsync.http.page.screens import fragment, screen
 from refsync.http.page.shown import json_text
 from refsync.http.page.visitor import PageRoute, TheForm, TheVisitor, Visitor, done
@@ -106,7 +106,7 @@ def _screen(
     draft: Any = None,
     record: str = "",
     lines: str = "",
-    form: Form | None = None,
+    form: Form = NOTHING_TYPED,
     refused: Failure | None = None,
 ) -> Response:
     return screen(
@@ -120,7 +120,7 @@ def _screen(
         draft=draft,
         record=record,
         lines=lines,
-        typed={name: form.text(name) if form else "" for name in ("notes", "after", "before")},
+        typed={name: form.text(name) for name in ("notes", "after", "before")},
     )
 
 
