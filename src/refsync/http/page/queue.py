@@ -26,7 +26,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which changes; what is empty restricts nothing, but that without a word on their status those that wait are."""
+    """Which changes; what is empty restricts nothing, but without a word on their status those that wait are meant."""
 
     status: str = PendingChangeStatus.PENDING.value
     category: str = ""
@@ -38,7 +38,8 @@ class Wanted:
     @classmethod
     def of(cls, words: Mapping[str, str]) -> Self:
         """As the words of a screen's address have it."""
-        return cls(**{name: words[name].strip() for name in cls.__dataclass_fields__ if name in words})
+        given = {name: words[name].strip() for name in cls.__dataclass_fields__ if name in words}
+        return cls(**given | {"status": given.get("status", cls.status) or ANY})
 
     @classmethod
     def at(cls, address: str) -> Self:
@@ -52,7 +53,7 @@ class Wanted:
             RequestError: the batch is no number.
         """
         return {
-            "statuses": [] if self.status in ("", ANY) else [self.status],
+            "statuses": [] if self.status == ANY else [self.status],
             "categories": [self.category] if self.category else [],
             "requested_by": [self.person] if self.person else [],
             "model_name": self.model or None,
