@@ -51,6 +51,7 @@ class FakeHistory:
     modes: dict[bytes, str] = field(default_factory=dict)
     walked: list[str | None] = field(default_factory=list)
     read: list[bytes] = field(default_factory=list)
+    parted: list[Collection[str]] = field(default_factory=list)
 
     def commit(self, tree: Tree, *parents: int) -> str:
         """Add a commit, by default on top of the last one."""
@@ -75,12 +76,15 @@ class FakeHistory:
         return int(commit) in self._ancestors(int(tip))
 
     def merge_bases(self, commits: Collection[str]) -> list[str]:
+        self.parted.append(commits)
         common = set.intersection(*(self._ancestors(int(each)) for each in commits))
         return [str(each) for each in common if not any(each in self._ancestors(other) - {each} for other in common)]
 
     def blobs_at(self, commit: str, path: str) -> dict[str, str]:
         tree = self.trees[int(commit)]
-        return {each: content.hex() for each, content in tree.items() if each == path or starred(path, each)}
+        return {
+            each: content.hex() for each, content in tree.items() if each == path or starred(path, each) is not None
+        }
 
     def read_blob(self, blob: str) -> bytes:
         content = bytes.fromhex(blob)
@@ -577,6 +581,14 @@ def test_a_merge_that_took_the_first_side_whole_is_told_though_it_changes_nothin
 ) -> None:
     recorder.record(parted, merged(parted, BASE_FILE | {"o": {}}, BASE_FILE | {"t": {}}, BASE_FILE | {"o": {}}))
     assert counts(manager.get_legacy_metadata(Category.blip))[-1] == 1
+
+
+def test_where_the_sides_of_a_merge_parted_is_asked_once_for_all_files(recorder: Recorder, parted: FakeHistory) -> None:
+    one, two = (dump({"a": {"x": number}}) for number in (1, 2))
+    parted.commit({"blip.json": one, "lora.json": one}, 0)
+    parted.commit({"blip.json": two, "lora.json": two}, 0)
+    recorder.record(parted, parted.commit({"blip.json": one, "lora.json": two}, 1, 2))
+    assert parted.parted == [["1", "2"]]
 
 
 def test_a_merge_the_wrong_way_round_is_told_of_and_what_was_counted_before_is_not(

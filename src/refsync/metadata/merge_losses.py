@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Protocol
 
@@ -39,39 +41,56 @@ class MergeHistory(Protocol):
         ...
 
 
-def new_merges(history: MergeHistory, walk: Sequence[LandedCommit], seen: str | None) -> list[LandedCommit]:
+@dataclass(frozen=True)
+class LandedMerge:
+    """A merge that landed; each followed file is compared with what its parents and the points between them have."""
+
+    commit: LandedCommit
+    history: MergeHistory
+
+    @property
+    def parents(self) -> list[str]:
+        """The commits that it joined."""
+        return [each for each in (self.commit.parent, *self.commit.merged) if each]
+
+    @cached_property
+    def bases(self) -> Sequence[str]:
+        """Where these parted, which a git says: once for all files."""
+        return self.history.merge_bases(self.parents)
+
+
+def new_merges(history: MergeHistory, walk: Sequence[LandedCommit], seen: str | None) -> list[LandedMerge]:
     """The merges of a walk that landed since a commit; none where that is not in the branch, or there is no such.
 
     A walk from the root is one over what was seen, too, unless the branch has it by another parent only.
     """
-    merges = [commit for commit in walk if commit.merged]
+    merges = [LandedMerge(commit, history) for commit in walk if commit.merged]
     if seen is None or not merges or walk[0].parent == seen:
         return merges if seen else []
     if history.relation(seen, walk[-1].sha) == "rewritten":
         return []
-    return [*takewhile(lambda merge: not history.contains(merge.sha, seen), reversed(merges))][::-1]
+    return [*takewhile(lambda merge: not history.contains(merge.commit.sha, seen), reversed(merges))][::-1]
 
 
-def errors_of_merges(
-    history: MergeHistory, merges: Iterable[LandedCommit], file: FollowedFile, versions: Versions
-) -> Iterator[RecordedError]:
+def errors_of_merges(merges: Iterable[LandedMerge], file: FollowedFile, versions: Versions) -> Iterator[RecordedError]:
     """One error for each merge that lost something of a file; what cannot be read says nothing of it."""
     for merge in merges:
         try:
-            lost = _losses(history, merge, file, versions)
+            lost = _losses(merge, file, versions)
         except (DocumentError, GitCommandError):
             continue
         if lost.models or lost.edits:
-            told = f"{file.path}: the merge {merge.sha} lost {' and '.join(_told(lost))}"
-            yield RecordedError(told, merge.committed_at, merge.sha, merge.author)
+            commit = merge.commit
+            told = f"{file.path}: the merge {commit.sha} lost {' and '.join(_told(lost))}"
+            yield RecordedError(told, commit.committed_at, commit.sha, commit.author)
 
 
-def _losses(history: MergeHistory, merge: LandedCommit, file: FollowedFile, versions: Versions) -> Losses:
-    parents = [each for each in (merge.parent, *merge.merged) if each]
-    result, *sides = (history.blobs_at(each, file.path) for each in (merge.sha, *parents))
+def _losses(merge: LandedMerge, file: FollowedFile, versions: Versions) -> Losses:
+    blobs_at = merge.history.blobs_at
+    result, *sides = (blobs_at(each, file.path) for each in (merge.commit.sha, *merge.parents))
     if all(side == result for side in sides):
         return Losses()
-    bases = [history.blobs_at(each, file.path) for each in history.merge_bases(parents)]
+    bases = [blobs_at(each, file.path) for each in merge.bases]
     if len(bases) == 1 and all(side in (result, *bases) for side in sides):
         return Losses()  # whoever differs from the merge had changed nothing
     all_of_it = (result, *sides, *bases)

@@ -21,7 +21,7 @@ from refsync.durable_steps import durable_step
 from refsync.metadata.files import FileState, state_of_file
 from refsync.metadata.fold import add_up, apply_error, new_metadata
 from refsync.metadata.manager import MetadataManager
-from refsync.metadata.merge_losses import errors_of_merges, new_merges
+from refsync.metadata.merge_losses import LandedMerge, errors_of_merges, new_merges
 from refsync.metadata.models import CategoryMetadata, RecordedError
 from refsync.metadata.position import FollowedFile, Position, Seen, read_position, write_position
 from refsync.metadata.walk import (
@@ -167,7 +167,7 @@ class Recorder:
             self._count(history, tip, task)
         merges = new_merges(history, walk, position.commit)
         for task in tasks:
-            self._note_losses(history, merges, task, versions or Versions(history.read_blob))
+            self._note_losses(merges, task, versions or Versions(history.read_blob))
         self._keep_position(position, tip, tasks)
         self._counted = self._standing(tip)
         return _landing(walk, tasks)
@@ -250,13 +250,11 @@ class Recorder:
         fault = f"the branch was rewritten: it no longer contains {recorded}"
         return (RecordedError(fault, int(time.time()), recorded),)
 
-    def _note_losses(self, history: History, merges: Sequence[LandedCommit], task: Task, versions: Versions) -> None:
+    def _note_losses(self, merges: Sequence[LandedMerge], task: Task, versions: Versions) -> None:
         """Count as errors of our own what landed merges lost, each once though a crash lets it be met again."""
-        errors = list(errors_of_merges(history, merges, task.file, versions))
-        noted = [
-            place for place, each in enumerate(errors) if task.stored and each.commit == task.stored.last_lossy_merge
-        ]
-        for error in errors[noted[0] + 1 if noted else 0 :]:
+        errors = list(errors_of_merges(merges, task.file, versions))
+        lossy, last = [error.commit for error in errors], task.stored and task.stored.last_lossy_merge
+        for error in errors[lossy.index(last) + 1 if last in lossy else 0 :]:
             self._count_loss(task, error)
 
     @durable_step("count what a merge lost")
