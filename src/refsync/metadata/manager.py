@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import RLock
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
-from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
-from refsync.errors import ModelNameError, RequestError, StoreBusyError
+from refsync.errors import ModelNameError, RequestError
 from refsync.metadata.events import Listener, error_event, events_of, operation_event, tell
-from refsync.metadata.files import FileState, file_state, remove_leftovers, set_aside, siblings, stat_of, state_of_file
-from refsync.metadata.fold import (
-    apply_error,
-    apply_operation,
-    count_history,
-    mark_recorded,
-    new_metadata,
-    own_errors,
-)
-from refsync.metadata.models import (
-    CategoryMetadata,
-    MetadataEvent,
-    OperationType,
-    RecordedError,
-    RecordedOperation,
-)
+from refsync.metadata.fold import apply_error, apply_operation, count_history, mark_recorded, own_errors
+from refsync.metadata.models import CategoryMetadata, MetadataEvent, OperationType, RecordedError, RecordedOperation
 from refsync.metadata.records import ModelMetadataManager
-
-if TYPE_CHECKING:
-    from filelock import FileLock
-
-DEFAULT_BACKEND_TYPE = "FileSystemBackend"
-LOCK_TIMEOUT_SECONDS = 60.0
-LOCK_POLL_SECONDS = 0.005
+from refsync.metadata.stored import DEFAULT_BACKEND_TYPE, StoredMetadata, or_now
 
 
-@dataclass
-class _Tracker:
-    """What is known of one format's files; a cached object is a copy that nobody else holds."""
-
-    format: CanonicalFormat
-    path_of: Callable[[CategoryName], Path]
-    cache: dict[CategoryName, CategoryMetadata] = field(default_factory=dict)
-    timestamps: dict[CategoryName, float] = field(default_factory=dict)
-    mtimes: dict[CategoryName, float] = field(default_factory=dict)
-    stale: set[CategoryName] = field(default_factory=set)
-    states: dict[CategoryName, FileState] = field(default_factory=dict)
-
-    def remember(self, category: CategoryName, metadata: CategoryMetadata, stat: os.stat_result) -> None:
-        self.cache[category] = metadata.model_copy(deep=True)
-        self.timestamps[category] = time.time()
-        self.mtimes[category] = stat.st_mtime
-        self.states[category] = file_state(stat)
-        self.stale.discard(category)
-
-    def forget(self, category: CategoryName) -> None:
-        for known in (self.cache, self.timestamps, self.mtimes, self.states):
-            known.pop(category, None)
-
-
-class MetadataManager:
+class MetadataManager(StoredMetadata):
     """Counts, per category and format, what has happened; safe for many threads and processes on one folder.
 
     Legacy and v2 never share a file, cache entry or counter. A read never writes, and what a method returns
@@ -101,38 +49,9 @@ class MetadataManager:
         Raises:
             OSError: the folders cannot be created.
         """
-        self._base_path = Path(base_path)
-        self._catalogue = catalogue
-        self._lock = RLock()
+        super().__init__(base_path, catalogue)
         self._model_metadata_manager = model_metadata_manager or ModelMetadataManager()
-        self._cache_ttl_seconds = 60
         self._listeners: list[Listener] = []
-        self._ensure_meta_directories()
-        legacy = _Tracker(CanonicalFormat.legacy, self._get_legacy_metadata_path)
-        v2 = _Tracker(CanonicalFormat.v2, self._get_v2_metadata_path)
-        self._trackers = {CanonicalFormat.legacy: legacy, CanonicalFormat.v2: v2}
-        self._legacy_cache, self._v2_cache = legacy.cache, v2.cache
-        self._legacy_cache_timestamps, self._v2_cache_timestamps = legacy.timestamps, v2.timestamps
-        self._legacy_mtimes, self._v2_mtimes = legacy.mtimes, v2.mtimes
-        self._stale_legacy, self._stale_v2 = legacy.stale, v2.stale
-
-    @cached_property
-    def _process_lock(self) -> FileLock:
-        from filelock import FileLock  # slow, and nothing to who only reads
-
-        # Readable and writable by the group that shares the folder; filelock's handle is shared by our threads.
-        return FileLock(
-            self._base_path / "meta" / ".lock",
-            timeout=LOCK_TIMEOUT_SECONDS,
-            poll_interval=LOCK_POLL_SECONDS,
-            mode=0o660,
-            thread_local=False,
-        )
-
-    @property
-    def base_path(self) -> Path:
-        """The folder that holds ``meta``."""
-        return self._base_path
 
     @property
     def model_metadata(self) -> ModelMetadataManager:
@@ -274,24 +193,6 @@ class MetadataManager:
 
     # Either format
 
-    def get_metadata(self, format: CanonicalFormat, category: CategoryName) -> CategoryMetadata:
-        """The metadata, from the cache while that is valid; a fresh default where there is no file."""
-        tracker, category = self._trackers[format], self._catalogue.parse(category)
-        with self._lock:
-            cached = tracker.cache.get(category)
-            if cached is not None and self._is_current(tracker, category):
-                return cached.model_copy(deep=True)
-            return self._load(tracker, category) or self._new(category, DEFAULT_BACKEND_TYPE)
-
-    def state_of(self, format: CanonicalFormat, category: CategoryName) -> FileState | None:
-        """By which the file is known again, ``None`` where there is none: while it stays, so does what it holds."""
-        return state_of_file(self._trackers[format].path_of(category))
-
-    def stored_metadata(self, format: CanonicalFormat, category: CategoryName) -> CategoryMetadata | None:
-        """What the file itself holds; ``None`` where it is missing or cannot be read."""
-        with self._lock:
-            return self._load(self._trackers[format], category)
-
     @durable_step("count an error")
     def record_error(
         self,
@@ -323,7 +224,7 @@ class MetadataManager:
             StoreBusyError: another process held the metadata for too long.
             OSError: the file cannot be read or written; the old one is intact.
         """
-        failure = RecordedError(error_info, _or_now(timestamp), commit, person)
+        failure = RecordedError(error_info, or_now(timestamp), commit, person)
         counted = True
 
         def edit(stored: CategoryMetadata | None) -> CategoryMetadata:
@@ -471,146 +372,6 @@ class MetadataManager:
         self._announce([operation_event(format, category, recorded, error)])
         return changed
 
-    def _get_or_initialize(
-        self, format: CanonicalFormat, category: CategoryName, backend_type: str
-    ) -> CategoryMetadata:
-        tracker = self._trackers[format]
-        with self._exclusive():
-            stored = self._load(tracker, category)
-            if stored is not None:
-                return stored
-            set_aside(tracker.path_of(category))
-            return self._store(tracker, category, self._new(category, backend_type))
-
-    def _change(
-        self,
-        format: CanonicalFormat,
-        category: CategoryName,
-        edit: Callable[[CategoryMetadata | None], CategoryMetadata],
-    ) -> CategoryMetadata:
-        """Read, edit and write with everybody else shut out; what the file holds counts, never only the cache."""
-        tracker = self._trackers[format]
-        path = tracker.path_of(category)
-        with self._exclusive():
-            stored = self._read_checked(path, category)
-            if stored is None:
-                set_aside(path)
-                stored = self._read_backup(path, category)
-            return self._store(tracker, category, edit(stored))
-
-    def _store(self, tracker: _Tracker, category: CategoryName, metadata: CategoryMetadata) -> CategoryMetadata:
-        path = tracker.path_of(category)
-        self._write_metadata_file(path, metadata)
-        remove_leftovers(path)
-        stat = stat_of(path)
-        if stat is None:
-            tracker.forget(category)
-        else:
-            tracker.remember(category, metadata, stat)
-        return metadata
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Shut out the other threads and the other processes."""
-        from filelock import Timeout
-
-        with self._lock:
-            try:
-                self._process_lock.acquire()
-            except Timeout:
-                raise StoreBusyError(
-                    f"{self._process_lock.lock_file} was held by another process for {LOCK_TIMEOUT_SECONDS:.0f} s;"
-                    " end it, or try again later"
-                ) from None
-            try:
-                yield
-            finally:
-                self._process_lock.release()
-
-    # Reading
-
-    def _load(self, tracker: _Tracker, category: CategoryName) -> CategoryMetadata | None:
-        """What the file holds; the cache follows, and an entry that is still valid keeps its age."""
-        path = tracker.path_of(category)
-        # Taken before the read, so that a write during it is noticed.
-        stat = stat_of(path)
-        metadata = self._read_checked(path, category) or self._read_backup(path, category)
-        if metadata is None or stat is None:
-            tracker.forget(category)
-        elif category not in tracker.cache or not self._is_current(tracker, category):
-            tracker.remember(category, metadata, stat)
-        return metadata
-
-    def _read_backup(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
-        """What a crash of other software left beside a file that is missing or corrupt."""
-        backups = (self._read_checked(backup, category) for backup in siblings(path, ".bak"))
-        return next((metadata for metadata in backups if metadata is not None), None)
-
-    def _read_checked(self, path: Path, category: CategoryName) -> CategoryMetadata | None:
-        metadata = self._read_metadata_file(path)
-        if metadata is not None and metadata.category != category:
-            logger.error("{} is not used: it describes category {}", path, metadata.category)
-            return None
-        return metadata
-
-    def _is_current(self, tracker: _Tracker, category: CategoryName) -> bool:
-        """The documented rule, and beyond it the size, inode and times in nanoseconds."""
-        if not self._is_cache_valid(category, tracker.timestamps, tracker.mtimes, tracker.stale, tracker.path_of):
-            return False
-        stat = stat_of(tracker.path_of(category))
-        return stat is not None and tracker.states.get(category) == file_state(stat)
-
-    def _mark_stale(self, format: CanonicalFormat, category: CategoryName) -> None:
-        with self._lock:
-            self._trackers[format].stale.add(self._catalogue.parse(category))
-
-    def _new(self, category: CategoryName, backend_type: str, at: int | None = None) -> CategoryMetadata:
-        if not isinstance(backend_type, str):
-            raise RequestError(f"a backend type is text, not {type(backend_type).__name__}")
-        return new_metadata(self._catalogue.parse(category), backend_type, _or_now(at))
-
-    # Protected names that subclasses may rely on
-
-    @durable_step("make the metadata folders")
-    def _ensure_meta_directories(self) -> None:
-        for format in CanonicalFormat:
-            make_folder(self._base_path / "meta" / format)
-
-    def _get_legacy_metadata_path(self, category: CategoryName) -> Path:
-        return self._base_path / "meta" / "legacy" / f"{self._catalogue.parse(category)}_metadata.json"
-
-    def _get_v2_metadata_path(self, category: CategoryName) -> Path:
-        return self._base_path / "meta" / "v2" / f"{self._catalogue.parse(category)}_metadata.json"
-
-    def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
-        try:
-            return CategoryMetadata.from_json(file_path.read_bytes(), self._catalogue)
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError) as error:
-            logger.error("metadata file {} cannot be read: {}", file_path, error)
-            return None
-
-    def _write_metadata_file(self, file_path: Path, metadata: CategoryMetadata) -> None:
-        write_durably(file_path, metadata.to_json())
-
-    def _is_cache_valid(
-        self,
-        category: CategoryName,
-        cache_timestamps: dict[CategoryName, float],
-        mtimes: dict[CategoryName, float],
-        stale_set: set[CategoryName],
-        metadata_path_fn: Callable[[CategoryName], Path],
-    ) -> bool:
-        loaded = cache_timestamps.get(category)
-        if category in stale_set or loaded is None:
-            return False
-        # A negative age means that the clock was set back.
-        if not 0 <= time.time() - loaded <= self._cache_ttl_seconds:
-            return False
-        stat = stat_of(metadata_path_fn(category))
-        return stat is not None and mtimes.get(category) == stat.st_mtime
-
 
 def _operation(
     operation: OperationType, model_name: str, timestamp: int | None, commit: str | None, person: str | None
@@ -621,15 +382,9 @@ def _operation(
         kind = OperationType(operation)
     except ValueError:
         raise RequestError(f"no operation {operation!r}; there are {', '.join(OperationType)}") from None
-    return RecordedOperation(kind, model_name, _or_now(timestamp), commit, person)
+    return RecordedOperation(kind, model_name, or_now(timestamp), commit, person)
 
 
 def _first_time(operations: Sequence[RecordedOperation], errors: Sequence[RecordedError]) -> int | None:
     first = [each.timestamp for each in operations[:1]] + [each.timestamp for each in errors[:1]]
     return min(first, default=None)
-
-
-def _or_now(timestamp: int | None) -> int:
-    if timestamp is not None and not isinstance(timestamp, int):
-        raise RequestError(f"a time is in whole Unix seconds, not {type(timestamp).__name__}")
-    return int(time.time()) if timestamp is None else timestamp
