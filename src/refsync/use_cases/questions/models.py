@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from refsync.application import Application
+from refsync.categories import CategoryName
 from refsync.use_cases import drafting, models
 from refsync.use_cases.links.probing import LinkAnswers, model_links
-from refsync.use_cases.questions.question import Arguments, Question, Who
+from refsync.use_cases.questions.question import Arguments, Question, R, Who
 from refsync.use_cases.record import Record, show_model
 
 
@@ -24,6 +27,20 @@ class SomeModels(Arguments):
     text: str = ""
 
 
+def _of_one(what: str, answer: type[R], call: Callable[[Application, CategoryName, str], R]) -> Question[OneModel, R]:
+    """What is asked of one model, by the last word of its path."""
+    return Question(
+        "GET",
+        f"/api/models/{{category}}/{{model:path}}/{what}",
+        Who.known,
+        OneModel,
+        answer,
+        lambda application, asked, actor: call(
+            application, application.config.catalogue.parse(asked.category), asked.model
+        ),
+    )
+
+
 NAMES = Question(
     "GET",
     "/api/models/{category}",
@@ -34,64 +51,10 @@ NAMES = Question(
         application, application.config.catalogue.parse(asked.category), asked.text
     ),
 )
-DRAFT = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/draft",
-    Who.known,
-    OneModel,
-    drafting.Draft,
-    lambda application, asked, actor: drafting.draft_record(
-        application, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
-SHOW = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/record",
-    Who.known,
-    OneModel,
-    Record,
-    lambda application, asked, actor: show_model(
-        application.config, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
-HISTORY = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/history",
-    Who.known,
-    OneModel,
-    models.History,
-    lambda application, asked, actor: models.model_history(
-        application, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
-STORY = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/story",
-    Who.known,
-    OneModel,
-    models.Story,
-    lambda application, asked, actor: models.model_story(
-        application, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
-BLAME = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/blame",
-    Who.known,
-    OneModel,
-    models.Blame,
-    lambda application, asked, actor: models.model_blame(
-        application, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
-LINKS = Question(
-    "GET",
-    "/api/models/{category}/{model:path}/links",
-    Who.known,
-    OneModel,
-    LinkAnswers,
-    lambda application, asked, actor: model_links(
-        application, application.config.catalogue.parse(asked.category), asked.model
-    ),
-)
+SHOW = _of_one("record", Record, lambda application, category, model: show_model(application.config, category, model))
+DRAFT = _of_one("draft", drafting.Draft, drafting.draft_record)
+HISTORY = _of_one("history", models.History, models.model_history)
+STORY = _of_one("story", models.Story, models.model_story)
+BLAME = _of_one("blame", models.Blame, models.model_blame)
+LINKS = _of_one("links", LinkAnswers, model_links)
 QUESTIONS: tuple[Question[Any, Any], ...] = (NAMES, SHOW, DRAFT, HISTORY, STORY, BLAME, LINKS)
