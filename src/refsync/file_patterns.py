@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 
 def is_pattern(path: str) -> bool:
@@ -44,6 +45,12 @@ def means(path: str, paths: Collection[str]) -> str | None:
     if path in paths:
         return path
     return next((each for each in paths if is_pattern(each) and starred(each, path) is not None), None)
+
+
+def pattern_of(file: Path, patterns: Iterable[Path]) -> Path | None:
+    """Which of these patterns means a file; ``None`` where none does. A ``*`` in the name of a folder is none."""
+    here = (each for each in patterns if each.parent == file.parent)
+    return next((each for each in here if starred(each.name, file.name) is not None), None)
 
 
 def pathspecs(paths: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from refsync.backends.replica_backend_base import ReplicaBackendBase
 from refsync.categories import SPECIFIED, CanonicalFormat, Catalogue, CategoryName
 from refsync.errors import ConfigError, RefsyncError
 from refsync.file_events import FolderWatcher, WatchMode
-from refsync.file_patterns import is_pattern, starred
+from refsync.file_patterns import is_pattern, pattern_of
 
 if TYPE_CHECKING:
     import httpx
@@ -174,10 +174,7 @@ class CloneReader(ReplicaBackendBase):
 
     def _known(self, path: Path) -> Path:
         """The pattern that means a file, where one does."""
-        means = (
-            each for each in self._patterns if each.parent == path.parent and starred(each.name, path.name) is not None
-        )
-        return next(means, path)
+        return pattern_of(path, self._patterns) or path
 
     def _categories_by_path(self) -> dict[Path, set[CategoryName]]:
         """Each file that some category is read from, with those categories."""

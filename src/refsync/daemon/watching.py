@@ -12,7 +12,7 @@ from refsync.clone.repository import Repository
 from refsync.daemon.wakeups import Wakeups
 from refsync.errors import RefsyncError
 from refsync.file_events import FolderWatcher
-from refsync.file_patterns import is_pattern, starred
+from refsync.file_patterns import is_pattern, pattern_of
 from refsync.metrics.measures import Measures
 from refsync.sync.reference import ReferenceRepository
 
@@ -72,10 +72,7 @@ class Watch:
 
     def _of_ours(self, paths: frozenset[Path]) -> set[Path]:
         """Those that are listened to, be it for a pattern."""
-        return {path for path in paths if path in self._paths or self._is_meant(path)}
-
-    def _is_meant(self, path: Path) -> bool:
-        return any(each.parent == path.parent and starred(each.name, path.name) is not None for each in self._patterns)
+        return {path for path in paths if path in self._paths or pattern_of(path, self._patterns)}
 
     def _rescan(self, reason: str) -> None:
         logger.debug("looking at everything: {}", reason)
