@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from refsync.application import Application
-from refsync.categories import CategoryName
 from refsync.documents.field_paths import split_path
 from refsync.pending_queue.diffs import critical_fields, field_changes
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
-from refsync.pending_queue.models import AuditOperation, PendingChangeRecord
+from refsync.pending_queue.models import AuditOperation
 from refsync.use_cases.answer import Answer
 
 
@@ -76,16 +75,14 @@ def compare_fields(application: Application, change_id: int) -> Comparison:
         UnknownCategoryError: no repository holds its category.
         DocumentError: the file at the tip cannot be read.
     """
-    return compare_record(application, application.queue.show_change(change_id))
-
-
-def compare_record(application: Application, change: PendingChangeRecord) -> Comparison:
-    """The same of a change that need not be stored."""
+    change = application.queue.show_change(change_id)
     tips = application.tips()
     current, stamps = tips.record(change.category, change.model_name), tips.repository_of(change.category).stamps
     made_from = change.base if change.base_known else current
     proposed = None if change.operation is AuditOperation.DELETE else change.payload
-    asked = field_changes(made_from, proposed, critical=_critical(application, change.category), stamps=stamps)
+    config = application.config
+    critical = critical_fields(config.catalogue[change.category], config.critical_fields().get(change.category))
+    asked = field_changes(made_from, proposed, critical=critical, stamps=stamps)
     since = field_changes(made_from, current, stamps=stamps) if change.status in OPEN_STATUSES else []
     moved = {split_path(each["field_path"]): each for each in since}
     fields = [_asked(each, moved) for each in asked]
@@ -136,7 +133,3 @@ def _asked(field: dict[str, Any], moved: dict[tuple[str, ...], dict[str, Any]]) 
         critical=field["critical"],
         has_moved=any(path[: len(other)] == other or other[: len(path)] == path for other in moved),
     )
-
-
-def _critical(application: Application, category: CategoryName) -> tuple[str, ...]:
-    return critical_fields(application.config.catalogue[category], application.config.critical_fields().get(category))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -44,7 +44,7 @@ def find_names(application: Application, category: CategoryName, text: str) -> N
 
 
 def draft_record(application: Application, category: CategoryName, model: str) -> Draft:
-    """The record that a change of a model begins with: what the newest open change makes of it, or what has landed.
+    """The record that a change of a model begins with: what has landed, or what the newest open change makes of it.
 
     Raises:
         UnknownCategoryError: no repository holds the category.
@@ -63,11 +63,7 @@ def _neighbour(model: str, records: Mapping[str, Any]) -> str | None:
     """The name that is nearest, or else the last."""
     lowered = {name.lower(): name for name in records}
     near = get_close_matches(model.lower(), lowered, n=1)
-    return lowered[near[0]] if near else _last(records)
-
-
-def _last(names: Iterable[str]) -> str | None:
-    return next(iter(reversed(list(names))), None)
+    return lowered[near[0]] if near else next(reversed([*records]), None)
 
 
 def _named(record: dict[str, Any], model: str) -> dict[str, Any]:
