@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from refsync.errors import RequestError
 from refsync.http.page.screens import screen
 from refsync.http.page.visitor import PageRoute, TheVisitor, Visitor
+from refsync.use_cases.drafting import MOST_NAMES
 from refsync.use_cases.questions.models import LINKS, NAMES, SHOW, STORY
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -19,7 +20,14 @@ def models_screen(request: Request, visitor: TheVisitor, category: str = "", mod
     """Those whose names hold a text; a category's first ones without any."""
     names = visitor.ask(NAMES, category=category, text=model).root if category else []
     return screen(
-        request, "models.html", visitor, categories=visitor.categories, category=category, model=model, names=names
+        request,
+        "models.html",
+        visitor,
+        categories=visitor.categories,
+        category=category,
+        model=model,
+        names=names,
+        most=MOST_NAMES,
     )
 
 
