@@ -23,6 +23,10 @@ class Snapshot(revisions.Snapshot):
         blob = self.files[path].blob
         return self.versions.add(self.read(path)) if blob is None else self.versions.of(blob)
 
+    def find_version(self, path: str) -> Version | None:
+        """The regular file at a path, ``None`` where none stands."""
+        return self.version(path) if self.has_file(path) else None
+
     def of_same_clone(self, revision: str, folders: Collection[str] = USUAL_FOLDERS) -> Snapshot:
         """The files of another revision.
 

@@ -161,7 +161,7 @@ def _faults_of_file(
     yield from faults_of_document(file.path, version, shape)
     if not is_readable(version, shape):
         return
-    old = before.version(file.path) if before is not None and before.has_file(file.path) else None
+    old = None if before is None else before.find_version(file.path)
     yield from faults_of_members(file.path, version, old, shape)
     if _is_dumped(file) and old is not None:
         yield from faults_of_dump(file.path, version, old)

@@ -38,7 +38,7 @@ def new_links(head: Snapshot, before: Snapshot | None, conventions: Conventions)
 def _new_in_file(head: Snapshot, before: Snapshot | None, path: str, category: CategoryDescriptor) -> Iterator[NewLink]:
     shape, fields = shape_of(category, path), category.links
     version = head.version(path)
-    old = before.version(path) if before is not None and before.has_file(path) else None
+    old = None if before is None else before.find_version(path)
     if version is old or not is_readable(version, shape):
         return
     known = old.records(shape) if old is not None and is_readable(old, shape) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from refsync.categories import CanonicalFormat, CategoryDescriptor, CategoryName, is_table
@@ -13,7 +12,6 @@ from refsync.errors import DocumentError
 from refsync.reference.judges import judge_of, schema_at
 from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
-from refsync.reference.versions import Version
 from refsync.review.category_files import category_files
 from refsync.review.changes import FileChanges
 from refsync.review.conventions import Conventions
@@ -48,7 +46,7 @@ def broken_rules(
             files = [each.path for each in category_files(before.files, conventions) if each[:2] == (category, written)]
             described = conventions.catalogue[category]
             models = {name: record for file in files for name, record in _records(before, described, file).items()}
-            judge = judge_of(rules, described, models, partial(_version, before))
+            judge = judge_of(rules, described, models, before.find_version)
             yield from (Broken(each, rules.refuses) for each in _findings(judge, changed, head, described))
 
 
@@ -82,7 +80,7 @@ def faults_of_schemas(snapshot: Snapshot, conventions: Conventions) -> Iterator[
     """Schemas that are not there or cannot be used, so that nothing is checked by them."""
     for category, rules in conventions.rules.items():
         try:
-            schema_at(rules, shape_of(conventions.catalogue[category]), partial(_version, snapshot))
+            schema_at(rules, shape_of(conventions.catalogue[category]), snapshot.find_version)
         except DocumentError as fault:
             file = rules.schema_file or ""
             what = f"the schema of {category}: {fault.reason}"
@@ -101,7 +99,3 @@ def _lines(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Place
     if is_table(file) or not snapshot.has_file(file):
         return {}
     return Lines(snapshot.version(file).content, shape_of(category, file))
-
-
-def _version(snapshot: Snapshot, file: str) -> Version | None:
-    return snapshot.version(file) if snapshot.has_file(file) else None
