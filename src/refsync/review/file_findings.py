@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from refsync.categories import CategoryDescriptor
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import Document
+from refsync.documents.json_document import Document, Record
 from refsync.documents.json_text import every_container, scan_document, shadowing
 from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
+from refsync.reference.kinds import records_in
+from refsync.reference.snapshot import Snapshot
 from refsync.reference.versions import Version
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import faults_of_look_alikes, faults_of_names
@@ -73,6 +76,15 @@ def is_readable(version: Version, shape: Shape = ROOT) -> bool:
     except DocumentError:
         return False
     return True
+
+
+def readable_records(snapshot: Snapshot, category: CategoryDescriptor, path: str) -> Mapping[str, Record] | None:
+    """The records of a file, none where it is not there; ``None`` where it cannot be read: a finding already."""
+    try:
+        version = snapshot.find_version(path)
+        return {} if version is None else records_in(version, category, path)
+    except DocumentError:
+        return None
 
 
 def _double_keys(file: str, text: str, document: Document) -> Iterator[Finding]:

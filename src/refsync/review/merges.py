@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from refsync.categories import CategoryDescriptor
 from refsync.clone.revisions import merges_between
 from refsync.documents.merge import MISSING
-from refsync.documents.merge_losses import Records, losses_of
+from refsync.documents.merge_losses import losses_of
 from refsync.documents.values import same_value
-from refsync.errors import DocumentError
 from refsync.file_patterns import folder_of
 from refsync.plain_text import cut, one_line
-from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import CategoryFile, category_files, expected_files
 from refsync.review.conventions import Conventions
+from refsync.review.file_findings import readable_records
 from refsync.review.finding import Finding, Rule
 
 _LONGEST = 200  # characters of the fields in a sentence
@@ -46,12 +45,12 @@ def _faults(
     parents: int,
 ) -> Iterator[Finding]:
     """``sides`` are the merge, its parents, so many, and where these parted."""
-    versions = [_records(each, category, file) for each in sides]
+    versions = [readable_records(each, category, file.path) for each in sides]
     readable = [each for each in versions if each is not None]
     if len(readable) < len(versions):
         return  # what cannot be read is a finding already, or was one
     merge = f"the merge {(sides[0].commit or '')[:12]}"
-    is_now = _records(head, category, file) or {}
+    is_now = readable_records(head, category, file.path) or {}
     first_base = parents + 1
     lost = losses_of(readable[0], readable[1:first_base], readable[first_base:])
     for name in (each for each in lost.models if each not in is_now):
@@ -72,13 +71,3 @@ def _has(record: dict[str, object], field: str, value: object) -> bool:
 
 def _blob(snapshot: Snapshot, file: CategoryFile) -> str | None:
     return snapshot.files[file.path].blob if file.path in snapshot.files else None
-
-
-def _records(snapshot: Snapshot, category: CategoryDescriptor, file: CategoryFile) -> Records | None:
-    """The models of a file; ``None`` where it cannot be read."""
-    if not snapshot.has_file(file.path):
-        return {}
-    try:
-        return records_in(snapshot.version(file.path), category, file.path)
-    except DocumentError:
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from refsync.categories import CanonicalFormat, CategoryDescriptor, CategoryName, is_table
@@ -10,12 +10,11 @@ from refsync.documents.json_document import Record
 from refsync.documents.shape import shape_of
 from refsync.errors import DocumentError
 from refsync.reference.judges import judge_of, schema_at
-from refsync.reference.kinds import records_in
 from refsync.reference.snapshot import Snapshot
 from refsync.review.category_files import category_files
 from refsync.review.changes import FileChanges
 from refsync.review.conventions import Conventions
-from refsync.review.file_findings import Lines
+from refsync.review.file_findings import Lines, readable_records
 from refsync.review.finding import Finding, Rule
 from refsync.review.name_findings import Places
 from refsync.rules.judge import Judge
@@ -45,7 +44,8 @@ def broken_rules(
         if any(each.models for each in changed):
             files = [each.path for each in category_files(before.files, conventions) if each[:2] == (category, written)]
             described = conventions.catalogue[category]
-            models = {name: record for file in files for name, record in _records(before, described, file).items()}
+            records = (readable_records(before, described, file) or {} for file in files)
+            models = {name: record for each in records for name, record in each.items()}
             judge = judge_of(rules, described, models, before.find_version)
             yield from (Broken(each, rules.refuses) for each in _findings(judge, changed, head, described))
 
@@ -63,7 +63,7 @@ def _findings(
     renamed: dict[str, str] = {}
     places: dict[str, tuple[str, int | None]] = {}
     for change in changed:
-        new, lines = _records(head, category, change.file), _lines(head, category, change.file)
+        new, lines = readable_records(head, category, change.file) or {}, _lines(head, category, change.file)
         for each in change.models:
             edits[each.model] = new.get(each.model)
             places[each.model] = change.file, lines.get(each.model)
@@ -85,14 +85,6 @@ def faults_of_schemas(snapshot: Snapshot, conventions: Conventions) -> Iterator[
             file = rules.schema_file or ""
             what = f"the schema of {category}: {fault.reason}"
             yield Finding(Rule.schema_file, file, fault.line, None, what, "mend it: nothing is checked by it")
-
-
-def _records(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Mapping[str, Record]:
-    """The records of a file, none where it is not there or cannot be read, which is a finding already."""
-    try:
-        return records_in(snapshot.version(file), category, file) if snapshot.has_file(file) else {}
-    except DocumentError:
-        return {}
 
 
 def _lines(snapshot: Snapshot, category: CategoryDescriptor, file: str) -> Places:
