@@ -19,3 +19,11 @@ class FaultsError(ValueError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = faults
         super().__init__("; ".join(fault.reason for fault in faults))
+
+
+def only_one(table: object, keys: Sequence[str], named: str) -> str | None:
+    """The one of these keys of a table that has a value; raises FaultsError where several name a place."""
+    given = [key for key in keys if getattr(table, key)]
+    if len(given) > 1:
+        raise FaultsError([Fault((given[1],), f"{given[0]} is given too; name one place {named}")])
+    return given[0] if given else None

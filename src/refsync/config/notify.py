@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from refsync.config.faults import Fault, FaultsError
+from refsync.config.faults import Fault, FaultsError, only_one
 from refsync.config.repository import Table
 from refsync.config.values import (
     Category,
@@ -40,12 +40,9 @@ class NotifySettings(Table):
 
     @model_validator(mode="after")
     def _name_what_it_needs(self) -> Self:
-        named = [key for key in _SOURCES if getattr(self, key)]
-        if not named:
+        if only_one(self, _SOURCES, "of the secret") is None:
             what = "the key that messages are signed with" if self.kind == "webhook" else "the URL, as apprise has it"
             raise FaultsError([Fault((_SOURCES[0],), f"is needed, or one of its like: the place of {what}")])
-        if len(named) > 1:
-            raise FaultsError([Fault((named[1],), f"{named[0]} is given too; name one place of the secret")])
         if self.kind == "webhook" and not self.url:
             raise FaultsError([Fault(("url",), "is required of a webhook")])
         if self.kind == "apprise" and self.url:

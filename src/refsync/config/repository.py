@@ -28,7 +28,7 @@ from refsync.categories import (
     is_table,
 )
 from refsync.clone.destination import is_open_wire
-from refsync.config.faults import Fault, FaultsError
+from refsync.config.faults import Fault, FaultsError, only_one
 from refsync.config.values import (
     BranchName,
     BranchPrefix,
@@ -96,12 +96,8 @@ class CredentialsTable(Table):
             raise FaultsError(
                 [Fault((missing[0],), "is needed too: a GitHub App has an id, an installation and a key")]
             )
-        tokens = {key: getattr(self, key) for key in ("token_file", "token_variable", "token_credential")}
-        named = [key for key, value in (tokens | {"app_id": self.app_id}).items() if value]
-        if len(named) > 1:
-            raise FaultsError(
-                [Fault((named[1],), f"{named[0]} is given too; name one place that the secret comes from")]
-            )
+        sources = ("token_file", "token_variable", "token_credential", "app_id")
+        only_one(self, sources, "that the secret comes from")
         return self
 
     @property

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from refsync.categories import SPECIFIED, Catalogue, CategoryDescriptor, CategoryName, catalogue_in
-from refsync.config.faults import Fault, FaultsError
+from refsync.config.faults import Fault, FaultsError, only_one
 from refsync.config.notify import NotifySettings
 from refsync.config.ownership import faults_between
 from refsync.config.repository import RepositorySettings, Table
@@ -182,9 +182,7 @@ class QueueSettings(Table):
 
     @model_validator(mode="after")
     def _name_one_source(self) -> Self:
-        named = [key for key in ("password_file", "password_variable", "password_credential") if getattr(self, key)]
-        if len(named) > 1:
-            raise FaultsError([Fault((named[1],), f"{named[0]} is given too; name one place that the password is in")])
+        only_one(self, ("password_file", "password_variable", "password_credential"), "that the password is in")
         return self
 
 
