@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
+from refsync.clone.objects import TreeFile
 from refsync.clone.repository import Repository
 from refsync.commands import command
 from refsync.config.settings import OwnCategory
@@ -37,12 +38,12 @@ def own_category(word: str, name: str, file: str) -> OwnCategory:
         raise RequestError(f"--category {word}: {key}: {reason}") from None
 
 
-def offered(clone: Repository, file: str, mode: int, blob: str) -> OwnCategory | None:
+def offered(clone: Repository, file: str, found: TreeFile) -> OwnCategory | None:
     """The category that a JSON file of none could be; ``None`` where it holds no records, or cannot be read here."""
-    if mode >> 12 != 0o10 or not file.endswith(".json"):
+    if not found.is_regular or not file.endswith(".json"):
         return None
     try:
-        shape = guess_shape(read_json(clone.read_blob(blob)))
+        shape = guess_shape(read_json(clone.read_blob(found.blob)))
     except RefsyncError:  # a clone that holds only what it needs lacks what belongs to no category
         return None
     if shape is None:
@@ -52,10 +53,10 @@ def offered(clone: Repository, file: str, mode: int, blob: str) -> OwnCategory |
 
 def offered_folder(clone: Repository, tip: str, folder: str) -> OwnCategory | None:
     """The category that the JSON files of a folder could be; ``None`` where they are not alike, or not there."""
-    entries = clone.entries(tip, folder)
-    files = sorted(name for name, (mode, _) in entries.items() if name.endswith(".json") and mode >> 12 == 0o10)
+    entries = {name: TreeFile(*entry) for name, entry in clone.entries(tip, folder).items()}
+    files = sorted(name for name, entry in entries.items() if name.endswith(".json") and entry.is_regular)
     try:
-        values = [read_json(clone.read_blob(entries[name].id)) for name in files[:_LOOKED_AT]]
+        values = [read_json(clone.read_blob(entries[name].blob)) for name in files[:_LOOKED_AT]]
     except RefsyncError:
         return None
     shapes = Counter(str(shape) for value in values if (shape := guess_shape(value)) is not None)

@@ -15,7 +15,7 @@ from refsync.categories import (
     canonical_format,
 )
 from refsync.clone.checkout import checked_out_branch, work_tree_root
-from refsync.clone.objects import FOLDER
+from refsync.clone.objects import FOLDER, TreeFile
 from refsync.clone.repository import Repository
 from refsync.config.settings import OwnCategory
 from refsync.config.values import category_file
@@ -105,7 +105,7 @@ def survey(clone: Repository, layout: Layout | None, named: Named, where: str) -
     all_named = {**named.files, **{each.descriptor.category: each.path for each in named.own}}
     for category, file in all_named.items():
         files[category] = _checked(clone, tip, named.catalogue[category], file)
-    found = (offered(clone, file, *entries[file]) for file in left_out if left_out[file] == _NO_CATEGORY)
+    found = (offered(clone, file, TreeFile(*entries[file])) for file in left_out if left_out[file] == _NO_CATEGORY)
     folders = (name for name, (mode, _) in entries.items() if mode == FOLDER and name != "legacy")
     known = {*all_named.values()}
     in_folders = (offered_folder(clone, tip, folder) for folder in folders)
@@ -150,7 +150,7 @@ def _sort_files(
         descriptor.files(layout).get(canonical_format(layout)): category
         for category, descriptor in SPECIFIED.descriptors.items()
     }
-    for file, (mode, blob) in entries.items():
+    for file, entry in entries.items():
         if not file.endswith((".json", ".csv")):
             continue
         if file in named.files.values() or file in (each.path for each in named.own):
@@ -161,7 +161,7 @@ def _sort_files(
             left_out[file] = f"the file of {categories[file]} is {named.files[categories[file]]}"
         elif file not in categories:
             left_out[file] = f"its category has no file in layout {layout.value!r}"
-        elif reason := _reason_by_content(clone, SPECIFIED[categories[file]], file, mode, blob):
+        elif reason := _reason_by_content(clone, SPECIFIED[categories[file]], file, TreeFile(*entry)):
             left_out[file] = reason
         else:
             files[categories[file]] = file
@@ -181,11 +181,11 @@ def _reason_by_name(file: str, siblings: set[str]) -> str | None:
     return None if document in siblings else f"lacks the {document} that is made from it"
 
 
-def _reason_by_content(clone: Repository, category: CategoryDescriptor, file: str, mode: int, blob: str) -> str | None:
-    if mode >> 12 != 0o10:
+def _reason_by_content(clone: Repository, category: CategoryDescriptor, file: str, found: TreeFile) -> str | None:
+    if not found.is_regular:
         return "is no regular file"
     try:
-        kind_of(category, file).parse(clone.read_blob(blob))
+        kind_of(category, file).parse(clone.read_blob(found.blob))
     except DocumentError as problem:
         return str(problem)
     return None
@@ -211,6 +211,6 @@ def _checked(clone: Repository, tip: str, category: CategoryDescriptor, file: st
     document = category.read_file(file)
     if document != file and clone.file_at(tip, document) is None:
         raise CloneError(f"{clone.path}: {file}: lacks the {document} that is made from it")
-    if reason := _reason_by_content(clone, category, file, found.mode, found.blob):
+    if reason := _reason_by_content(clone, category, file, found):
         raise CloneError(f"{clone.path}: {file}: {reason}; it cannot be the file of {category.category}")
     return file
