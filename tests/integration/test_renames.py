@@ -293,6 +293,21 @@ def test_a_row_can_go_to_another_owner_with_the_variant_that_keeps_its_name(text
     assert text.clone.records(DOCUMENT)["koboldcpp/Alpha-7B"]["name"] == "koboldcpp/Alpha-7B"
 
 
+def test_a_model_of_a_document_can_go_to_another_owner_with_the_variant_that_keeps_its_name(
+    tmp_path: Path, bare_git: None
+) -> None:
+    records = {name: {"name": name, "p": 1} for name in ("a/Old", "koboldcpp/Old", "b")}
+    reference = Reference(
+        tmp_path, {"text_generation.json": records}, repository='layout = "primary"\nstamp_records = false'
+    )
+    ids = halves_of(reference, "a/Old", "c/Old", TEXT)
+    reference.approve(*ids)
+    reference.sync()
+    assert reference.statuses(ids) == [APPLIED, APPLIED]
+    assert list(reference.clone.records("text_generation.json")) == ["c/Old", "koboldcpp/Old", "b"]
+    reference.close()
+
+
 def test_the_variants_of_a_document_are_renamed_with_what_is_their_own(tmp_path: Path, bare_git: None) -> None:
     records: dict[str, dict[str, Any]] = {name: {"name": name, "p": 1} for name in ("a/Old", "koboldcpp/Old", "b")}
     records["koboldcpp/Old"]["own"] = 5

@@ -121,8 +121,7 @@ class JsonFile:
         Raises:
             PayloadError: it is.
         """
-        if name in self.shape.ignored:
-            raise PayloadError(f"name: the config says that {name!r} is no model; give it another one")
+        self._check_not_ignored(name)
 
     def complete(self, name: str, payload: Record) -> Record:
         """The record as it is asked for; in a list it says its name.
@@ -146,7 +145,7 @@ class JsonFile:
         Raises:
             PayloadError: it cannot.
         """
-        self.check_new(name, None)
+        self._check_not_ignored(name)
         field = self.shape.field
         if field is not None and record is not None and record.get(field) != name:
             said = json.dumps(record.get(field))
@@ -154,6 +153,10 @@ class JsonFile:
                 f"payload: {field}: is {said}, and the file knows its models by that; write {json.dumps(name)}, "
                 f"or rename the model"
             )
+
+    def _check_not_ignored(self, name: str) -> None:
+        if name in self.shape.ignored:
+            raise PayloadError(f"name: the config says that {name!r} is no model; give it another one")
 
     def remarks(self, name: str, record: Record) -> Iterator[str]:
         """Nothing: a document holds a record as it is."""
