@@ -47,7 +47,7 @@ def new_record(
         CannotFillError: what is given has something else where links are.
     """
     record, sources = deepcopy(dict(given)), {}
-    told = {**description.model, "name": Told(name, description.model["name"].key)} if name else description.model
+    told = {**description.model, "name": Told(name, description.model["name"].key)}
     for field, each in told.items():
         if field not in record and (value := _as_in(neighbours, field, each)) is not None:
             record[field], sources[field] = value, each.key
