@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED
 from refsync.hosts.description import Description, FileTold, Told
 from refsync.hosts.filling import CannotFillError, edited_record, new_record
-from refsync.hosts.link import links_of
+from refsync.hosts.link import Link, links_of
 from refsync.hosts.verdict import Found, Standing
+from refsync.link_fields import LinkFields
 from tests.support.command_line import Desk
 from tests.support.hosts import Host, serving
 from tests.support.hosts import Told as Answered
@@ -252,6 +253,13 @@ TOLD = Description(
     FileTold(Told("https://example.org/f", "URL"), Told("f", "URL"), Told(A, "sha"), Told(7, "size")),
     {"name": Told("m", "name")},
 )
+
+
+def test_a_dot_that_belongs_to_a_key_has_a_backslash_before_it_as_in_all_dotted_paths() -> None:
+    fields = LinkFields(url=r"v1\.0.files[].u\.rl", sha256=r"v1\.0.files[].sha")
+    filled = new_record({}, TOLD, fields, [], "m").record
+    assert filled["v1.0"] == {"files": [{"u.rl": "https://example.org/f", "sha": A}]}
+    assert links_of(filled, fields) == [Link("https://example.org/f", A)]
 
 
 @settings(max_examples=60)

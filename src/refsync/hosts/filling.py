@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from refsync.documents.field_order import FieldOrder
+from refsync.documents.field_paths import split_path
 from refsync.documents.json_text import Path
 from refsync.documents.values import same_value
 from refsync.hosts.description import Description, FileTold, Told
@@ -112,7 +113,7 @@ def _put(record: dict[str, Any], path: str, place: int, value: Any) -> str:
     """Set a field, of the element at this place of its list; gives its path as it is shown."""
     at: Any = record
     shown: list[str] = []
-    *steps, last = path.split(".")
+    *steps, last = split_path(path)
     for step in steps:
         name = step.removesuffix("[]")
         at = _inner(at, name, {} if step == name else [], shown)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from refsync.documents.field_paths import split_path
 from refsync.link_fields import LinkFields
 
 Record = Mapping[str, Any]
@@ -91,10 +92,10 @@ def _only(urls: Sequence[Any], values: Sequence[Any]) -> Any:
 
 def values_at(record: Record, path: str) -> Iterator[Any]:
     """The value at a path, one for each element of its lists; ``None`` in an element that lacks it."""
-    return _at(record, path.split(".")) if path else iter(())
+    return _at(record, split_path(path)) if path else iter(())
 
 
-def _at(value: Any, steps: list[str]) -> Iterator[Any]:
+def _at(value: Any, steps: Sequence[str]) -> Iterator[Any]:
     if not steps:
         yield value
         return
