@@ -295,6 +295,7 @@ def test_the_queue_shows_what_waits_with_its_rivals_by_status_category_and_perso
     assert rows("/?model=deliber")[:2] == [5, 6]
     assert rows("/?status=any&batch=1") == [1]
     assert rows("/?status=&batch=1") == [1]
+    assert "No change is like that." in grace.get("/?batch=1").text
     assert 'hx-get="/?status=any&amp;batch=1"' in grace.get("/?status=&batch=1").text, "it stays what it shows"
     assert 'rival: <a href="/changes/6">#6</a>' in grace.get("/?person=ada").text
 
