@@ -101,9 +101,7 @@ class Daemon:
         self._watchdog = systemd.Watchdog(environ)
         self._attendance = _attended(application)
         self._watch = Watch(ground_of(application, config_file), application, wakeups, measures)
-        self._fetching = Fetching(application.repositories, application.upstreams, wakeups.wake)
-        self._probing = started(application)
-        self._notifying = _notifying(application, measures)
+        self._begin_beside()
         self._settle_in()
         self._passes = 0
         self._failures = 0
@@ -143,10 +141,20 @@ class Daemon:
     def close(self) -> None:
         """End the threads of watcher, remotes, hosts and targets, and leave the daemons that share the queue."""
         self._watch.stop()
+        self._end_beside()
+        self._attendance.close()
+
+    def _begin_beside(self) -> None:
+        """Begin what goes on in threads beside the passes."""
+        application = self._application
+        self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)
+        self._probing = started(application)
+        self._notifying = _notifying(application, self._measures)
+
+    def _end_beside(self) -> None:
         self._fetching.stop()
         self._probing.stop()
         self._notifying.stop()
-        self._attendance.close()
 
     def _check_state(self) -> None:
         """End rather than work on in a store that nobody else sees, beside another daemon perhaps."""
@@ -326,12 +334,8 @@ class Daemon:
         self._change_watch(Watch(ground_of(application, self._config_file), application, self._wakeups, measures))
         self._measures = measures
         self._application = application
-        self._fetching.stop()
-        self._fetching = Fetching(application.repositories, application.upstreams, self._wakeups.wake)
-        self._probing.stop()
-        self._probing = started(application)
-        self._notifying.stop()
-        self._notifying = _notifying(application, measures)
+        self._end_beside()
+        self._begin_beside()
         self._problems.clear()
         self._settle_in()
         log.configure(config.log.level, config.log.format)
