@@ -14,6 +14,21 @@ parent only; or not contained at all."""
 
 ABSENT = "0" * 40
 LOG_FORMAT = "%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B"
+FIRST_PARENT_LOG = (
+    "log",
+    "--first-parent",
+    "--diff-merges=first-parent",
+    "--raw",
+    "--root",
+    "--no-abbrev",
+    "--no-renames",
+    "--no-show-signature",
+    "--encoding=UTF-8",
+    "--reverse",
+    "-z",
+    f"--format=tformat:{LOG_FORMAT}",
+)
+"""What git is told to give what :func:`parse_log` reads, oldest first."""
 _FIELDS = 6
 _YEAR_10000 = 253_402_214_400  # a day early, for the clocks that are ahead
 _TOO_LONG = 20
@@ -55,7 +70,7 @@ class LandedCommit:
 
 
 def parse_log(output: bytes) -> Iterator[LandedCommit]:
-    """The commits of ``git log -z --raw --no-abbrev --format=tformat:LOG_FORMAT``, in its order."""
+    """The commits of a log as ``FIRST_PARENT_LOG`` asks for it, in its order."""
     tokens = output.split(b"\0")
     position = 0
     while position + _FIELDS <= len(tokens):

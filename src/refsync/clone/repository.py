@@ -14,7 +14,7 @@ from refsync.clone.cat_file import CatFile
 from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import durable
 from refsync.clone.git_errors import unwritable
-from refsync.clone.history import LOG_FORMAT, HistoryRelation, LandedCommit, parse_log
+from refsync.clone.history import FIRST_PARENT_LOG, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.kept_settings import settings_of
 from refsync.clone.kinds import check_kind
 from refsync.clone.object_reader import ObjectReader
@@ -326,29 +326,9 @@ class Repository:
         """
         if after and (recent := recent_history(self, after, until, paths)) is not None:
             return recent
-        found = list(
-            parse_log(
-                self.run(
-                    "log",
-                    "--first-parent",
-                    "--diff-merges=first-parent",
-                    "--raw",
-                    "--root",
-                    "--no-abbrev",
-                    "--no-renames",
-                    "--no-show-signature",
-                    "--encoding=UTF-8",
-                    "--reverse",
-                    "-z",
-                    f"--format=tformat:{LOG_FORMAT}",
-                    until,
-                    *([f"^{after}"] if after else []),
-                    *(["--sparse"] if paths else []),  # those that change nothing there, too
-                    "--",
-                    *pathspecs(paths),
-                ).output
-            )
-        )
+        limits = [until, *([f"^{after}"] if after else [])]
+        limits += ["--sparse"] if paths else []  # those that change nothing there, too
+        found = list(parse_log(self.run(*FIRST_PARENT_LOG, *limits, "--", *pathspecs(paths)).output))
         return [commit.only(paths) for commit in found] if any(map(is_pattern, paths)) else found
 
     def relation(self, after: str, until: str) -> HistoryRelation:
