@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from refsync import disk_room
+from refsync.pending_queue.store import copying
+from refsync.use_cases.doctor import checks
 from refsync.use_cases.doctor.checks import Looked, Verdict
 from refsync.use_cases.doctor.examination import EXAMINATIONS
 from refsync.use_cases.doctor.service import checks_of
@@ -77,6 +79,19 @@ def test_where_nothing_is_wrong_it_says_what_it_looked_at_and_changes_nothing(de
 
 def test_it_looks_at_everything_once() -> None:
     assert sorted(name for name, _ in EXAMINATIONS) == sorted(Looked)
+
+
+def test_a_store_is_looked_through_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading all of a large one takes long, and several checks ask what stands in it."""
+    looked: list[Path] = []
+
+    def examine(file: Path) -> copying.StoreFacts:
+        looked.append(file)
+        return copying.examine_store(file)
+
+    monkeypatch.setattr(checks, "examine_store", examine)
+    desk("doctor")
+    assert looked == [desk.folder / "state/queue.db"]
 
 
 # What is wrong, and is mended by the command that is told

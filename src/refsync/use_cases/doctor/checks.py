@@ -8,10 +8,12 @@ import pwd
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
+from refsync.pending_queue.store.copying import StoreFacts, examine_store, store_file
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.exposure import Exposed
 
@@ -85,6 +87,21 @@ class Patient:
         """Who owns the state directory, which is whom the service runs as; this user where there is none yet."""
         path = self.config.state_directory
         return path.stat() if path.exists() else os.stat_result((0, 0, 0, 0, os.geteuid(), os.getegid(), 0, 0, 0, 0))
+
+    @cached_property
+    def store_file(self) -> Path | None:
+        """The file of the queue's store, there or not; ``None`` where it lies on a server."""
+        return store_file(self.config.state_directory, self.config.queue.url)
+
+    @cached_property
+    def store_facts(self) -> StoreFacts | None:
+        """What stands in it; ``None`` where there is no file. It is looked through once: a large one takes long.
+
+        Raises:
+            StoreError: it is damaged, none, or of a newer version.
+        """
+        file = self.store_file
+        return examine_store(file) if file is not None and file.exists() else None
 
     def opened(self, settings: RepositorySettings) -> Repository:
         """A repository's clone.

@@ -14,7 +14,6 @@ from refsync.commands import command
 from refsync.disk_room import Shortage, ShortageKind, shortage
 from refsync.errors import GitCommandError, RefsyncError, StoreError, WatchError
 from refsync.file_events import FolderWatcher
-from refsync.pending_queue.store.copying import examine_store, store_file
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, good, or_good, wrong
 
 CLOCK_SECONDS = 60.0
@@ -62,17 +61,17 @@ def clock(patient: Patient) -> Iterator[Check]:
 
 def _from_the_future(patient: Patient) -> Iterator[Check]:
     late = patient.now + CLOCK_SECONDS
-    file = store_file(patient.config.state_directory, patient.config.queue.url)
-    if file and file.exists():
-        try:
-            facts = examine_store(file)
-        except StoreError:  # which is told of the store
-            facts = None
-        if facts and facts.approved_at > late:
+    file = patient.store_file
+    try:
+        facts = patient.store_facts
+    except StoreError:  # which is told of the store
+        facts = None
+    if facts is not None:
+        if facts.approved_at > late:
             ahead = _shown(facts.approved_at - patient.now)
             what = f"the open batch was approved {ahead} in the future, and may wait for so long"
             yield wrong(Looked.clock, file, what, command("refsync", "batch", "seal"))
-        if facts and facts.newest_at > late:
+        if facts.newest_at > late:
             ahead = _shown(facts.newest_at - patient.now)
             yield wrong(Looked.clock, file, f"the queue's last moves were {ahead} in the future", _SET_CLOCK)
     for each in patient.config.repositories:

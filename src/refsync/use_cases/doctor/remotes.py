@@ -10,7 +10,6 @@ from refsync.clone.remotes import read_refs, url_of
 from refsync.commands import git_command
 from refsync.config import RepositorySettings
 from refsync.errors import RefsyncError, StoreError
-from refsync.pending_queue.store.copying import examine_store, store_file
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, or_good, unknown, wrong
 from refsync.ways_out import credential_of, forge_of, upstream_of
 
@@ -39,13 +38,12 @@ def _of_remote(each: RepositorySettings, patient: Patient) -> Iterator[Check]:
 def branches(patient: Patient) -> Iterator[Check]:
     """Whether branches of others stand where refsync puts its own."""
     proposing = [each for each in _published(patient) if each.publish != "push"]
-    file = store_file(patient.config.state_directory, patient.config.queue.url)
-    if not proposing or file is None or not file.exists():
+    if not proposing or patient.store_file is None:
         return
     with suppress(StoreError):  # which is told of the store
-        ours = examine_store(file).branches
-        for each in proposing:
-            yield from or_good(Looked.branches, each.name, _of_others(each, patient, ours))
+        if facts := patient.store_facts:
+            for each in proposing:
+                yield from or_good(Looked.branches, each.name, _of_others(each, patient, facts.branches))
 
 
 def _of_others(each: RepositorySettings, patient: Patient, ours: frozenset[str]) -> Iterator[Check]:

@@ -11,7 +11,6 @@ from refsync.backup import is_restoring
 from refsync.commands import command
 from refsync.config import Config
 from refsync.errors import RefsyncError, StoreError
-from refsync.pending_queue.store.copying import examine_store, store_file
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, wrong
 from refsync.use_cases.doctor.settings import of_secret
 from refsync.use_cases.exposure import exposed_password, exposed_state
@@ -60,13 +59,13 @@ def _is_shared(path: Path, owner: os.stat_result) -> bool:
 
 def store(patient: Patient) -> Iterator[Check]:
     """Whether the queue's store is whole, and of a version that is known."""
-    file = store_file(patient.config.state_directory, patient.config.queue.url)
+    file = patient.store_file
     if file is None:
         yield from or_good(Looked.store, "queue.url", _on_server(patient.config))
-    elif file.exists():
+    else:
         try:
-            examine_store(file)
-            yield good(Looked.store, file)
+            if patient.store_facts:
+                yield good(Looked.store, file)
         except StoreError as problem:
             yield wrong(Looked.store, file, str(problem), command("refsync", "restore", "--force", "FILE"))
 

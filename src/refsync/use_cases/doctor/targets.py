@@ -8,7 +8,6 @@ from contextlib import suppress
 from refsync.commands import command
 from refsync.config import NotifySettings
 from refsync.errors import ConfigError, CredentialError, StoreError
-from refsync.pending_queue.store.copying import examine_store, store_file
 from refsync.targets import check_secret
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, or_good, unknown, wrong
 from refsync.use_cases.doctor.settings import of_secret, put_anew
@@ -55,9 +54,8 @@ def _of_secret(each: NotifySettings, patient: Patient) -> Iterator[Check]:
 
 def _deliveries(patient: Patient) -> tuple[Mapping[str, str], Mapping[str, int]]:
     """Why targets fail, and how many messages to them are dead; nothing where the store cannot be looked at."""
-    file = store_file(patient.config.state_directory, patient.config.queue.url)
-    if file is not None and file.exists():
+    if patient.store_file is not None:
         with suppress(StoreError):  # which is told of the store
-            facts = examine_store(file)
-            return facts.failing, facts.dead
+            if facts := patient.store_facts:
+                return facts.failing, facts.dead
     return {}, {}
