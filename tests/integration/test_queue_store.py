@@ -352,3 +352,15 @@ def test_a_store_in_a_file_loads_nothing_of_a_server(tmp_path: Path) -> None:
         "sys.exit(any(name.startswith('psycopg') or 'postgresql' in name for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path], check=False).returncode == 0
+
+
+def test_a_missing_driver_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    told = r"^postgresql://there/queue: its database driver is not installed .*; install it: .* install 'psycopg"
+    with pytest.raises(StoreError, match=told):
+        PendingQueueStore(url="postgresql://there/queue")
+
+
+def test_what_else_cannot_be_imported_is_not_taken_for_the_driver(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store, pytest.raises(ModuleNotFoundError, match="no_such_module"), store.writing():
+        import no_such_module  # type: ignore[import-not-found]  # noqa: F401

@@ -17,9 +17,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from refsync.commands import install_command
 from refsync.dumping import dump
-from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError, StoreError
+from refsync.errors import RefsyncError, StateDirectoryError, StoreBusyError
 from refsync.pending_queue.store import schema
 from refsync.pending_queue.store.failures import explain, newer_store, no_store
 from refsync.pending_queue.store.news import News
@@ -125,11 +124,6 @@ class Database(ABC):
         except OSError as error:
             place = error.filename or self.name
             raise StateDirectoryError(f"{place}: {error.strerror or error}; check owner and mode") from error
-        except ImportError as error:
-            raise StoreError(
-                f"{self.name}: its database driver is not installed ({error}); install it: "
-                f"{install_command('postgres')}"
-            ) from error
 
     def _explain(self, error: SQLAlchemyError | sqlite3.Error) -> RefsyncError:
         return explain(self.name, error)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, BigInteger, Connection, Engine, RootTransaction, bindparam, event, func, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
+from refsync.commands import install_command
 from refsync.errors import RefsyncError, StoreError, StoreUnavailableError, writable
 from refsync.pending_queue.store import database, schema
 from refsync.pending_queue.store.addresses import name_of
@@ -76,8 +77,14 @@ class PostgreSQL(database.Database):
         super().__init__(name_of(url))
         self._who = uuid.uuid4().hex
         self._secrets = {each for each in (url.password, url.query.get("password")) if isinstance(each, str)} - {""}
-        with self._explained():
-            self._engine = _engine_of(url, password and partial(self._remember, password))
+        try:
+            with self._explained():
+                self._engine = _engine_of(url, password and partial(self._remember, password))
+        except ImportError as error:
+            raise StoreError(
+                f"{self.name}: its database driver is not installed ({error}); install it: "
+                f"{install_command('postgres')}"
+            ) from error
         try:
             self._bring_up_to_date(upgrades)
         except BaseException:
