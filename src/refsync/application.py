@@ -9,15 +9,15 @@ import os
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from refsync.accounts import acting_account
 from refsync.categories import CategoryName, not_held
-from refsync.config import Config, QueueSettings, RepositorySettings, next_time
-from refsync.credentials import SecretSource, keep_to_ourselves, secret_source, taken_variables
+from refsync.config import Config, RepositorySettings, next_time
+from refsync.credentials import keep_to_ourselves
 from refsync.errors import ConfigError
+from refsync.opening import open_store
 
 if TYPE_CHECKING:
     from refsync.backends.clone_reader import CloneReader
@@ -270,7 +270,6 @@ def open_application(
     if not isinstance(config, Config):
         raise ConfigError(f"expected a Config, as load_config gives it, not {type(config).__name__}")
     from refsync.backup import is_restoring
-    from refsync.pending_queue.store import PendingQueueStore
     from refsync.state_directory import prepare
 
     state = prepare(config.state_directory)
@@ -279,10 +278,7 @@ def open_application(
         from refsync.pending_queue.store.copying import store_file
 
         finish_restore(state, store_file(state.path, config.queue.url))
-    store = PendingQueueStore(
-        root_path=state.path, url=config.queue.url, catalogue=config.catalogue, password=password_of(config.queue)
-    )
-    application = assemble(config, state, store, wakes_daemon=wakes_daemon)
+    application = assemble(config, state, open_store(config), wakes_daemon=wakes_daemon)
     application.metadata_handler = metadata_handler
     return application
 
@@ -319,20 +315,6 @@ def assemble(config: Config, state: StateDirectory, store: PendingQueueStore, *,
     )
     application = Application(config, state, store, queue)
     return application
-
-
-def password_of(settings: QueueSettings) -> SecretSource | None:
-    """What lets in to the server that the queue lies on; ``None`` where no password of ours does."""
-    if not (settings.password_file or settings.password_variable or settings.password_credential):
-        return None
-    keep_to_ourselves(settings.password_variable)
-    return secret_source(
-        "password",
-        file=Path(settings.password_file) if settings.password_file else None,
-        variable=settings.password_variable,
-        credential=settings.password_credential,
-        environ={**os.environ, **taken_variables()},
-    )
 
 
 def people_of(config: Config) -> People:

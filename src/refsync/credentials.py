@@ -50,9 +50,9 @@ def keep_to_ourselves(variable: str = "") -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def taken_variables() -> Mapping[str, str]:
-    """What :func:`keep_to_ourselves` has taken out of the environment."""
-    return _taken
+def whole_environment() -> Mapping[str, str]:
+    """The environment as it is now, with what :func:`keep_to_ourselves` has taken out of it."""
+    return {**os.environ, **_taken}
 
 
 def token_source(

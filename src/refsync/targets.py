@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from refsync.categories import CategoryName
 from refsync.config import Config, NotifySettings
-from refsync.credentials import SecretSource, keep_to_ourselves, secret_source, taken_variables
+from refsync.credentials import SecretSource, keep_to_ourselves, secret_source, whole_environment
 from refsync.events.kinds import EventKind
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def secret_of(settings: NotifySettings) -> SecretSource:
         file=settings.secret_file,
         variable=settings.secret_variable,
         credential=settings.secret_credential,
-        environ={**os.environ, **taken_variables()},
+        environ=whole_environment(),
     )
 
 

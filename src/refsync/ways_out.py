@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 from refsync.clone.remotes import Remote, url_of
 from refsync.clone.repository import Repository
 from refsync.config import Config, RepositorySettings
-from refsync.credentials import CredentialSource, keep_to_ourselves, taken_variables, token_source
+from refsync.credentials import CredentialSource, keep_to_ourselves, token_source, whole_environment
 from refsync.errors import RefsyncError
 from refsync.forges.base import Forge, ForgeFacts, Heard, page_of_url, repository_of_url
 from refsync.forges.github_facts import GITHUB
@@ -136,7 +135,7 @@ def credential_of(settings: RepositorySettings) -> CredentialSource | None:
         file=table.token_file,
         variable=table.token_variable,
         credential=table.token_credential,
-        environ={**os.environ, **taken_variables()},
+        environ=whole_environment(),
     )
 
 

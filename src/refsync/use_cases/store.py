@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
-from refsync.application import password_of
 from refsync.config import Config
 from refsync.errors import RequestError, StoreError
+from refsync.opening import open_store
 from refsync.pending_queue.daemon_note import tell
 from refsync.pending_queue.store import PendingQueueStore
 from refsync.pending_queue.store.copying import examine_store, store_file
@@ -52,7 +51,7 @@ def check_store(config: Config) -> StoreCheck:
         if not file.exists():
             raise StoreError(f"{file}: there is no store there yet; the first command that needs one makes it")
         examine_store(file)
-    with opened(config) as store:
+    with open_store(config) as store:
         changes, batches = store.examine()
         return StoreCheck(store=store.name, version=VERSION, changes=changes, batches=batches)
 
@@ -63,7 +62,7 @@ def upgrade_store(config: Config) -> StoreUpgrade:
     Raises:
         StoreError: it is newer, or no store.
     """
-    with opened(config, upgrades=True) as store:
+    with open_store(config, upgrades=True) as store:
         return StoreUpgrade(store=store.name, before=store.upgraded_from or VERSION, version=VERSION)
 
 
@@ -80,9 +79,9 @@ def move_store(config: Config, url: str) -> StoreMove:
         StoreError: one of them cannot be used.
     """
     state = prepare(config.state_directory)
-    with state.serve(), state.pass_lock(), opened(config) as store:
+    with state.serve(), state.pass_lock(), open_store(config) as store:
         _refuse_company(store)
-        with PendingQueueStore(url=url, catalogue=config.catalogue, password=password_of(config.queue)) as other:
+        with open_store(config, url=url) as other:
             if other.name == store.name:
                 raise RequestError(f"{store.name} holds the queue already; name another database")
             return StoreMove(store=store.name, moved_to=other.name, rows=store.move_to(other))
@@ -93,16 +92,3 @@ def _refuse_company(store: PendingQueueStore) -> None:
         alive = [each for each in queue.leases.daemons() if each.is_alive]
     if alive:
         raise RequestError(f"{tell(alive[0])} works with the queue; stop it first, and every other")
-
-
-@contextmanager
-def opened(config: Config, *, upgrades: bool = False) -> Iterator[PendingQueueStore]:
-    """The store that the config names, without anything else of an application."""
-    with PendingQueueStore(
-        root_path=config.state_directory,
-        url=config.queue.url,
-        catalogue=config.catalogue,
-        password=password_of(config.queue),
-        upgrades=upgrades,
-    ) as store:
-        yield store

@@ -11,10 +11,10 @@ from refsync.backup import is_restoring
 from refsync.commands import command
 from refsync.config import Config
 from refsync.errors import RefsyncError, StoreError
+from refsync.opening import open_store
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, good, or_good, owner_of, wrong
 from refsync.use_cases.doctor.settings import of_secret
 from refsync.use_cases.exposure import exposed_password, exposed_state
-from refsync.use_cases.store import opened
 
 OLD_SECONDS = 3600.0
 """A temporary file of that age is nobody's."""
@@ -77,8 +77,7 @@ def _on_server(config: Config) -> Iterator[Check]:
         yield from of_secret(file, Looked.store)
         yield from (exposed(Looked.store, found) for found in exposed_password(file))
     try:
-        with opened(config):
-            pass
+        open_store(config).close()
     except RefsyncError as problem:
         yield wrong(Looked.store, "queue.url", str(problem))
 
