@@ -11,8 +11,8 @@ from refsync.categories import SPECIFIED
 from refsync.clone.revisions import OtherFile
 from refsync.review.changes import Comparison, FileChanges, model_changes
 from refsync.review.conventions import USUAL
-from refsync.review.markdown import MAX_LENGTH, render_comparison
-from refsync.review.markdown_text import code
+from refsync.review.markdown import render_comparison
+from refsync.review.markdown_text import MAX_LENGTH, code
 from refsync.review.revisions import Side
 from refsync.review.rewriting import rewritings_between
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refsync.review.changes import Comparison, FileChanges, ModelChange
-from refsync.review.markdown_text import code, field_change, more, names, row
+from refsync.review.markdown_text import code, field_change, fitting, more, names, row
 from refsync.review.rewriting import Rewriting
-
-MAX_LENGTH = 60_000
-"""A forge takes some 65,000 characters."""
 
 _MAX_NAMES = 20
 _HEADINGS = ("category", "created", "updated", "deleted", "renamed", "critical updates", "unexplained lines")
@@ -20,17 +17,7 @@ _HEADINGS = ("category", "created", "updated", "deleted", "renamed", "critical u
 
 def render_comparison(comparison: Comparison) -> str:
     """The whole comment; what is too much for one is counted instead of shown."""
-    lines: list[str] = []
-    length = left_out = 0
-    for block in _blocks(comparison):
-        length += sum(map(len, block)) + len(block)
-        if length > MAX_LENGTH:
-            left_out += 1
-        else:
-            lines += block
-    if left_out:
-        lines += ["", f"And {left_out} more, too many for one comment: `refsync diff` shows them all."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(fitting(_blocks(comparison), "refsync diff")) + "\n"
 
 
 def _blocks(comparison: Comparison) -> Iterator[list[str]]:

@@ -14,6 +14,9 @@ from refsync.documents.names import UNSEEN
 from refsync.dumping import dump
 from refsync.plain_text import cut, numbered
 
+MAX_LENGTH = 60_000
+"""Of a comment; a forge takes some 65,000 characters."""
+
 _MAX_SHOWN = 200
 _MARKS = {"added": "added", "removed": "removed", "modified": "changed"}
 _PLAIN_IN_HTML = frozenset(" -_()")
@@ -64,3 +67,18 @@ def names(some: Sequence[str], most: int) -> str:
 def more(items: Collection[Any], most: int) -> str:
     """How many there are beyond the most that are shown."""
     return f" and {len(items) - most} more" if len(items) > most else ""
+
+
+def fitting(blocks: Iterable[Sequence[str]], command: str) -> list[str]:
+    """The lines of a comment, each block whole or not at all; what is too much is counted, and the command named."""
+    lines: list[str] = []
+    length = left_out = 0
+    for block in blocks:
+        length += sum(map(len, block)) + len(block)
+        if length > MAX_LENGTH:
+            left_out += 1
+        else:
+            lines += block
+    if left_out:
+        lines += ["", f"And {left_out} more, too many for one comment: `{command}` shows them all."]
+    return lines

@@ -6,24 +6,14 @@ from collections.abc import Iterator
 
 from refsync.review.finding import Finding
 from refsync.review.findings import Verdict
-from refsync.review.markdown import MAX_LENGTH
-from refsync.review.markdown_text import code, names
+from refsync.review.markdown_text import code, fitting, names
 
 _MAX_NAMES = 20
 
 
 def render_verdict(verdict: Verdict) -> str:
     """The whole comment; what is too much for one is counted instead of shown."""
-    lines = [_summary(verdict), ""]
-    left_out = length = 0
-    for line in _findings(verdict):
-        length += len(line) + 1
-        if length > MAX_LENGTH:
-            left_out += 1
-        else:
-            lines.append(line)
-    if left_out:
-        lines += ["", f"And {left_out} more, too many for one comment: `refsync check --all` shows them all."]
+    lines = [_summary(verdict), "", *fitting(([line] for line in _findings(verdict)), "refsync check --all")]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
