@@ -31,7 +31,6 @@ from tests.support.daemon import wait_for
 from tests.support.notify import keep_to_targets, let_be_due, send_waiting, told_reference
 from tests.support.receiver import KEY, SECRET, Receiver, receiving, target_of
 from tests.support.reference import Reference
-from tests.support.stores import ON_POSTGRESQL
 
 _CREATE = AuditOperation.CREATE
 MODELS = ("alpha", "beta")
@@ -169,8 +168,7 @@ def test_the_doctor_names_a_target_that_fails_what_is_dead_and_a_secret_that_is_
         send_waiting(reference.application)
         with reference.application.store.writing() as queue:
             queue.outbox.let_die("ops", older_than=time.time(), now=time.time())
-        if not ON_POSTGRESQL:  # whose store the doctor leaves to the server's tools
-            assert told() == ["it answers 503 Service Unavailable", "messages that could not be delivered: 1"]
+        assert told() == ["it answers 503 Service Unavailable", "messages that could not be delivered: 1"]
         file.write_text("s3cret")
         assert "no key of 24 to 64 bytes in base64; make one: openssl rand -base64 32" in told()[0]
         file.unlink()

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from refsync.commands import command
-from refsync.config import NotifySettings
-from refsync.errors import ConfigError, CredentialError, StoreError
+from refsync.config import Config, NotifySettings
+from refsync.errors import ConfigError, CredentialError, RefsyncError, StoreError
+from refsync.opening import open_store
 from refsync.targets import check_secret
 from refsync.use_cases.doctor.checks import Check, Looked, Patient, exposed, or_good, unknown, wrong
 from refsync.use_cases.doctor.settings import of_secret, put_anew
@@ -54,8 +55,17 @@ def _of_secret(each: NotifySettings, patient: Patient) -> Iterator[Check]:
 
 def _deliveries(patient: Patient) -> tuple[Mapping[str, str], Mapping[str, int]]:
     """Why targets fail, and how many messages to them are dead; nothing where the store cannot be looked at."""
-    if patient.store_file is not None:
-        with suppress(StoreError):  # which is told of the store
-            if facts := patient.store_facts:
-                return facts.failing, facts.dead
+    if patient.store_file is None:
+        with suppress(RefsyncError):  # which is told of the store
+            return _deliveries_on_server(patient.config)
+    with suppress(StoreError):  # as well
+        if facts := patient.store_facts:
+            return facts.failing, facts.dead
     return {}, {}
+
+
+def _deliveries_on_server(config: Config) -> tuple[Mapping[str, str], Mapping[str, int]]:
+    with open_store(config) as store, store.reading() as queue:
+        states = queue.outbox.states()
+    failing = {each.name: each.problem for each in states if each.problem is not None}
+    return failing, {each.name: each.dead for each in states}
