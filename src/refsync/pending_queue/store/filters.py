@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, Select, and_, case, cast, collate, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    collate,
+    func,
+    or_,
+    select,
+)
 
 from refsync.errors import RequestError
 from refsync.pending_queue.models import PendingQueueFilter
@@ -19,6 +35,7 @@ EVERY_SCRIPT = "und-x-icu"
 
 _changes = schema.changes.c
 _BROAD = (_changes.category, _changes.status)
+_ESCAPED = re.compile("[/%_]")  # in a pattern of LIKE
 
 
 def looked_at(column: ColumnElement[str]) -> ColumnElement[str]:
@@ -30,16 +47,15 @@ def looked_at(column: ColumnElement[str]) -> ColumnElement[str]:
     return column.concat("")
 
 
-def conditions(
-    queue_filter: PendingQueueFilter | None, known: Sequence[str], dialect: str, may_hold_unknown: Callable[[], bool]
-) -> list[ColumnElement[bool]]:
-    """What holds for the changes of a filter, all of them without one; never of one of an unknown category.
+def asked_of(
+    queue_filter: PendingQueueFilter | None, known: Sequence[str], may_hold_unknown: Callable[[], bool]
+) -> dict[str, Any]:
+    """What holds for the changes of a filter, all of them without one: by the names of :func:`conditions` their values.
 
     Args:
         queue_filter: the filter.
-        known: the names of the categories.
-        dialect: of the database, as SQLAlchemy calls it.
-        may_hold_unknown: whether there are changes of unknown categories; asked only where it matters.
+        known: the names of the categories; never is a change of another one meant.
+        may_hold_unknown: whether there are such changes; asked only where it matters.
 
     Raises:
         RequestError: it is no filter.
@@ -47,27 +63,35 @@ def conditions(
     wanted = PendingQueueFilter() if queue_filter is None else queue_filter
     if not isinstance(wanted, PendingQueueFilter):  # one that restricts nothing would purge everything
         raise RequestError(f"filter: expected a PendingQueueFilter, got {type(wanted).__name__}")
-    found: list[ColumnElement[bool]] = []
-    # Of what is found best, the best alone is asked of an index.
-    is_narrow = (wanted.batch_id, wanted.reverts, wanted.requested_by) != (None, None, None)
-    category, status = map(looked_at, (_changes.category, _changes.status)) if is_narrow else _BROAD
-    if wanted.categories is not None:
-        found.append(category.in_(sorted(map(str, wanted.categories))))
-    elif wanted.batch_id is not None or may_hold_unknown():  # of a batch there are few to look at
-        found.append(category.in_(known))
-    if wanted.statuses is not None:
-        found.append(status.in_(sorted(wanted.statuses)))
-    if wanted.batch_id is not None:
-        found.append(_changes.batch_id == fitting(wanted.batch_id))
+    asked = {name: value for name, value in dict(wanted).items() if value is not None}
+    for name in asked.keys() & {"batch_id", "reverts"}:
+        asked[name] = fitting(asked[name])
+    for name in asked.keys() & {"categories", "statuses", "requested_by"}:
+        asked[name] = sorted(map(str, asked[name]))
     if wanted.model_name is not None:
-        found.append(_is_called(wanted.model_name, dialect))
-    if wanted.requested_by is not None:
-        found.append(_changes.requested_by.in_(sorted(wanted.requested_by)))
-    if wanted.requested_provider is not None:
-        found.append(_changes.requested_provider == wanted.requested_provider)
-    if wanted.reverts is not None:
-        found.append(_changes.reverts == fitting(wanted.reverts))
-    return found
+        asked["model_name"] = _ESCAPED.sub(r"/\g<0>", wanted.model_name.lower())
+    if wanted.categories is None and (wanted.batch_id is not None or may_hold_unknown()):
+        asked["categories"] = list(known)  # of a batch there are few to look at
+    return asked
+
+
+@cache
+def conditions(asked: frozenset[str], dialect: str) -> list[ColumnElement[bool]]:
+    """What is asked by these names, of the database of this dialect, in parameters of the same names."""
+    # Of what is found best, the best alone is asked of an index.
+    is_narrow = not asked.isdisjoint(("batch_id", "reverts", "requested_by"))
+    category, status = map(looked_at, _BROAD) if is_narrow else _BROAD
+    every = {
+        "after": _changes.change_id > bindparam("after"),
+        "categories": category.in_(bindparam("categories", expanding=True)),
+        "statuses": status.in_(bindparam("statuses", expanding=True)),
+        "batch_id": _changes.batch_id == bindparam("batch_id"),
+        "model_name": _is_called(bindparam("model_name", type_=Text), dialect),
+        "requested_by": _changes.requested_by.in_(bindparam("requested_by", expanding=True)),
+        "requested_provider": _changes.requested_provider == bindparam("requested_provider"),
+        "reverts": _changes.reverts == bindparam("reverts"),
+    }
+    return [every[name] for name in every if name in asked]
 
 
 @cache
@@ -95,15 +119,15 @@ def fitting(number: int) -> int:
     return number if -1 <= check_number("id", number) <= MAX_INTEGER else -1
 
 
-def _is_called(text: str, dialect: str) -> ColumnElement[bool]:
+def _is_called(text: BindParameter[str], dialect: str) -> ColumnElement[bool]:
     """Whether the model's name has this text in it, upper and lower case alike: every name of an index is looked at.
 
     SQLite compares ASCII so by itself; our function, which knows every script, is called for other names only. Of
     PostgreSQL the database's locale is not asked, but Unicode's own order.
     """
-    name, lowered = _changes.model_name, text.lower()
+    name = _changes.model_name
     if dialect == "postgresql":
-        return func.lower(collate(name, EVERY_SCRIPT)).contains(lowered, autoescape=True)
-    called = func.lower(name).contains(lowered, autoescape=True)
+        return func.lower(collate(name, EVERY_SCRIPT)).contains(text, escape="/")
+    called = func.lower(name).contains(text, escape="/")
     is_ascii = func.length(name) == func.length(cast(name, LargeBinary))
-    return case((is_ascii, name.contains(lowered, autoescape=True)), else_=called)
+    return case((is_ascii, name.contains(text, escape="/")), else_=called)

@@ -1,21 +1,24 @@
 """Statements that are built once: to build one takes SQLAlchemy longer than the database what it asks for.
 
-``UPDATE`` sets the columns for which it is given parameters.
+``UPDATE`` sets the columns for which it is given parameters. What a filter means is asked by one statement for all
+filters that have the same conditions, see :func:`filters.asked_of`; their values are parameters, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select, update
 
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.store import schema
-from refsync.pending_queue.store.filters import looked_at
+from refsync.pending_queue.store.filters import conditions, looked_at
 
 _changes = schema.changes.c
+_MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _HERE = schema.counters.c.name == bindparam("counter")
 ADVANCE = update(schema.counters).where(_HERE).values(value=schema.counters.c.value + bindparam("by"))
 LAST = select(schema.counters.c.value).where(_HERE)
@@ -35,6 +38,50 @@ BATCHES_IN = BATCHES.where(schema.batches.c.state.in_(bindparam("states", expand
 SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
 UPDATE_CHANGES = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
 NOTE_REPOSITORY = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
+
+
+@cache
+def hits(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """The changes of a filter by ascending id."""
+    return _by_id(*schema.changes.c).where(*conditions(asked, dialect))
+
+
+@cache
+def page(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """A part of them; the ids come from an index, so that what is passed over is never read."""
+    part = ids(asked, dialect).offset(bindparam("offset", type_=BigInteger)).limit(bindparam("limit", type_=BigInteger))
+    found = part.subquery()
+    return _by_id(*schema.changes.c).join(found, found.c.change_id == _changes.change_id)
+
+
+@cache
+def members(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """The changes of a filter by ascending id, without ``payload`` and ``base``."""
+    return _by_id(*_MEMBER_COLUMNS).where(*conditions(asked, dialect))
+
+
+@cache
+def ids(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """The ids of the changes of a filter, ascending."""
+    return _by_id(_changes.change_id).where(*conditions(asked, dialect))
+
+
+@cache
+def count(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """How many changes a filter means."""
+    return select(func.count()).select_from(schema.changes).where(*conditions(asked, dialect))
+
+
+@cache
+def count_by_status(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """How many of them are in each status."""
+    counted = select(_changes.status, func.count().label("changes")).where(*conditions(asked, dialect))
+    return counted.group_by(_changes.status)
+
+
+def _by_id(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).order_by(_changes.change_id)
+
 
 _CHUNK = 500  # well under what any database takes as parameters of one statement
 _Item = TypeVar("_Item")

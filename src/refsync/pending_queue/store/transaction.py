@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    RowMapping,
-    Select,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Connection, CursorResult, RowMapping, Select, delete, func, insert, select, update
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump
@@ -44,7 +32,6 @@ from refsync.pending_queue.store.rows import as_stored, json_column, understood
 from refsync.pending_queue.store.statements import chunks
 
 _changes = schema.changes.c
-_MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 
 ModelKey = tuple[CategoryName, str]
 
@@ -81,20 +68,16 @@ class QueueTransaction(BatchTransaction):
         limit: int | None = None,
     ) -> list[PendingChangeRecord]:
         """The hits with ids behind ``after``, ascending, cut to the page; those of unknown categories are left out."""
-        conditions = [*self._conditions(queue_filter), *([_changes.change_id > after] if after else [])]
-        query = select(schema.changes).order_by(_changes.change_id)
+        behind = {"after": after} if after else {}
         if offset == 0 and limit is None:
-            query = query.where(*conditions)
-        else:  # the ids come from an index, so that what is passed over is never read
-            ids = select(_changes.change_id).where(*conditions).order_by(_changes.change_id)
-            page = ids.offset(_at_most(offset)).limit(_at_most(MAX_INTEGER if limit is None else limit)).subquery()
-            query = query.join(page, page.c.change_id == _changes.change_id)
-        return self._records(query)
+            return self._records(self._asked(statements.hits, queue_filter, **behind))
+        part = {"offset": min(offset, MAX_INTEGER), "limit": MAX_INTEGER if limit is None else min(limit, MAX_INTEGER)}
+        return self._records(self._asked(statements.page, queue_filter, **behind, **part))
 
     def count(self, queue_filter: PendingQueueFilter | None = None) -> int:
         """How many hits there are."""
-        query = select(func.count()).select_from(schema.changes).where(*self._conditions(queue_filter))
-        return self._connection.execute(query).scalar_one()
+        found: int = self._asked(statements.count, queue_filter).scalar_one()
+        return found
 
     def count_open(self, provider: str, requested_by: str) -> tuple[int, int]:
         """How many changes are open, in all and of one person."""
@@ -152,19 +135,18 @@ class QueueTransaction(BatchTransaction):
     def members_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[PendingChangeRecord]:
         """Those of a batch in these statuses by ascending id, without ``payload`` and ``base``: for who moves them."""
         wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
-        return self._records(select(*_MEMBER_COLUMNS).where(*self._conditions(wanted)).order_by(_changes.change_id))
+        return self._records(self._asked(statements.members, wanted))
 
     def ids_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[int]:
         """The ids of a batch's changes in these statuses, ascending."""
         wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
-        query = select(_changes.change_id).where(*self._conditions(wanted)).order_by(_changes.change_id)
-        return list(self._connection.scalars(query))
+        return list(self._asked(statements.ids, wanted).scalars())
 
     def statuses_of_batch(self, number: int) -> Mapping[PendingChangeStatus, int]:
         """How many changes of a batch are in each status."""
         wanted = PendingQueueFilter(batch_id=fitting(number))
-        query = select(_changes.status, func.count()).where(*self._conditions(wanted)).group_by(_changes.status)
-        return Counter({PendingChangeStatus(row[0]): row[1] for row in self._connection.execute(query)})
+        rows = self._asked(statements.count_by_status, wanted).mappings()
+        return Counter({PendingChangeStatus(row["status"]): row["changes"] for row in rows})
 
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
         """Id and category, known or not, of the approved changes of a batch by ascending id."""
@@ -268,9 +250,15 @@ class QueueTransaction(BatchTransaction):
         rows = self._connection.execute(select(schema.leftovers).order_by(schema.leftovers.c.leftover_id))
         return [(json_column(row.content), row.problem) for row in rows]
 
-    def _conditions(self, queue_filter: PendingQueueFilter | None) -> list[ColumnElement[bool]]:
-        known, dialect = self._catalogue.plain_names, self._connection.dialect.name
-        return filters.conditions(queue_filter, known, dialect, self._may_hold_unknown)
+    def _asked(
+        self,
+        statement: Callable[[frozenset[str], str], Select[Any]],
+        queue_filter: PendingQueueFilter | None,
+        **more: int,
+    ) -> CursorResult[Any]:
+        """What the database says to a statement about the changes of a filter; ``more`` are parameters beside it."""
+        asked = filters.asked_of(queue_filter, self._catalogue.plain_names, self._may_hold_unknown) | more
+        return self._connection.execute(statement(frozenset(asked), self._connection.dialect.name), asked)
 
     def _may_hold_unknown(self) -> bool:
         if self._holds_unknown is None:
@@ -279,8 +267,7 @@ class QueueTransaction(BatchTransaction):
             )
         return self._holds_unknown
 
-    def _records(self, query: Select[Any]) -> list[PendingChangeRecord]:
-        found = self._connection.execute(query)
+    def _records(self, found: CursorResult[Any]) -> list[PendingChangeRecord]:
         names = tuple(found.keys())
         return [change_of(dict(zip(names, row, strict=True)), self._catalogue) for row in found]
 
@@ -295,7 +282,3 @@ def _event(row: RowMapping) -> ChangeEvent:
 
 def _note(row: RowMapping) -> RepositoryNote:
     return understood(RepositoryNote, row, f"the note of repository {row['name']}")
-
-
-def _at_most(number: int) -> ColumnElement[int]:
-    return literal(min(number, MAX_INTEGER), BigInteger)
