@@ -30,6 +30,7 @@ from refsync.documents.json_text import scan_unproven
 from refsync.pending_queue.models import AuditOperation, PendingChangeStatus, PendingQueueFilter, Submission
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore
+from refsync.use_cases.changes import list_changes
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
 from tests.support.reference import Reference
@@ -176,8 +177,11 @@ def test_a_page(reference: Reference, tmp_path: Path) -> None:
     for name in list(MODELS)[:60]:
         reference.submit(name, {**MODELS[name], "version": "2"})
     with counted(tmp_path / "costs") as costs:
-        assert len(reference.application.queue.list_changes(limit=50).items) == 50
+        assert len(list_changes(reference.application, offset=0).items) == 50
     assert not costs.exceed(git=0, transactions=1, writing=0, statements=5)
+    with counted(tmp_path / "costs of the newest") as costs:
+        assert list_changes(reference.application).items[-1].change_id == 60
+    assert not costs.exceed(git=0, transactions=2, writing=0, statements=8)
 
 
 def test_a_fold_of_a_long_history_takes_three_processes_however_long_it_is(tmp_path: Path) -> None:

@@ -33,9 +33,12 @@ def list_changes(
     Raises:
         RequestError: the offset or the limit is negative.
     """
-    total = application.queue.list_changes(queue_filter=queue_filter, limit=0).total
+    queue, total = application.queue, 0
+    if offset is None and limit is None:  # only the newest page begins where the number of hits says
+        total = queue.list_changes(queue_filter=queue_filter, limit=0).total
     view = window(total, offset, limit)
-    page = application.queue.list_changes(queue_filter=queue_filter, offset=view.offset, limit=view.limit)
+    page = queue.list_changes(queue_filter=queue_filter, offset=view.offset, limit=view.limit)
+    view = view._replace(total=page.total)
     return ChangePage(**dict(page), previous=view.previous, next=view.next)
 
 
