@@ -254,6 +254,7 @@ def test_which_index_was_made_last_decides_nothing(last: str, tmp_path: Path) ->
         queue.changes(PendingQueueFilter(batch_id=1, **wanted))
         queue.changes(PendingQueueFilter(reverts=1, **wanted))
         queue.categories_of_batch(1)
+        queue.other_proposals([1])
     broad = ("(status=?)", "(category=?)", "(category=? AND status=?)")
     assert not [plan for plan in plans(file, statements) if plan.endswith(broad)]
 

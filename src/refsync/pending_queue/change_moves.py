@@ -66,14 +66,10 @@ def submit(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> l
 
 def with_conflicts(queue: QueueTransaction, changes: Sequence[PendingChangeRecord]) -> list[PendingChangeRecord]:
     """The changes, each open one naming the other open proposals for its model."""
-    proposals = queue.open_proposals(
-        (change.category, change.model_name) for change in changes if change.status in OPEN_STATUSES
-    )
+    proposals = queue.other_proposals(change.change_id for change in changes if change.status in OPEN_STATUSES)
 
     def with_others(change: PendingChangeRecord) -> PendingChangeRecord:
-        is_open = change.status in OPEN_STATUSES
-        same_model = proposals.get((change.category, change.model_name), []) if is_open else []
-        others = [change_id for change_id in same_model if change_id != change.change_id] or None
+        others = proposals.get(change.change_id)
         return change if change.conflicts_with == others else change.model_copy(update={"conflicts_with": others})
 
     return list(map(with_others, changes))

@@ -31,6 +31,18 @@ OPEN_PROPOSALS = (
     )
     .order_by(_changes.change_id)
 )
+_others = schema.changes.alias()
+OTHER_PROPOSALS = (
+    select(_changes.change_id, _others.c.change_id)
+    .where(
+        _changes.change_id.in_(bindparam("ids", expanding=True)),
+        _others.c.category == _changes.category,
+        _others.c.model_name == _changes.model_name,
+        _others.c.change_id != _changes.change_id,
+        looked_at(_others.c.status).in_(sorted(OPEN_STATUSES)),
+    )
+    .order_by(_others.c.change_id)
+)
 
 BATCH = select(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
 BATCHES = select(schema.batches).order_by(schema.batches.c.number)

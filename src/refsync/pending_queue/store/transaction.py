@@ -179,6 +179,14 @@ class QueueTransaction(BatchTransaction):
                     found.setdefault(key, []).append(row.change_id)
         return found
 
+    def other_proposals(self, change_ids: Iterable[int]) -> dict[int, list[int]]:
+        """For each of the stored changes that has any, the ids of the other open changes of its model, ascending."""
+        found: dict[int, list[int]] = {}
+        for chunk in chunks(change_ids):
+            for change_id, other in self._connection.execute(statements.OTHER_PROPOSALS, {"ids": chunk}):
+                found.setdefault(change_id, []).append(other)
+        return found
+
     # history, and what this transaction did
 
     def tell(self, events: Iterable[Event]) -> None:
