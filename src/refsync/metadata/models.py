@@ -41,44 +41,41 @@ class CategoryMetadata(Deferred):
     (True, 0)
     """
 
-    model_config = ConfigDict(use_enum_values=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(use_enum_values=True)
 
-    category: Annotated[CategoryName, AfterValidator(str)]
-    """The category described; plain text, as the other enum fields."""
-    last_updated: int
-    """When this object last changed."""
-    last_operation_type: OperationType | None = None
-    """Kind of the newest operation."""
-    last_operation_model: str | None = None
-    """Model name of the newest operation."""
-    total_creates: int = Field(default=0, ge=0)
-    """Creations counted so far."""
-    total_updates: int = Field(default=0, ge=0)
-    """Updates counted so far."""
-    total_deletes: int = Field(default=0, ge=0)
-    """Deletions counted so far."""
-    total_models: int = Field(default=0, ge=0)
-    """Models in the category now."""
-    initialization_time: int
-    """When tracking of the category began; never changes later."""
-    last_successful_operation: int
-    """Time of the newest operation that succeeded."""
-    error_count: int = 0
-    """Failures counted so far."""
-    metadata_schema_version: str = CATEGORY_SCHEMA_VERSION
-    """Version of this layout."""
-    backend_type: str
-    """Class name of the writing backend."""
-    recorded_commit: str | None = None
-    """The newest commit that is counted in here; none where nothing comes from a history."""
-    recorded_blob: str | None = None
-    """Object id of the newest valid version of the category's file; none where there is no such version."""
-    history_errors: int = 0
-    """The share of error_count that the history gives: versions of the file that cannot be read."""
-    last_lossy_merge: str | None = None
-    """The merge whose losses were counted last; after a crash it may be met again, and is counted once."""
-    last_refused_change: int | None = None
-    """The change whose refusal was counted last; after a crash it may be refused again, and is counted once."""
+    category: Annotated[CategoryName, AfterValidator(str)] = Field(
+        description="The category described; plain text, as the other enum fields."
+    )
+    last_updated: int = Field(description="When this object last changed.")
+    last_operation_type: OperationType | None = Field(None, description="Kind of the newest operation.")
+    last_operation_model: str | None = Field(None, description="Model name of the newest operation.")
+    total_creates: int = Field(0, ge=0, description="Creations counted so far.")
+    total_updates: int = Field(0, ge=0, description="Updates counted so far.")
+    total_deletes: int = Field(0, ge=0, description="Deletions counted so far.")
+    total_models: int = Field(0, ge=0, description="Models in the category now.")
+    initialization_time: int = Field(description="When tracking of the category began; never changes later.")
+    last_successful_operation: int = Field(description="Time of the newest operation that succeeded.")
+    error_count: int = Field(0, description="Failures counted so far.")
+    metadata_schema_version: str = Field(CATEGORY_SCHEMA_VERSION, description="Version of this layout.")
+    backend_type: str = Field(description="Class name of the writing backend.")
+    recorded_commit: str | None = Field(
+        None, description="The newest commit that is counted in here; none where nothing comes from a history."
+    )
+    recorded_blob: str | None = Field(
+        None,
+        description="Object id of the newest valid version of the category's file; none where there is none.",
+    )
+    history_errors: int = Field(
+        0, description="The share of error_count that the history gives: versions of the file that cannot be read."
+    )
+    last_lossy_merge: str | None = Field(
+        None,
+        description="The lossy merge that was counted last; after a crash it may be met again, and is counted once.",
+    )
+    last_refused_change: int | None = Field(
+        None,
+        description="The refused change that was counted last; after a crash it may be refused again, and counts once.",
+    )
 
     # What the file holds and this version does not know; written back with the rest.
     _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -121,18 +118,13 @@ class GenericModelRecordMetadata(Deferred):
     {'created_by': 'ada', 'source': 'hub'}
     """
 
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
-    schema_version: str = "1.0.0"
-    """Layout version of the record metadata."""
-    created_at: int | None = None
-    """Creation time of the record."""
-    updated_at: int | None = None
-    """Time of its latest change."""
-    created_by: str | None = None
-    """Who created it."""
-    updated_by: str | None = None
-    """Who changed it last."""
+    schema_version: str = Field("1.0.0", description="Layout version of the record metadata.")
+    created_at: int | None = Field(None, description="Creation time of the record.")
+    updated_at: int | None = Field(None, description="Time of its latest change.")
+    created_by: str | None = Field(None, description="Who created it.")
+    updated_by: str | None = Field(None, description="Who changed it last.")
 
 
 class ModelMetadataHandlerProtocol(Protocol):

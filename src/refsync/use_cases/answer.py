@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import ConfigDict, SkipValidation
+from pydantic import ConfigDict, RootModel, SkipValidation
 
 from refsync.deferred import Deferred
 
@@ -20,3 +20,12 @@ class Answer(Deferred):
 
 class Sparse(Answer):
     """An answer in the ecosystem's own shape, in which a field stands only where there is something."""
+
+
+T = TypeVar("T")
+
+
+class AnswerOf(RootModel[T], Generic[T]):
+    """An answer that is one value without a name, such as a list; deferred as the others are."""
+
+    model_config = ConfigDict(defer_build=True)

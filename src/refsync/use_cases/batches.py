@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.errors import RequestError
 from refsync.pending_queue.models import (
@@ -17,10 +15,10 @@ from refsync.pending_queue.models import (
 )
 from refsync.sync.reverting import plan_reversal
 from refsync.sync.sealing import seal_now
-from refsync.use_cases.answer import Answer
+from refsync.use_cases.answer import Answer, AnswerOf
 
 
-class Batches(RootModel[list[Batch]]):
+class Batches(AnswerOf[list[Batch]]):
     """Batches by number."""
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import RootModel
-
 from refsync.clone.revisions import find_clone
 from refsync.errors import RequestError
 from refsync.reference.snapshot import Snapshot
@@ -16,6 +14,7 @@ from refsync.review.conventions import Conventions
 from refsync.review.findings import Verdict, check, with_findings
 from refsync.review.mending import Mended, mended_documents, mended_tables, write_mended
 from refsync.review.revisions import committed, snapshots_of
+from refsync.use_cases.answer import AnswerOf
 from refsync.use_cases.conventions import ConfigPlace, conventions_of, probe_settings, with_repository_file
 
 
@@ -36,11 +35,11 @@ class Question:
     place: ConfigPlace
 
 
-class ComparisonAnswer(RootModel[Comparison]):
+class ComparisonAnswer(AnswerOf[Comparison]):
     """What happened to which models, and which other files differ."""
 
 
-class CheckAnswer(RootModel[Verdict]):
+class CheckAnswer(AnswerOf[Verdict]):
     """What is wrong, and what a reviewer must not miss."""
 
 

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import CanonicalFormat, CategoryName
 from refsync.sync.submitting import coming_record
-from refsync.use_cases.answer import Answer
+from refsync.use_cases.answer import Answer, AnswerOf
 from refsync.use_cases.reading import read_category
 
 MOST_NAMES = 50
 
 
-class Names(RootModel[list[str]]):
+class Names(AnswerOf[list[str]]):
     """Models' names, those that begin as was asked ahead of those that only hold it."""
 
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.metadata.models import CategoryMetadata
 from refsync.sync.reference import Progress, ReferenceRepository
-from refsync.use_cases.answer import Answer
+from refsync.use_cases.answer import Answer, AnswerOf
 
 ProgressOf = Callable[[str], AbstractContextManager[Progress | None]]
 """Opens, for a repository's name, what is told of commits done and commits in all."""
@@ -24,7 +22,7 @@ def untold(name: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-class Counters(RootModel[dict[str, dict[str, dict[str, CategoryMetadata]]]]):
+class Counters(AnswerOf[dict[str, dict[str, dict[str, CategoryMetadata]]]]):
     """Repository to format to category to what is counted there."""
 
 
@@ -39,7 +37,7 @@ class Discrepancy(Answer):
     folded: Any
 
 
-class Discrepancies(RootModel[list[Discrepancy]]):
+class Discrepancies(AnswerOf[list[Discrepancy]]):
     """Every one, none where all is as it should be."""
 
 
@@ -50,7 +48,7 @@ class FoldedHistory(Answer):
     operations: int
 
 
-class RebuiltCounters(RootModel[dict[str, FoldedHistory]]):
+class RebuiltCounters(AnswerOf[dict[str, FoldedHistory]]):
     """Repository to what its new counters were made from."""
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.errors import ModelNotFoundError, RequestError
 from refsync.review.blame import Origin
 from refsync.sync.tracing import ModelCommit, blame_model, tell_model, trace_model
-from refsync.use_cases.answer import Answer
+from refsync.use_cases.answer import Answer, AnswerOf
 
 
 class TouchingCommit(Answer):
@@ -29,7 +27,7 @@ class TouchingCommit(Answer):
     approved_by: list[str]
 
 
-class History(RootModel[list[TouchingCommit]]):
+class History(AnswerOf[list[TouchingCommit]]):
     """The commits that touched a model, oldest first."""
 
 
@@ -40,7 +38,7 @@ class FieldOrigin(TouchingCommit):
     value: Any
 
 
-class Blame(RootModel[list[FieldOrigin]]):
+class Blame(AnswerOf[list[FieldOrigin]]):
     """Each field of a model's present record."""
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.pending_queue.exchange import ImportReport
 from refsync.pending_queue.models import Actor
+from refsync.use_cases.answer import AnswerOf
 
 
-class ImportedQueue(RootModel[ImportReport]):
+class ImportedQueue(AnswerOf[ImportReport]):
     """What an import took, and what it has to say."""
 
 

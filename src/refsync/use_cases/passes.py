@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.sync.preview import PlannedCommit, preview
 from refsync.sync.publisher import PullRequestText
 from refsync.sync.reference import PassReport, Progress, RepositoryReport
 from refsync.targets import keep_outbox_to_targets
+from refsync.use_cases.answer import AnswerOf
 
 __all__ = [
     "PassAnswer",
@@ -22,11 +21,11 @@ __all__ = [
 ]
 
 
-class PassAnswer(RootModel[PassReport]):
+class PassAnswer(AnswerOf[PassReport]):
     """What one pass did."""
 
 
-class PlannedCommits(RootModel[list[PlannedCommit]]):
+class PlannedCommits(AnswerOf[list[PlannedCommit]]):
     """The commits that a pass would make."""
 
     @property

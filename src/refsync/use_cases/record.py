@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import RootModel
-
 from refsync.application import open_reader
 from refsync.categories import CategoryName
 from refsync.config import Config
 from refsync.errors import CloneError, RequestError
+from refsync.use_cases.answer import AnswerOf
 
 
-class Record(RootModel[dict[str, Any]]):
+class Record(AnswerOf[dict[str, Any]]):
     """A model's record, its fields in the file's order."""
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.pending_queue.models import Actor, PendingChangeRecord
 from refsync.sync.renaming import rename_submissions
+from refsync.use_cases.answer import AnswerOf
 
 
-class Rename(RootModel[list[PendingChangeRecord]]):
+class Rename(AnswerOf[list[PendingChangeRecord]]):
     """The two changes that rename a model: the delete, and the create."""
 
 

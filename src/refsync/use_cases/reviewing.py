@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.errors import RequestError
 from refsync.pending_queue.models import (
@@ -16,9 +14,10 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
 )
+from refsync.use_cases.answer import AnswerOf
 
 
-class ReviewedChanges(RootModel[list[PendingChangeRecord]]):
+class ReviewedChanges(AnswerOf[list[PendingChangeRecord]]):
     """The changes that something was done to."""
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import Catalogue
 from refsync.errors import PayloadError, RequestError, UnknownCategoryError
 from refsync.pending_queue.models import Actor, AuditOperation, PendingChangeRecord, Submission
 from refsync.pending_queue.payloads import check_model_name, check_old_name, parse_json, parse_operation
+from refsync.use_cases.answer import AnswerOf
 from refsync.use_cases.links.advice import ask_at_submission
 
 _NEEDED = ("operation", "category", "model_name")
 _KNOWN = {*_NEEDED, "payload", "notes", "request_metadata", "related_models", "after", "before"}
 
 
-class SubmittedChanges(RootModel[list[PendingChangeRecord]]):
+class SubmittedChanges(AnswerOf[list[PendingChangeRecord]]):
     """What was submitted, in its order."""
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import RootModel
-
 from refsync import tokens
 from refsync.config import Config
 from refsync.errors import RequestError
 from refsync.pending_queue.payloads import check_line
-from refsync.use_cases.answer import Answer
+from refsync.use_cases.answer import Answer, AnswerOf
 
 ROLES = ("requestor", "approver")
 _LONGEST = 255
@@ -33,7 +31,7 @@ class TokenHolder(Answer):
     made_at: int
 
 
-class TokenHolders(RootModel[list[TokenHolder]]):
+class TokenHolders(AnswerOf[list[TokenHolder]]):
     """Every token that is good, the oldest first."""
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pydantic import RootModel
-
 from refsync.application import Application
 from refsync.categories import CategoryName
 from refsync.errors import RequestError
 from refsync.hosts.link import Link, links_of
+from refsync.use_cases.answer import AnswerOf
 from refsync.use_cases.links.asking import ask_hosts, asking_of, own_turn_to_ask, prober_of
 from refsync.use_cases.links.kept import LinkAnswer, fresh_since, kept_of
 
@@ -21,7 +20,7 @@ _PATIENCE_SECONDS = 30.0
 Model = tuple[CategoryName, str]
 
 
-class LinkAnswers(RootModel[list[LinkAnswer]]):
+class LinkAnswers(AnswerOf[list[LinkAnswer]]):
     """What became of links, in the order of their records."""
 
     @property
