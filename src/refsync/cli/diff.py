@@ -131,7 +131,7 @@ def _rewriting(rewriting: Rewriting) -> str:
 
 
 def _show_summary(categories: list[FileChanges]) -> None:
-    from refsync.cli.tables import print_table
+    from refsync.cli.table import print_table
 
     if not categories:
         typer.echo("no category file differs")

@@ -73,7 +73,7 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
 
 
 def _show(counters: Counters) -> None:
-    from refsync.cli.tables import print_table
+    from refsync.cli.table import print_table
 
     narrow = console().width < _WIDE
     headings = ("category", "creates", "updates", "deletes", "models", "errors", "last operation")

@@ -94,7 +94,7 @@ def blame(ctx: typer.Context, category: CategoryArgument, model: ModelName, json
 
 
 def _show_commits(commits: Sequence[TouchingCommit]) -> None:
-    from refsync.cli.tables import print_table
+    from refsync.cli.table import print_table
 
     print_table(
         ("when", "commit", "what", "batch", "by", "approved by", "subject"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,11 @@ def console() -> Console:
 
     # Names and values that people typed are never markup.
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, markup=False, emoji=False)
+
+
+def is_surely_no_terminal() -> bool:
+    """Whether stdout is none, and no variable that rich heeds can say otherwise: a console takes long to load."""
+    return not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
 
 
 def note(text: str) -> None:

@@ -7,13 +7,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
 
 from refsync.cli.links import dated
 from refsync.cli.output import console, json_text, shown_age, shown_text, shown_time
 from refsync.cli.proposals import proposal_lines, shown_place
+from refsync.cli.table import print_table
 from refsync.dumping import dump
 from refsync.pending_queue.models import (
     Batch,
@@ -27,6 +25,8 @@ from refsync.ranges import render_ranges
 from refsync.use_cases.links.evidence import evidence_of
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from refsync.use_cases.batches import RevertingChange
     from refsync.use_cases.links.advice import AdvisedChange
     from refsync.use_cases.links.kept import LinkAnswer
@@ -45,7 +45,6 @@ _STATUS_STYLES = {
     "abandoned": "red",
 }
 _ROWS_OF_A_TABLE = 1000  # a table is as wide as its widest row, which has to be known ahead of the first
-_LEAST_FOLD = 16  # a column that is folded narrower is hard to read
 _CHANGE_STYLES = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
 
 
@@ -54,15 +53,15 @@ def show_changes(changes: Iterable[PendingChangeRecord]) -> int:
     headings = ("id", "status", "what", "category", "model", "batch", "requested by", "rivals", "variants")
     waiting, shown = iter(changes), 0
     while rows := [_change_row(change) for change in islice(waiting, _ROWS_OF_A_TABLE)]:
-        print_table(headings, rows)
+        print_table(headings, rows, styles={"status": _STATUS_STYLES})
         shown += len(rows)
     return shown
 
 
-def _change_row(change: PendingChangeRecord) -> Sequence[str | Text]:
+def _change_row(change: PendingChangeRecord) -> Sequence[str]:
     return (
         str(change.change_id),
-        _status(change.status),
+        change.status.value,
         change.operation.value,
         change.category,
         shown_text(change.model_name),
@@ -78,7 +77,7 @@ def show_batches(batches: Sequence[Batch]) -> None:
     rows = [
         (
             str(batch.number),
-            _status(batch.state),
+            batch.state.value,
             shown_text(batch.repository or "-"),
             batch.commit[:12] if batch.commit else "-",
             shown_text(batch.title),
@@ -89,7 +88,8 @@ def show_batches(batches: Sequence[Batch]) -> None:
     ]
     if rows:
         review = ("pull request or branch", "opened", "checks", "reviews")
-        print_table(("batch", "state", "repository", "commit", "title", *review, "reason"), rows)
+        headings = ("batch", "state", "repository", "commit", "title", *review, "reason")
+        print_table(headings, rows, styles={"state": _STATUS_STYLES})
     else:
         typer.echo("no batches")
 
@@ -190,6 +190,8 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
 
 def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]) -> None:
     """Diffs field by field, critical ones marked; ``changes`` are those that they are of, by id."""
+    from rich.text import Text
+
     out = console()
     for diff in page.diffs:
         critical = Text("  critical", style="bold red") if diff.is_critical else Text("")
@@ -218,70 +220,9 @@ def _net(diff: PendingChangeDiff) -> str:
 
 
 def _field(field: dict[str, Any]) -> Text:
+    from rich.text import Text
+
     mark, style = _CHANGE_STYLES[field["change_type"]]
     old, new = (json_text(field[side]) for side in ("old_value", "new_value"))
     values = {"added": new, "removed": old}.get(field["change_type"], f"{old} -> {new}")
     return Text(f"  {mark} {shown_text(field['field_path'])}: {values}", style=style)
-
-
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a plain table; where the terminal is too narrow for one, each row as a paragraph of its own.
-
-    Columns that hold nothing but ``-`` are left out, and so is a table without rows; numbers stand to the right; long
-    cells are folded, never cut.
-    """
-    out = console()
-    if not (rows := list(rows)):
-        return
-    columns = [
-        (heading, cells)
-        for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)
-        if any(str(cell) != "-" for cell in cells)
-    ]
-    if not out.is_terminal:
-        _print_plain(columns)
-        return
-    least = [min(_LEAST_FOLD, max(map(_width, (heading, *cells)))) for heading, cells in columns]
-    if sum(least) + 2 * len(least) > out.width:
-        _print_paragraphs(columns)
-        return
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for (heading, cells), width in zip(columns, least, strict=True):
-        numbers = all(str(cell).isdecimal() for cell in cells)
-        made.add_column(heading, overflow="fold", min_width=width, justify="right" if numbers else "left")
-    for row in zip(*(cells for _, cells in columns), strict=True):
-        made.add_row(*row)
-    with out.capture() as captured:
-        out.print(made)
-    for line in captured.get().splitlines():
-        typer.echo(line.rstrip(), color=out.is_terminal)
-
-
-def _print_plain(columns: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
-    """The same where nothing has to fit: without what makes it slow."""
-    padded = []
-    for heading, cells in columns:
-        words = [heading, *map(str, cells)]
-        to_the_right, widths = all(word.isdecimal() for word in words[1:]), [*map(cell_len, words)]
-        gaps = [" " * (max(widths) - width) for width in widths]
-        padded.append([gap + word if to_the_right else word + gap for word, gap in zip(words, gaps, strict=True)])
-    typer.echo("\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True)))
-
-
-def _print_paragraphs(columns: Sequence[tuple[str, Sequence[str | Text]]]) -> None:
-    """``heading value`` after ``heading value``, wrapped and indented from the second line on."""
-    out = console()
-    headings = [heading for heading, _ in columns]
-    for row in zip(*(cells for _, cells in columns), strict=True):
-        told = [Text.assemble((heading, "bold"), " ", cell) for heading, cell in zip(headings, row, strict=True)]
-        paragraph = Text("  ").join(each for each, cell in zip(told, row, strict=True) if str(cell) != "-")
-        for number, line in enumerate(paragraph.wrap(out, out.width - 2)):
-            out.print(Text("  " if number else "") + line)
-
-
-def _width(cell: str | Text) -> int:
-    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)
-
-
-def _status(status: str) -> Text:
-    return Text(status, style=_STATUS_STYLES.get(status, ""))

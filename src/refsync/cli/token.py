@@ -42,7 +42,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     if json:
         print_json(holders)
         return
-    from refsync.cli.tables import print_table
+    from refsync.cli.table import print_table
 
     rows = [
         (shown_text(each.id), shown_text(each.username), each.role, shown_time(each.made_at)) for each in holders.root
