@@ -47,7 +47,7 @@ class Here:
 def every_change(desk: Desk, wanted: dict[str, Any]) -> Iterator[PendingChangeRecord]:
     """All hits by id, as they are asked for; from a door in parts."""
     from refsync.use_cases.changes import all_changes
-    from refsync.use_cases.questions.changes import LIST, Filter
+    from refsync.use_cases.questions.listing import LIST, Filter
 
     if isinstance(desk, Here):
         yield from all_changes(desk.application, Filter.model_construct(**wanted).of(desk.application))

@@ -123,7 +123,7 @@ def list_(
     from refsync.cli.desk import every_change
     from refsync.cli.paging import check_one_of, print_json_items, show_rest
     from refsync.use_cases.paging import window
-    from refsync.use_cases.questions.changes import LIST
+    from refsync.use_cases.questions.listing import LIST
 
     check_one_of(offset, limit, all_)
     asked = FilterOptions(status, category, batch, model, requested_by)

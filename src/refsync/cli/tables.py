@@ -22,7 +22,6 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
 )
 from refsync.ranges import render_ranges
-from refsync.use_cases.links.evidence import evidence_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -157,6 +156,8 @@ def _variants(change: PendingChangeRecord) -> str:
 
 
 def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
+    from refsync.use_cases.links.evidence import evidence_of
+
     yield "status", change.status.value
     if change.related_models:
         yield "variants", _variants(change)
@@ -191,6 +192,8 @@ def _facts(change: PendingChangeRecord) -> Iterable[tuple[str, str]]:
 def show_diffs(page: PendingChangeDiffPage, changes: Mapping[int, AdvisedChange]) -> None:
     """Diffs field by field, critical ones marked; ``changes`` are those that they are of, by id."""
     from rich.text import Text
+
+    from refsync.use_cases.links.evidence import evidence_of
 
     out = console()
     for diff in page.diffs:

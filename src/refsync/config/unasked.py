@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refsync.accounts import account_name
-from refsync.clone.revisions import is_tracked
 from refsync.commands import command
 from refsync.errors import ConfigError
 from refsync.permissions import others_may_write
@@ -70,4 +69,6 @@ def _clone_that_it_names(file: Path) -> str | None:
 def _is_tracked(file: Path) -> bool:
     if not any((folder / ".git").exists() for folder in file.parents):
         return False
+    from refsync.clone.revisions import is_tracked  # what runs git; most configs lie in no clone
+
     return is_tracked(file)

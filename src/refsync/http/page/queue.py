@@ -16,7 +16,8 @@ from refsync.http.page.screens import screen
 from refsync.http.page.shown import address
 from refsync.http.page.visitor import PageRoute, TheForm, TheVisitor, Visitor, done
 from refsync.pending_queue.models import PendingChangeStatus
-from refsync.use_cases.questions.changes import LIST, PURGE
+from refsync.use_cases.questions.changes import PURGE
+from refsync.use_cases.questions.listing import LIST
 
 PAGE = 50
 ANY = "any"

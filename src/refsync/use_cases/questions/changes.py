@@ -1,69 +1,26 @@
-"""What is asked of changes."""
+"""What is asked of changes, beside their list."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from pydantic import Field
 
 from refsync.application import Application
 from refsync.pending_queue.models import (
     Actor,
     PendingBatchResult,
     PendingChangeRecord,
-    PendingQueueFilter,
     Submission,
 )
-from refsync.pending_queue.payloads import parse_operation, parse_status
+from refsync.pending_queue.payloads import parse_operation
 from refsync.pending_queue.placement import to_file
 from refsync.use_cases import changes, comparing, reviewing
 from refsync.use_cases.answer import Answer
 from refsync.use_cases.links.advice import AdvisedChange, AdvisedDiffs, advised, advised_diffs
 from refsync.use_cases.links.evidence import FilledRecord
+from refsync.use_cases.questions.listing import LIST, Filter
 from refsync.use_cases.questions.question import Arguments, Question, Who
 from refsync.use_cases.serving import is_served
 from refsync.use_cases.submitting import SubmittedChanges, examine_change, read_lines, submit_change, submit_lines
-
-
-class Filter(Arguments):
-    """Which changes; what is left out restricts nothing."""
-
-    statuses: list[str] = Field(default_factory=list)
-    categories: list[str] = Field(default_factory=list)
-    batch_id: int | None = None
-    model_name: str | None = None
-    requested_by: list[str] = Field(default_factory=list)
-
-    def of(self, application: Application) -> PendingQueueFilter | None:
-        """The queue's filter; ``None`` where nothing restricts.
-
-        Raises:
-            RequestError: there is no such status.
-            UnknownCategoryError: there is no such category.
-        """
-        if not self.restricts:
-            return None
-        parse = application.config.catalogue.parse
-        return PendingQueueFilter(
-            statuses=set(map(parse_status, self.statuses)) or None,
-            categories=set(map(parse, self.categories)) or None,
-            batch_id=self.batch_id,
-            model_name=self.model_name,
-            requested_by=set(self.requested_by) or None,
-        )
-
-    @property
-    def restricts(self) -> bool:
-        """Whether anything does."""
-        named = bool(self.statuses or self.categories or self.requested_by)
-        return named or self.batch_id is not None or self.model_name is not None
-
-
-class ListChanges(Filter):
-    """A page of them: the newest where neither offset nor limit is given."""
-
-    offset: int | None = None
-    limit: int | None = None
 
 
 class OneChange(Arguments):
@@ -190,10 +147,6 @@ def _rename(application: Application, asked: RenameModel, actor: Actor) -> Submi
     )
 
 
-def _list(application: Application, asked: ListChanges, actor: Actor) -> changes.ChangePage:
-    return changes.list_changes(application, asked.of(application), offset=asked.offset, limit=asked.limit)
-
-
 def _purge(application: Application, asked: PurgeChanges, actor: Actor) -> reviewing.ReviewedChanges:
     from refsync.errors import RequestError
 
@@ -202,7 +155,6 @@ def _purge(application: Application, asked: PurgeChanges, actor: Actor) -> revie
     return reviewing.purge_changes(application, asked.of(application), actor=actor)
 
 
-LIST = Question("GET", "/api/changes", Who.known, ListChanges, changes.ChangePage, _list)
 SHOW = Question(
     "GET",
     "/api/changes/{change_id}",
