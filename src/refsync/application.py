@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import ceil
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from refsync.publishing.proposals.forge_memory import ForgeMemories
     from refsync.publishing.upstream import Remotes, Upstream
     from refsync.state_directory import StateDirectory
+    from refsync.sync.checking import CheckSettings
     from refsync.sync.publisher import Publisher
     from refsync.sync.reference import ApplySettings, PassReport, Progress, ReferenceRepository
     from refsync.sync.submitting import ReferenceTips
@@ -357,12 +359,11 @@ def _reference(
     from refsync.metadata.manager import MetadataManager
     from refsync.metadata.recorder import Recorder
     from refsync.metadata.records import ModelMetadataManager
-    from refsync.sync.checking import CheckSettings
     from refsync.sync.reference import DeletionLimit, ReferenceRepository
 
     folder = state.repository_folder(settings.name)
     metadata = MetadataManager(folder, ModelMetadataManager(handler), catalogue=config.catalogue)
-    check, deletions = settings.check, config.guard.deletions
+    deletions = config.guard.deletions
     return ReferenceRepository(
         name=settings.name,
         path=settings.path,
@@ -376,7 +377,15 @@ def _reference(
         timeout_seconds=config.git.timeout_seconds,
         tables=settings.tables,
         catalogue=config.catalogue,
-        check=CheckSettings(check.commands, check.timeout_seconds, folder) if check.commands else None,
+        check=_check_of(settings, folder),
         deletions=DeletionLimit(deletions.count, deletions.share),
         rules={category: rules for category, rules in config.rules.items() if category in settings.files},
     )
+
+
+def _check_of(settings: RepositorySettings, folder: Path) -> CheckSettings | None:
+    if not settings.check.commands:
+        return None
+    from refsync.sync.checking import CheckSettings
+
+    return CheckSettings(settings.check.commands, settings.check.timeout_seconds, folder)

@@ -62,6 +62,32 @@ def test_a_json_document_needs_no_tables(desk: Desk) -> None:
     assert "rich" not in told.err.split()
 
 
+@pytest.mark.parametrize("words", [("queue", "list"), ("queue", "list", "--status", "applied")])
+def test_a_table_in_a_pipe_needs_no_terminal_to_draw_on(desk: Desk, words: tuple[str, ...]) -> None:
+    told = python(_THEN_TELL % {"rich.console", "rich.table", "rich.text"}, "--config", desk.config, *words).done
+    assert told.err == "\n"
+
+
+def test_a_forced_colour_is_drawn_in_a_pipe_too(desk: Desk) -> None:
+    assert "\x1b[33mpending" in desk.real("queue", "list", environment={"FORCE_COLOR": "1"}).done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "needless"),
+    [
+        ("queue list", {"refsync.use_cases.links.kept", "refsync.use_cases.comparing", "refsync.clone.process"}),
+        ("status", {"refsync.sync.turn", "refsync.sync.checking", "refsync.sync.plan", "refsync.review.changes"}),
+        (
+            "sync",
+            {"git", "rich", "refsync.review.changes", "refsync.publishing.proposals.land", "refsync.forges.github"},
+        ),
+    ],
+)
+def test_a_command_loads_nothing_of_what_it_does_not_do(desk: Desk, words: str, needless: set[str]) -> None:
+    told = python(_THEN_TELL % needless, "--config", desk.config, *words.split()).done
+    assert told.err == "\n"
+
+
 def test_looking_at_the_queue_loads_neither_locks_nor_log_nor_git_nor_what_changes_the_store(desk: Desk) -> None:
     needless = {"filelock", "loguru", "git", "alembic", "httpx", "apprise", "watchdog"}
     told = python(_THEN_TELL % needless, "--config", desk.config, "queue", "list", "--json").done

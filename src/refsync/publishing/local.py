@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from refsync.clone.journal import IndexLock
 from refsync.clone.landing import index_locked, land
@@ -10,9 +11,11 @@ from refsync.clone.remotes import Remote
 from refsync.pending_queue.models import Batch
 from refsync.publishing.proposals.forge_memory import ForgeMemory
 from refsync.publishing.upstream import fetch_versions
-from refsync.sync.look import Look
 from refsync.sync.publisher import Publisher, Races
-from refsync.sync.turn import Turn
+
+if TYPE_CHECKING:
+    from refsync.sync.look import Look
+    from refsync.sync.turn import Turn
 
 
 class Local(Publisher):
@@ -31,9 +34,10 @@ class Local(Publisher):
 
     def follow(self, turn: Turn) -> None:
         """Nothing is on its way but what was proposed before the config was changed."""
-        from refsync.publishing.proposals.leave import leave_proposals  # slow, and nothing to those who only look
+        if turn.has_proposals:
+            from refsync.publishing.proposals.leave import leave_proposals  # slow, and hardly ever needed
 
-        leave_proposals(turn, self._memory)
+            leave_proposals(turn, self._memory)
 
     def deliver(self, turn: Turn, batch: Batch, commit: str, lock: IndexLock | None) -> None:
         """Move the target branch of the clone, its work tree and index with it.

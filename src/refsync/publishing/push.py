@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from refsync.clone.journal import IndexLock
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch
@@ -18,10 +20,12 @@ from refsync.publishing.upstream import (
     push_told,
     standing,
 )
-from refsync.sync.look import Look
 from refsync.sync.publisher import Publisher, Races, Standing
 from refsync.sync.reference import ReferenceRepository
-from refsync.sync.turn import Turn
+
+if TYPE_CHECKING:
+    from refsync.sync.look import Look
+    from refsync.sync.turn import Turn
 
 _JITTER_SECONDS = 0.2
 
@@ -54,9 +58,10 @@ class Push(Publisher):
 
     def follow(self, turn: Turn) -> None:
         """Nothing is on its way but what was proposed before the config was changed."""
-        from refsync.publishing.proposals.leave import leave_proposals  # slow, and nothing to those who only look
+        if turn.has_proposals:
+            from refsync.publishing.proposals.leave import leave_proposals  # slow, and hardly ever needed
 
-        leave_proposals(turn, self._memory)
+            leave_proposals(turn, self._memory)
 
     def start(self, turn: Turn) -> None:
         """Where the turn stands: the clone only moves to what the remote has."""

@@ -11,11 +11,11 @@ from refsync.clone.journal import IndexLock
 from refsync.clone.repository import Repository
 from refsync.pending_queue.models import Batch, PendingChangeRecord
 from refsync.reference.view import View
-from refsync.sync.look import Look
 from refsync.sync.reference import ReferenceRepository
 
 if TYPE_CHECKING:
     from refsync.pending_queue.queue_door import QueueDoor
+    from refsync.sync.look import Look
     from refsync.sync.turn import Turn
 
 

@@ -23,7 +23,6 @@ from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNote
 from refsync.reference.versions import Versions
 from refsync.sync.advance import advance
-from refsync.sync.foreign import tell_foreign_commits
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -162,6 +161,8 @@ def _reconcile_repository(
         if found:
             _bring_on(turn, is_settled=_settle(turn, found.reserved))
             if work.tells_commits:
+                from refsync.sync.foreign import tell_foreign_commits  # it loads what compares models
+
                 note = found.notes.get(reference.name)
                 tell_foreign_commits(turn, note.told_commit if note else None)
         forget_built(clone, lambda: (batch.job for batch in queue.list_batches(IN_WORK_STATES) if batch.job))

@@ -89,6 +89,11 @@ class Turn:
         assert self.outcome.tip is not None
         return self.outcome.tip
 
+    @property
+    def has_proposals(self) -> bool:
+        """Whether any of its batches was proposed; none is before its turn comes."""
+        return any(batch.proposal for batch in self.batches)
+
     def catch_up(self, progress: Progress | None = None) -> None:
         """Bring the clone to what the target branch is known to be, and record what landed."""
         check_ready(self.clone)

@@ -55,7 +55,7 @@ class View:
 
 def proposed_batches(turn: Turn) -> list[Batch]:
     """The repository's batches in work that were proposed, also those that are held or built anew now."""
-    if not any(each.proposal for each in turn.batches):  # none is proposed before its turn comes
+    if not turn.has_proposals:
         return []
     found = turn.queue.list_batches(IN_WORK_STATES)
     return [each for each in found if each.proposal and each.repository == turn.reference.name]
