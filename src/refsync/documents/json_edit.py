@@ -21,6 +21,7 @@ from refsync.documents.json_text import (
     last_line,
     scan,
     scan_document,
+    scan_first,
     spacing,
 )
 from refsync.documents.model_places import Place, Standing, with_new
@@ -74,8 +75,8 @@ def replace_members(
         return editor.keep_member(document.items[entry.old], entry.key)
 
     if not renames and all(record is not None and name in records for name, record in edits.items()):
-        rebuilt = _with_new_values(text, document, _entries_of(edits, document.items, shape), write)
-        return text[: document.start] + rebuilt + text[document.end :]
+        whole = document._replace(start=0, end=len(text))
+        return _with_new_values(text, whole, _entries_of(edits, document.items, shape), write)
     names = [(shape.name(item, place), item.value) for place, item in enumerate(document.items)]
     standing = [
         Standing(renames.get(name, name), place, shape.is_model(name, value))
@@ -119,6 +120,8 @@ class _Editor:
         if same_value(old, value):
             return self.text[item.value_start : item.end]
         if isinstance(old, dict) and isinstance(value, dict) and old and value:
+            if old.keys() == value.keys():
+                return self._with_other_values(item, value, path)
             return self._rebuild_value(item, self._members(old, value, path), path)
         if isinstance(old, list) and isinstance(value, list) and old and value:
             return self._rebuild_value(item, _elements(old, value), path)
@@ -132,6 +135,13 @@ class _Editor:
     def _rebuild_value(self, item: Item, entries: Sequence[_Entry], path: Path) -> str:
         container = scan(self.text, item.value_start, item.value)
         return self.rebuild(container, entries, partial(self._write_entry, container.items, path))
+
+    def _with_other_values(self, item: Item, new: Record, path: Path) -> str:
+        """The text of an object that keeps its keys; nothing is looked for behind the last value that changes."""
+        fields = enumerate(item.value.items())
+        entries = [_Entry(place, key, new[key]) for place, (key, old) in fields if new[key] is not old]
+        container = scan_first(self.text, item, (entries[-1].old or 0) + 1)
+        return _with_new_values(self.text, container, entries, partial(self._write_entry, container.items, path))
 
     def rebuild(self, container: Container, entries: Sequence[_Entry], write: Write) -> str:
         """The text of a container that shall have these entries."""

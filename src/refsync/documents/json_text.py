@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from json.scanner import make_scanner
 from typing import Any, NamedTuple
 
@@ -69,22 +69,30 @@ def scan(text: str, start: int, known: Any = None) -> Container:
 
     They have the values of the ``known`` object or list, where it is given, which tells what stays by its identity.
     """
+    items = list(_items(text, start, known))
+    end = _past(_MARK, text, items[-1].end).end(1) if items else _skip(text, start + 1) + 1
+    return Container(start, items, end)
+
+
+def scan_first(text: str, item: Item, count: int) -> Container:
+    """The same of an item's value that is an object or a list, with no more than its first items."""
+    return Container(item.value_start, list(islice(_items(text, item.value_start, item.value), count)), item.end)
+
+
+def _items(text: str, start: int, known: Any) -> Iterator[Item]:
     values = iter(() if known is None else known.values() if isinstance(known, dict) else known)
     is_keyed = text[start] == "{"
-    items: list[Item] = []
     separator_end, at = start + 1, _skip(text, start + 1)
-    if text[at] in "}]":
-        return Container(start, items, at + 1)
-    while True:
+    is_open = text[at] not in "}]"
+    while is_open:
         key, key_end, value_start = None, at, at
         if is_keyed:
             key, key_end = _read(text, at)
             value_start = _past(_COLON, text, key_end).end()
         value, end = _read(text, value_start)
-        items.append(Item(separator_end, at, key, key_end, value_start, end, next(values, value)))
+        yield Item(separator_end, at, key, key_end, value_start, end, next(values, value))
         mark = _past(_MARK, text, end)
-        if mark[1] != ",":
-            return Container(start, items, mark.end(1))
+        is_open = mark[1] == ","
         separator_end, at = mark.end(1), mark.end()
 
 
