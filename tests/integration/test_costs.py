@@ -29,7 +29,8 @@ from refsync.documents.json_document import read_records
 from refsync.documents.json_text import scan_unproven
 from refsync.pending_queue.models import AuditOperation, PendingChangeStatus, PendingQueueFilter, Submission
 from refsync.pending_queue.service import PendingQueueService
-from refsync.pending_queue.store import PendingQueueStore
+from refsync.pending_queue.store import PendingQueueStore, transaction
+from refsync.pending_queue.store.change_rows import change_of
 from refsync.use_cases.changes import list_changes
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
@@ -118,6 +119,18 @@ def test_a_landing_of_many_updates_costs_no_more(reference: Reference, tmp_path:
 
     assert reference.clone.records("clip.json")["model 49"]["version"] == "2"
     assert not costs.exceed(git=1, transactions=5, writing=3, statements=21, decodings=1, flushes=23)
+
+
+def test_a_landing_reads_its_changes_whole_once_and_keeps_their_moves_by_statements_of_all(
+    reference: Reference,
+) -> None:
+    approve(reference, 50)
+    with mock.patch.object(transaction, "change_of", wraps=change_of) as read, asked_of_sqlite() as statements:
+        reference.sync()
+
+    assert read.call_count == 50  # for the plan; who moves them asks for less
+    assert [each for each, _ in statements if each.startswith("INSERT INTO events")] == [mock.ANY] * 2
+    assert not [each for each, parameters in statements if isinstance(parameters, list)]
 
 
 def test_a_landing_in_a_table(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from refsync.deferred import Deferred
 from refsync.dumping import dump
 from refsync.events.kinds import EventKind
 from refsync.pending_queue import holds
-from refsync.pending_queue.events import BatchMoved, BatchReviewable, ChangeMoved, Event, ForeignCommit, PassFailing
+from refsync.pending_queue.events import BatchMoved, BatchReviewable, ChangesMoved, Event, ForeignCommit, PassFailing
 from refsync.pending_queue.models import Batch, BatchState, PendingChangeRecord, PendingChangeStatus
 from refsync.plain_text import cut
 
@@ -138,20 +138,20 @@ def news_of(events: Sequence[Event], repository_of: RepositoryOf, members_of: Me
         members_of: asked for the changes of batches that were not moved with them.
     """
     return [
-        *_of_changes([each for each in events if isinstance(each, ChangeMoved)], repository_of),
+        *_of_changes([each for each in events if isinstance(each, ChangesMoved)], repository_of),
         *(each for event in events for each in _of_others(event, events, members_of)),
     ]
 
 
-def _of_changes(moves: Iterable[ChangeMoved], repository_of: RepositoryOf) -> Iterator[News]:
+def _of_changes(moves: Iterable[ChangesMoved], repository_of: RepositoryOf) -> Iterator[News]:
     """One piece of news for all that one person did to changes of a repository, for one reason."""
     together: dict[tuple[Any, ...], list[PendingChangeRecord]] = {}
     for each in moves:
         if kind := _MOVES.get((each.event.from_status, each.event.to_status)):
-            change, by = each.change, each.event.username
-            reason = each.event.why if kind is EventKind.rejected else None
-            key = (kind, repository_of(change.category), by, change.batch_id, change.batch_title, reason)
-            together.setdefault(key, []).append(change)
+            by, reason = each.event.username, each.event.why if kind is EventKind.rejected else None
+            for change in each.changes:
+                key = (kind, repository_of(change.category), by, change.batch_id, change.batch_title, reason)
+                together.setdefault(key, []).append(change)
     for (kind, repository, by, batch, title, reason), changes in together.items():
         yield News(
             event=kind,
@@ -172,7 +172,7 @@ def _of_others(event: Event, events: Sequence[Event], members_of: MembersOf) -> 
         case BatchReviewable(batch):
             yield _of_batch(EventKind.proposed, batch, members_of(batch.number))
         case BatchMoved(batch, before) if batch.state is BatchState.landed and before is not BatchState.landed:
-            applied = [each.change for each in events if isinstance(each, ChangeMoved) and _landed_in(each, batch)]
+            applied = list(_landed_in(batch, events))
             undoes = tuple(sorted({each.reverts for each in applied if each.reverts is not None}))
             yield _of_batch(EventKind.reverted if undoes else EventKind.landed, batch, applied, undoes=undoes)
         case ForeignCommit(repository, commit, author, subject, models):
@@ -193,8 +193,10 @@ def _of_others(event: Event, events: Sequence[Event], members_of: MembersOf) -> 
             yield News(event=EventKind.pass_failing, repository=repository, reason=cut(problem, _MOST_TEXT))
 
 
-def _landed_in(move: ChangeMoved, batch: Batch) -> bool:
-    return move.event.to_status is _S.APPLIED and move.change.batch_id == batch.number
+def _landed_in(batch: Batch, events: Iterable[Event]) -> Iterator[PendingChangeRecord]:
+    for each in events:
+        if isinstance(each, ChangesMoved) and each.event.to_status is _S.APPLIED:
+            yield from (change for change in each.changes if change.batch_id == batch.number)
 
 
 def _of_batch(kind: EventKind, batch: Batch, changes: Iterable[PendingChangeRecord], **more: Any) -> News:

@@ -20,7 +20,7 @@ def outbox_for(
     """What keeps news of a transaction for targets, given by their names."""
 
     def keep(queue: QueueTransaction) -> None:
-        news = news_of(queue.events, repository_of, lambda number: queue.members_of_batch(number, ACCEPTED_STATUSES))
+        news = news_of(queue.events, repository_of, lambda number: queue.told_of_batch(number, ACCEPTED_STATUSES))
         now = time.time()
         queue.outbox.put(
             [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refsync.errors import BatchNotFoundError, BatchStateError, ChangeStateError, RequestError
@@ -19,6 +20,7 @@ from refsync.pending_queue.models import (
     Batch,
     BatchSplitInfo,
     BatchState,
+    Member,
     PendingChangeRecord,
     PendingChangeStatus,
     Proposal,
@@ -164,7 +166,7 @@ def give_up(queue: QueueTransaction, number: int, reason: str, *, by: Actor, lea
     return move(queue, batch, _B.abandoned, reason=reason)
 
 
-def reserve(queue: QueueTransaction, number: int, *, lease: Lease) -> list[PendingChangeRecord]:
+def reserve(queue: QueueTransaction, number: int, *, lease: Lease) -> list[Member]:
     """Lock the batch's approved changes for an attempt, and tell which; again it gives the same.
 
     Raises:
@@ -191,7 +193,7 @@ def note_commit(queue: QueueTransaction, number: int, *, base_commit: str | None
     return queue.save_batch(batch.model_copy(update={"base_commit": base_commit, "commit": commit}))
 
 
-def release(queue: QueueTransaction, number: int, *, lease: Lease) -> list[PendingChangeRecord]:
+def release(queue: QueueTransaction, number: int, *, lease: Lease) -> list[Member]:
     """Unlock what an attempt holds of a batch, or one that is over did, and tell what that was."""
     attempt = Attempt(stored_batch(queue, number).job, lease)
     reserved = queue.members_of_batch(number, {_S.APPLYING})
@@ -226,10 +228,7 @@ def land(
     landed = [change.change_id for change in found if change.status is _S.APPLIED]
     members = [change for change in found if change.status is not _S.APPLIED]
     landing = _named(members, change_ids, landed, number)
-
-    def why(change: PendingChangeRecord) -> str | None:
-        return change_moves.how_it_landed(change.change_id, commit, edited, notes or {})
-
+    why = partial(change_moves.how_it_landed, commit=commit, edited=edited, notes=notes or {})
     change_moves.apply(queue, landing, actor=by, token=batch.job, commit=commit, why=why)
     done = {change.change_id for change in landing}
     if landing and len(done) == len(members):
@@ -245,7 +244,7 @@ def land(
 def split_off(
     queue: QueueTransaction,
     batch: Batch,
-    changes: Sequence[PendingChangeRecord],
+    changes: Sequence[Member],
     *,
     state: BatchState,
     hold: Hold | None = None,
@@ -311,7 +310,7 @@ def close_left(queue: QueueTransaction, changes: Iterable[PendingChangeRecord]) 
 
 def _free_members(
     queue: QueueTransaction, batch: Batch, statuses: Collection[PendingChangeStatus], lease: Lease | None
-) -> list[PendingChangeRecord]:
+) -> list[Member]:
     """The changes of a batch in these statuses, of which no other job holds one.
 
     Raises:
@@ -329,8 +328,8 @@ def new_token() -> str:
 
 
 def _named(
-    members: list[PendingChangeRecord], change_ids: Collection[int] | None, landed: Collection[int], number: int
-) -> list[PendingChangeRecord]:
+    members: list[Member], change_ids: Collection[int] | None, landed: Collection[int], number: int
+) -> list[Member]:
     if change_ids is None:
         return members
     for change_id in sorted(set(change_ids).difference(landed, (change.change_id for change in members))):

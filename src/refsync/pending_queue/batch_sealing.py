@@ -17,6 +17,7 @@ from refsync.pending_queue.models import (
     Batch,
     BatchSplitInfo,
     BatchState,
+    Member,
     PendingChangeRecord,
     PendingChangeStatus,
 )
@@ -120,6 +121,6 @@ def may_be_routed(queue: QueueTransaction, batch: Batch, repository_of: Reposito
     return batch.state is _B.sealed or any(by_repository(queue.categories_of_batch(batch.number), repository_of))
 
 
-def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[PendingChangeRecord]:
+def _readable(queue: QueueTransaction, number: int, change_ids: Collection[int]) -> list[Member]:
     wanted = set(change_ids)
     return [change for change in queue.members_of_batch(number, {_S.APPROVED}) if change.change_id in wanted]

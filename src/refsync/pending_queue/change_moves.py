@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from refsync.errors import BatchStateError, ChangeNotFoundError, ChangeStateError
-from refsync.pending_queue.events import ChangeMoved
+from refsync.pending_queue.events import ChangesMoved
 from refsync.pending_queue.lifecycle import OPEN_STATUSES, check_change_move, check_change_status
 from refsync.pending_queue.models import (
     REFSYNC,
@@ -14,6 +14,7 @@ from refsync.pending_queue.models import (
     Batch,
     BatchState,
     ChangeEvent,
+    Member,
     PendingChangeRecord,
     PendingChangeStatus,
     now_ts,
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 _S = PendingChangeStatus
 
-Why = str | None | Callable[[PendingChangeRecord], str | None]
-"""What the history says of a move; a function says it of each change."""
+_Change = TypeVar("_Change", PendingChangeRecord, Member)
+
+Why = str | None | Callable[[int], str | None]
+"""What the history says of a move; a function says it of each change, by its id."""
 
 
 def stored_change(queue: QueueTransaction, change_id: int) -> PendingChangeRecord:
@@ -60,7 +63,9 @@ def withdrawable_change(queue: QueueTransaction, change: PendingChangeRecord) ->
 def submit(queue: QueueTransaction, records: Iterable[PendingChangeRecord]) -> list[PendingChangeRecord]:
     """Store new changes; each names the other open proposals for its model."""
     added = queue.add(records)
-    queue.tell(ChangeMoved(change, _submission(change)) for change in added)
+    events = [_submission(change) for change in added]
+    queue.add_events((change.change_id, event) for change, event in zip(added, events, strict=True))
+    queue.tell(ChangesMoved([change], event) for change, event in zip(added, events, strict=True))
     return with_conflicts(queue, added)
 
 
@@ -77,13 +82,13 @@ def with_conflicts(queue: QueueTransaction, changes: Sequence[PendingChangeRecor
 
 def move(
     queue: QueueTransaction,
-    changes: Sequence[PendingChangeRecord],
+    changes: Sequence[_Change],
     to: PendingChangeStatus,
     *,
     actor: Actor,
     why: Why = None,
     **values: Any,
-) -> list[PendingChangeRecord]:
+) -> list[_Change]:
     """Bring changes to another status, setting these fields of them too; all or none.
 
     Raises:
@@ -98,26 +103,34 @@ def move(
 
 def note(
     queue: QueueTransaction,
-    moves: Iterable[tuple[PendingChangeRecord, PendingChangeRecord | None]],
+    moves: Iterable[tuple[_Change, _Change | None]],
     *,
     actor: Actor,
     why: Why,
 ) -> None:
-    """Append to the histories of changes, each given as it was and as it is now, ``None`` where it was purged."""
-    queue.tell([ChangeMoved(after or before, _event(before, after, actor, why)) for before, after in moves])
+    """Append to the histories of stored changes, each given as it was and as it is now, ``None`` where it is purged."""
+    alike: dict[tuple[Any, ...], list[_Change]] = {}
+    for before, after in moves:
+        now = after or before
+        reason = why(now.change_id) if callable(why) else why
+        alike.setdefault((before.status, after and after.status, reason, now.batch_id), []).append(now)
+    for (from_status, to_status, reason, batch_id), changes in alike.items():
+        event = ChangeEvent(
+            from_status=from_status,
+            to_status=to_status,
+            why=reason,
+            by=actor.id,
+            username=actor.username,
+            provider=actor.provider,
+            os_user=actor.os_user,
+            batch_id=batch_id,
+        )
+        queue.add_event((change.change_id for change in changes), event)
+        queue.tell([ChangesMoved(list(filter(None, map(_record_of, changes))), event)])
 
 
-def _event(before: PendingChangeRecord, after: PendingChangeRecord | None, actor: Actor, why: Why) -> ChangeEvent:
-    return ChangeEvent(
-        from_status=before.status,
-        to_status=None if after is None else after.status,
-        why=why(before) if callable(why) else why,
-        by=actor.id,
-        username=actor.username,
-        provider=actor.provider,
-        os_user=actor.os_user,
-        batch_id=(after or before).batch_id,
-    )
+def _record_of(change: PendingChangeRecord | Member) -> PendingChangeRecord | None:
+    return change.record if isinstance(change, Member) else change
 
 
 def approve(
@@ -161,12 +174,12 @@ def withdraw(
 
 def reject(
     queue: QueueTransaction,
-    changes: Sequence[PendingChangeRecord],
+    changes: Sequence[_Change],
     reason: str,
     *,
     actor: Actor,
     batch: Batch | None = None,
-) -> list[PendingChangeRecord]:
+) -> list[_Change]:
     """Refuse changes; with a batch, they name that one from now on."""
     joined = {} if batch is None else {"batch_id": batch.number, "batch_title": batch.title}
     return move(
@@ -184,12 +197,12 @@ def reject(
     )
 
 
-def is_reserved(change: PendingChangeRecord, token: str | None) -> bool:
+def is_reserved(change: PendingChangeRecord | Member, token: str | None) -> bool:
     """Whether the job with this token holds the change."""
     return change.status is _S.APPLYING and change.applied_job_id == token
 
 
-def check_holder(changes: Iterable[PendingChangeRecord], is_ours: Callable[[str | None], bool]) -> None:
+def check_holder(changes: Iterable[PendingChangeRecord | Member], is_ours: Callable[[str | None], bool]) -> None:
     """See that whoever has reserved one of the changes is us, by the token of the reservation.
 
     Raises:
@@ -200,9 +213,7 @@ def check_holder(changes: Iterable[PendingChangeRecord], is_ours: Callable[[str 
             raise ChangeStateError(f"change {change.change_id} is being applied by another job; wait until that ends")
 
 
-def reserve(
-    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], token: str | None
-) -> list[PendingChangeRecord]:
+def reserve(queue: QueueTransaction, changes: Sequence[_Change], token: str | None) -> list[_Change]:
     """Lock approved changes for a job, all or none; the same job gets those again that it holds.
 
     Raises:
@@ -217,8 +228,8 @@ def reserve(
 
 
 def release(
-    queue: QueueTransaction, changes: Sequence[PendingChangeRecord], *, why: str = "the reservation is released"
-) -> list[PendingChangeRecord]:
+    queue: QueueTransaction, changes: Sequence[_Change], *, why: str = "the reservation is released"
+) -> list[_Change]:
     """The changes, unlocked where they are locked, without having been applied."""
     locked = [change for change in changes if change.status is _S.APPLYING]
     freed = move(queue, locked, _S.APPROVED, actor=REFSYNC, why=why, applied_job_id=None)
@@ -234,13 +245,13 @@ def how_it_landed(change_id: int, commit: str | None, edited: Collection[int], n
 
 def apply(
     queue: QueueTransaction,
-    changes: Sequence[PendingChangeRecord],
+    changes: Sequence[_Change],
     *,
     actor: Actor | None,
     token: str | None,
     commit: str | None = None,
     why: Why = None,
-) -> list[PendingChangeRecord]:
+) -> list[_Change]:
     """Mark changes as landed, by a job's token; no ``actor`` where nobody knows yet who did it.
 
     Raises:
@@ -268,8 +279,8 @@ def credit(queue: QueueTransaction, changes: Sequence[PendingChangeRecord], by: 
 
 def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, actor: Actor) -> None:
     """Remove changes; their history says who did."""
-    queue.remove([change.change_id for change in changes])
     note(queue, ((change, None) for change in changes), actor=actor, why="purged")
+    queue.remove([change.change_id for change in changes])
 
 
 def _submission(change: PendingChangeRecord) -> ChangeEvent:

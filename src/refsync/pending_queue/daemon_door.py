@@ -21,6 +21,7 @@ from refsync.pending_queue.models import (
     BatchSplitInfo,
     BatchState,
     MassDeletion,
+    Member,
     PendingChangeRecord,
     PendingChangeStatus,
     Proposal,
@@ -316,7 +317,7 @@ class DaemonDoor(QueueDoor):
         """
         with self._writing() as queue:
             batch_moves.stored_batch(queue, number)
-            landed = queue.members_of_batch(number, {_S.APPLIED})
+            landed = queue.changes_of_batch(number, {_S.APPLIED})
             change_moves.credit(queue, [change for change in landed if change.applied_by is None], by)
 
     @durable_step("note a repository")
@@ -372,5 +373,5 @@ def _note_landing(queue: QueueTransaction, repository: str, commit: str | None) 
     queue.note_repository(repository, {"last_pass_at": now, "last_good_pass_at": now, **landed})
 
 
-def _ids(changes: Iterable[PendingChangeRecord]) -> list[int]:
+def _ids(changes: Iterable[Member]) -> list[int]:
     return [change.change_id for change in changes]

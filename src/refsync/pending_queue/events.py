@@ -29,10 +29,13 @@ _AUDIT_NAME = "pending_queue"
 
 
 @dataclass(frozen=True)
-class ChangeMoved:
-    """A move of a change, which stands in its history; the change as it is now, or was when it was purged."""
+class ChangesMoved:
+    """A move that stands in the history of each of the changes; they are as they are now, or were when purged.
 
-    change: PendingChangeRecord
+    Those of a batch are there only where somebody is told of each.
+    """
+
+    changes: Sequence[PendingChangeRecord]
     event: ChangeEvent
 
 
@@ -92,7 +95,7 @@ class PassFailing:
     problem: str
 
 
-Event = ChangeMoved | BatchMoved | BatchReviewable | BatchSplit | ForeignCommit | PassFailing
+Event = ChangesMoved | BatchMoved | BatchReviewable | BatchSplit | ForeignCommit | PassFailing
 
 
 class AuditWriter(Protocol):
@@ -120,6 +123,11 @@ class Listeners:
     outbox: Callable[[QueueTransaction], None] | None = None
     """Keeps news of what a transaction did, as a part of it; an error in it is one of the transaction."""
 
+    @property
+    def are_told_of_each(self) -> bool:
+        """Whether anybody is told of the single changes that a transaction moves."""
+        return self.audit_writer is not None or self.outbox is not None
+
     def write_down(self, queue: QueueTransaction) -> None:
         """Keep news of what the transaction did, before it ends."""
         if self.outbox is not None and queue.events:
@@ -128,10 +136,11 @@ class Listeners:
     def tell(self, events: Iterable[Event]) -> None:
         """Audit what the specification wants audited, and wake who waits if anything was done."""
         happened = list(events)
-        for event in happened:
+        for event in happened if self.audit_writer is not None else ():
             match event:
-                case ChangeMoved(change, moved) if action := _action_of(moved):
-                    self._audit(change.change_id, moved.by, {"action": action, **_told_of(change)})
+                case ChangesMoved(changes, moved) if action := _action_of(moved):
+                    for change in changes:
+                        self._audit(change.change_id, moved.by, {"action": action, **_told_of(change)})
                 case BatchSplit(split, by):
                     self._audit(split.original_batch_id, by, {"action": "batch_split", **split.model_dump()})
         if happened:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from refsync.errors import BatchStateError, ChangeStateError
-from refsync.pending_queue.models import Batch, PendingChangeRecord
+from refsync.pending_queue.models import Batch, Member, PendingChangeRecord
 from refsync.pending_queue.states import BatchState, PendingChangeStatus
 
 _S = PendingChangeStatus
@@ -57,7 +57,7 @@ _WHAT_TO_DO = {
 }
 
 
-def check_change_move(change: PendingChangeRecord, to: PendingChangeStatus) -> None:
+def check_change_move(change: PendingChangeRecord | Member, to: PendingChangeStatus) -> None:
     """Refuse a move that a change in this status cannot make.
 
     Raises:
@@ -67,7 +67,7 @@ def check_change_move(change: PendingChangeRecord, to: PendingChangeStatus) -> N
         raise wrong_status(change, f"it cannot become {to}")
 
 
-def check_change_status(change: PendingChangeRecord, wanted: PendingChangeStatus) -> None:
+def check_change_status(change: PendingChangeRecord | Member, wanted: PendingChangeStatus) -> None:
     """Refuse a change whose status is not the wanted one.
 
     Raises:
@@ -77,7 +77,7 @@ def check_change_status(change: PendingChangeRecord, wanted: PendingChangeStatus
         raise wrong_status(change, f"not {wanted}")
 
 
-def wrong_status(change: PendingChangeRecord, refusal: str) -> ChangeStateError:
+def wrong_status(change: PendingChangeRecord | Member, refusal: str) -> ChangeStateError:
     """The refusal of a change because of its status."""
     by = {_S.APPROVED: change.approved_username, _S.REJECTED: change.rejected_username}.get(change.status)
     first = f" ({by} was first)" if by else ""

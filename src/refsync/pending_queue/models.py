@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -145,6 +145,30 @@ class PendingChangeRecord(Deferred):
     def requester(self) -> Actor:
         """Who submitted it."""
         return Actor(self.requested_by, self.requested_username, self.os_user, self.requested_provider)
+
+
+class Member(NamedTuple):
+    """A change of a batch, as far as its moves ask for it: a batch may have thousands."""
+
+    change_id: int
+    status: PendingChangeStatus
+    batch_id: int | None
+    applied_job_id: str | None
+    lands_with: int | None
+    approved_username: str | None
+    rejected_username: str | None
+    record: PendingChangeRecord | None = None
+    """The change itself, without ``payload`` and ``base``, where somebody is told of each that moves."""
+
+    @classmethod
+    def of(cls, record: PendingChangeRecord) -> Self:
+        """The change that this is."""
+        return cls._make([*(getattr(record, field) for field in cls._fields[:-1]), record])
+
+    def model_copy(self, *, update: Mapping[str, Any]) -> Member:
+        """The same with these fields, as of a record; those that it lacks are its record's."""
+        record = self.record and self.record.model_copy(update=update)
+        return self._replace(record=record, **{field: update[field] for field in self._fields if field in update})
 
 
 _ENDED_UNLANDED = frozenset({ProposalState.closed, ProposalState.gone, ProposalState.left})

@@ -47,6 +47,7 @@ class QueueDoor:
     def _writing(self) -> Iterator[QueueTransaction]:
         """A transaction that is the only writer; once it is done, who listens is told what was."""
         with self._store.writing() as queue:
+            queue.tells_each = self._listeners.are_told_of_each
             yield queue
             self._listeners.write_down(queue)
         self._listeners.tell(queue.events)
@@ -147,8 +148,7 @@ class QueueDoor:
     def open_models(self, number: int) -> list[tuple[CategoryName, str]]:
         """Category and name of what the changes of a batch touch that are still to land, by ascending id."""
         with self._store.reading() as queue:
-            members = queue.members_of_batch(number, ACCEPTED_STATUSES)
-            return [(change.category, change.model_name) for change in members]
+            return queue.models_of_batch(number, ACCEPTED_STATUSES)
 
     def reserved_changes(self, number: int) -> list[int]:
         """The ids of the changes of a batch that are locked, ascending."""

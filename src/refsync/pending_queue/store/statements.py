@@ -11,14 +11,14 @@ from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, insert, select, update
 
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
+from refsync.pending_queue.models import Member
 from refsync.pending_queue.store import schema
 from refsync.pending_queue.store.filters import conditions, looked_at
 
 _changes = schema.changes.c
-_MEMBER_COLUMNS = [column for column in schema.changes.c if column.name not in ("payload", "base")]
 _HERE = schema.counters.c.name == bindparam("counter")
 ADVANCE = update(schema.counters).where(_HERE).values(value=schema.counters.c.value + bindparam("by"))
 LAST = select(schema.counters.c.value).where(_HERE)
@@ -49,6 +49,13 @@ BATCHES = select(schema.batches).order_by(schema.batches.c.number)
 BATCHES_IN = BATCHES.where(schema.batches.c.state.in_(bindparam("states", expanding=True)))
 SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
 UPDATE_CHANGES = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
+_MOVE = [column for column in schema.events.c if column.name not in ("event_id", "change_id")]
+ADD_EVENT = insert(schema.events).from_select(
+    ["change_id", *(column.name for column in _MOVE)],
+    select(_changes.change_id, *(bindparam(column.name, type_=column.type) for column in _MOVE))
+    .where(_changes.change_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_changes.change_id),
+)
 NOTE_REPOSITORY = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
 
 
@@ -67,9 +74,23 @@ def page(asked: frozenset[str], dialect: str) -> Select[Any]:
 
 
 @cache
-def members(asked: frozenset[str], dialect: str) -> Select[Any]:
+def told(asked: frozenset[str], dialect: str) -> Select[Any]:
     """The changes of a filter by ascending id, without ``payload`` and ``base``."""
-    return _by_id(*_MEMBER_COLUMNS).where(*conditions(asked, dialect))
+    columns = (column for column in schema.changes.c if column.name not in ("payload", "base"))
+    return _by_id(*columns).where(*conditions(asked, dialect))
+
+
+@cache
+def members(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """The same, as far as who moves them asks for them."""
+    columns = (_changes[field] for field in Member._fields if field != "record")
+    return _by_id(*columns).where(*conditions(asked, dialect))
+
+
+@cache
+def models(asked: frozenset[str], dialect: str) -> Select[Any]:
+    """What the changes of a filter are about, by ascending id."""
+    return _by_id(_changes.category, _changes.model_name).where(*conditions(asked, dialect))
 
 
 @cache

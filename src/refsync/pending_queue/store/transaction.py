@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, RowMapping, Select, delete, func, insert, select, update
 
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump
-from refsync.pending_queue.events import ChangeMoved, Event
+from refsync.pending_queue.events import Event
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     ChangeEvent,
+    Member,
     PendingChangeRecord,
     PendingChangeStatus,
     PendingQueueFilter,
@@ -34,6 +35,7 @@ from refsync.pending_queue.store.statements import chunks
 _changes = schema.changes.c
 
 ModelKey = tuple[CategoryName, str]
+_Change = TypeVar("_Change", PendingChangeRecord, Member)
 
 
 class QueueTransaction(BatchTransaction):
@@ -44,6 +46,8 @@ class QueueTransaction(BatchTransaction):
         self._catalogue = catalogue
         self.events: list[Event] = []
         """What was done, in order."""
+        self.tells_each = False
+        """Whether somebody is told of each change that is moved."""
         self.links = LinkChecks(connection)
         """What hosts said of links."""
         self._holds_unknown: bool | None = None
@@ -113,9 +117,7 @@ class QueueTransaction(BatchTransaction):
                 update(schema.changes).where(_changes.change_id == values.pop("change_id")).values(values)
             )
 
-    def update(
-        self, changes: Iterable[PendingChangeRecord], values: Mapping[str, str | int | None]
-    ) -> list[PendingChangeRecord]:
+    def update(self, changes: Iterable[_Change], values: Mapping[str, str | int | None]) -> list[_Change]:
         """Set these fields of stored changes, of all to the same; returns the changes as they are then."""
         before = list(changes)
         for chunk in chunks(change.change_id for change in before):
@@ -134,15 +136,25 @@ class QueueTransaction(BatchTransaction):
         wanted = None if statuses is None else set(statuses)
         return self.changes(PendingQueueFilter(batch_id=fitting(number), statuses=wanted))
 
-    def members_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[PendingChangeRecord]:
-        """Those of a batch in these statuses by ascending id, without ``payload`` and ``base``: for who moves them."""
-        wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
-        return self._records(self._asked(statements.members, wanted))
+    def told_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[PendingChangeRecord]:
+        """Those of a batch in these statuses by ascending id, without ``payload`` and ``base``."""
+        return self._records(self._asked(statements.told, _of_batch(number, statuses)))
+
+    def members_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[Member]:
+        """The same for who moves them."""
+        if self.tells_each:
+            return [Member.of(change) for change in self.told_of_batch(number, statuses)]
+        found = self._asked(statements.members, _of_batch(number, statuses))
+        return [Member(row[0], PendingChangeStatus(row[1]), *row[2:]) for row in found]
 
     def ids_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[int]:
         """The ids of a batch's changes in these statuses, ascending."""
-        wanted = PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
-        return list(self._asked(statements.ids, wanted).scalars())
+        return list(self._asked(statements.ids, _of_batch(number, statuses)).scalars())
+
+    def models_of_batch(self, number: int, statuses: Collection[PendingChangeStatus]) -> list[ModelKey]:
+        """What a batch's changes in these statuses are about, by ascending id."""
+        found = self._asked(statements.models, _of_batch(number, statuses))
+        return [(CategoryName(category), name) for category, name in found]
 
     def statuses_of_batch(self, number: int) -> Mapping[PendingChangeStatus, int]:
         """How many changes of a batch are in each status."""
@@ -190,10 +202,13 @@ class QueueTransaction(BatchTransaction):
     # history, and what this transaction did
 
     def tell(self, events: Iterable[Event]) -> None:
-        """Append moves of changes to their histories, and keep every event for those who are told of it."""
-        new = list(events)
-        self.add_events((each.change.change_id, each.event) for each in new if isinstance(each, ChangeMoved))
-        self.events += new
+        """Keep what was done for those who are told of it."""
+        self.events += events
+
+    def add_event(self, change_ids: Iterable[int], event: ChangeEvent) -> None:
+        """Append one move to the histories of stored changes."""
+        for chunk in chunks(change_ids):
+            self._connection.execute(statements.ADD_EVENT, {"ids": chunk, **as_row(event, exclude={"event_id"})})
 
     def add_events(self, events: Iterable[tuple[int, ChangeEvent]]) -> None:
         """Append moves of changes, each with the change's id."""
@@ -265,7 +280,7 @@ class QueueTransaction(BatchTransaction):
         statement: Callable[[frozenset[str], str], Select[Any]],
         queue_filter: PendingQueueFilter | None,
         **more: int,
-    ) -> CursorResult[Any]:
+    ) -> CursorResult[*tuple[Any, ...]]:
         """What the database says to a statement about the changes of a filter; ``more`` are parameters beside it."""
         asked = filters.asked_of(queue_filter, self._catalogue.plain_names, self._may_hold_unknown) | more
         return self._connection.execute(statement(frozenset(asked), self._connection.dialect.name), asked)
@@ -277,13 +292,17 @@ class QueueTransaction(BatchTransaction):
             )
         return self._holds_unknown
 
-    def _records(self, found: CursorResult[Any]) -> list[PendingChangeRecord]:
+    def _records(self, found: CursorResult[*tuple[Any, ...]]) -> list[PendingChangeRecord]:
         names = tuple(found.keys())
         return [change_of(dict(zip(names, row, strict=True)), self._catalogue) for row in found]
 
     def _row(self, change_id: int) -> RowMapping | None:
         query = select(schema.changes).where(_changes.change_id == fitting(change_id))
         return self._connection.execute(query).mappings().first()
+
+
+def _of_batch(number: int, statuses: Collection[PendingChangeStatus]) -> PendingQueueFilter:
+    return PendingQueueFilter(batch_id=fitting(number), statuses=set(statuses))
 
 
 def _event(row: RowMapping) -> ChangeEvent:
