@@ -24,19 +24,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from refsync.disk_room import Shortage, ShortageKind, shortage
 from refsync.durable import make_folder
 from refsync.errors import AlreadyRunningError, StateDirectoryError
+from refsync.file_locks import LockFile, is_at, lock_within, open_shared
 from refsync.plain_text import shortened
-from refsync.regular_files import open_own, open_regular
-
-if TYPE_CHECKING:
-    from filelock import FileLock
+from refsync.regular_files import open_regular
 
 FOLDER_MODE = 0o2770
-FILE_MODE = 0o660
 # `status` asks by taking the lock for a moment; a daemon that starts just then must not give up.
 _PATIENCE_SECONDS = 1.0
 _PASS_POLL_SECONDS = 0.5
@@ -111,28 +108,34 @@ class StateDirectory:
         Raises:
             StateDirectoryError: one may only be read, or the disk knows no locks.
         """
-        for place in (self.path, *self._files()):
-            if not os.access(place, os.W_OK):
-                raise StateDirectoryError(f"{place}: {_may_not_write(place)}")
+        for place in (str(self.path), *self._files()):
+            if not os.access(place, os.W_OK) and os.path.lexists(place):  # else it is gone by now
+                raise StateDirectoryError(f"{place}: {_may_not_write(Path(place))}")
         _check_locks(self.path)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[str]:
         """What refsync keeps: its own files, those of each repository, and the folders that they lie in."""
-        for pattern in ("*", "wake/*", "*/meta", "*/meta/*", "*/meta/*/*"):
-            yield from (place for place in self.path.glob(pattern) if not place.is_symlink())
+        for top in _entries(self.path):
+            yield top.path
+            if top.name == "wake":
+                yield from _all_in(top)
+            elif top.is_dir():
+                for meta in (each for each in _entries(top) if each.name == "meta"):
+                    yield meta.path
+                    yield from _all_in(meta)
 
     def wake(self) -> None:
         """Wake the daemon; harmless without one."""
         # A wake-up that fails is no loss: the daemon's timers find the work, too.
-        with contextlib.suppress(OSError, StateDirectoryError), _open_shared(self.wake_file) as handle:
+        with contextlib.suppress(OSError, StateDirectoryError), open_shared(self.wake_file) as handle:
             handle.write(b"\n")
 
     def is_inside_pass(self) -> bool:
         """Whether a pass of this directory waits for this very process: it was started by a hook or a check of it."""
         where, _, process = os.environ.get(_INSIDE, "").rpartition(":")
-        return where == str(self.path.resolve()) and process != str(os.getpid())
+        return bool(where) and process != str(os.getpid()) and where == str(self.path.resolve())
 
-    def pass_lock(self) -> FileLock:
+    def pass_lock(self) -> LockFile:
         """The lock of one pass: blocking, ended with its process.
 
         Raises:
@@ -141,21 +144,14 @@ class StateDirectory:
         self.check_writable()
         if self.is_inside_pass():
             raise StateDirectoryError(f"{self.path}: a pass waits for this command; run it when that has ended")
-        _open_shared(self.path / "pass.lock").close()  # see that it is no link: the lock itself follows one
-        from filelock import FileLock  # slow, and nothing to commands that run no pass
-
-        return FileLock(self.path / "pass.lock", mode=FILE_MODE)
+        return LockFile(self.path / "pass.lock")
 
     @contextlib.contextmanager
     def lease(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[FileLease | None]:
         """Wait for the turn to run a pass and hold it; gives ``None`` if told to stop while waiting."""
-        from filelock import Timeout
-
         lock = self.pass_lock()
         while not stopping():
-            try:
-                lock.acquire(timeout=_PASS_POLL_SECONDS)
-            except Timeout:
+            if not lock.acquire(timeout=_PASS_POLL_SECONDS):
                 continue
             os.environ[_INSIDE] = f"{self.path.resolve()}:{os.getpid()}"
             try:
@@ -174,20 +170,13 @@ class StateDirectory:
             AlreadyRunningError: another daemon does; the text says who.
             StateDirectoryError: the lock cannot be written.
         """
-        with _open_shared(self.path / "daemon.lock") as handle:
-            if not _lock_within(handle, fcntl.LOCK_EX, _PATIENCE_SECONDS):
+        with open_shared(self.path / "daemon.lock") as handle:
+            if not lock_within(handle, fcntl.LOCK_EX, _PATIENCE_SECONDS):
                 raise AlreadyRunningError(
                     f"{self.path}: {_describe(self.daemon())} serves this state directory already; stop it first"
                 )
             _sign(handle, self.path)
-            yield lambda: self._is_locked_by(handle)
-
-    def _is_locked_by(self, handle: BinaryIO) -> bool:
-        """Whether others who want to serve the directory meet this lock: not where somebody has deleted it."""
-        try:
-            return os.path.samestat(os.fstat(handle.fileno()), os.stat(self.path / "daemon.lock"))
-        except FileNotFoundError:
-            return False
+            yield lambda: is_at(self.path / "daemon.lock", handle)
 
     def trouble(self) -> str | None:
         """Why nothing, or hardly anything, can be written on its disk; ``None`` where it can."""
@@ -198,7 +187,7 @@ class StateDirectory:
         """The daemon that serves this directory now, ``None`` if there is none."""
         try:
             with os.fdopen(open_regular(self.path / "daemon.lock"), "rb") as handle:
-                return None if _lock_within(handle, fcntl.LOCK_SH, 0.0) else _signed(handle.read(_LONGEST_SIGNATURE))
+                return None if lock_within(handle, fcntl.LOCK_SH, 0.0) else _signed(handle.read(_LONGEST_SIGNATURE))
         except FileNotFoundError:
             return None
         except OSError as problem:
@@ -263,6 +252,23 @@ def _made_folder(path: Path, *, inside: bool = False) -> Path:
     return path
 
 
+def _all_in(folder: os.PathLike[str]) -> Iterator[str]:
+    """What a folder and those in it hold."""
+    for entry in _entries(folder):
+        yield entry.path
+        if entry.is_dir():
+            yield from _all_in(entry)
+
+
+def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """What a folder holds, but for links; of one that is gone by now, or may not be read, nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
 def _check_locks(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -300,39 +306,6 @@ def _signed(text: bytes) -> DaemonIdentity:
 
 def _is_time(since: object) -> bool:
     return type(since) in (int, float) and 0 <= since < _YEAR_10000  # type: ignore[operator]
-
-
-def _open_shared(path: Path) -> BinaryIO:
-    """Open a file of the group for reading and writing, creating it."""
-    try:
-        descriptor = open_own(path, FILE_MODE)
-    except OSError as problem:
-        raise StateDirectoryError(f"{path}: {problem.strerror}; is the state directory this group's?") from None
-    return os.fdopen(descriptor, "r+b", buffering=0)  # so that a full disk is told by the write, not by the close
-
-
-def _lock_within(handle: BinaryIO, kind: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(handle, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def locked_within(file: Path, seconds: float) -> Iterator[bool]:
-    """Hold the lock of a file of the group; gives whether it could be had, and within so many seconds."""
-    try:
-        handle = _open_shared(file)
-    except StateDirectoryError:
-        yield False
-        return
-    with handle:
-        yield _lock_within(handle, fcntl.LOCK_EX, seconds)
 
 
 def _describe(daemon: DaemonIdentity | None) -> str:

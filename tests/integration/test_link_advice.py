@@ -15,7 +15,7 @@ from refsync.application import open_application
 from refsync.config import load_config
 from refsync.daemon import probing
 from refsync.daemon.probing import Probing
-from refsync.state_directory import locked_within
+from refsync.file_locks import locked_within
 from refsync.use_cases.changes import compare_changes
 from refsync.use_cases.links.advice import advised_diffs
 from tests.support.command_line import Desk

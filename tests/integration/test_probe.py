@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED
+from refsync.file_locks import locked_within
 from refsync.hosts import addresses
 from refsync.hosts.asking import MOST_BYTES, Asking
 from refsync.hosts.link import Link, links_of
 from refsync.hosts.probing import Hosts, Probed, Prober
 from refsync.hosts.verdict import Verdict
-from refsync.state_directory import locked_within
 from refsync.use_cases.links import probing
 from tests.support.command_line import Desk
 from tests.support.hosts import Host, Told, record_linking, serving

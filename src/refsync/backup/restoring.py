@@ -18,10 +18,11 @@ from refsync.commands import command
 from refsync.durable import flush_folder, make_folder, write_durably
 from refsync.durable_steps import durable_step
 from refsync.errors import RequestError, StateDirectoryError, StoreError
+from refsync.file_locks import FILE_MODE
 from refsync.pending_queue.store.copying import examine_store, put_in_place, upgrade_copy
 from refsync.pending_queue.store.failures import newer_store
 from refsync.pending_queue.store.schema import VERSION
-from refsync.state_directory import FILE_MODE, StateDirectory
+from refsync.state_directory import StateDirectory
 
 
 def restore_backup(state: StateDirectory, store: Path | None, file: Path, *, force: bool) -> Manifest:

@@ -15,15 +15,10 @@ def is_served(application: Application) -> bool:
 
 def is_passing(application: Application) -> bool:
     """Whether a pass of anybody's is running now."""
-    from filelock import Timeout
-
     lock = application.state.pass_lock()
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
+    is_free = lock.acquire(timeout=0)
     lock.release()
-    return False
+    return not is_free
 
 
 def ask_from_within(application: Application) -> bool:

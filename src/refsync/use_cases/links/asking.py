@@ -10,12 +10,12 @@ from contextlib import closing, contextmanager
 from refsync.application import Application
 from refsync.config.settings import ProbeSettings
 from refsync.errors import RequestError
+from refsync.file_locks import locked_within
 from refsync.hosts.asking import Asking
 from refsync.hosts.link import Link
 from refsync.hosts.probing import Hosts, Probed, Prober
 from refsync.hosts.verdict import Standing
 from refsync.pending_queue.store.copying import store_file
-from refsync.state_directory import locked_within
 from refsync.use_cases.links.kept import checks_of
 
 _DAY_SECONDS = 86_400
