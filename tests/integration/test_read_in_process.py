@@ -355,6 +355,20 @@ def test_refs_are_read_and_written_as_git_does(clone: Clone) -> None:
     assert not list(folder.rglob("*.lock"))
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_refs_are_found_whatever_they_are_called(clone: Clone, packed: bool) -> None:
+    folder, names = clone.path / ".git", ["of/main", "of/main2", "of/a\u2028b", "of/deep/er", "off"]
+    for name in names:
+        git(clone.path, "update-ref", f"refs/odd/{name}", clone.tip)
+    if packed:
+        git(clone.path, "pack-refs", "--all")
+    (folder / "refs/odd/of").mkdir(parents=True, exist_ok=True)
+    (folder / "refs/odd/of/main.lock").touch()
+    assert refs_under(folder, "refs/odd/of/") == sorted(f"refs/odd/{name}" for name in names[:-1])
+    assert {read_ref(folder, f"refs/odd/{name}") for name in names} == {clone.tip}
+    assert read_ref(folder, "refs/odd/of/mai") is None
+
+
 def test_a_ref_that_git_is_writing_is_left_alone(clone: Clone) -> None:
     folder, ref = clone.path / ".git", "refs/refsync/built/1"
     write_ref(folder, ref, clone.tip)

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from glob import glob
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,7 +74,8 @@ def writing(repository: Repository, locks: Sequence[str]) -> Iterator[None]:
 @durable_step("clear the locks of dead processes")
 def clear_left_behind(repository: Repository) -> None:
     """Take away the locks that a killed process, of which nothing lives any more, has left behind."""
-    for path in repository.git_directory.glob(_NOTES):
+    for name in glob(_NOTES, root_dir=repository.git_directory):
+        path = repository.git_directory / name
         with contextlib.suppress(OSError), path.open("rb") as note:
             if _is_abandoned(note):
                 clear_dead_locks(repository, _noted(note))

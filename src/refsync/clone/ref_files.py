@@ -29,7 +29,7 @@ def read_ref(common_directory: Path, ref: str) -> str | None:
     try:
         found = os.fsdecode((common_directory / ref).read_bytes()).strip()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return dict(_packed(common_directory)).get(ref)
+        return dict(_packed(common_directory, ref)).get(ref)
     except OSError:  # git says better why
         return None
     return found if _ID.fullmatch(found) else None
@@ -85,7 +85,7 @@ def delete_ref(common_directory: Path, ref: str) -> bool:
     """
     file = common_directory / ref
     with _locked(file):
-        if ref in dict(_packed(common_directory)):
+        if ref in dict(_packed(common_directory, ref)):
             return False
         file.unlink(missing_ok=True)
     return True  # not forced to disk: a ref that comes back after a power cut is deleted again
@@ -108,23 +108,24 @@ def _locked(file: Path) -> Iterator[BinaryIO]:
 
 def refs_under(common_directory: Path, prefix: str) -> list[str]:
     """The names of all refs below a prefix that ends with a slash."""
-    packed = (name for name, _ in _packed(common_directory) if name.startswith(prefix))
+    packed = (name for name, _ in _packed(common_directory, prefix))
     return sorted({*_loose(common_directory, prefix), *packed})
 
 
 def _loose(common_directory: Path, prefix: str) -> Iterator[str]:
-    for path in (common_directory / prefix).rglob("*"):
-        if path.is_file() and not path.name.endswith(".lock"):
-            yield str(path.relative_to(common_directory))
+    for folder, _, names in os.walk(common_directory / prefix):
+        for path in (os.path.join(folder, name) for name in names if not name.endswith(".lock")):
+            if os.path.isfile(path):
+                yield os.path.relpath(path, common_directory)
 
 
-def _packed(common_directory: Path) -> Iterator[tuple[str, str]]:
-    """Names and ids; a line of another kind is a comment, or tells what a tag points to."""
+def _packed(common_directory: Path, prefix: str) -> Iterator[tuple[str, str]]:
+    """Names that begin so, and ids; a line of another kind is a comment, or tells what a tag points to."""
     try:
-        lines = (common_directory / "packed-refs").read_bytes().splitlines()
+        content = os.fsdecode((common_directory / "packed-refs").read_bytes())
     except FileNotFoundError:
         return
-    for line in lines:
-        id, _, name = os.fsdecode(line).partition(" ")
-        if _ID.fullmatch(id) and name:
+    for line in content.split("\n") if f" {prefix}" in content else ():
+        id, _, name = line.partition(" ")
+        if name.startswith(prefix) and _ID.fullmatch(id):
             yield name, id

@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, inser
 
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import Member
+from refsync.pending_queue.states import PendingChangeStatus
 from refsync.pending_queue.store import schema
 from refsync.pending_queue.store.filters import conditions, looked_at
 
@@ -56,6 +57,8 @@ ADD_EVENT = insert(schema.events).from_select(
     .where(_changes.change_id.in_(bindparam("ids", expanding=True)))
     .order_by(_changes.change_id),
 )
+RESERVED_BATCHES = select(_changes.batch_id).where(_changes.status == PendingChangeStatus.APPLYING).distinct()
+REPOSITORIES = select(schema.repositories).order_by(schema.repositories.c.name)
 NOTE_REPOSITORY = update(schema.repositories).where(schema.repositories.c.name == bindparam("noted"))
 
 

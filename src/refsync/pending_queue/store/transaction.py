@@ -171,8 +171,8 @@ class QueueTransaction(BatchTransaction):
 
     def reserved_batches(self) -> frozenset[int]:
         """The numbers of the batches of which a job holds changes."""
-        query = select(_changes.batch_id).where(_changes.status == PendingChangeStatus.APPLYING).distinct()
-        return frozenset(number for number in self._connection.scalars(query) if number is not None)
+        reserved = self._connection.scalars(statements.RESERVED_BATCHES)
+        return frozenset(number for number in reserved if number is not None)
 
     def is_referred_to(self, number: int) -> bool:
         """Whether any change, of whatever status and category, names the batch."""
@@ -234,8 +234,7 @@ class QueueTransaction(BatchTransaction):
 
     def repository_notes(self) -> list[RepositoryNote]:
         """What is noted of each repository, by name."""
-        query = select(schema.repositories).order_by(schema.repositories.c.name)
-        return [_note(row) for row in self._connection.execute(query).mappings()]
+        return [_note(row) for row in self._connection.execute(statements.REPOSITORIES).mappings()]
 
     def note_repository(self, name: str, values: Mapping[str, Any]) -> None:
         """Set these fields of a repository's note."""
