@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 """No category file has a tenth of that, read as one that has more would cost ten times as much memory."""
@@ -64,10 +65,17 @@ def read_regular(path: Path, *, within: Path | None = None) -> bytes:
         OSError: as :func:`open_regular`, or it is larger than the limit.
     """
     with os.fdopen(open_regular(path, within=within), "rb") as file:
-        content = file.read(LARGEST_FILE_BYTES + 1)
+        content = read_up_to(file, LARGEST_FILE_BYTES + 1)
     if len(content) > LARGEST_FILE_BYTES:
         raise OSError(errno.EFBIG, TOO_LARGE, str(path))
     return content
+
+
+def read_up_to(file: BinaryIO, most: int) -> bytes:
+    """What is in an opened file, of which memory is taken for what it says that it holds, and not for the most."""
+    size = os.fstat(file.fileno()).st_size
+    content = file.read(min(size + 1, most))
+    return content if len(content) <= size else content + file.read(most - len(content))  # it has grown since
 
 
 def open_own(path: Path, mode: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 from refsync.backends.clone_reader import CloneReader
 from refsync.categories import MODEL_REFERENCE_CATEGORY, CanonicalFormat
 from refsync.errors import CloneError, DocumentError, StateDirectoryError
-from refsync.regular_files import LARGEST_FILE_BYTES, read_regular
+from refsync.regular_files import LARGEST_FILE_BYTES, read_regular, read_up_to
 from refsync.state_directory import prepare
 from tests.support.command_line import Desk
 from tests.support.repositories import git
@@ -138,6 +138,16 @@ def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
     os.truncate(file, LARGEST_FILE_BYTES + 1)
     with pytest.raises(OSError, match="larger than 64 MiB"):
         read_regular(file)
+
+
+@pytest.mark.parametrize("most", [2, 4, 9, 90])
+def test_a_file_that_grows_while_it_is_read_is_read_up_to_the_limit(tmp_path: Path, most: int) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"now")
+    with file.open("rb") as opened, file.open("rb+") as small:
+        opened.peek()
+        small.truncate(1)
+        assert read_up_to(opened, most) == b"now"[:most]  # which says of itself that it has one byte
 
 
 def test_a_mend_goes_through_no_name_that_can_be_guessed(

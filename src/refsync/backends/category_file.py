@@ -128,7 +128,7 @@ def _read(path: Path, category: CategoryDescriptor, within: Path, known_broken: 
                 raise known_broken.with_traceback(None)  # it would grow with each time that it is raised
             if state.size > LARGEST_FILE_BYTES:
                 raise CloneError(f"cannot read {path}: {TOO_LARGE}")
-            data = file.read(LARGEST_FILE_BYTES)
+            data = file.read(state.size)
             whole = FileState.of(os.fstat(file.fileno())) == state
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path} is missing") from None
