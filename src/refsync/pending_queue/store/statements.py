@@ -49,7 +49,9 @@ BATCH = select(schema.batches).where(schema.batches.c.number == bindparam("wante
 BATCHES = select(schema.batches).order_by(schema.batches.c.number)
 BATCHES_IN = BATCHES.where(schema.batches.c.state.in_(bindparam("states", expanding=True)))
 SAVE_BATCH = update(schema.batches).where(schema.batches.c.number == bindparam("wanted"))
+ADD_CHANGES = insert(schema.changes)
 UPDATE_CHANGES = update(schema.changes).where(_changes.change_id.in_(bindparam("ids", expanding=True)))
+ADD_EVENTS = insert(schema.events)
 _MOVE = [column for column in schema.events.c if column.name not in ("event_id", "change_id")]
 ADD_EVENT = insert(schema.events).from_select(
     ["change_id", *(column.name for column in _MOVE)],

@@ -214,7 +214,7 @@ class QueueTransaction(BatchTransaction):
         """Append moves of changes, each with the change's id."""
         rows = [{"change_id": change_id, **as_row(event, exclude={"event_id"})} for change_id, event in events]
         if rows:
-            self._connection.execute(insert(schema.events), rows)
+            self._connection.execute(statements.ADD_EVENTS, rows)
 
     def history(self, change_ids: Iterable[int]) -> dict[int, list[ChangeEvent]]:
         """For each of the changes that has any, its moves, oldest first; purged changes included."""
@@ -263,7 +263,7 @@ class QueueTransaction(BatchTransaction):
         """Store changes as they are, ids included."""
         self._holds_unknown = None
         if rows:
-            self._connection.execute(insert(schema.changes), [dict(row) for row in rows])
+            self._connection.execute(statements.ADD_CHANGES, [dict(row) for row in rows])
 
     def add_leftover(self, content: object, problem: str) -> None:
         """Keep an entry of an import that is no change to us."""
