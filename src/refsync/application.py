@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from refsync.pending_queue.store import PendingQueueStore
     from refsync.publishing.proposals.forge_memory import ForgeMemories
     from refsync.publishing.upstream import Remotes, Upstream
+    from refsync.reference.versions import VersionCache
     from refsync.state_directory import StateDirectory
     from refsync.sync.checking import CheckSettings
     from refsync.sync.publisher import Publisher
@@ -105,6 +106,12 @@ class Application:
         from refsync.leasing import leasing_of
 
         return leasing_of(self.config, self.state, self.store)
+
+    @cached_property
+    def _pass_cache(self) -> VersionCache:
+        from refsync.reference.versions import VersionCache
+
+        return VersionCache()
 
     @property
     def publishes(self) -> bool:
@@ -229,6 +236,7 @@ class Application:
                     lease_of=leases.of,
                     publishes=self.publishes,
                     failing=self._failing,
+                    cache=self._pass_cache,
                     tells_commits=wants_foreign_commits(self.config),
                 )
             )

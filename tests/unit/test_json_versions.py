@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refsync.documents.json_document import read_records
+from refsync.documents.json_document import read_document, read_records
 from refsync.documents.json_versions import JsonVersion, read_version
-from refsync.documents.shape import Shape
+from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
 from refsync.reference.versions import Version
 
@@ -40,6 +40,16 @@ def told_as_edit(data: bytes, of: bytes) -> tuple[list[tuple[str, str]], str]:
     return outcome(lambda: Version(data, made_from=Version(of)).records())
 
 
+def as_edited(data: bytes, shape: Shape = ROOT, of: bytes | None = None) -> object:
+    """All that is known of a document as it can be edited, read by itself or as what was made of another one."""
+    try:
+        document = read_document(data, shape) if of is None else Version(data, made_from=Version(of)).document(shape)
+    except DocumentError as fault:
+        return str(fault)
+    parts = [repr(part) for part in (document.records, document.others, document.around, document.container)]
+    return parts, document.text_around, sorted(document.doubles), sorted(document.deep), document.has_doubles
+
+
 def outcome(read: Callable[[], Mapping[str, Any]]) -> tuple[list[tuple[str, str]], str]:
     try:
         records = read()
@@ -62,6 +72,7 @@ def test_a_version_is_read_as_if_nothing_were_known_of_the_one_before(
         for layout in (was, now):
             content = text_of(members, layout).encode()
             assert told(content, before) == told_as_edit(content, text_of(old, was).encode()) == told(content)
+            assert as_edited(content, of=text_of(old, was).encode()) == as_edited(content)
 
 
 @given(documents, layouts, st.integers(0, 200), st.integers(0, 20), st.text('{}[]:,"\\a1 .e-\n\ufeff', max_size=6))
@@ -78,6 +89,8 @@ def test_so_is_one_that_somebody_has_broken(
     content = (text[:at] + put + text[at + length :]).encode()
     assert told(content, before) == told_as_edit(content, text.encode()) == told(content)
     assert told_as_edit(text.encode(), content) == told(text.encode())
+    assert as_edited(content, of=text.encode()) == as_edited(content)
+    assert as_edited(text.encode(), of=content) == as_edited(text.encode())
 
 
 def test_so_is_one_with_a_record_that_is_too_deep() -> None:
@@ -87,6 +100,12 @@ def test_so_is_one_with_a_record_that_is_too_deep() -> None:
         assert told(content, before) == told_as_edit(content, b'{"a": {}, "b": {}}') == told(content)
         assert told_as_edit(b'{"a": {}}', content) == told(b'{"a": {}}')
         assert "nested" in told(content)[1]
+
+
+def test_a_key_that_an_edit_writes_twice_is_seen() -> None:
+    before, content = b'{"a": {"x": 1}, "b": {}}', b'{"a": {"x": 1, "x": 2}, "b": {}}'
+    assert as_edited(content, of=before) == as_edited(content)
+    assert list(Version(content, made_from=Version(before)).document().doubles) == ["a"]
 
 
 def test_what_is_alike_is_not_read_again() -> None:
@@ -133,6 +152,7 @@ def test_so_is_one_whose_records_are_elsewhere_than_at_its_root(
             content = in_shape(members, layout, shape, behind)
             whole = outcome(lambda read=content: read_records(read, shape=shape))  # type: ignore[misc]
             assert outcome(lambda read=content: read_version(read, before, shape).records) == whole  # type: ignore[misc]
+            assert as_edited(content, shape, in_shape(old, layout, shape)) == as_edited(content, shape)
 
 
 def in_shape(members: list[tuple[str, Any]], layout: tuple[str, str], shape: Shape, behind: str = "") -> bytes:

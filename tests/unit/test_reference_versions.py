@@ -11,7 +11,7 @@ from refsync.clone.objects import blob_id
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
 from refsync.reference.kinds import readable_records_at, records_at
-from refsync.reference.versions import Version, Versions
+from refsync.reference.versions import Version, VersionCache, Versions
 from refsync.reference.view import View
 
 CLIP = SPECIFIED[MODEL_REFERENCE_CATEGORY.clip]
@@ -50,7 +50,7 @@ def test_a_blob_is_read_once_while_it_is_kept_and_the_last_ones_are(asked: list[
         reads[blob] += 1
         return contents[blob]
 
-    versions, last = Versions(read, kept_bytes=kept), list[str]()
+    versions, last = Versions(read, cache=VersionCache(kept)), list[str]()
     for blob in (blobs[number] for number in asked):
         before = reads[blob]
         assert versions.of(blob).content == contents[blob]
@@ -62,6 +62,16 @@ def test_what_is_about_to_be_written_need_not_be_read() -> None:
     versions = Versions(lambda blob: pytest.fail(f"{blob} was read"))
     added = versions.add(b'{"a": {}}')
     assert versions.of(blob_id(b'{"a": {}}')) is versions.add(b'{"a": {}}') is added
+
+
+def test_what_one_clone_has_read_another_has_and_it_is_forgotten_once_nobody_asks() -> None:
+    cache, content = VersionCache(), b'{"a": {}}'
+    read = Versions(lambda blob: content, cache=cache).of(blob_id(content))
+    nobody = Versions(lambda blob: pytest.fail(f"{blob} was read"), cache=cache)
+    cache.forget_unused(3600)
+    assert nobody.of(blob_id(content)) is read
+    cache.forget_unused(-1)
+    assert Versions(lambda blob: content, cache=cache).of(blob_id(content)) is not read
 
 
 def test_a_broken_version_is_parsed_once_too() -> None:

@@ -30,6 +30,8 @@ from refsync.errors import DocumentError
 
 Record = dict[str, Any]
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class Document:
@@ -271,9 +273,9 @@ def _document_of(text: str, shape: Shape) -> Document:
 
 
 def _shallow_document(text: str, shape: Shape) -> Document:
-    if shape.is_root_object and (scanned := _scanned(text)):
-        members = {item.key or "": item.value for item in scanned.items}
-        return Document(*_parted(members, shape), shape=shape, _text=text, _scanned=scanned)
+    scanned = _scanned(text) if shape.is_root_object else None
+    if scanned and (document := document_of_members(text, scanned, shape)):
+        return document
     try:
         root, members = _members_of(text, STRICT_READER, shape)
         doubles = doubled_names(text, shape) if shape.has_doubles(root, members) else {}
@@ -292,9 +294,19 @@ def _scanned(text: str) -> Container | None:
             scanned = scan_unproven(text, STRICT_READER.raw_decode)
     except (ValueError, RecursionError, NotFiniteError, DuplicateKeyError):
         return None
-    is_sound = len({item.key for item in scanned.items}) == len(scanned.items)
     doubtful = [item.value for item in scanned.items if not is_surely_shallow(text, item.value_start, item.end)]
-    return scanned if is_sound and not is_too_deep(doubtful) else None
+    return None if is_too_deep(doubtful) else scanned
+
+
+def document_of_members(
+    text: str, container: Container, shape: Shape, around: Mapping[str, Any] = _NOTHING, mark: str = ""
+) -> Document | None:
+    """A document of which all members have been read, none of them too deep; ``None`` if one is there twice."""
+    members = {shape.name(item, place): item.value for place, item in enumerate(container.items)}
+    if len(members) < len(container.items):
+        return None
+    parts = _parted(members, shape)
+    return Document(*parts, shape=shape, around=around, _text=text, _mark=mark, _scanned=container)
 
 
 def _deep_document(text: str, shape: Shape) -> Document:

@@ -7,12 +7,12 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from refsync.documents.encoding import decode
-from refsync.documents.json_decoders import READER, NotFiniteError
-from refsync.documents.json_document import Document, Record, read_records
-from refsync.documents.json_text import Container
+from refsync.documents.json_decoders import STRICT_READER, DuplicateKeyError, NotFiniteError
+from refsync.documents.json_document import Document, Record, document_of_members, read_records
+from refsync.documents.json_text import Container, Item
 from refsync.documents.nesting import is_too_deep
 from refsync.documents.shape import ROOT, RecordShape, Shape
 
@@ -20,28 +20,68 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _STEPS = (4096, 64, 1)
 
 
+class Member(NamedTuple):
+    """A member of a document, its positions told from where it begins: they stay when others grow.
+
+    Attributes:
+        key: what stands ahead of the value; ``None`` for an element of a list.
+        value: what it says.
+        gap: how far ahead of it the separator ends that parts it from the member before, or the bracket.
+        key_end: where its key ends.
+        value_start: where its value begins.
+        length: how long it is.
+    """
+
+    key: str | None
+    value: Any
+    gap: int
+    key_end: int
+    value_start: int
+    length: int
+
+    @classmethod
+    def of(cls, item: Item) -> Member:
+        """A member that was found in a text."""
+        separator_end, start, key, key_end, value_start, end, value = item
+        return cls(key, value, start - separator_end, key_end - start, value_start - start, end - start)
+
+    def at(self, start: int) -> Item:
+        """The member as it stands in a text."""
+        key, value, gap, key_end, value_start, length = self
+        return Item(start - gap, start, key, start + key_end, start + value_start, start + length, value)
+
+
 @dataclass(frozen=True)
 class JsonVersion:
-    """A document's members in their order, and where each begins and ends in its text.
+    """A document's members in their order, and where each begins in its text.
 
-    ``opening`` is where the bracket around them stands, ``closing`` where its counterpart does; of an element of a list
-    that has no name the key is ``None``.
+    ``opening`` is where the bracket around them stands, ``closing`` where its counterpart does; ``around`` is what else
+    the file holds, ``None`` where nobody has looked.
     """
 
     shape: Shape
     text: str
     opening: int
     closing: int
-    keys: list[str | None]
-    values: list[Any]
+    members: list[Member]
     starts: list[int]
-    ends: list[int]
+    around: Mapping[str, Any] | None = None
 
     @cached_property
     def records(self) -> Mapping[str, Record]:
         """The models, as ``read_records`` gives them; what is alike in the version before is the same object."""
-        members = dict(zip(self.keys, self.values, strict=True))
-        return {name: value for name, value in members.items() if name is not None and self.shape.is_model(name, value)}
+        named = {self.shape.name_of(each.key, each.value): each.value for each in self.members}
+        return {name: value for name, value in named.items() if name is not None and self.shape.is_model(name, value)}
+
+    def end(self, place: int) -> int:
+        """Where the member at a place ends in the text."""
+        return self.starts[place] + self.members[place].length
+
+    @property
+    def container(self) -> Container:
+        """Where the members stand in the text."""
+        items = [member.at(start) for member, start in zip(self.members, self.starts, strict=True)]
+        return Container(self.opening, items, self.closing + 1)
 
 
 def read_version(data: bytes, before: JsonVersion | None = None, shape: Shape = ROOT) -> JsonVersion:
@@ -57,9 +97,9 @@ def read_version(data: bytes, before: JsonVersion | None = None, shape: Shape = 
 def version_of(document: Document) -> JsonVersion | None:
     """A document as a version that others follow; ``None`` of one that has to be read as a whole each time."""
     text = document.whole_text
-    if isinstance(document.shape, RecordShape):
+    if text is None or isinstance(document.shape, RecordShape):
         return None
-    return None if text is None else _of_container(text, document.container, document.shape)
+    return _of_container(text, document.container, document.shape, document.around)
 
 
 def follow_version(data: bytes, before: JsonVersion) -> JsonVersion | None:
@@ -68,23 +108,24 @@ def follow_version(data: bytes, before: JsonVersion) -> JsonVersion | None:
     return _followed(before, text)
 
 
+def document_of(version: JsonVersion, data: bytes) -> Document | None:
+    """A version of these bytes as it can be edited; ``None`` where it has to be read as a whole."""
+    if version.around is None:
+        return None
+    mark, _ = decode(data)
+    return document_of_members(version.text, version.container, version.shape, version.around, mark)
+
+
 def _read_whole(data: bytes, text: str, shape: Shape) -> JsonVersion:
     read_records(data, shape=shape)  # which says what is wrong with it
     return _of_container(text, shape.locate(text), shape)
 
 
-def _of_container(text: str, container: Container, shape: Shape) -> JsonVersion:
-    items = container.items
-    return JsonVersion(
-        shape,
-        text,
-        container.start,
-        container.end - 1,
-        [shape.name_of(item.key, item.value) for item in items],
-        [item.value for item in items],
-        [item.start for item in items],
-        [item.end for item in items],
-    )
+def _of_container(
+    text: str, container: Container, shape: Shape, around: Mapping[str, Any] | None = None
+) -> JsonVersion:
+    members, starts = [Member.of(item) for item in container.items], [item.start for item in container.items]
+    return JsonVersion(shape, text, container.start, container.end - 1, members, starts, around)
 
 
 def _followed(before: JsonVersion, text: str) -> JsonVersion | None:
@@ -97,25 +138,29 @@ def _followed(before: JsonVersion, text: str) -> JsonVersion | None:
     head = _common_head(before.text, text)
     if before.opening >= head:
         return None
-    kept = bisect_left(before.ends, head)
+    kept = bisect_left(before.starts, head)
+    if kept and before.end(kept - 1) >= head:
+        kept -= 1
     tail = len(before.text) - _common_tail(before.text, text, min(len(before.text), len(text)) - head)
     shift = len(text) - len(before.text)
     try:
-        between = _Between(before, text, before.ends[kept - 1] if kept else before.opening + 1, is_first=not kept)
+        between = _Between(before, text, before.end(kept - 1) if kept else before.opening + 1, is_first=not kept)
         resumed = between.read_up_to(before.starts, bisect_left(before.starts, tail), shift)
-    except (ValueError, NotFiniteError, RecursionError):
+    except (ValueError, NotFiniteError, DuplicateKeyError, RecursionError):
         return None
-    if is_too_deep(between.values):
+    if is_too_deep(member.value for member in between.members):
         return None
+    after = before.members[resumed:]
+    if after:
+        after[0] = after[0]._replace(gap=between.gap)
     return JsonVersion(
         before.shape,
         text,
         before.opening,
-        between.closing if resumed == len(before.starts) else before.closing + shift,
-        before.keys[:kept] + between.keys + before.keys[resumed:],
-        before.values[:kept] + between.values + before.values[resumed:],
+        before.closing + shift if after else between.closing,
+        before.members[:kept] + between.members + after,
         before.starts[:kept] + between.starts + [start + shift for start in before.starts[resumed:]],
-        before.ends[:kept] + between.ends + [end + shift for end in before.ends[resumed:]],
+        before.around,
     )
 
 
@@ -127,16 +172,16 @@ class _Between:
         self._text, self._at, self._is_first = text, at, is_first
         self._closing = "}" if self._shape.field is None else "]"
         self.closing = at
-        self.keys: list[str | None] = []
-        self.values: list[Any] = []
+        self.gap = 0
+        self.members: list[Member] = []
         self.starts: list[int] = []
-        self.ends: list[int] = []
 
     def read_up_to(self, known: list[int], first: int, shift: int) -> int:
         """Read until one of the known starts behind ``first`` is met, or the end; the place of the known one.
 
         Raises:
             ValueError: here is no member, or one that cannot be read.
+            NotFiniteError, DuplicateKeyError, RecursionError: neither is that.
         """
         while not self._ends():
             place = bisect_left(known, self._at - shift, first)
@@ -147,6 +192,7 @@ class _Between:
 
     def _ends(self) -> bool:
         """Go to the next member; or be at the end of them, with the text behind it as it was."""
+        separator_end = self._at
         self._skip()
         if self._is_at(self._closing):
             self.closing = self._at
@@ -155,7 +201,10 @@ class _Between:
             return True
         if not self._is_first:
             self._take(",")
+            separator_end = self._at
+            self._skip()
         self._is_first = False
+        self.gap = self._at - separator_end
         return False
 
     def _ends_as_before(self, rest: str) -> bool:
@@ -165,21 +214,23 @@ class _Between:
 
     def _read_member(self) -> None:
         start = self._at
-        key = self._read_key() if self._shape.field is None else None
-        value, self._at = READER.raw_decode(self._text, self._at)
-        self.keys.append(self._shape.name_of(key, value))
-        self.values.append(value)
+        key, key_end = self._read_key() if self._shape.field is None else (None, start)
+        value_start = self._at
+        value, self._at = STRICT_READER.raw_decode(self._text, value_start)
+        self.members.append(Member.of(Item(start - self.gap, start, key, key_end, value_start, self._at, value)))
         self.starts.append(start)
-        self.ends.append(self._at)
 
-    def _read_key(self) -> str:
+    def _read_key(self) -> tuple[str, int]:
+        """A member's key and where it ends; what is behind it is its value."""
         if not self._is_at('"'):
             raise ValueError("no key")
         key: str
-        key, self._at = READER.raw_decode(self._text, self._at)
+        key, key_end = STRICT_READER.raw_decode(self._text, self._at)
+        self._at = key_end
         self._skip()
         self._take(":")
-        return key
+        self._skip()
+        return key, key_end
 
     def _is_at(self, mark: str) -> bool:
         return self._text.startswith(mark, self._at)
@@ -188,7 +239,6 @@ class _Between:
         if not self._is_at(mark):
             raise ValueError(f"no {mark}")
         self._at += 1
-        self._skip()
 
     def _skip(self) -> None:
         match = _SPACE.match(self._text, self._at)

@@ -16,7 +16,7 @@ from refsync.metadata.fold import FileFold, new_fold
 from refsync.metadata.merge_losses import MergeHistory
 from refsync.metadata.models import CategoryMetadata
 from refsync.metadata.position import FollowedFile, Position
-from refsync.reference.versions import Versions
+from refsync.reference.versions import VersionCache, Versions
 
 Progress = Callable[[int, int], None]
 """Called with the commits done and the commits in all."""
@@ -145,7 +145,7 @@ def take_in_ahead(
             met = next((content for id, content in coming if id == blob), None)
             return history.read_blob(blob) if met is None else met  # which says why it cannot be read
 
-        take_in(Versions(read, editable=False, kept_bytes=0), walk, tasks, progress)
+        take_in(Versions(read, editable=False, cache=VersionCache(0)), walk, tasks, progress)
 
 
 def take_in(versions: Versions, walk: Sequence[LandedCommit], tasks: Sequence[Task], progress: Progress | None) -> None:

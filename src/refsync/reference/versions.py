@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 from refsync.clone.objects import GitObject, blob_id
 from refsync.documents.json_document import Document, Record, read_document, read_records
-from refsync.documents.json_versions import JsonVersion, follow_version, read_version, version_of
+from refsync.documents.json_versions import JsonVersion, document_of, follow_version, read_version, version_of
 from refsync.documents.shape import ROOT, Shape
 from refsync.errors import DocumentError
 
@@ -54,7 +55,7 @@ class Version:
 
     def document(self, shape: Shape = ROOT) -> Document:
         """A JSON document as it can be edited."""
-        return self._once(lambda content: read_document(content, shape), read_document, shape)
+        return self._once(partial(self._document, shape), read_document, shape)
 
     def models(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document that can be edited; one that is nested too deeply by what stands for it."""
@@ -79,6 +80,10 @@ class Version:
     def parsed(self, parse: Callable[[bytes], T], *known_by: object) -> T:
         """What a function makes of the bytes: once for the function, or for what it is known by."""
         return self._once(parse, *known_by)
+
+    def _document(self, shape: Shape, content: bytes) -> Document:
+        followed = self._follow(shape)
+        return (followed and document_of(followed, content)) or read_document(content, shape)
 
     def _follow(self, shape: Shape) -> JsonVersion | None:
         """What it says, read by what differs from the version that it was made from."""
@@ -110,24 +115,55 @@ class Version:
         return cast(T, found)
 
 
+class VersionCache:
+    """The versions that were asked for last, of whatever clones, for as long as whoever made it keeps it."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        """Keep as much of files, the last one in any case."""
+        self._kept_bytes = kept_bytes
+        self._kept: OrderedDict[str, Version] = OrderedDict()
+        self._bytes = 0
+        self._used_at = time.monotonic()
+
+    def __contains__(self, blob: str) -> bool:
+        return blob in self._kept
+
+    def __getitem__(self, blob: str) -> Version:
+        self._used_at = time.monotonic()
+        self._kept.move_to_end(blob)
+        return self._kept[blob]
+
+    def add(self, blob: str, version: Version) -> None:
+        """Keep one that is not kept."""
+        self._kept[blob] = version
+        self._bytes += len(version.content)
+        while self._bytes > self._kept_bytes and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.content)
+
+    def forget_unused(self, seconds: float) -> None:
+        """Let go of all if none was asked for in so many seconds: what rests shall be small."""
+        if time.monotonic() - self._used_at > seconds:
+            self._kept.clear()
+            self._bytes = 0
+
+
 class Versions:
-    """The versions of a clone's files that were asked for last."""
+    """The versions of a clone's files."""
 
     def __init__(
-        self, read_blob: Callable[[str], bytes], *, editable: bool = True, kept_bytes: int = KEPT_BYTES
+        self, read_blob: Callable[[str], bytes], *, editable: bool = True, cache: VersionCache | None = None
     ) -> None:
-        """Keep those of a clone.
+        """Read those of a clone.
 
         Args:
             read_blob: gives the bytes of a blob by its id.
             editable: that of :class:`Version`.
-            kept_bytes: as much of files is kept, the last one in any case.
+            cache: where they are kept; of all who share it ``editable`` is the same.
         """
         self._read_blob = read_blob
         self._editable = editable
-        self._kept_bytes = kept_bytes
-        self._kept: OrderedDict[str, Version] = OrderedDict()
-        self._bytes = 0
+        self._cache = VersionCache() if cache is None else cache
 
     def of(self, blob: str) -> Version:
         """The version with this id.
@@ -135,16 +171,15 @@ class Versions:
         Raises:
             GitCommandError: the object is missing or damaged.
         """
-        if blob not in self._kept:
+        if blob not in self._cache:
             self._keep(blob, self._read_blob(blob))
-        self._kept.move_to_end(blob)
-        return self._kept[blob]
+        return self._cache[blob]
 
     def read_ahead(
         self, blobs: Iterable[str], read_blobs: Callable[[Iterable[str]], Generator[tuple[str, bytes]]]
     ) -> None:
         """Read those of many blobs that are not kept by one stream, and not one by one."""
-        missing = [blob for blob in blobs if blob not in self._kept]
+        missing = [blob for blob in blobs if blob not in self._cache]
         if len(missing) < _MANY:
             return
         with closing(read_blobs(missing)) as coming:
@@ -154,13 +189,9 @@ class Versions:
     def add(self, content: bytes, made_from: Version | None = None) -> Version:
         """The version of bytes that are about to be written; ``made_from`` as for :class:`Version`."""
         blob = blob_id(content)
-        if blob not in self._kept:
+        if blob not in self._cache:
             self._keep(blob, content, made_from)
-        return self._kept[blob]
+        return self._cache[blob]
 
     def _keep(self, blob: str, content: bytes, made_from: Version | None = None) -> None:
-        self._kept[blob] = Version(content, blob, editable=self._editable, made_from=made_from)
-        self._bytes += len(content)
-        while self._bytes > self._kept_bytes and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest.content)
+        self._cache.add(blob, Version(content, blob, editable=self._editable, made_from=made_from))

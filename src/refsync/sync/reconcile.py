@@ -35,6 +35,8 @@ from refsync.sync.turn import Pass, Turn
 _WAITING = (BatchState.sealed, BatchState.held)
 _NOTE_SECONDS = 10.0
 """How old the time of the last pass may become in what is noted, while passes have nothing else to tell."""
+_REST_SECONDS = 300.0
+"""For how long what was read is kept for the next batch; a daemon at rest is small."""
 _OVER_UNSEEN = (TemporaryError, MendedUnseenError, OSError)
 """What may be over without a sign."""
 
@@ -74,6 +76,7 @@ def reconcile(work: Pass) -> PassReport:
             outcome.problem, outcome.temporary = outcome.problem or str(problem), True
         except Exception as bug:
             bugs.append(bug)
+    work.cache.forget_unused(_REST_SECONDS)
     names = [reference.name for reference in work.repositories]
     report.repositories.sort(key=lambda outcome: names.index(outcome.name))
     if bugs:
@@ -156,7 +159,7 @@ def _reconcile_repository(
         Repository(reference.path, reference.branch, timeout_seconds=reference.timeout_seconds) as clone,
     ):
         batches = _batches_of(reference, found) if found else []
-        turn = Turn(work, queue, reference, clone, outcome, batches, Versions(clone.read_blob))
+        turn = Turn(work, queue, reference, clone, outcome, batches, Versions(clone.read_blob, cache=work.cache))
         _follow(turn, agenda.notes.get(reference.name), is_shared=work.lease_of is not None)
         if found:
             _bring_on(turn, is_settled=_settle(turn, found.reserved))

@@ -17,7 +17,7 @@ from refsync.errors import DocumentError
 from refsync.file_patterns import is_pattern
 from refsync.pending_queue.queue_door import QueueDoor
 from refsync.reference.kinds import records_in
-from refsync.reference.versions import Versions
+from refsync.reference.versions import VersionCache, Versions
 from refsync.review.blame import Origin, origins
 from refsync.review.renames import renames
 from refsync.sync.bringing import Brought, batches_behind
@@ -114,7 +114,7 @@ def _versions(
     if path is not None and is_pattern(path):
         yield from reversed(list(_versions_of_many(clone, category, path)))
         return
-    versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
+    versions = Versions(clone.read_blob, editable=False, cache=VersionCache(0))
     for commit in reversed(clone.first_parent_history(None, clone.tip(), [path] if path else ())):
         change = next((file for file in commit.files if file.path == path), None)
         if change is None:
@@ -130,7 +130,7 @@ def _versions_of_many(
     clone: Repository, category: CategoryDescriptor, pattern: str
 ) -> Iterator[tuple[LandedCommit, Mapping[str, Record]]]:
     """The same where the category has many files, oldest first: all their records after each commit."""
-    versions = Versions(clone.read_blob, editable=False, kept_bytes=0)
+    versions = Versions(clone.read_blob, editable=False, cache=VersionCache(0))
     files: dict[str, Mapping[str, Record]] = {}
     for commit in clone.first_parent_history(None, clone.tip(), [pattern]):
         for change in commit.files:

@@ -14,7 +14,7 @@ from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.models import Batch
-from refsync.reference.versions import Versions
+from refsync.reference.versions import VersionCache, Versions
 from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
 from refsync.sync.landed import record_landed, settle_reserved
@@ -55,6 +55,8 @@ class Pass:
     tells_commits: bool = False
     failing: set[str] = field(default_factory=set)
     """The repositories in which this process's last pass failed."""
+    cache: VersionCache = field(default_factory=VersionCache)
+    """What this process's passes have read and parsed."""
 
 
 @dataclass(frozen=True)
