@@ -28,7 +28,7 @@ def derive_text(rows: Iterable[Row], defaults: Mapping[str, Any], generation_par
 def disagreements(csv: bytes, db: bytes, defaults: Any, generation_params: Any) -> list[Disagreement]:
     """Where the document is not what the table makes."""
     made_with = [Version(content) for content in _beside(defaults, generation_params)]
-    return text_table.disagreements(Version(csv), Version(db), made_with)
+    return text_table.disagreements(Version(csv), Version(db), *made_with)
 
 
 def edit_text_reference(

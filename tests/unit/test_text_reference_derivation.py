@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from refsync.documents.csv_document import COLUMNS, Row, read_rows
-from refsync.documents.text_derivation import derive_document, model_name, row_to_record, variants
+from refsync.documents.json_document import new_document
+from refsync.documents.text_derivation import Derivation, derive_document, model_name, row_to_record, variants
 from refsync.errors import DocumentError
 from tests.support.text_tables import derive_text
 
@@ -93,6 +94,7 @@ def test_the_text_has_four_spaces_ascii_escapes_and_one_line_end() -> None:
         ("x,7,,,,,,,,{", "settings is no valid JSON"),
         ("x,7,,,,,,,,[]", "settings is no JSON object"),
         ('x,7,,,,,,,,"{""temperature"": NaN}"', "settings is no valid JSON"),
+        ('x,7,,,,,,,,"{""temperature"": 1e999}"', "settings is no valid JSON"),
         ('x,7,,,,,,,,"{""heat"": 1}"', 'settings has "heat", which is not in generation_params.json'),
     ],
 )
@@ -101,3 +103,27 @@ def test_a_row_that_nothing_can_be_made_of_is_refused_with_its_line(cells: str, 
     with pytest.raises(DocumentError) as caught:
         derive_document(rows, DEFAULTS, PARAMS)
     assert str(caught.value) == f'line 3: "x": {reason}'
+
+
+def test_a_derivation_makes_of_each_table_what_it_would_make_of_it_alone() -> None:
+    tables = [
+        [row("x/m", "1"), row("y/n", "2")],
+        [row("y/n", "2"), row("y/m", "3"), row("x/m", "1")],
+        [row("y/m", "3")],
+    ]
+    derivation = Derivation(DEFAULTS, PARAMS)
+    for rows in (*tables, *reversed(tables), [*tables[1], *tables[0]]):
+        derived = derivation.of(rows)
+        assert list(derived.records.items()) == list(derive_document(rows, DEFAULTS, PARAMS).items())
+        assert derived.content == new_document(derived.records)
+
+
+def test_a_row_that_was_there_before_is_not_made_again() -> None:
+    derivation = Derivation(DEFAULTS, PARAMS)
+    before = derivation.of([row("x/m", "1"), row("y/n", "2")]).records
+    after = derivation.of([row("x/m", "1"), row("y/n", "3")]).records
+    assert [name for name, record in after.items() if before[name] is not record] == [
+        "y/n",
+        "aphrodite/y/n",
+        "koboldcpp/n",
+    ]

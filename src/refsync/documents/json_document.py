@@ -23,7 +23,7 @@ from refsync.documents.json_faults import fault_at, faults_explained, first_of, 
 from refsync.documents.json_text import Container, scan_unproven
 from refsync.documents.model_places import Place
 from refsync.documents.nesting import MAX_DEPTH, TOO_DEEP, Outline, is_surely_shallow, is_too_deep, outlines
-from refsync.documents.record_texts import RecordTexts
+from refsync.documents.record_texts import RecordTexts, document_text
 from refsync.documents.shape import ROOT, Shape
 from refsync.dumping import dump
 from refsync.errors import DocumentError
@@ -255,7 +255,8 @@ def _check_renames(
 def new_document(records: Mapping[str, Record], shape: Shape = ROOT) -> bytes:
     """A category file that does not exist yet: four spaces, ASCII escapes, one final newline."""
     if shape == ROOT:
-        return RecordTexts().document(records).encode()
+        texts = RecordTexts()
+        return document_text(texts.member(name, record) for name, record in records.items()).encode()
     return (dump(shape.whole(records), indent=4, ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 

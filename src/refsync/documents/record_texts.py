@@ -6,7 +6,7 @@ Of the records that a table makes, three in a row say the same but for their nam
 from __future__ import annotations
 
 import marshal
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -20,20 +20,16 @@ _dump = partial(dump, indent=4, ensure_ascii=True, allow_nan=False)
 
 
 class RecordTexts:
-    """The texts of records, each kept for the next record that says the same behind its first field."""
+    """Records as members of a document; a text is kept for the next one that says the same behind its first field."""
 
     def __init__(self) -> None:
         self._rests: dict[bytes, str] = {}
 
-    def document(self, records: Mapping[str, Record]) -> str:
-        """The text of a document of these records."""
-        members = ",\n".join(
-            f"{_INDENT}{encode_basestring_ascii(name)}: {self._written(record)}" for name, record in records.items()
-        )
-        return f"{{\n{members}\n}}\n" if members else "{}\n"
+    def member(self, name: str, record: Record) -> str:
+        """The text of a record under its name."""
+        return f"{_INDENT}{encode_basestring_ascii(name)}: {self._written(record)}"
 
     def _written(self, record: Record) -> str:
-        """The text of a record within a document."""
         if len(record) < 2:
             return _indented(_dump(record))
         (field, value), *rest = record.items()
@@ -49,6 +45,12 @@ class RecordTexts:
         if key not in self._rests:
             self._rests[key] = _indented(_dump(dict(fields)))[1:]
         return self._rests[key]
+
+
+def document_text(members: Iterable[str]) -> str:
+    """The text of a document of these members."""
+    joined = ",\n".join(members)
+    return f"{{\n{joined}\n}}\n" if joined else "{}\n"
 
 
 def _indented(text: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from math import isinf
 from typing import Any, NoReturn
 
 from refsync.categories import TEXT_TABLE
 from refsync.documents.csv_document import Row
 from refsync.documents.nesting import TOO_DEEP, is_too_deep
+from refsync.documents.record_texts import RecordTexts, document_text
 from refsync.errors import DocumentError
 
 Record = dict[str, Any]
@@ -32,37 +35,71 @@ def model_name(name: str) -> str:
     return parts[1] if len(parts) > 1 else name
 
 
-RowRecords = dict[tuple[object, ...], Record]
-"""What rows with these cells make, with the same files beside the table."""
+class _Made:
+    """The three records that a row makes, by their names, and what each is in the text of a document."""
+
+    def __init__(self, name: str, record: Record) -> None:
+        self.records = {each: record | {"name": each} for each in (name, *variants(name))}
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        texts = RecordTexts()
+        return {name: texts.member(name, record) for name, record in self.records.items()}
+
+
+class Derived:
+    """A document as its table makes it; what comes again replaces the record and keeps its first place."""
+
+    def __init__(self, made: Iterable[_Made]) -> None:
+        self._makers = {name: each for each in made for name in each.records}
+
+    @cached_property
+    def records(self) -> dict[str, Record]:
+        """Its records."""
+        return {name: maker.records[name] for name, maker in self._makers.items()}
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes: four spaces, ASCII escapes, one final newline."""
+        return document_text(maker.texts[name] for name, maker in self._makers.items()).encode()
+
+
+class Derivation:
+    """Makes documents of tables with the same files beside them: a row that the last table had, too, is made already.
+
+    Attributes:
+        defaults: the fields that every record has (``defaults.json``).
+        generation_params: what a model may set (``generation_params.json``); ``None`` for anything.
+    """
+
+    def __init__(self, defaults: Mapping[str, Any], generation_params: Collection[str] | None) -> None:
+        self.defaults = defaults
+        self.generation_params = generation_params
+        self._made: dict[tuple[object, ...], _Made] = {}
+
+    def of(self, rows: Iterable[Row]) -> Derived:
+        """What the rows of a table make, in its order, three records each.
+
+        Raises:
+            DocumentError: a row that nothing can be made of, with its line.
+        """
+        made = [((*row.cells.items(), row.surplus), row) for row in rows]
+        self._made = {cells: self._made.get(cells) or self._make(row) for cells, row in made}
+        return Derived(self._made[cells] for cells, _ in made)
+
+    def _make(self, row: Row) -> _Made:
+        return _Made(row.name, row_to_record(row, self.defaults, self.generation_params))
 
 
 def derive_document(
-    rows: Iterable[Row],
-    defaults: Mapping[str, Any],
-    generation_params: Collection[str] | None,
-    known: RowRecords | None = None,
+    rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str] | None
 ) -> dict[str, Record]:
-    """The records of all rows, three for each; what comes again replaces the record and keeps its first place.
-
-    Args:
-        rows: those of ``models.csv``, in its order.
-        defaults: the fields that every record has (``defaults.json``).
-        generation_params: what a model may set (``generation_params.json``); ``None`` for anything.
-        known: what is made already, to which is added what is made now.
+    """The records of a document, see :class:`Derivation`.
 
     Raises:
         DocumentError: a row that nothing can be made of, with its line.
     """
-    records: dict[str, Record] = {}
-    known = {} if known is None else known
-    for row in rows:
-        cells = (*row.cells.items(), row.surplus)
-        if cells not in known:
-            known[cells] = row_to_record(row, defaults, generation_params)
-        record = known[cells]
-        for name in (row.name, *variants(row.name)):
-            records[name] = record | {"name": name}
-    return records
+    return Derivation(defaults, generation_params).of(rows).records
 
 
 def row_to_record(row: Row, defaults: Mapping[str, Any], generation_params: Collection[str] | None) -> Record:
@@ -120,7 +157,7 @@ def _parameters(row: Row) -> int:
 def _settings(row: Row, generation_params: Collection[str] | None) -> Record:
     cell = row.cells["settings"]
     try:
-        settings = json.loads(cell, parse_constant=_no_constant) if cell else {}
+        settings = json.loads(cell, parse_constant=_no_constant, parse_float=_finite) if cell else {}
     except (ValueError, RecursionError):
         _refuse(row, "settings is no valid JSON")
     if not isinstance(settings, dict):
@@ -135,6 +172,13 @@ def _settings(row: Row, generation_params: Collection[str] | None) -> Record:
 
 def _no_constant(text: str) -> NoReturn:
     raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _refuse(row: Row, reason: str) -> NoReturn:

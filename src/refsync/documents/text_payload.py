@@ -31,7 +31,7 @@ _FIELDS = {"name", "model_name", "parameters", SURPLUS_FIELD, *COLUMNS} - {"para
 
 
 def record_to_row(
-    record: Record, existing: Row | None, defaults: Mapping[str, Any], generation_params: Collection[str]
+    record: Record, existing: Row | None, defaults: Mapping[str, Any], generation_params: Collection[str] | None
 ) -> Row:
     """The row that makes exactly this record.
 
@@ -39,7 +39,7 @@ def record_to_row(
         record: as ``db.json`` has it under the model's base name.
         existing: the model's row as it is; the cells that need not change keep their text.
         defaults: the fields that every record has (``defaults.json``).
-        generation_params: what a model may set (``generation_params.json``).
+        generation_params: what a model may set (``generation_params.json``); ``None`` for anything.
 
     Returns:
         The row; an equal one to ``existing`` if it makes the record already.
@@ -158,12 +158,12 @@ def _tags_cell(record: Record, derived: set[str], present: Row) -> str:
     return ",".join(kept).strip() + (gap if kept and new else "") + gap.join(new)
 
 
-def _settings_cell(record: Record, generation_params: Collection[str], present: Row) -> str:
+def _settings_cell(record: Record, generation_params: Collection[str] | None, present: Row) -> str:
     settings, cell = record.get("settings", {}), present.cells["settings"]
     if not isinstance(settings, dict):
         raise PayloadError("settings: give an object")
     for key in settings:
-        if key not in generation_params:
+        if generation_params is not None and key not in generation_params:
             raise PayloadError(f"settings: {json.dumps(key)} is not in generation_params.json")
     if not settings:
         return cell if "".join(cell.split()) == "{}" else ""

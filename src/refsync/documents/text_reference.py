@@ -10,8 +10,7 @@ from refsync.documents.csv_document import Row, edit_rows, read_rows
 from refsync.documents.json_document import Document, edit_document
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
-from refsync.documents.record_texts import RecordTexts
-from refsync.documents.text_derivation import RowRecords, derive_document, variants
+from refsync.documents.text_derivation import Derivation, variants
 from refsync.documents.text_payload import record_to_row
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError, PayloadError
@@ -54,20 +53,18 @@ def base_name(name: str, rows: Iterable[Row]) -> str | None:
 
 
 class ParsedText(NamedTuple):
-    """Both files as bytes and as what they say, ``made`` being what the rows make, and what it is made with.
+    """Both files as what they say, the table also as bytes, and what makes the document.
 
-    ``differing`` is where the document is not that, ``row_records`` what single rows make.
+    ``is_as_made`` tells whether the document is byte for byte what the table makes, ``differing`` where it is not that
+    apart from how it is written.
     """
 
     csv: bytes
     rows: Sequence[Row]
-    db: bytes
     document: Document
-    made: Mapping[str, Record]
+    is_as_made: bool
     differing: Sequence[Disagreement]
-    defaults: Mapping[str, Any]
-    generation_params: Collection[str]
-    row_records: RowRecords
+    derivation: Derivation
 
 
 def edit_parsed_text(
@@ -99,14 +96,13 @@ def edit_parsed_text(
     """
     renames = renames or {}
     edits = {name: record for name, record in edits.items() if name not in renames}
-    found = text.document.readable_records
     _check_agreement(text.differing, [*edits, *renames])
-    row_edits = _row_edits(text.rows, text.defaults, text.generation_params, edits, renames)
+    row_edits = _row_edits(text.rows, text.derivation, edits, renames)
     edited_csv = edit_rows(text.csv, row_edits, places=places, renames=renames)
-    after = derive_document(read_rows(edited_csv), text.defaults, text.generation_params, text.row_records)
-    texts = RecordTexts()
-    if not text.differing and text.db == texts.document(text.made).encode():
-        return edited_csv, texts.document(after).encode()
+    derived = text.derivation.of(read_rows(edited_csv))
+    if text.is_as_made:
+        return edited_csv, derived.content
+    found, after = text.document.readable_records, derived.records
     changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
     renamed = _renamed_records(renames, found, after)
     return edited_csv, edit_document(text.document, changed, order=list(after), renames=renamed)
@@ -161,8 +157,7 @@ def _check_agreement(differing: Iterable[Disagreement], edits: Iterable[str]) ->
 
 def _row_edits(
     rows: Iterable[Row],
-    defaults: Mapping[str, Any],
-    generation_params: Collection[str],
+    derivation: Derivation,
     edits: Mapping[str, Record | None],
     renames: Mapping[str, str],
 ) -> dict[str, Row | None]:
@@ -172,8 +167,8 @@ def _row_edits(
         _check_base(name, present)
         if record is not None and record.get("name") != name:
             raise PayloadError(f"name: has to be {json.dumps(name)}, the model that is edited")
-        row = None if record is None else record_to_row(record, present.get(name), defaults, generation_params)
-        wanted[name] = row
+        made_with = derivation.defaults, derivation.generation_params
+        wanted[name] = None if record is None else record_to_row(record, present.get(name), *made_with)
     return wanted
 
 

@@ -51,4 +51,4 @@ def schema_at(rules: CategoryRules, shape: Shape, version: Callable[[str], Versi
     from refsync.rules.schema import read_schema  # heavy, and an extra
 
     fragment = rules.fragment
-    return found.parsed(lambda content: read_schema(content, fragment, shape), read_schema, fragment, shape)
+    return found.parsed(lambda content: read_schema(content, fragment, shape), (read_schema, fragment, shape))

@@ -19,7 +19,8 @@ from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import (
     DEFAULTS,
     GENERATION_PARAMS,
-    RowRecords,
+    Derivation,
+    Derived,
     derive_document,
     derived_tags,
     row_to_record,
@@ -130,33 +131,20 @@ class TextTable:
         renames: Mapping[str, str] | None = None,
     ) -> dict[str, bytes]:
         """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand."""
-        document = self.document
         parsed = ParsedText(
             self.table.content,
             self.rows,
-            document.content,
-            document.document(),
-            self._made,
+            self.document.document(),
+            is_as_made(self.table, self.document, *self.beside),
             self._disagreements,
-            self.defaults,
-            self.generation_params,
-            _row_records(*self.beside),
+            _derivation(*self.beside),
         )
         table, edited = edit_parsed_text(parsed, edits, places=places, renames=renames)
         return {self.table_path: table, self.document_path: edited}
 
     @property
-    def _made(self) -> Mapping[str, Record]:
-        return made_records(self.table, *self.beside)
-
-    @property
     def _disagreements(self) -> list[Disagreement]:
-        """Where the document is not what the table makes; known to the version of the table."""
-
-        def found(_: bytes) -> list[Disagreement]:
-            return differences(self.rows, self._made, self.document.document().readable_records)
-
-        return self.table.parsed(found, "disagreements", self.document, *self.beside)
+        return disagreements(self.table, self.document, *self.beside)
 
     @cached_property
     def row_of(self) -> dict[str, Row]:
@@ -276,37 +264,60 @@ class TextTable:
         return record_to_row(record, self.row_of.get(name), self.defaults, self.generation_params)
 
 
-def disagreements(table: Version, document: Version, made_with: Sequence[Version]) -> list[Disagreement]:
-    """Every place where a document is not what its table makes.
+def disagreements(
+    table: Version, document: Version, defaults: Version, generation_params: Version
+) -> list[Disagreement]:
+    """Every place where a document is not what its table makes; known to the version of the table.
 
     Args:
         table: of which the rows are.
         document: that is made from it.
-        made_with: the two files that this takes beside the rows.
+        defaults: taken beside the rows.
+        generation_params: taken beside the rows.
 
     Raises:
         DocumentError: one of them cannot be read, or nothing can be made of a row.
     """
-    return differences(table.parsed(read_rows), made_records(table, *made_with), document.document().records)
+
+    def found(_: bytes) -> list[Disagreement]:
+        if is_as_made(table, document, defaults, generation_params):
+            return []
+        made = derived(table, defaults, generation_params).records
+        return differences(table.parsed(read_rows), made, document.document().readable_records)
+
+    return table.parsed(found, "disagreements", document, defaults, generation_params)
 
 
-def made_records(table: Version, defaults: Version, generation_params: Version) -> Mapping[str, Record]:
+def is_as_made(table: Version, document: Version, defaults: Version, generation_params: Version) -> bool:
+    """Whether a document is what its table makes, byte for byte; known to the version of the table.
+
+    Raises:
+        DocumentError: see ``disagreements``.
+    """
+
+    def compared(_: bytes) -> bool:
+        return document.content == derived(table, defaults, generation_params).content
+
+    return table.parsed(compared, "as made", document, defaults, generation_params)
+
+
+def derived(table: Version, defaults: Version, generation_params: Version) -> Derived:
     """What the rows of a table make with the files that stand beside it; known to the version of the table.
 
     Raises:
         DocumentError: one of them cannot be read, or nothing can be made of a row.
     """
-
-    def made(_: bytes) -> dict[str, Record]:
-        fields, parameters = (each.parsed(read_json) for each in (defaults, generation_params))
-        return derive_document(table.parsed(read_rows), fields, parameters, _row_records(defaults, generation_params))
-
-    return table.parsed(made, defaults, generation_params)
+    derivation = _derivation(defaults, generation_params)
+    return table.parsed(lambda _: derivation.of(table.parsed(read_rows)), "derived", defaults, generation_params)
 
 
-def _row_records(defaults: Version, generation_params: Version) -> RowRecords:
-    """What single rows make with the files that stand beside their table; it grows with each that is made."""
-    return defaults.parsed(lambda _: RowRecords(), "records of rows", generation_params)
+def _derivation(defaults: Version, generation_params: Version) -> Derivation:
+    """What makes documents of tables that have these files beside them; it is quicker with each."""
+
+    def begun(_: bytes) -> Derivation:
+        return Derivation(defaults.parsed(read_json), generation_params.parsed(read_json))
+
+    return defaults.parsed(begun, "derivation", generation_params)
 
 
 def _object_beside(beside: Callable[[str], bytes | None], name: str) -> dict[str, Any] | None:

@@ -45,7 +45,7 @@ class Version:
         self._id = id
         self._editable = editable
         self._made_from = made_from
-        self._parsed: dict[tuple[object, ...], Any] = {}
+        self._parsed: dict[object, tuple[tuple[Version, ...], Any]] = {}
         self._followed: dict[Shape, JsonVersion | None] = {}
 
     @cached_property
@@ -55,7 +55,7 @@ class Version:
 
     def document(self, shape: Shape = ROOT) -> Document:
         """A JSON document as it can be edited."""
-        return self._once(partial(self._document, shape), read_document, shape)
+        return self._once(partial(self._document, shape), (read_document, shape))
 
     def models(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document that can be edited; one that is nested too deeply by what stands for it."""
@@ -65,21 +65,24 @@ class Version:
     def records(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document."""
         if not self._editable:
-            return self._once(lambda content: read_records(content, shape=shape), read_records, shape)
+            return self._once(lambda content: read_records(content, shape=shape), (read_records, shape))
         followed = self._follow(shape)
         return self.document(shape).readable_records if followed is None else followed.records
 
     def records_as_written(self, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The models of a JSON document, each number with its text, so that they can be written back as they were."""
-        return self._once(lambda content: read_records(content, as_written=True, shape=shape), "as written", shape)
+        return self._once(lambda content: read_records(content, as_written=True, shape=shape), ("as written", shape))
 
     def records_after(self, before: Version | None, shape: Shape = ROOT) -> Mapping[str, Record]:
         """The same as ``records``, read by what differs from the version before this one, if this is never edited."""
         return self.records(shape) if self._editable else self._after(before, shape).records
 
-    def parsed(self, parse: Callable[[bytes], T], *known_by: object) -> T:
-        """What a function makes of the bytes: once for the function, or for what it is known by."""
-        return self._once(parse, *known_by)
+    def parsed(self, parse: Callable[[bytes], T], known_by: object = None, *beside: Version) -> T:
+        """What a function makes of the bytes, once for the function, or for what it is known by.
+
+        Of what is made with other versions ``beside`` it, that with the last ones is kept.
+        """
+        return self._once(parse, known_by or parse, *beside)
 
     def _document(self, shape: Shape, content: bytes) -> Document:
         followed = self._follow(shape)
@@ -100,16 +103,15 @@ class Version:
 
     def _after(self, before: Version | None, shape: Shape) -> JsonVersion:
         known = before._after(None, shape) if before else None
-        return self._once(lambda content: read_version(content, known, shape), read_version, shape)
+        return self._once(lambda content: read_version(content, known, shape), (read_version, shape))
 
-    def _once(self, parse: Callable[[bytes], T], *known_by: object) -> T:
-        key = known_by or (parse,)
-        if key not in self._parsed:
+    def _once(self, parse: Callable[[bytes], T], known_by: object, *beside: Version) -> T:
+        if known_by not in self._parsed or self._parsed[known_by][0] != beside:
             try:
-                self._parsed[key] = parse(self.content)
+                self._parsed[known_by] = beside, parse(self.content)
             except DocumentError as fault:
-                self._parsed[key] = fault
-        found = self._parsed[key]
+                self._parsed[known_by] = beside, fault
+        found = self._parsed[known_by][1]
         if isinstance(found, DocumentError):
             raise found.with_traceback(None)  # it would grow with each time that it is raised
         return cast(T, found)

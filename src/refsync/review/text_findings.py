@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 
 from refsync.documents.csv_document import Row, read_rows
 from refsync.documents.encoding import decode
-from refsync.documents.json_document import new_document, read_json
+from refsync.documents.json_document import read_json
 from refsync.documents.json_faults import find_conflict
 from refsync.documents.text_reference import Disagreement
 from refsync.errors import DocumentError
 from refsync.reference.kinds import records_of_table
 from refsync.reference.snapshot import Snapshot
-from refsync.reference.text_table import disagreements, made_records
+from refsync.reference.text_table import derived, disagreements
 from refsync.reference.versions import Version
 from refsync.review.category_files import Table, tables
 from refsync.review.conventions import USUAL, Conventions
@@ -64,7 +64,7 @@ def _disagreements(snapshot: Snapshot, table: Table) -> list[Disagreement]:
         document.document().check_editable()
     except DocumentError:
         return []  # that is a finding already
-    return disagreements(version, document, _made_with(snapshot, table))
+    return disagreements(version, document, *_made_with(snapshot, table))
 
 
 def _words(found: Disagreement, table: Table) -> str:
@@ -88,7 +88,7 @@ def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) ->
         is_there = snapshot.has_file(table.document)
         if "/" in table.path and table.path not in conventions.tables.values() and not is_there:
             continue  # there the table may stand alone
-        made = new_document(made_records(snapshot.version(table.path), *_made_with(snapshot, table)))
+        made = derived(snapshot.version(table.path), *_made_with(snapshot, table)).content
         if not is_there or snapshot.version(table.document).content != made:
             found[table.document] = table.path, made
     return found
@@ -98,16 +98,16 @@ def _is_whole(snapshot: Snapshot, table: Table) -> bool:
     return all(map(snapshot.has_file, table.made_of))
 
 
-def _made_with(snapshot: Snapshot, table: Table) -> list[Version]:
+def _made_with(snapshot: Snapshot, table: Table) -> tuple[Version, Version]:
     """What the table's document is made with beside the rows."""
     beside = [each for each in table.made_of if each != table.path]
-    versions = [snapshot.version(each) for each in beside]
+    defaults, generation_params = map(snapshot.version, beside)
     try:
-        for each in versions:
+        for each in (defaults, generation_params):
             each.parsed(read_json)
     except DocumentError as error:
         raise DocumentError(f"{' or '.join(map(name_of, beside))} cannot be read: {error}") from None
-    return versions
+    return defaults, generation_params
 
 
 def name_of(path: str) -> str:
