@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from refsync.documents.csv_document import Row, edit_rows, read_rows
+from refsync.documents.csv_document import Row
 from refsync.documents.json_document import read_records
 from refsync.documents.text_derivation import row_to_record, variants
 from refsync.documents.text_payload import record_to_row
 from refsync.documents.values import same_value
 from refsync.errors import DocumentError
 from tests.support.bundles import contents, git_output, mirror, sample
-from tests.support.text_tables import derive_text, disagreements, edit_text_reference
+from tests.support.text_tables import derive_text, disagreements, edit_rows, edit_text_reference, read_rows
 
 pytestmark = [pytest.mark.bundles, pytest.mark.timeout(600)]  # all versions take minutes on a busy machine
 

@@ -25,7 +25,7 @@ from refsync.application import Application, open_application
 from refsync.categories import CategoryName
 from refsync.clone.repository import Repository
 from refsync.config import parse_config
-from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.csv_document import Row
 from refsync.documents.json_document import read_records
 from refsync.documents.operations import Operation, operations_between
 from refsync.errors import DocumentError, RefsyncError
@@ -34,7 +34,7 @@ from refsync.reference.versions import Versions
 from refsync.reference.view import at_commit
 from tests.support.repositories import Clone, git
 from tests.support.text_files import DOCUMENT, LISTED, TABLE
-from tests.support.text_tables import derive_text
+from tests.support.text_tables import derive_text, read_rows
 
 Record = dict[str, Any]
 Read = Callable[[str], bytes | None]

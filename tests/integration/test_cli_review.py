@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from refsync.categories import SPECIFIED
-from refsync.documents.csv_document import COLUMNS, read_rows
+from refsync.documents.csv_document import COLUMNS
 from tests.support.command_line import Desk, Ended
 from tests.support.repositories import Clone, Record, bare_remote, clean_environment, git
-from tests.support.text_tables import derive_text
+from tests.support.text_tables import derive_text, read_rows
 
 FINE: dict[str, Record] = {"a": {"name": "a", "nsfw": False}, "b": {"name": "b"}, "c": {"name": "c"}}
 

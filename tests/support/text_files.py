@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY
-from refsync.documents.csv_document import COLUMNS, read_rows
+from refsync.documents.csv_document import COLUMNS
 from tests.support.reference import Reference
-from tests.support.text_tables import derive_text
+from tests.support.text_tables import derive_text, read_rows
 
 TEXT = MODEL_REFERENCE_CATEGORY.text_generation
 TABLE, DOCUMENT = "models.csv", "db.json"

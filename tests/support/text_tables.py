@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY, SPECIFIED, TEXT_TABLE
-from refsync.documents.csv_document import Row
+from refsync.documents.csv_document import Row, read_table
 from refsync.documents.json_document import new_document
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import derive_document
@@ -18,6 +18,16 @@ from refsync.reference.view import View
 
 Record = dict[str, Any]
 TABLE = "models.csv"
+
+
+def read_rows(csv: bytes) -> list[Row]:
+    """The rows of a table."""
+    return read_table(csv).rows
+
+
+def edit_rows(csv: bytes, edits: Mapping[str, Row | None]) -> bytes:
+    """A table with some of its rows written or removed."""
+    return read_table(csv).edited(edits).content
 
 
 def derive_text(rows: Iterable[Row], defaults: Mapping[str, Any], generation_params: Collection[str]) -> bytes:

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refsync.documents.csv_document import COLUMNS, read_rows
+from refsync.documents.csv_document import COLUMNS
 from refsync.documents.file_merge import FileMerge, merge_documents
 from refsync.documents.json_document import edit_records, read_records
 from refsync.documents.shape import Shape
 from refsync.errors import DocumentError
 from refsync.reference.kinds import kind_of
 from tests.support.repositories import dump
+from tests.support.text_tables import read_rows
 
 Records = dict[str, dict[str, Any]]
 FILE = "models.json"

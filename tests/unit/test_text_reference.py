@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from refsync.documents.csv_document import COLUMNS, read_rows
+from refsync.documents.csv_document import COLUMNS
 from refsync.documents.model_places import Place
 from refsync.documents.text_payload import complete_record
 from refsync.documents.text_reference import base_name
 from refsync.errors import DocumentError, PayloadError
-from tests.support.text_tables import derive_text, disagreements, edit_text_reference
+from tests.support.text_tables import derive_text, disagreements, edit_text_reference, read_rows
 
 Record = dict[str, Any]
 DEFAULTS: Record = {"baseline": "", "parameters": None, "style": "generalist", "nsfw": False}

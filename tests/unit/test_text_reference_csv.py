@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from refsync.documents.csv_document import COLUMNS, Row, edit_rows, read_rows
+from refsync.documents.csv_document import COLUMNS, Row
 from refsync.errors import DocumentError
+from tests.support.text_tables import edit_rows, read_rows
 
 HEADER = ",".join(COLUMNS)
 

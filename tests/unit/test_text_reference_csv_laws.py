@@ -11,8 +11,9 @@ from itertools import cycle
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from refsync.documents.csv_document import COLUMNS, Row, edit_rows, read_rows
+from refsync.documents.csv_document import COLUMNS, Row
 from refsync.errors import DocumentError
+from tests.support.text_tables import edit_rows, read_rows
 
 NAMES = st.text('abAB/-_.,"é \n', min_size=1, max_size=4)
 TEXTS = st.text('a,"\r\n é\U0001f600', max_size=4)

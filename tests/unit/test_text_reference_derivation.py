@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from refsync.documents.csv_document import COLUMNS, Row, read_rows
+from refsync.documents.csv_document import COLUMNS, Row
 from refsync.documents.json_document import new_document
 from refsync.documents.text_derivation import Derivation, derive_document, model_name, row_to_record, variants
 from refsync.errors import DocumentError
-from tests.support.text_tables import derive_text
+from tests.support.text_tables import derive_text, read_rows
 
 DEFAULTS = {"baseline": "", "parameters": None, "style": "generalist", "nsfw": False}
 PARAMS = {"temperature": 5}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from refsync.documents.encoding import decode
 from refsync.documents.model_places import Place, Standing, with_new
@@ -53,62 +54,6 @@ class Row:
         return {column: text for column, text in {**self.cells, **behind}.items() if _FORMULA.match(text)}
 
 
-def read_rows(data: bytes) -> list[Row]:
-    """The rows of the file in its order, each name as often as it is there; empty lines are no rows.
-
-    Raises:
-        DocumentError: no UTF-8, a quote that is never closed, or a header that doesn't name each column once; with the
-            line and column.
-    """
-    header, *lines = _scan(decode(data)[1])
-    columns = _columns(header)
-    return [_row(columns, line) for line in lines if not line.blank]
-
-
-def header_of(data: bytes) -> tuple[str, ...]:
-    """The names of the columns, in their order.
-
-    Raises:
-        DocumentError: see ``read_rows``.
-    """
-    return tuple(_columns(_scan(decode(data)[1])[0]))
-
-
-def edit_rows(
-    data: bytes,
-    edits: Mapping[str, Row | None],
-    *,
-    places: Mapping[str, Place] | None = None,
-    renames: Mapping[str, str] | None = None,
-) -> bytes:
-    """The file with some of its rows written or removed, and every other byte as it was.
-
-    In a row that is there only the cells that change are written, in quotes if they were or must be; a ragged row keeps
-    its shape as far as its cells allow. Of a name that is there twice the last row counts and is written; removing the
-    model removes all of them. New rows go to their place by name, see ``place_by_name``.
-
-    Args:
-        data: the whole file.
-        edits: base name to the row to write, or to ``None`` to remove the model. Removing a model that is not there
-            changes nothing.
-        places: new name to where it is asked to stand; a place next to a name that is not there counts as none.
-        renames: base name to the new one, under which ``edits`` may have a row; it keeps its place.
-
-    Raises:
-        DocumentError: the file cannot be edited safely, see ``read_rows``.
-        ValueError: a row has another name than the one it is given for.
-    """
-    mark, text = decode(data)
-    header, *lines = _scan(text)
-    columns = _columns(header)
-    for name, row in edits.items():
-        if row is not None and row.name != name:
-            raise ValueError(f"the row for {name!r} has the name {row.name!r}")
-    edited = [header, *_edited(columns, lines, edits, places or {}, renames or {})]
-    unended = not [header, *lines][-1].end
-    return (mark + "".join(_texts(edited, header.end or "\r\n", unended))).encode()
-
-
 @dataclass(frozen=True)
 class _Line:
     """A row as it stands in the text: its cells with their quotes, and its line end."""
@@ -120,6 +65,76 @@ class _Line:
     @property
     def blank(self) -> bool:
         return self.cells == ("",)
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """What the cells mean."""
+        return tuple(map(_value, self.cells))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file as it can be edited."""
+
+    columns: Sequence[str]
+    _mark: str
+    _header: _Line
+    _lines: Sequence[_Line]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows in the file's order, each name as often as it is there; empty lines are no rows."""
+        return [_row(self.columns, line) for line in self._lines if not line.blank]
+
+    @property
+    def content(self) -> bytes:
+        """The whole file."""
+        return (self._mark + "".join(",".join(line.cells) + line.end for line in (self._header, *self._lines))).encode()
+
+    def edited(
+        self,
+        edits: Mapping[str, Row | None],
+        *,
+        places: Mapping[str, Place] | None = None,
+        renames: Mapping[str, str] | None = None,
+    ) -> Table:
+        """The file with some of its rows written or removed, and every other byte as it was.
+
+        In a row that is there only the cells that change are written, in quotes if they were or must be; a ragged row
+        keeps its shape as far as its cells allow. Of a name that is there twice the last row counts and is written;
+        removing the model removes all of them. New rows go to their place by name, see ``place_by_name``.
+
+        Args:
+            edits: base name to the row to write, or to ``None`` to remove the model. Removing a model that is not there
+                changes nothing.
+            places: new name to where it is asked to stand; a place next to a name that is not there counts as none.
+            renames: base name to the new one, under which ``edits`` may have a row; it keeps its place.
+
+        Returns:
+            It; its rows know the lines that they had before.
+
+        Raises:
+            ValueError: a row has another name than the one it is given for.
+        """
+        for name, row in edits.items():
+            if row is not None and row.name != name:
+                raise ValueError(f"the row for {name!r} has the name {row.name!r}")
+        lines = [self._header, *_edited(self.columns, self._lines, edits, places or {}, renames or {})]
+        is_unended = not [self._header, *self._lines][-1].end
+        header, *lines = _ended(lines, self._header.end or "\r\n", is_unended)
+        return Table(self.columns, self._mark, header, lines)
+
+
+def read_table(data: bytes) -> Table:
+    """The file.
+
+    Raises:
+        DocumentError: no UTF-8, a quote that is never closed, or a header that doesn't name each column once; with the
+            line and column.
+    """
+    mark, text = decode(data)
+    header, *lines = _scan(text)
+    return Table(_columns(header), mark, header, lines)
 
 
 def _scan(text: str) -> list[_Line]:
@@ -176,7 +191,7 @@ def _value(cell: str) -> str:
 
 
 def _columns(header: _Line) -> list[str]:
-    columns = [_value(cell) for cell in header.cells]
+    columns = list(header.values)
     if "name" not in columns:
         raise DocumentError(f"no header; the first line has to be {','.join(COLUMNS)}", line=1)
     for place, column in enumerate(columns):
@@ -191,9 +206,8 @@ def _columns(header: _Line) -> list[str]:
 
 
 def _row(columns: Sequence[str], line: _Line) -> Row:
-    values = [_value(cell) for cell in line.cells]
-    padded = values + [""] * (len(columns) - len(values))
-    return Row(dict(zip(columns, padded, strict=False)), tuple(values[len(columns) :]), line.number)
+    padded = (*line.values, *[""] * (len(columns) - len(line.values)))
+    return Row(dict(zip(columns, padded, strict=False)), line.values[len(columns) :], line.number)
 
 
 def _edited(
@@ -204,8 +218,9 @@ def _edited(
     renames: Mapping[str, str],
 ) -> list[_Line]:
     """The lines below the header after the edits."""
-    lines = [_named_anew(line, columns.index("name"), renames) for line in lines]
-    names = [None if line.blank else _row(columns, line).name for line in lines]
+    column = columns.index("name")
+    lines = [_named_anew(line, column, renames) for line in lines] if renames else lines
+    names = [None if line.blank else "".join(line.values[column : column + 1]) for line in lines]
     last = {name: place for place, name in enumerate(names)}
     standing = [Standing(name or "", place, name is not None) for place, name in enumerate(names)]
     new = [name for name, row in edits.items() if row is not None and name not in last]
@@ -222,7 +237,7 @@ def _edited(
 
 
 def _named_anew(line: _Line, place: int, renames: Mapping[str, str]) -> _Line:
-    if line.blank or place >= len(line.cells) or (name := renames.get(_value(line.cells[place]))) is None:
+    if line.blank or place >= len(line.cells) or (name := renames.get(line.values[place])) is None:
         return line
     cells = list(line.cells)
     cells[place] = _written(name, cells[place])
@@ -250,8 +265,8 @@ def _written(value: str, cell: str) -> str:
     return '"' + value.replace('"', '""') + '"' if quoted else value
 
 
-def _texts(lines: Sequence[_Line], newline: str, unended: bool) -> Iterator[str]:
-    """The text of each line; all are ended but, where the file is kept so, the last one."""
+def _ended(lines: Sequence[_Line], newline: str, is_unended: bool) -> Iterator[_Line]:
+    """The lines, all ended but, where the file is kept so, the last one."""
     for place, line in enumerate(lines):
-        last = place + 1 == len(lines)
-        yield ",".join(line.cells) + ("" if unended and last else line.end or newline)
+        end = "" if is_unended and place + 1 == len(lines) else line.end or newline
+        yield line if line.end == end else replace(line, end=end)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refsync.documents.conflict_marks import marked
-from refsync.documents.csv_document import Row, edit_rows, header_of, read_rows
+from refsync.documents.csv_document import Row, read_table
 from refsync.documents.json_document import Document, edit_document, new_document, read_document, read_records
 from refsync.documents.merge import NO_STAMPS, Stamps
 from refsync.documents.model_places import order_for_new
@@ -138,9 +138,10 @@ def _member(document: Document, name: str) -> list[Any]:
 
 def merge_tables(base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO_STAMPS) -> FileMerge:
     """Merge what two sides made of one table, row by row; arguments and errors are those of ``merge_documents``."""
-    if len({header_of(side) for side in (base, ours, theirs) if side}) > 1:
+    tables = [read_table(side) if side else None for side in (base, ours, theirs)]
+    if len({tuple(table.columns) for table in tables if table}) > 1:
         raise DocumentError("the columns are not the same in all three versions", line=1)
-    versions = [read_rows(side) if side else [] for side in (base, ours, theirs)]
+    versions = [table.rows if table else [] for table in tables]
     before, mine, other = ({row.name: _cells(row) for row in rows} for rows in versions)
     merge = merge_records(before, mine, other, stamps=stamps)
     touched = {*merge.edits, *(each.model for each in merge.conflicts)}
@@ -148,7 +149,8 @@ def merge_tables(base: bytes, ours: bytes, theirs: bytes, *, stamps: Stamps = NO
         raise DocumentError(f"{_shown(row.name)} is there twice", line=row.line)
 
     def edit(edits: Mapping[str, Record | None]) -> bytes:
-        return edit_rows(ours, {name: None if cells is None else _row(cells) for name, cells in edits.items()})
+        rows = {name: None if cells is None else _row(cells) for name, cells in edits.items()}
+        return (tables[1] or read_table(ours)).edited(rows).content
 
     return _merged(mine, merge, edit)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from refsync.documents.csv_document import Row, edit_rows, read_rows
+from refsync.documents.csv_document import Row, Table
 from refsync.documents.json_document import Document, edit_document
 from refsync.documents.merge import MISSING, describe_difference
 from refsync.documents.model_places import Place
@@ -52,60 +52,51 @@ def base_name(name: str, rows: Iterable[Row]) -> str | None:
     return makers.get(name)
 
 
-class ParsedText(NamedTuple):
-    """Both files as what they say, the table also as bytes, and what makes the document.
-
-    ``is_as_made`` tells whether the document is byte for byte what the table makes, ``differing`` where it is not that
-    apart from how it is written.
-    """
-
-    csv: bytes
-    rows: Sequence[Row]
-    document: Document
-    is_as_made: bool
-    differing: Sequence[Disagreement]
-    derivation: Derivation
-
-
-def edit_parsed_text(
-    text: ParsedText,
+def edit_table(
+    table: Table,
+    derivation: Derivation,
+    differing: Iterable[Disagreement],
     edits: Mapping[str, Record | None],
     *,
     places: Mapping[str, Place] | None = None,
     renames: Mapping[str, str] | None = None,
-) -> tuple[bytes, bytes]:
-    """Both files with some of the models written or removed, and every other byte as it was.
-
-    A ``db.json`` that is exactly what the CSV makes is so afterwards. One that is written in another way keeps that,
-    and new records stand where the derivation puts them; the models that are edited need not have agreed before.
+) -> Table:
+    """A table with some of its models written or removed, and every other byte as it was.
 
     Args:
-        text: both files, and what they are made with.
-        edits: base name to its record as ``db.json`` shall have it, or to ``None`` to remove the model and its
+        table: as it is.
+        derivation: makes the document of it.
+        differing: where the document is not what the table makes: of the models that are edited it may be so.
+        edits: base name to its record as the document shall have it, or to ``None`` to remove the model and its
             variants.
         places: new base name to where its row is asked to stand.
-        renames: base name to the new one, under which ``edits`` has its record. Row and records keep their places.
-
-    Returns:
-        The table, and the document.
+        renames: base name to the new one, under which ``edits`` has its record. The row keeps its place.
 
     Raises:
-        DocumentError: a file can't be read, they disagree in a model that is not edited, or a record that is edited
-            can't be edited safely.
+        DocumentError: they disagree in a model that is not edited.
         PayloadError: no row makes a record, or a name is that of a variant.
     """
     renames = renames or {}
     edits = {name: record for name, record in edits.items() if name not in renames}
-    _check_agreement(text.differing, [*edits, *renames])
-    row_edits = _row_edits(text.rows, text.derivation, edits, renames)
-    edited_csv = edit_rows(text.csv, row_edits, places=places, renames=renames)
-    derived = text.derivation.of(read_rows(edited_csv))
-    if text.is_as_made:
-        return edited_csv, derived.content
-    found, after = text.document.readable_records, derived.records
-    changed = {name: after.get(name) for name in (*found, *after) if not same_value(found.get(name), after.get(name))}
-    renamed = _renamed_records(renames, found, after)
-    return edited_csv, edit_document(text.document, changed, order=list(after), renames=renamed)
+    _check_agreement(differing, [*edits, *renames])
+    rows = _row_edits(table.rows, derivation, edits, renames)
+    return table.edited(rows, places=places, renames=renames)
+
+
+def follow_table(document: Document, made: Mapping[str, Record], renames: Mapping[str, str] | None = None) -> bytes:
+    """A document once its table makes something else; how it is written stays, and every other byte.
+
+    Args:
+        document: as it is.
+        made: what the table makes now; new records stand where that has them.
+        renames: base name to the new one; the records keep their places.
+
+    Raises:
+        DocumentError: it can't be read, or a record that differs can't be edited safely.
+    """
+    found = document.readable_records
+    changed = {name: made.get(name) for name in (*found, *made) if not same_value(found.get(name), made.get(name))}
+    return edit_document(document, changed, order=list(made), renames=_renamed_records(renames or {}, found, made))
 
 
 def _renamed_records(renames: Mapping[str, str], found: Collection[str], after: Collection[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from refsync.categories import CategoryDescriptor, is_table
-from refsync.documents.csv_document import read_rows
+from refsync.documents.csv_document import read_table
 from refsync.documents.file_merge import FileMerge, merge_documents, merge_tables
 from refsync.documents.json_document import Record, read_records
 from refsync.documents.merge import Stamps
@@ -134,7 +134,7 @@ class Kind(NamedTuple):
     """What two sides made of a file, merged; raises DocumentError where a version cannot be read."""
 
 
-_TABLE = Kind(read_rows, text_table.read_table, text_table.open_table, merge_tables)
+_TABLE = Kind(read_table, text_table.read_derived, text_table.open_table, merge_tables)
 
 
 def kind_of(category: CategoryDescriptor | None, path: str) -> Kind:
@@ -223,4 +223,4 @@ def readable_records_at(view: View, category: CategoryDescriptor, path: str) -> 
 
 
 def _table_alone(content: bytes) -> dict[str, Record]:
-    return text_table.read_table(content, lambda name: None)
+    return text_table.read_derived(content, lambda name: None)

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from refsync.categories import CategoryDescriptor
-from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.csv_document import Row, read_table
 from refsync.documents.json_document import read_json
 from refsync.documents.model_places import Place
 from refsync.documents.text_derivation import (
@@ -28,7 +28,7 @@ from refsync.documents.text_derivation import (
     variants,
 )
 from refsync.documents.text_payload import complete_record, record_to_row
-from refsync.documents.text_reference import Disagreement, ParsedText, base_name, differences, edit_parsed_text
+from refsync.documents.text_reference import Disagreement, base_name, differences, edit_table, follow_table
 from refsync.documents.text_variants import base_names, check_variants_free, record_under
 from refsync.errors import DocumentError, PayloadError
 
@@ -42,13 +42,13 @@ _APHRODITE, _KOBOLDCPP = "aphrodite/", "koboldcpp/"
 _V2_FIELDS = ("record_type", "model_classification", "metadata")
 
 
-def read_table(content: bytes, beside: Callable[[str], bytes | None]) -> dict[str, Record]:
+def read_derived(content: bytes, beside: Callable[[str], bytes | None]) -> dict[str, Record]:
     """The records that the rows of a table make, with what stands beside it.
 
     Raises:
         DocumentError: a row that nothing can be made of, or a file beside it that is no JSON object.
     """
-    rows = read_rows(content)
+    rows = read_table(content).rows
     defaults, generation_params = (_object_beside(beside, name) for name in (DEFAULTS, GENERATION_PARAMS))
     return derive_document(rows, defaults or {}, generation_params)
 
@@ -94,7 +94,7 @@ class TextTable:
             defaults=_object(view, defaults),
             generation_params=_object(view, parameters),
             beside=(_version(view, defaults), _version(view, parameters)),
-            rows=_named(table_path, lambda version: version.parsed(read_rows), table),
+            rows=_named(table_path, lambda version: version.parsed(read_table).rows, table),
         )
 
     @property
@@ -121,6 +121,8 @@ class TextTable:
 
     def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
         """Why the record of a model cannot be changed safely; ``None`` where it can."""
+        if is_as_made(self.table, self.document, *self.beside):
+            return None
         return self.document.document().fault_of(model, removed)
 
     def edited(
@@ -130,17 +132,18 @@ class TextTable:
         places: Mapping[str, Place] | None = None,
         renames: Mapping[str, str] | None = None,
     ) -> dict[str, bytes]:
-        """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand."""
-        parsed = ParsedText(
-            self.table.content,
-            self.rows,
-            self.document.document(),
-            is_as_made(self.table, self.document, *self.beside),
-            self._disagreements,
-            _derivation(*self.beside),
-        )
-        table, edited = edit_parsed_text(parsed, edits, places=places, renames=renames)
-        return {self.table_path: table, self.document_path: edited}
+        """Both files by path, with these models written, removed or renamed, new ones where they are asked to stand.
+
+        A document that is exactly what the table makes is so afterwards; one that is written in another way keeps that.
+        """
+        derivation, before = _derivation(*self.beside), self.table.parsed(read_table)
+        table = edit_table(before, derivation, self._disagreements, edits, places=places, renames=renames)
+        made = derivation.of(table.rows)
+        if is_as_made(self.table, self.document, *self.beside):
+            document = made.content
+        else:
+            document = follow_table(self.document.document(), made.records, renames)
+        return {self.table_path: table.content, self.document_path: document}
 
     @property
     def _disagreements(self) -> list[Disagreement]:
@@ -283,7 +286,7 @@ def disagreements(
         if is_as_made(table, document, defaults, generation_params):
             return []
         made = derived(table, defaults, generation_params).records
-        return differences(table.parsed(read_rows), made, document.document().readable_records)
+        return differences(table.parsed(read_table).rows, made, document.document().readable_records)
 
     return table.parsed(found, "disagreements", document, defaults, generation_params)
 
@@ -308,7 +311,7 @@ def derived(table: Version, defaults: Version, generation_params: Version) -> De
         DocumentError: one of them cannot be read, or nothing can be made of a row.
     """
     derivation = _derivation(defaults, generation_params)
-    return table.parsed(lambda _: derivation.of(table.parsed(read_rows)), "derived", defaults, generation_params)
+    return table.parsed(lambda _: derivation.of(table.parsed(read_table).rows), "derived", defaults, generation_params)
 
 
 def _derivation(defaults: Version, generation_params: Version) -> Derivation:

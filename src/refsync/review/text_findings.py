@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from refsync.documents.csv_document import Row, read_rows
+from refsync.documents.csv_document import Row, read_table
 from refsync.documents.encoding import decode
 from refsync.documents.json_document import read_json
 from refsync.documents.json_faults import find_conflict
@@ -34,7 +34,7 @@ def _faults_of_table(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
     try:
         if conflict := find_conflict(decode(version.content)[1]):
             raise conflict
-        rows = version.parsed(read_rows)
+        rows = version.parsed(read_table).rows
         found = _disagreements(snapshot, table)
     except DocumentError as error:
         yield Finding(Rule.row, table.path, error.line, None, error.reason, "mend the row")

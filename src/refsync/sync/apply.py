@@ -96,13 +96,18 @@ def _edited_files(look: Look, plan: BatchPlan) -> dict[str, Version | None]:
             for name, content in after.items()
             if content != view.content(name)
         }
-        _check_edit(path, edits, reference.open(categories[path], view.with_files(written)).records)
+        _check_edit(path, edits, reference.open(categories[path], view.with_files(written)))
         edited |= written
     return edited
 
 
-def _check_edit(path: str, edits: Mapping[str, Record | None], records: Mapping[str, Record]) -> None:
+def _check_edit(path: str, edits: Mapping[str, Record | None], files: CategoryFiles) -> None:
     """Read back what is about to be committed: a fault of ours must not reach a reference that thousands read."""
+    try:
+        files.check_editable(())
+    except DocumentError as fault:
+        raise AssertionError(f"{path}: what is made of it could not be edited again: {fault}") from fault
+    records = files.records
     for model, record in edits.items():
         if not same_value(records.get(model), record):
             raise AssertionError(f"{path}: the edit of {model!r} does not read back as it was meant")
