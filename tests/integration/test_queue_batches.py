@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,10 +18,10 @@ B = BatchState
 BOB = Actor("2", "Bob", "bob")
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[PendingQueueService]:
+@pytest.fixture(params=["nobody is told of each change", "the audit is"])
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PendingQueueService]:
     with open_store(tmp_path) as store:
-        yield PendingQueueService(store=store)
+        yield PendingQueueService(store=store, audit_writer=Mock() if request.param == "the audit is" else None)
 
 
 def statuses(service: PendingQueueService) -> list[PendingChangeStatus]:
@@ -218,6 +219,31 @@ def test_a_landed_batch_has_its_commit_and_stays_whole(service: PendingQueueServ
     assert in_pass(service).land_batch(1, commit="ccc", applied_by=BOB) == ids
     assert service.changes_of_batch(1) == landed
     assert len(service.list_batches()) == 1
+
+
+def test_of_a_landed_batch_each_change_is_audited_as_it_is_then(tmp_path: Path) -> None:
+    audit = Mock()
+    with open_store(tmp_path) as store:
+        service = PendingQueueService(store=store, audit_writer=audit)
+        ids = sealed(service, 3)
+        in_pass(service).reserve_batch(1)
+        audit.reset_mock()
+        in_pass(service).land_batch(1, commit="ccc", applied_by=BOB, notes={2: "as it was"})
+        landed = [service.show_change(change_id) for change_id in ids]
+    told = {each.kwargs["model_name"]: each.kwargs["payload"].after for each in audit.append_event.call_args_list}
+    unaudited = {"payload", "base", "conflicts_with", "history"}
+    assert told == {
+        str(change.change_id): {
+            "action": "apply",
+            **change.model_dump(mode="json", exclude_none=True, exclude=unaudited),
+        }
+        for change in landed
+    }
+    assert [(change.history or [])[-1].why for change in landed] == [
+        "landed in ccc",
+        "landed in ccc; as it was",
+        "landed in ccc",
+    ]
 
 
 def test_a_change_refused_by_refsync_does_not_keep_the_others_from_landing(service: PendingQueueService) -> None:
