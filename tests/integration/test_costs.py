@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -329,3 +330,9 @@ def test_the_counts_see_what_is_done(reference: Reference, tmp_path: Path) -> No
     assert costs.exceed(flushes=1, transactions=1)
     assert costs.git.count("hash-object") == 1
     assert costs.flushes == 2
+
+
+def test_a_git_that_has_ended_is_not_slept_for(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"slept for {seconds} s"))
+    for _ in range(20):
+        assert run_git(reference.clone.path, "rev-parse", "HEAD", timeout_seconds=60).code == 0
