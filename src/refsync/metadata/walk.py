@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol
 
 from loguru import logger
@@ -16,7 +14,7 @@ from refsync.metadata.fold import FileFold, new_fold
 from refsync.metadata.merge_losses import MergeHistory
 from refsync.metadata.models import CategoryMetadata
 from refsync.metadata.position import FollowedFile, Position
-from refsync.reference.versions import VersionCache, Versions
+from refsync.reference.versions import Versions, versions_in_order
 
 Progress = Callable[[int, int], None]
 """Called with the commits done and the commits in all."""
@@ -138,14 +136,9 @@ def take_in_ahead(
 ) -> None:
     """Take in a long history, of which each version is met once: the fold keeps the one before."""
     changed = (change for steps in _steps(walk, tasks) for changes, _ in steps for change in changes)
-    wanted = (change.new_blob for change in changed if change.new_blob)
-    with closing(history.read_blobs(blob for blob, _ in groupby(wanted))) as coming:
-
-        def read(blob: str) -> bytes:
-            met = next((content for id, content in coming if id == blob), None)
-            return history.read_blob(blob) if met is None else met  # which says why it cannot be read
-
-        take_in(Versions(read, editable=False, cache=VersionCache(0)), walk, tasks, progress)
+    blobs = (change.new_blob for change in changed if change.new_blob)
+    with versions_in_order(blobs, history.read_blobs, history.read_blob) as versions:
+        take_in(versions, walk, tasks, progress)
 
 
 def take_in(versions: Versions, walk: Sequence[LandedCommit], tasks: Sequence[Task], progress: Progress | None) -> None:

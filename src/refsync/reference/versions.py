@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
+from itertools import groupby
 from typing import Any, TypeVar, cast
 
 from refsync.clone.objects import GitObject, blob_id
@@ -197,3 +198,27 @@ class Versions:
 
     def _keep(self, blob: str, content: bytes, made_from: Version | None = None) -> None:
         self._cache.add(blob, Version(content, blob, editable=self._editable, made_from=made_from))
+
+
+@contextmanager
+def versions_in_order(
+    blobs: Iterable[str],
+    read_blobs: Callable[[Iterable[str]], Generator[tuple[str, bytes]]],
+    read_blob: Callable[[str], bytes],
+) -> Iterator[Versions]:
+    """The versions of a history, never to be edited, which are asked for in this order: one stream reads ahead.
+
+    Each is kept until the next is asked for.
+
+    Args:
+        blobs: their ids; one that comes again at once is one.
+        read_blobs: gives the bytes of those that are there, each with its id.
+        read_blob: of one by its id; it says why one cannot be read.
+    """
+    with closing(read_blobs(blob for blob, _ in groupby(blobs))) as coming:
+
+        def read(blob: str) -> bytes:
+            met = next((content for id, content in coming if id == blob), None)
+            return read_blob(blob) if met is None else met
+
+        yield Versions(read, editable=False, cache=VersionCache(0))

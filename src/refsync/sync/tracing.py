@@ -16,8 +16,8 @@ from refsync.documents.operations import operations_between
 from refsync.errors import DocumentError
 from refsync.file_patterns import is_pattern
 from refsync.pending_queue.queue_door import QueueDoor
-from refsync.reference.kinds import records_in
-from refsync.reference.versions import VersionCache, Versions
+from refsync.reference.kinds import records_after, records_in
+from refsync.reference.versions import Version, VersionCache, Versions, versions_in_order
 from refsync.review.blame import Origin, origins
 from refsync.review.renames import renames
 from refsync.sync.bringing import Brought, batches_behind
@@ -114,16 +114,19 @@ def _versions(
     if path is not None and is_pattern(path):
         yield from reversed(list(_versions_of_many(clone, category, path)))
         return
-    versions = Versions(clone.read_blob, editable=False, cache=VersionCache(0))
-    for commit in reversed(clone.first_parent_history(None, clone.tip(), [path] if path else ())):
-        change = next((file for file in commit.files if file.path == path), None)
-        if change is None:
-            continue
-        try:
-            records = records_in(versions.of(change.new_blob), category, change.path) if change.new_blob else {}
-        except DocumentError:
-            continue  # the next valid version is compared with the last valid one
-        yield commit, records
+    history = clone.first_parent_history(None, clone.tip(), [path] if path else ())
+    changes = [(commit, change) for commit in reversed(history) for change in commit.files if change.path == path]
+    last: Version | None = None
+    blobs = (change.new_blob for _, change in changes if change.new_blob)
+    with versions_in_order(blobs, clone.read_blobs, clone.read_blob) as versions:
+        for commit, change in changes:
+            version = versions.of(change.new_blob) if change.new_blob else None
+            try:
+                records = {} if version is None else records_after(version, last, category, change.path)
+            except DocumentError:
+                continue  # the next valid version is compared with the last valid one
+            last = version or last
+            yield commit, records
 
 
 def _versions_of_many(
