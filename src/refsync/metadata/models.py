@@ -99,6 +99,11 @@ class CategoryMetadata(Deferred):
         return json.dumps(self.model_dump(mode="json") | self._unknown, indent=2, ensure_ascii=False) + "\n"
 
 
+# As specified; said no earlier, since pydantic would look for this source in all modules, and parse it, for what the
+# fields tell it themselves.
+CategoryMetadata.model_config["use_attribute_docstrings"] = True
+
+
 def _is_older(version: str) -> bool:
     """Whether a schema version lies before ours; one that is no list of numbers does not."""
     try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -66,8 +66,8 @@ class StoredMetadata:
         self._lock = RLock()
         self._cache_ttl_seconds = 60
         self._ensure_meta_directories()
-        legacy = _Tracker(cache(self._get_legacy_metadata_path))
-        v2 = _Tracker(cache(self._get_v2_metadata_path))
+        legacy = _Tracker(self._get_legacy_metadata_path)
+        v2 = _Tracker(self._get_v2_metadata_path)
         self._trackers = {CanonicalFormat.legacy: legacy, CanonicalFormat.v2: v2}
         self._legacy_cache, self._v2_cache = legacy.cache, v2.cache
         self._legacy_cache_timestamps, self._v2_cache_timestamps = legacy.timestamps, v2.timestamps
@@ -218,10 +218,10 @@ class StoredMetadata:
             make_folder(self._base_path / "meta" / format)
 
     def _get_legacy_metadata_path(self, category: CategoryName) -> Path:
-        return self._base_path / "meta" / "legacy" / f"{self._catalogue.parse(category)}_metadata.json"
+        return Path(self._base_path, "meta", "legacy", f"{self._catalogue.parse(category)}_metadata.json")
 
     def _get_v2_metadata_path(self, category: CategoryName) -> Path:
-        return self._base_path / "meta" / "v2" / f"{self._catalogue.parse(category)}_metadata.json"
+        return Path(self._base_path, "meta", "v2", f"{self._catalogue.parse(category)}_metadata.json")
 
     def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
         try:
