@@ -66,6 +66,11 @@ class StoredMetadata:
         self._lock = RLock()
         self._cache_ttl_seconds = 60
         self._ensure_meta_directories()
+        self._paths = {
+            (format, category): self._base_path / "meta" / format / f"{category}_metadata.json"
+            for format in CanonicalFormat
+            for category in map(catalogue.parse, catalogue)
+        }
         legacy = _Tracker(self._get_legacy_metadata_path)
         v2 = _Tracker(self._get_v2_metadata_path)
         self._trackers = {CanonicalFormat.legacy: legacy, CanonicalFormat.v2: v2}
@@ -218,10 +223,10 @@ class StoredMetadata:
             make_folder(self._base_path / "meta" / format)
 
     def _get_legacy_metadata_path(self, category: CategoryName) -> Path:
-        return Path(self._base_path, "meta", "legacy", f"{self._catalogue.parse(category)}_metadata.json")
+        return self._paths[CanonicalFormat.legacy, self._catalogue.parse(category)]
 
     def _get_v2_metadata_path(self, category: CategoryName) -> Path:
-        return Path(self._base_path, "meta", "v2", f"{self._catalogue.parse(category)}_metadata.json")
+        return self._paths[CanonicalFormat.v2, self._catalogue.parse(category)]
 
     def _read_metadata_file(self, file_path: Path) -> CategoryMetadata | None:
         try:
