@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,16 @@ def test_what_one_clone_has_read_another_has_and_it_is_forgotten_once_nobody_ask
     assert nobody.of(blob_id(content)) is read
     cache.forget_unused(-1)
     assert Versions(lambda blob: content, cache=cache).of(blob_id(content)) is not read
+
+
+def test_an_edit_shares_what_stays_with_the_version_before_and_does_not_keep_that() -> None:
+    before = Version(b'{"a": {"x": 1}, "b": {"y": 1}}')
+    after = Version(b'{"a": {"x": 2}, "b": {"y": 1}}', made_from=before)
+    assert after.document().records["b"] is before.document().records["b"]
+    table = Version(b"name,...", made_from=before)
+    was = ref(before)
+    del before
+    assert was() is None, (after, table)
 
 
 def test_a_broken_version_is_parsed_once_too() -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from itertools import groupby
 from typing import Any, TypeVar, cast
+from weakref import ref
 
 from refsync.clone.objects import GitObject, blob_id
 from refsync.documents.json_document import Document, Record, read_document, read_records
@@ -40,12 +41,12 @@ class Version:
             content: of the file.
             id: of the blob that they are, where it is known.
             editable: of one that is never edited, records can be had in half the time.
-            made_from: the version of which this one is an edit, so that only what differs has to be read.
+            made_from: the version of which this one is an edit: while somebody keeps it, only what differs is read.
         """
         self.content = content
         self._id = id
         self._editable = editable
-        self._made_from = made_from
+        self._made_from = made_from and ref(made_from)  # else each would keep all that were ever before it
         self._parsed: dict[object, tuple[tuple[Version, ...], Any]] = {}
         self._followed: dict[Shape, JsonVersion | None] = {}
 
@@ -92,7 +93,8 @@ class Version:
     def _follow(self, shape: Shape) -> JsonVersion | None:
         """What it says, read by what differs from the version that it was made from."""
         if shape not in self._followed:
-            before, self._made_from = self._made_from and self._made_from._to_follow(shape), None
+            made_from = self._made_from and self._made_from()
+            before = made_from and made_from._to_follow(shape)
             self._followed[shape] = follow_version(self.content, before) if before else None
         return self._followed[shape]
 
