@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -205,6 +205,8 @@ def asking(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @settings(max_examples=40)
+@example(content={"additionalProperties": {"anyOf": [False]}}, record={"a": None})
+@example(content={"additionalProperties": {"oneOf": [False, {"type": "string"}]}}, record={"a": None})
 @given(content=st.recursive(st.booleans(), asking, max_leaves=6), record=st.dictionaries(names, plain, max_size=3))
 def test_a_record_is_valid_where_the_library_says_so(content: Any, record: dict[str, Any]) -> None:
     """The keywords that are followed in a way of our own ask for the same."""

@@ -314,7 +314,8 @@ _KEYWORDS: dict[str, Keyword] = {
 def _violation(error: ValidationError, depth: int) -> Violation:
     ways: dict[str | int, list[ValidationError]] = {}
     for each in error.context:
-        ways.setdefault(each.schema_path[0], []).append(each)
+        if each.schema_path:  # else it is `false`, which is no way for anybody
+            ways.setdefault(each.schema_path[0], []).append(each)
     barred = tuple(tuple(_violation(each, depth) for each in way) for way in ways.values())
     open_ways = [place for place, way in enumerate(ways.values()) if not _is_of_another_type(way)]
     return Violation(
