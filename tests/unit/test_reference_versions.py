@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator, Iterable
 from weakref import ref
 
 import pytest
@@ -12,7 +13,7 @@ from refsync.clone.objects import blob_id
 from refsync.documents.json_document import read_records
 from refsync.errors import DocumentError
 from refsync.reference.kinds import readable_records_at, records_at
-from refsync.reference.versions import Version, VersionCache, Versions
+from refsync.reference.versions import Version, VersionCache, Versions, versions_in_order
 from refsync.reference.view import View
 
 CLIP = SPECIFIED[MODEL_REFERENCE_CATEGORY.clip]
@@ -111,3 +112,22 @@ def test_files_that_are_held_need_no_clone() -> None:
         records_at(view, CLIP, "link.json")
     assert readable_records_at(view, CLIP, "link.json") == {}
     assert len(asked) == 3
+
+
+def test_of_a_history_one_stream_gives_all_though_another_version_is_asked_for_in_between() -> None:
+    contents = {blob_id(text): text for text in (b"{}", b'{"a": {}}', b'{"b": {}}')}
+    older = blob_id(b'{"old": {}}')
+    alone = list[str]()
+
+    def read_blob(blob: str) -> bytes:
+        alone.append(blob)
+        return b'{"old": {}}'
+
+    def read_blobs(blobs: Iterable[str]) -> Generator[tuple[str, bytes]]:
+        yield from ((blob, contents[blob]) for blob in blobs)
+
+    first, *rest = contents
+    with versions_in_order([first, *contents], read_blobs, read_blob) as versions:
+        asked = [versions.of(blob).content for blob in (first, older, *rest)]
+    assert asked == [b"{}", b'{"old": {}}', *(contents[blob] for blob in rest)]
+    assert alone == [older]

@@ -210,17 +210,19 @@ def versions_in_order(
 ) -> Iterator[Versions]:
     """The versions of a history, never to be edited, which are asked for in this order: one stream reads ahead.
 
-    Each is kept until the next is asked for.
+    Each is kept until the next is asked for. Another one may be asked for in between.
 
     Args:
         blobs: their ids; one that comes again at once is one.
         read_blobs: gives the bytes of those that are there, each with its id.
         read_blob: of one by its id; it says why one cannot be read.
     """
-    with closing(read_blobs(blob for blob, _ in groupby(blobs))) as coming:
+    wanted = [blob for blob, _ in groupby(blobs)]
+    known = frozenset(wanted)  # who looks for another one in the stream has it all behind him
+    with closing(read_blobs(wanted)) as coming:
 
         def read(blob: str) -> bytes:
-            met = next((content for id, content in coming if id == blob), None)
+            met = next((content for id, content in coming if id == blob), None) if blob in known else None
             return read_blob(blob) if met is None else met
 
         yield Versions(read, editable=False, cache=VersionCache(0))
