@@ -177,11 +177,16 @@ def daemon(bench: Bench) -> Iterator[Figure]:
             served.config_file.write_text(config_text(room, {"reference": clone}))
             with served.daemon():
                 waiting = _Waiting(ours)
+
+                def prepare_floor() -> None:
+                    floor.prepare(waiting.ids)
+                    time.sleep(_IDLE_SECONDS)  # a disk that has rested takes longer, and the daemon's has
+
                 times = bench.beside(
                     waiting.approve,
                     floor.land,
                     before=waiting.submit,
-                    before_floor=lambda: floor.prepare(waiting.ids),
+                    before_floor=prepare_floor,
                     rounds=_DAEMON_ROUNDS,
                 )
             floor.store.close()
