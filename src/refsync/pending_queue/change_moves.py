@@ -115,16 +115,7 @@ def note(
         reason = why(now.change_id) if callable(why) else why
         alike.setdefault((before.status, after and after.status, reason, now.batch_id), []).append(now)
     for (from_status, to_status, reason, batch_id), changes in alike.items():
-        event = ChangeEvent(
-            from_status=from_status,
-            to_status=to_status,
-            why=reason,
-            by=actor.id,
-            username=actor.username,
-            provider=actor.provider,
-            os_user=actor.os_user,
-            batch_id=batch_id,
-        )
+        event = _event(actor, from_status=from_status, to_status=to_status, why=reason, batch_id=batch_id)
         queue.add_event((change.change_id for change in changes), event)
         queue.tell([ChangesMoved(list(filter(None, map(_record_of, changes))), event)])
 
@@ -284,13 +275,15 @@ def purge(queue: QueueTransaction, changes: Collection[PendingChangeRecord], *, 
 
 
 def _submission(change: PendingChangeRecord) -> ChangeEvent:
-    return ChangeEvent(
+    return _event(
+        change.requester,
         at=change.requested_at,
         to_status=change.status,
         why=change.notes,
-        by=change.requested_by,
-        username=change.requested_username,
-        provider=change.requested_provider,
-        os_user=change.os_user,
         batch_id=change.batch_id,
     )
+
+
+def _event(actor: Actor, **told: Any) -> ChangeEvent:
+    """A move that somebody made, and what else is told of it."""
+    return ChangeEvent(by=actor.id, username=actor.username, provider=actor.provider, os_user=actor.os_user, **told)
