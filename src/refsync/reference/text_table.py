@@ -121,7 +121,7 @@ class TextTable:
 
     def fault_of(self, model: str, removed: bool = False) -> DocumentError | None:
         """Why the record of a model cannot be changed safely; ``None`` where it can."""
-        if is_as_made(self.table, self.document, *self.beside):
+        if self._is_as_made:
             return None
         return self.document.document().fault_of(model, removed)
 
@@ -136,14 +136,16 @@ class TextTable:
 
         A document that is exactly what the table makes is so afterwards; one that is written in another way keeps that.
         """
-        derivation, before = _derivation(*self.beside), self.table.parsed(read_table)
-        table = edit_table(before, derivation, self._disagreements, edits, places=places, renames=renames)
+        derivation, present = _derivation(*self.beside), self.table.parsed(read_table)
+        table = edit_table(present, derivation, self._disagreements, edits, places=places, renames=renames)
         made = derivation.of(table.rows)
-        if is_as_made(self.table, self.document, *self.beside):
-            document = made.content
-        else:
-            document = follow_table(self.document.document(), made.records, renames)
+        before = None if self._is_as_made else self.document.document()
+        document = made.content if before is None else follow_table(before, made.records, renames)
         return {self.table_path: table.content, self.document_path: document}
+
+    @property
+    def _is_as_made(self) -> bool:
+        return is_as_made(self.table, self.document, *self.beside)
 
     @property
     def _disagreements(self) -> list[Disagreement]:
