@@ -201,6 +201,10 @@ def test_a_text_reference_has_to_agree_with_its_rows(desk: Desk) -> None:
     assert found[0].endswith("; make db.json anew from models.csv [derived]")
     desk.clone.write("models.csv", csv.replace(b",7,", b",seven,"))
     assert "parameters_bn is" in look(desk, "check").out
+    refused = look(desk, "check", "--fix")
+    assert refused.code == 1
+    told = 'models.csv: line 2: "a/one": parameters_bn is "seven", no number of billions; mend it first'
+    assert refused.err == f"refsync: {told}\n"
 
 
 def test_a_document_that_does_not_follow_its_table_is_made_anew(desk: Desk) -> None:

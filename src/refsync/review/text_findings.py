@@ -88,7 +88,11 @@ def documents_made_anew(snapshot: Snapshot, conventions: Conventions = USUAL) ->
         is_there = snapshot.has_file(table.document)
         if "/" in table.path and table.path not in conventions.tables.values() and not is_there:
             continue  # there the table may stand alone
-        made = derived(snapshot.version(table.path), *_made_with(snapshot, table)).content
+        made_with = _made_with(snapshot, table)
+        try:
+            made = derived(snapshot.version(table.path), *made_with).content
+        except DocumentError as error:
+            raise DocumentError(f"{table.path}: {error}; mend it first") from None
         if not is_there or snapshot.version(table.document).content != made:
             found[table.document] = table.path, made
     return found
