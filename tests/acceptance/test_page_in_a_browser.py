@@ -10,7 +10,7 @@ pytest.importorskip("playwright", reason="no Playwright: pip install '.[browser]
 pytest.importorskip("axe_playwright_python", reason="no axe: pip install '.[browser]'")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from refsync.pending_queue.models import AuditOperation
 from tests.support.browser import NARROW, WIDE, chromium, open_browser, tab
@@ -113,6 +113,27 @@ def test_what_is_typed_is_checked_as_one_types_and_names_are_completed(stage: St
     expect(grace.locator("#verdict")).to_contain_text("It can be submitted.")
     grace.click("main button >> text=/^Submit$/")
     expect(grace.get_by_role("status")).to_contain_text("waiting for review")
+
+
+DELIBERATE = "category=image_generation&model=Deliberate"
+EARLY = {
+    "a record": (f"/submit?{DELIBERATE}", "#record", "{", "#verdict:has-text('column 2')"),
+    "a model to submit": (f"/submit?{DELIBERATE}", "#model", "stable", "#names :only-child[value^=stable]"),
+    "a name to find": (f"/models?{DELIBERATE}", "#model", "stable", "#found :only-child:text-is('stable_diffusion')"),
+}
+
+
+@pytest.mark.parametrize("early", EARLY)
+def test_what_is_typed_ahead_of_the_scripts_is_looked_at_once_they_have_come(grace: Page, early: str) -> None:
+    address, field, text, told = EARLY[early]
+    held: list[Route] = []
+    grace.route("**/htmx.min.js", lambda route: held.append(route))
+    with grace.expect_request("**/htmx.min.js"):
+        grace.goto(address, wait_until="commit")
+    grace.fill(field, text)
+    (script,) = held
+    script.continue_()
+    expect(grace.locator(told)).to_have_count(1)
 
 
 def test_the_history_of_a_model_comes_behind_its_record(grace: Page) -> None:

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.support.page import Stage, open_page, play
 
 WIDE, NARROW = (1180, 800), (390, 844)
 _HARMLESS = ("Failed to load resource: the server responded with a status of 4", "Response Status Error Code 4")
+
+_PATIENCE = 20_000  # milliseconds: a machine may be busy
 
 
 def chromium() -> str | None:
@@ -53,7 +55,8 @@ def tab(
 
     page.on("console", hear)
     page.on("pageerror", lambda problem: complaints.append(str(problem)))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(_PATIENCE)
+    expect.set_options(timeout=_PATIENCE)
     page.goto("/login")
     page.fill("#key", stage.tokens[who])
     page.click("main button")

@@ -1,11 +1,11 @@
-// What the page does more with JavaScript than without: it stays fresh, and all changes are selected at once.
+// What the page does more with JavaScript than without: it stays fresh, all changes are selected at once, and what
+// was typed ahead of the scripts is looked at, too.
 "use strict";
 
+const isTouched = (field) =>
+  field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
 const isBusy = (region) =>
-  region.contains(document.activeElement) ||
-  [...region.querySelectorAll("input, textarea")].some((field) =>
-    field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue
-  );
+  region.contains(document.activeElement) || [...region.querySelectorAll("input, textarea")].some(isTouched);
 
 // A live region waits while somebody works in it, or nobody looks.
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -31,3 +31,9 @@ const addSelectAll = () => {
 };
 document.addEventListener("DOMContentLoaded", addSelectAll);
 document.addEventListener("htmx:afterSettle", addSelectAll);
+
+// htmx listens by now: it was told of the document first.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const field of document.querySelectorAll("[hx-trigger^=input]"))
+    if (isTouched(field)) field.dispatchEvent(new Event("input"));
+});
