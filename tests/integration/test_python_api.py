@@ -31,7 +31,7 @@ from refsync import (
     load_config,
     open_application,
 )
-from refsync.pending_queue.models import Actor
+from refsync.pending_queue.models import Actor, PendingQueueFilter
 from tests.support.repositories import Clone, clean_environment
 
 PROJECT = Path(__file__).parents[2]
@@ -232,6 +232,10 @@ def test_an_id_that_is_none_changes_nothing(queue: PendingQueueService, store: P
         lambda: queue.process_batch(**review, approved_ids=[1, hostile], rejected_ids=None),
         lambda: queue.process_batch(**review, approved_ids=None, rejected_ids=[1, hostile]),
         lambda: queue.withdraw([hostile], actor=by),
+        lambda: queue.seal_changes([hostile], lambda _: "image", actor=by),
+        lambda: queue.retry_batch(hostile, actor=by),
+        lambda: queue.abandon_batch(hostile, reason="r", actor=by),
+        lambda: queue.changes_of_batch(hostile),
         lambda: queue.reserve_for_apply(change_id=hostile, reservation_id="t"),
         lambda: queue.mark_applied(change_id=hostile, applied_by="1", applied_username="Ada"),
         lambda: queue.get_batch(hostile),
@@ -250,6 +254,10 @@ def test_what_is_no_number_is_refused_where_an_unknown_id_is_not(
         lambda: queue.get_change(hostile),
         lambda: queue.clear_apply_reservation(change_id=hostile, reservation_id="t"),
         lambda: queue.list_changes(offset=hostile),
+        lambda: queue.histories([hostile]),
+        lambda: queue.open_changes(hostile),
+        lambda: queue.open_models(hostile),
+        lambda: queue.reserved_changes(hostile),
         lambda: store.get_change(hostile),
         lambda: store.list_changes(offset=hostile),
         lambda: store.has_approved_changes_in_batch(hostile),
@@ -258,6 +266,27 @@ def test_what_is_no_number_is_refused_where_an_unknown_id_is_not(
         assert_refused(call)
     if hostile is not None:
         assert_refused(lambda: queue.list_changes(limit=hostile))
+
+
+@pytest.mark.parametrize("beyond", [2**63, 2**70, -(2**63) - 1, -1])
+def test_a_number_that_no_database_holds_finds_nothing(
+    queue: PendingQueueService, store: PendingQueueStore, beyond: int
+) -> None:
+    in_batch = PendingQueueFilter(batch_id=abs(beyond))
+    assert not any(
+        (
+            queue.get_change(beyond),
+            queue.histories([beyond]),
+            queue.open_changes(beyond),
+            queue.open_models(beyond),
+            queue.reserved_changes(beyond),
+            queue.list_changes(queue_filter=in_batch).items,
+            queue.list_changes(offset=abs(beyond)).items,
+            list(queue.iterate_changes(after=abs(beyond))),
+            store.get_approved_changes_in_batch(beyond),
+        )
+    )
+    assert len(queue.list_changes(limit=abs(beyond)).items) == 1
 
 
 @pytest.mark.parametrize("hostile", [3, "12", b"1", object(), 1.5], ids=shown)

@@ -74,7 +74,7 @@ class QueueTransaction(BatchTransaction):
         """The hits with ids behind ``after``, ascending, cut to the page; those of unknown categories are left out."""
         if limit == 0:  # who counts
             return []
-        behind = {"after": after} if after else {}
+        behind = {"after": min(after, MAX_INTEGER)} if after else {}
         if offset == 0 and limit is None:
             return self._records(self._asked(statements.hits, queue_filter, **behind))
         part = {"offset": min(offset, MAX_INTEGER), "limit": MAX_INTEGER if limit is None else min(limit, MAX_INTEGER)}
@@ -165,7 +165,7 @@ class QueueTransaction(BatchTransaction):
     def categories_of_batch(self, number: int) -> list[tuple[int, str]]:
         """Id and category, known or not, of the approved changes of a batch by ascending id."""
         query = select(_changes.change_id, _changes.category).where(
-            _changes.batch_id == number, looked_at(_changes.status) == PendingChangeStatus.APPROVED
+            _changes.batch_id == fitting(number), looked_at(_changes.status) == PendingChangeStatus.APPROVED
         )
         return [(row.change_id, row.category) for row in self._connection.execute(query.order_by(_changes.change_id))]
 
@@ -176,7 +176,7 @@ class QueueTransaction(BatchTransaction):
 
     def is_referred_to(self, number: int) -> bool:
         """Whether any change, of whatever status and category, names the batch."""
-        query = select(_changes.change_id).where(_changes.batch_id == number).limit(1)
+        query = select(_changes.change_id).where(_changes.batch_id == fitting(number)).limit(1)
         return self._connection.execute(query).first() is not None
 
     def open_proposals(self, models: Iterable[ModelKey]) -> dict[ModelKey, list[int]]:
