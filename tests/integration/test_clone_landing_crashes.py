@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from loguru import logger
 
-from refsync.clone import recovery
+from refsync.clone import landing, recovery
 from refsync.clone.git_locks import REFS_LOCKS, clear_left_behind, writing
 from refsync.clone.journal import JOURNAL
 from refsync.clone.landing import index_locked, land
@@ -26,7 +27,7 @@ from refsync.clone.refs import set_ref
 from refsync.clone.repository import Repository
 from refsync.errors import GitBusyError, GitInterruptedError
 from tests.support.daemon import wait_for
-from tests.support.dying import ended_by, killed, killed_at_durable_step
+from tests.support.dying import die_at, ended_by, killed, killed_at_durable_step
 from tests.support.repositories import Clone, git
 from tests.support.transports import script
 from tests.support.users import NOBODY, become_nobody, let_others_through, only_root
@@ -292,10 +293,10 @@ def test_a_lock_that_somebody_holds_or_that_no_git_of_ours_can_have_left_stays(c
 
 
 SLOW_MOVE = """
+told = sys.stdin.buffer.read()
 os.kill(os.getppid(), 9)
 time.sleep({seconds})
-os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody reads its warnings any more
-os.execv(REAL, ["git", *sys.argv[1:]])
+subprocess.run([REAL, *sys.argv[1:]], input=told, capture_output=True)
 """
 
 
@@ -309,6 +310,23 @@ def test_a_git_that_outlives_its_refsync_is_waited_for(
     assert clone.tip != commit
     assert recover(clone) == commit
     assert_at(clone, commit)
+
+
+def test_a_git_that_holds_the_branchs_lock_lets_go_of_it_when_its_refsync_is_killed(clone: Clone) -> None:
+    locks, old, commit = (".git/HEAD.lock", ".git/refs/heads/main.lock"), clone.tip, commit_of(clone)
+    is_locked = (clone.path / locks[1]).exists
+
+    def die_locked() -> None:
+        with mock.patch.object(landing, "stage", side_effect=lambda *_: wait_for("the lock", is_locked)):
+            die_at("before:1:move the branch")
+            land_it(clone, commit)
+
+    assert ended_by(die_locked) == -signal.SIGKILL
+    wait_for("the locks to be gone", lambda: not {*locks} & {*left_behind(clone)})
+    with logged() as lines:
+        assert recover(clone) is None
+    assert lines == []
+    assert_at(clone, old)
 
 
 def test_a_git_that_outlives_its_refsync_for_too_long_is_ended(

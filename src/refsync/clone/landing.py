@@ -13,6 +13,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from refsync.clone.branch_move import branch_move
 from refsync.clone.differences import Difference, differences, without_content
 from refsync.clone.edits import local_edits
 from refsync.clone.git_locks import clear_dead_locks
@@ -96,6 +97,29 @@ def land(lock: IndexLock, *, old: str, new: str, reason: str, wanted: Collection
         ObjectLostError: the commit is not there any more; nothing was moved.
     """
     repository = lock.repository
+    with branch_move(repository, old=old, new=new, reason=reason) as move:
+        found = _landable(repository, old, new, wanted)
+        landing = planned_landing(repository, old, new, wanted, found)
+        note(lock.journal, landing)
+        flush_note(lock.journal, repository)
+        try:
+            move.prepare()
+            stage(repository, landing, found)
+            move.commit()
+        except BaseException:
+            move.give_up()
+            clear_dead_locks(repository, landing.locks)
+            if has_moved(repository, landing):
+                _end(lock, landing)
+            else:
+                undo(repository, landing)
+                note(lock.journal, None)
+            raise
+    _end(lock, landing)
+
+
+def _landable(repository: Repository, old: str, new: str, wanted: Collection[str]) -> list[Difference]:
+    """What will change, none of which a person has edited."""
     try:
         found = differences(repository, old, new, wanted)
     except GitCommandError:
@@ -104,21 +128,7 @@ def land(lock: IndexLock, *, old: str, new: str, reason: str, wanted: Collection
         raise ObjectLostError(f"{repository.path}: git has lost the commit {new[:12]}, which was to land") from None
     _refuse_local_edits(repository, found)
     _refuse_missing_content(repository, found, old, new)
-    landing = planned_landing(repository, old, new, wanted, found)
-    note(lock.journal, landing)
-    flush_note(lock.journal, repository)
-    try:
-        stage(repository, landing, found)
-        repository.move_branch(old=old, new=new, reason=reason)
-    except BaseException:
-        clear_dead_locks(repository, landing.locks)
-        if has_moved(repository, landing):
-            _end(lock, landing)
-        else:
-            undo(repository, landing)
-            note(lock.journal, None)
-        raise
-    _end(lock, landing)
+    return found
 
 
 def _end(lock: IndexLock, landing: Landing) -> None:

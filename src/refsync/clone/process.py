@@ -59,6 +59,88 @@ class GitResult(NamedTuple):
     error: str
 
 
+class BegunGit:
+    """A git command that works, or waits to be told, while this process does something else."""
+
+    def __init__(self, folder: Path, arguments: tuple[str, ...], process: subprocess.Popen[bytes], timeout: float):
+        """Lead this process, of these arguments; from the last word on it may take so many seconds."""
+        self._folder, self._arguments = folder, arguments
+        self._process, self._timeout_seconds = process, timeout
+
+    def tell(self, words: bytes) -> None:
+        """Write a few words to its standard input, which it may read now."""
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why in the end
+            os.write(self._process.stdin.fileno(), words)
+
+    def end(self, words: bytes = b"", *, accept: Collection[int] = (0,)) -> GitResult:
+        """Write the last words to its standard input, and wait until it ends.
+
+        Raises:
+            RefsyncError: as :func:`run_git`.
+        """
+        process = self._process
+        with waiting_for(process):
+            try:
+                output, error = process.communicate(words, timeout=self._timeout_seconds)
+            except BaseException as failure:
+                end_git(process)
+                if isinstance(failure, subprocess.TimeoutExpired):
+                    raise GitTimeoutError(
+                        f"{self._folder}: git {verb_of(self._arguments)} did not end within "
+                        f"{self._timeout_seconds:g} seconds"
+                    ) from None
+                raise
+        result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
+        if result.code not in accept:
+            raise explain(self._folder, self._arguments, result)
+        return result
+
+    def give_up(self) -> None:
+        """Say no more to it, and wait until it ends; nothing where it has ended."""
+        if self._process.returncode is None:
+            with contextlib.suppress(RefsyncError):  # why it is given up is told otherwise
+                self.end(accept=ANY_CODE)
+
+
+@contextlib.contextmanager
+def begun_git(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    settings: Settings = (),
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    keep_open: Collection[int] = (),
+    umask: int = -1,
+) -> Iterator[BegunGit]:
+    """Have one git command work in a folder; at the end of the block it has ended.
+
+    Args:
+        folder: where git starts looking for the repository.
+        arguments: the command line behind ``git``.
+        environment: variables to set beside those of :mod:`refsync.clone.settings`.
+        settings: what git is told beside the settings there, and stronger.
+        timeout_seconds: after this long in the end git and all its children are killed.
+        keep_open: descriptors that git and its children inherit.
+        umask: git's, if not this process's own.
+
+    Raises:
+        GitCommandError: git is not installed.
+    """
+    process = start_git(
+        folder,
+        *arguments,
+        environment=git_environment(os.environ, environment, settings),
+        keep_open=keep_open,
+        umask=umask,
+    )
+    git = BegunGit(folder, arguments, process, timeout_seconds)
+    try:
+        yield git
+    finally:
+        git.give_up()
+
+
 def run_git(
     folder: Path,
     *arguments: str,
@@ -73,15 +155,15 @@ def run_git(
     """Run one git command in a folder and wait for it.
 
     Args:
-        folder: where git starts looking for the repository.
+        folder: as of :func:`begun_git`, as all that is not told here.
         arguments: the command line behind ``git``.
         stdin: bytes for its standard input.
-        environment: variables to set beside those of :mod:`refsync.clone.settings`.
-        settings: what git is told beside the settings there, and stronger.
-        timeout_seconds: after this long git and all its children are killed.
+        environment: as there.
+        settings: as there.
+        timeout_seconds: as there.
         accept: exit codes that are answers, not failures.
-        keep_open: descriptors that git and its children inherit.
-        umask: git's, if not this process's own.
+        keep_open: as there.
+        umask: as there.
 
     Raises:
         GitTimeoutError: the deadline passed.
@@ -89,29 +171,18 @@ def run_git(
         GitBusyError: another process holds a lock of git's.
         GitUnwritableError: the disk is full, or may not be written.
         CloneError: git distrusts the folder's owner.
-        GitCommandError: any other exit code.
+        GitCommandError: any other exit code, or git is not installed.
     """
-    process = start_git(
+    with begun_git(
         folder,
         *arguments,
-        environment=git_environment(os.environ, environment, settings),
+        environment=environment,
+        settings=settings,
+        timeout_seconds=timeout_seconds,
         keep_open=keep_open,
         umask=umask,
-    )
-    with waiting_for(process):
-        try:
-            output, error = process.communicate(stdin, timeout=timeout_seconds)
-        except BaseException as failure:
-            end_git(process)
-            if isinstance(failure, subprocess.TimeoutExpired):
-                raise GitTimeoutError(
-                    f"{folder}: git {verb_of(arguments)} did not end within {timeout_seconds:g} seconds"
-                ) from None
-            raise
-    result = GitResult(process.returncode, output, error.decode(errors="replace").strip())
-    if result.code not in accept:
-        raise explain(folder, arguments, result)
-    return result
+    ) as git:
+        return git.end(stdin, accept=accept)
 
 
 @contextlib.contextmanager

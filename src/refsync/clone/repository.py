@@ -21,7 +21,7 @@ from refsync.clone.object_reader import ObjectReader
 from refsync.clone.objects import FOLDER, GitObject, TreeEntry, TreeFile, parse_tree
 from refsync.clone.own_settings import check_own_settings
 from refsync.clone.places import common_directory, git_directory
-from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, GitResult, run_git
+from refsync.clone.process import DEFAULT_TIMEOUT_SECONDS, BegunGit, GitResult, begun_git, run_git
 from refsync.clone.recent_history import first_parents_between, recent_history
 from refsync.clone.ref_files import is_empty, last_of_reflog, read_ref
 from refsync.clone.settings import Settings, neutralised_by_name
@@ -70,6 +70,7 @@ class Repository:
         self._trees: dict[str, Mapping[str, TreeEntry]] = {}
         umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
         self._git = partial(run_git, path, timeout_seconds=timeout_seconds, umask=umask)
+        self._begun = partial(begun_git, path, timeout_seconds=timeout_seconds, umask=umask)
         self._settings: list[Setting] | None = None
         self._inherited: tuple[int, ...] = ()
 
@@ -111,6 +112,15 @@ class Repository:
         if arguments[0] in _CHANGING_SETTINGS:
             self._settings = None
         return result
+
+    def begun(self, *arguments: str) -> contextlib.AbstractContextManager[BegunGit]:
+        """Have a git command work in the clone beside this process; see :func:`refsync.clone.process.begun_git`."""
+        return self._begun(
+            *arguments,
+            environment=self._environment,
+            settings=neutralised_by_name(self.keys()),
+            keep_open=self._inherited,
+        )
 
     @contextlib.contextmanager
     def inherited(self, descriptor: int) -> Iterator[None]:
@@ -370,9 +380,9 @@ class Repository:
             return self.tree(found.blob)
         return self.tree(self.tree_of(commit))
 
-    @durable_step("move the branch")
+    @durable_step("move the branch at once")
     def move_branch(self, *, old: str, new: str, reason: str) -> None:
-        """Move the target branch from ``old`` to ``new`` by compare-and-swap.
+        """Move the target branch from ``old`` to ``new`` by compare-and-swap, without a word ahead.
 
         Raises:
             BranchMovedError: the branch was no longer at ``old``.
