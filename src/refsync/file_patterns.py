@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 
 
@@ -28,11 +30,16 @@ def starred(pattern: str, path: str) -> str | None:
     >>> starred("data/models*.json", "data/models.json")
     ''
     """
+    found = _meaning(pattern).fullmatch(path)
+    return found[1] if found else None
+
+
+@cache
+def _meaning(pattern: str) -> re.Pattern[str]:
+    """What the paths are like that a pattern means: no file is hidden."""
     ahead, _, behind = pattern.partition("*")
-    name = path[len(ahead) : len(path) - len(behind)]
-    fits = path.startswith(ahead) and path.endswith(behind) and len(path) >= len(ahead) + len(behind)
-    is_shown = not path.removeprefix(folder_of(pattern)).lstrip("/").startswith(".")
-    return name if fits and is_shown and "/" not in name else None
+    folder = ahead[: ahead.rfind("/") + 1]
+    return re.compile(rf"{re.escape(folder)}(?!\.){re.escape(ahead[len(folder) :])}([^/]*){re.escape(behind)}")
 
 
 def named(pattern: str, name: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,14 +19,16 @@ from refsync.clone import kept_settings, repository
 from refsync.clone.commit_objects import parse_commit
 from refsync.clone.edits import local_edits
 from refsync.clone.history import LandedCommit
-from refsync.clone.index_entries import read_index
+from refsync.clone.index_entries import IndexFile, read_entries
 from refsync.clone.index_file import Blob, with_blobs
+from refsync.clone.objects import blob_id
 from refsync.clone.process import GitResult, run_git
 from refsync.clone.recent_history import recent_history
 from refsync.clone.ref_files import delete_ref, read_ref, refs_under, write_ref
 from refsync.clone.repository import Repository
 from refsync.clone.tree_walk import changed_entries
 from tests.support.costs import counted
+from tests.support.daemon import wait_for
 from tests.support.hostile import commit_raw, raw_git
 from tests.support.repositories import Clone, git
 
@@ -258,14 +264,149 @@ def test_no_git_is_asked_of_what_is_as_committed(clone: Clone, opened: Repositor
     assert costs.git == []
 
 
-@pytest.mark.parametrize("options", [["--index-version", "4"], ["--split-index"]])
-def test_an_index_of_another_kind_is_asked_of_git(clone: Clone, options: list[str]) -> None:
-    index = clone.path / ".git/index"
-    assert set(read_index(index) or {}) == {"clip.json", "deep/er/blip.json", "crlf"}
-    git(clone.path, "update-index", *options)
-    assert read_index(index) is None
-    index.write_bytes(index.read_bytes()[:50])
-    assert read_index(index) is None
+def test_a_file_that_the_index_knows_again_is_not_read(clone: Clone, opened: Repository) -> None:
+    age_index(clone)
+    with mock.patch.object(opened.work_files, "blob_of", side_effect=AssertionError("it is read")):
+        assert local_edits(opened, ["clip.json", "deep/er/blip.json", "crlf"]) == []
+
+
+def age_index(clone: Clone) -> None:
+    """As if it had been written long behind the files; what changes from now on has another time."""
+    ahead = time.time_ns() + 10**10
+    os.utime(clone.path / ".git/index", ns=(ahead, ahead))
+    probe, now = clone.path / ".git/probe", time.time_ns()
+
+    def has_come() -> bool:
+        probe.touch()
+        return probe.stat().st_mtime_ns > now
+
+    wait_for("the clock of files", has_come)
+
+
+def write_as_long_at_the_same_time(clone: Clone) -> None:
+    file = clone.path / "clip.json"
+    before = file.stat()
+    file.write_bytes(b"[]\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def write_as_committed(clone: Clone) -> None:
+    (clone.path / "clip.json").write_bytes(b"{}\n")
+
+
+def replace_by_another(clone: Clone) -> None:
+    (clone.path / ".git/other").write_bytes(b"[]\n")
+    shutil.copystat(clone.path / "clip.json", clone.path / ".git/other")
+    (clone.path / ".git/other").replace(clone.path / "clip.json")
+
+
+def stage_it(clone: Clone) -> None:
+    git(clone.path, "add", "clip.json")
+
+
+def refresh(clone: Clone) -> None:
+    git(clone.path, "update-index", "-q", "--refresh", check=False)
+
+
+def keep_mode(clone: Clone) -> None:
+    (clone.path / "clip.json").chmod(0o644)
+
+
+DONE = [
+    edit_file,
+    edit_nothing,
+    write_as_long_at_the_same_time,
+    write_as_committed,
+    replace_by_another,
+    stage_it,
+    refresh,
+    make_executable,
+    keep_mode,
+]
+
+
+def clone_in_which(folder: Path, done: list[Callable[[Clone], None]]) -> Clone:
+    clone = Clone.create(folder / "clone", {"clip.json": b"{}\n"})
+    for each in done:
+        each(clone)
+    return clone
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(DONE), max_size=8))
+def test_an_edit_is_seen_whatever_was_done_to_file_and_index_law(
+    tmp_path_factory: pytest.TempPathFactory, done: list[Callable[[Clone], None]]
+) -> None:
+    clone = clone_in_which(tmp_path_factory.mktemp("law"), done)
+    file, blob = clone.path / "clip.json", git(clone.path, "rev-parse", "HEAD:clip.json")
+    is_staged = git(clone.path, "ls-files", "--stage", "clip.json") != f"100644 {blob} 0\tclip.json"
+    is_edited = is_staged or file.read_bytes() != b"{}\n" or bool(file.stat().st_mode & 0o100)
+    with Repository(clone.path, "main") as opened:
+        assert local_edits(opened, ["clip.json"]) == (["clip.json"] if is_edited else [])
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([age_index, *DONE]), max_size=8))
+def test_a_file_that_the_index_knows_again_is_the_blob_that_it_says_law(
+    tmp_path_factory: pytest.TempPathFactory, done: list[Callable[[Clone], None]]
+) -> None:
+    clone = clone_in_which(tmp_path_factory.mktemp("law"), done)
+    file = clone.path / "clip.json"
+    index = IndexFile(clone.path / ".git/index").read()
+    assert index is not None
+    assert not index.knows("clip.json", file.lstat()) or blob_id(file.read_bytes()) == index.entries["clip.json"].blob
+
+
+@pytest.mark.parametrize("version", ["2", "4"])
+def test_an_index_is_read_as_git_reads_it(clone: Clone, version: str) -> None:
+    git(clone.path, "update-index", "--index-version", version)
+    git(clone.path, "update-index", "--skip-worktree", "crlf")
+    clone.write("ünïcode/" + "x" * 200, b"1")
+    git(clone.path, "add", "--intent-to-add", "ünïcode")
+    entries = read_entries((clone.path / ".git/index").read_bytes())
+    assert entries is not None
+    told = git(clone.path, "-c", "core.quotePath=false", "ls-files", "-t", "--stage", "--debug")
+    for line in told.replace("\n  ", " ").splitlines():
+        about, _, more = line.partition("\t")
+        tag, mode, blob, _ = about.split(" ")
+        path, _, stat = more.partition(" ctime:")
+        entry = entries.pop(path)
+        assert (entry.mode, entry.blob, entry.skip_worktree) == (int(mode, 8), blob, tag == "S")
+        numbers = [int(number) for number in re.findall(r"(?<=[:\t ])\d+", stat)]
+        *times, _, inode, user, group, size, _ = numbers
+        assert entry.looked_at == (*times, inode, user, group, size)
+    assert entries == {}
+
+
+def sparse_with_folders(clone: Clone) -> None:
+    git(clone.path, "sparse-checkout", "set", "--cone", "--sparse-index", "other")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        leave_conflict,
+        sparse_with_folders,
+        lambda clone: git(clone.path, "update-index", "--split-index"),
+        lambda clone: (clone.path / ".git/index").write_bytes((clone.path / ".git/index").read_bytes()[:50]),
+        lambda clone: (clone.path / ".git/index").write_bytes(b""),
+        lambda clone: (clone.path / ".git/index").write_bytes(b"DIRC\0\0\0\7\0\0\0\0" + b"x" * 20),
+    ],
+    ids=["conflict", "folders", "split", "cut off", "empty", "of another version"],
+)
+def test_another_index_is_asked_of_git(clone: Clone, opened: Repository, change: Callable[[Clone], object]) -> None:
+    change(clone)
+    assert opened.index.read() is None
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_what_is_no_index_is_none(content: bytes, count: int) -> None:
+    for version in (2, 3, 4):
+        read_entries(b"DIRC" + version.to_bytes(4) + count.to_bytes(4) + content)
+    read_entries(content)
 
 
 @pytest.mark.parametrize("version", ["2", "4"])

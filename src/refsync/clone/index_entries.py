@@ -1,36 +1,106 @@
-"""What git's index holds, read by GitPython."""
+"""What git's index says of the files of a work tree: the blob of each, and the file as it was when it was that blob.
+
+By that git knows a file again without reading it, and so it is done here. A file that was written a short time before
+the index may have changed since without a sign, and is not known again; git has the same rule.
+"""
 
 from __future__ import annotations
 
-import io
+import os
 import struct
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from git.index.typ import IndexEntry
+from refsync.clone.index_file import DAMAGED, Entry, entries_of, extensions_of, is_known
 
-_LONGEST = 1 << 17
-"""In bytes, some 1,500 files: git reads a longer one quicker."""
+_HEADER_LENGTH = 12
+_FIXED = struct.Struct(">10I20sH")
+_EXTENDED, _SKIP_WORKTREE = 0x4000, 0x40
+_WORD = 0xFFFFFFFF
+_NS = 10**9
+_STEP_NS = 2 * _NS
+"""In such steps some disks tell times."""
+_YOUNG_NS = 100_000_000
+"""An index that was written so short a time ago may be replaced by one that looks the same."""
 
 
-def read_index(index: Path) -> dict[str, IndexEntry] | None:
-    """The entries of an index by their paths; none where there is no index.
+class IndexEntry(NamedTuple):
+    """What is said of a path.
 
-    Returns:
-        ``None`` where git has to be asked: it is long, in the middle of a merge, or of a kind that GitPython does not
-        know (compressed, split, or with folders).
+    ``looked_at`` is the file that was seen to be the blob: the times of its inode and its content in seconds and
+    nanoseconds, inode, owners and size; ``skip_worktree``: the work tree of a sparse clone leaves it out.
     """
-    from git.index.fun import read_cache
 
-    try:
-        if index.stat().st_size > _LONGEST:
+    mode: int
+    blob: str
+    looked_at: tuple[int, ...]
+    skip_worktree: bool
+
+
+class Index(NamedTuple):
+    """The entries by their paths, and when they were written."""
+
+    entries: Mapping[str, IndexEntry]
+    written_ns: int = 0
+
+    def knows(self, path: str, file: os.stat_result) -> bool:
+        """Whether a file, by what ``lstat`` says, is for sure the one that was seen to be the blob of its entry."""
+        is_old = file.st_size > 0 and self.written_ns - max(file.st_mtime_ns, file.st_ctime_ns) > _STEP_NS
+        return is_old and self.entries[path].looked_at == _looked_at(file)
+
+
+class IndexFile:
+    """The index of a clone, read anew when another one has taken its place."""
+
+    def __init__(self, file: Path) -> None:
+        """That of this file, which need not be there."""
+        self._file = file
+        self._read: tuple[tuple[int, ...], Index | None] | None = None
+
+    def read(self) -> Index | None:
+        """What it says; no entries where there is none.
+
+        Returns:
+            ``None`` where git has to be asked: it is damaged, in the middle of a merge, or of a kind that has other
+            entries than one for each file (split, or with folders).
+        """
+        try:
+            found = self._file.stat()  # looked at before it is read: what changes in between is read again
+            identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            if self._read is not None and self._read[0] == identity:
+                return self._read[1]
+            entries = read_entries(self._file.read_bytes())
+        except FileNotFoundError:
+            return Index({})
+        except OSError:
             return None
-        _, entries, _, _ = read_cache(io.BytesIO(index.read_bytes()))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AssertionError, struct.error):
+        index = None if entries is None else Index(entries, found.st_mtime_ns)
+        self._read = (identity, index) if time.time_ns() - max(identity[-2:]) > _YOUNG_NS else None
+        return index
+
+
+def read_entries(index: bytes) -> dict[str, IndexEntry] | None:
+    """The entries by their paths, of the content of an index; ``None`` as of :meth:`IndexFile.read`."""
+    try:
+        entries = list(entries_of(index))
+        read = {os.fsdecode(entry.path): _read(index, entry) for entry in entries}
+    except DAMAGED:
         return None
-    if any(stage for _, stage in entries):
-        return None
-    return {str(path): entry for (path, _), entry in entries.items()}
+    extensions = extensions_of(index, entries[-1].end if entries else _HEADER_LENGTH)
+    if not is_known(index) or extensions is None or not all(name[:1].isupper() for name in extensions):
+        return None  # an extension in lower case has to be understood
+    return None if any(entry.stage for entry in entries) else read
+
+
+def _read(index: bytes, entry: Entry) -> IndexEntry:
+    *times, _, inode, mode, user, group, size, blob, flags = _FIXED.unpack_from(index, entry.position)
+    skips = flags & _EXTENDED and index[entry.position + _FIXED.size] & _SKIP_WORKTREE
+    return IndexEntry(mode, blob.hex(), (*times, inode, user, group, size), bool(skips))
+
+
+def _looked_at(file: os.stat_result) -> tuple[int, ...]:
+    changed, modified = file.st_ctime_ns, file.st_mtime_ns
+    times = (changed // _NS & _WORD, changed % _NS, modified // _NS & _WORD, modified % _NS)
+    return (*times, file.st_ino & _WORD, file.st_uid, file.st_gid, file.st_size & _WORD)

@@ -1,4 +1,4 @@
-"""Changing git's index: which blobs its entries have, and that the files just put in place are theirs.
+"""Git's index: what its entries say, and changing which blobs they have, and which files are theirs.
 
 ``git update-index`` could do so only by comparing contents, and would then ask attributes: a file that stands in the
 commit with CRLF and is marked ``text`` would seem to be edited for ever.
@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+DAMAGED = (ValueError, IndexError, struct.error)
 _HEADER = struct.Struct(">4sII")
 _TIMES_AND_PLACE = struct.Struct(">6I")
 _MODE = struct.Struct(">I")
@@ -28,7 +29,22 @@ class Blob(NamedTuple):
     id: str
 
 
-class _Entry(NamedTuple):
+class IndexEntry(NamedTuple):
+    """What an index says of a path.
+
+    ``looked_at`` is the file as git saw it when it was known to be the blob, see :func:`as_looked_at`;
+    ``skip_worktree``: the work tree of a sparse clone leaves it out.
+    """
+
+    mode: int
+    blob: str
+    looked_at: tuple[int, ...]
+    skip_worktree: bool
+
+
+class Entry(NamedTuple):
+    """Where an entry stands in an index, its path, its flags, and where it ends."""
+
     position: int
     path: bytes
     flags: int
@@ -36,6 +52,7 @@ class _Entry(NamedTuple):
 
     @property
     def stage(self) -> int:
+        """Which side of a merge it is of; 0 outside of one."""
         return self.flags & _STAGE
 
 
@@ -49,7 +66,7 @@ def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
         stats: by path, what ``lstat`` says.
     """
     told = bytearray(index)
-    for entry in _entries(index):
+    for entry in entries_of(index):
         if entry.stage == 0 and entry.path in stats:
             _tell(told, entry.position, stats[entry.path])
     return bytes(told[:-_CHECKSUM_LENGTH]) + _checksum(index, told[:-_CHECKSUM_LENGTH])
@@ -69,8 +86,8 @@ def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
         entries stands in it.
     """
     try:
-        entries = list(_entries(index))
-    except (ValueError, IndexError, struct.error):
+        entries = list(entries_of(index))
+    except DAMAGED:
         return None
     plain = {entry.path: entry.position for entry in entries if not entry.flags & ~_NAME_LENGTH}
     end = entries[-1].end if entries else 0
@@ -90,15 +107,8 @@ def _change(index: bytearray, position: int, blob: Blob) -> None:
 
 def _has_entries_only(index: bytes, end: int) -> bool:
     """Whether nothing stands behind the entries but notes on whole folders, and all is as it was written."""
-    content = index[:-_CHECKSUM_LENGTH]
-    if index[-_CHECKSUM_LENGTH:] != _checksum(index, content):
-        return False
-    while end < len(content):
-        name, length = content[end : end + 4], int.from_bytes(content[end + 4 : end + 8])
-        if name != b"TREE":
-            return False
-        end += 8 + length
-    return end == len(content)
+    is_whole = index[-_CHECKSUM_LENGTH:] == _checksum(index, index[:-_CHECKSUM_LENGTH])
+    return is_whole and extensions_of(index, end) in ([], [b"TREE"])
 
 
 def _checksum(before: bytes, content: bytes | bytearray) -> bytes:
@@ -116,13 +126,11 @@ def _tell(index: bytearray, position: int, stat: os.stat_result) -> None:
     _OWNER_AND_SIZE.pack_into(index, position + _STAT_LENGTH - _OWNER_AND_SIZE.size, *owner)
 
 
-def _entries(index: bytes) -> Iterator[_Entry]:
-    """The entries in their order; none of an index of an unknown kind."""
-    if len(index) < _HEADER.size:
+def entries_of(index: bytes) -> Iterator[Entry]:
+    """The entries in their order; none of an index of an unknown kind. One of ``DAMAGED`` comes of a damaged one."""
+    if not is_known(index):
         return
-    signature, version, count = _HEADER.unpack_from(index)
-    if signature != b"DIRC" or version not in (2, 3, 4):
-        return
+    _, version, count = _HEADER.unpack_from(index)
     position, path = _HEADER.size, b""
     for _ in range(count):
         flags = int.from_bytes(index[position + _FIXED_LENGTH - 2 : position + _FIXED_LENGTH])
@@ -135,8 +143,26 @@ def _entries(index: bytes) -> Iterator[_Entry]:
         end = index.index(b"\0", name)
         path = kept + index[name:end]
         after = end + 1 if version == 4 else position + (end - position) // 8 * 8 + 8
-        yield _Entry(position, path, flags, after)
+        yield Entry(position, path, flags, after)
         position = after
+
+
+def is_known(index: bytes) -> bool:
+    """Whether it is of a kind whose entries can be read here."""
+    if len(index) < _HEADER.size:
+        return False
+    signature, version, _ = _HEADER.unpack_from(index)
+    return signature == b"DIRC" and version in (2, 3, 4)
+
+
+def extensions_of(index: bytes, end: int) -> list[bytes] | None:
+    """What stands behind the entries, of which the last ends there, by its names; ``None`` of a damaged one."""
+    names: list[bytes] = []
+    last = len(index) - _CHECKSUM_LENGTH
+    while end < last:
+        names.append(index[end : end + 4])
+        end += 8 + int.from_bytes(index[end + 4 : end + 8])
+    return names if end == last else None
 
 
 def _number(index: bytes, position: int) -> tuple[int, int]:

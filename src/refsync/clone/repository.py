@@ -15,6 +15,7 @@ from refsync.clone.commit_objects import StoredCommit, parse_commit
 from refsync.clone.durability import durable
 from refsync.clone.git_errors import unwritable
 from refsync.clone.history import FIRST_PARENT_LOG, HistoryRelation, LandedCommit, parse_log
+from refsync.clone.index_entries import IndexFile
 from refsync.clone.kept_settings import settings_of
 from refsync.clone.kinds import check_kind
 from refsync.clone.object_reader import ObjectReader
@@ -66,6 +67,8 @@ class Repository:
         new_git = partial(CatFile, path, timeout_seconds, self._environment, lambda: neutralised_by_name(self.keys()))
         self._objects = ObjectReader(new_git, self._objects_folder)
         self.work_files = WorkFiles(self._objects.keep)
+        self.index = IndexFile(self.git_directory / "index")
+        self._meant: dict[tuple[str, str], dict[str, TreeFile]] = {}
         self._commits: dict[str, StoredCommit | None] = {}
         self._trees: dict[str, Mapping[str, TreeEntry]] = {}
         umask = ~self.git_directory.stat().st_mode & 0o077  # what git makes is for those of the clone, too
@@ -222,17 +225,21 @@ class Repository:
         entry = tree.get(name)
         return TreeFile(entry.mode, entry.id) if entry else None
 
-    def files_meant(self, commit: str, pattern: str) -> dict[str, TreeFile]:
+    def files_meant(self, commit: str, pattern: str) -> Mapping[str, TreeFile]:
         """What a pattern means in a commit, by path.
 
         Raises:
             DocumentError: a file, a link or a submodule stands where a folder should be.
             GitCommandError: there is no such commit, or a part of it is missing or damaged.
         """
-        folder = folder_of(pattern)
-        entries = self.entries(commit, folder)
-        found = {f"{folder}/{name}".lstrip("/"): TreeFile(*entry) for name, entry in entries.items()}
-        return {path: file for path, file in found.items() if starred(pattern, path) is not None}
+        if (commit, pattern) not in self._meant:
+            folder = folder_of(pattern)
+            entries = self.entries(commit, folder)
+            found = {f"{folder}/{name}".lstrip("/"): TreeFile(*entry) for name, entry in entries.items()}
+            self._meant[commit, pattern] = {
+                path: file for path, file in found.items() if starred(pattern, path) is not None
+            }
+        return self._meant[commit, pattern]
 
     def blobs_at(self, commit: str, path: str) -> dict[str, str]:
         """The blob of a plain file of a commit by its path, or of each that a pattern means."""

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from tempfile import gettempdir
 
-from refsync.clone.index_entries import read_index
 from refsync.clone.repository import Repository
 from refsync.durable import make_folder, write_durably
 from refsync.durable_steps import durable_step
@@ -56,9 +55,8 @@ def show_too(repository: Repository, paths: Iterable[str]) -> None:
 
 def _skipped_by_path(repository: Repository) -> dict[str, bool]:
     """Each path of the index, and whether the work tree leaves it out."""
-    entries = read_index(repository.git_directory / "index")
-    if entries is not None:
-        return {path: entry.skip_worktree for path, entry in entries.items()}
+    if index := repository.index.read():
+        return {path: entry.skip_worktree for path, entry in index.entries.items()}
     listed = repository.run("ls-files", "-t", "-z").output.decode(errors="surrogateescape")
     return {line[2:]: line[0] == "S" for line in listed.split("\0") if line}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Self
 
 from refsync.categories import CategoryDescriptor
@@ -15,6 +15,8 @@ from refsync.errors import DocumentError
 from refsync.file_patterns import starred
 
 _WORDS = re.compile(r"(?P<path>[^\[\]]*)(?:\[(?P<field>[^\[\]]+)\])?")
+_MANY = 100_000
+"""Shapes of files that hold one record each: to know one again is much less work than to compare it."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +183,18 @@ def shape_of(category: CategoryDescriptor, path: str = "") -> Shape:
     """Where in a JSON file of a category its records are; without one in whatever file of it."""
     if category.record_files:
         name = starred(category.v2_file, path) if category.key is None else None
-        return RecordShape(field=category.key, ignored=frozenset(category.ignored), model=name or "")
+        return _of_record(category.key, category.ignored, name or "")
     return ROOT if category.has_usual_shape else _parsed(category.records, category.ignored)
 
 
 @cache
 def _parsed(text: str, ignored: tuple[str, ...]) -> Shape:
     return Shape.parse(text, ignored)
+
+
+@lru_cache(_MANY)
+def _of_record(field: str | None, ignored: tuple[str, ...], model: str) -> RecordShape:
+    return RecordShape(field=field, ignored=frozenset(ignored), model=model)
 
 
 def _nameless(place: int) -> str:

@@ -50,7 +50,7 @@ class ManyFiles(JsonFile):
     @cached_property
     def records(self) -> Mapping[str, Record]:
         """The models of all files; of a name that is there twice the last."""
-        return {name: record for path in self.files for name, record in self._records_of(path).items()}
+        return {name: record for records in self._found.values() for name, record in records.items()}
 
     def check_editable(self, touched: Collection[str]) -> None:
         """See that every file can be read: in one that cannot, any model may stand.
@@ -225,10 +225,15 @@ class ManyFiles(JsonFile):
     def _homes(self) -> Mapping[str, list[str]]:
         """The files that each model is in."""
         homes: dict[str, list[str]] = {}
-        for path in self.files:
-            for name in self._records_of(path):
+        for path, records in self._found.items():
+            for name in records:
                 homes.setdefault(name, []).append(path)
         return homes
+
+    @cached_property
+    def _found(self) -> Mapping[str, Mapping[str, Record]]:
+        """The models of each file."""
+        return {path: self._records_of(path) for path in self.files}
 
     def _records_of(self, path: str) -> Mapping[str, Record]:
         try:
