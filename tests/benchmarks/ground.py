@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from refsync.application import Application, open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.config import parse_config
 from refsync.pending_queue.models import AuditOperation, PendingChangeRecord, Submission
 from tests.benchmarks.measuring import MOST_ROUNDS, QUICK_ROUNDS, Times, Work, in_turn
@@ -77,7 +77,7 @@ class Bench:
 class Site:
     """A clone with the file of one category, and the application over it."""
 
-    def __init__(self, folder: Path, clone: Clone, category: MODEL_REFERENCE_CATEGORY, *, more: str = "") -> None:
+    def __init__(self, folder: Path, clone: Clone, category: CategoryName, *, more: str = "") -> None:
         self.folder, self.clone, self.category = folder, clone, category
         config = config_text(folder, {"reference": clone}, more)
         self.application: Application = open_application(parse_config(config, folder / "refsync.toml", {}))
@@ -129,7 +129,7 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, clone: Clone, category: MODEL_REFERENCE_CATEGORY = IMAGE, *, more: str = "") -> Iterator[Site]:
+def site(folder: Path, clone: Clone, category: CategoryName = IMAGE, *, more: str = "") -> Iterator[Site]:
     """An application over a clone, its history folded already."""
     opened = Site(folder, clone, category, more=more)
     try:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from refsync.application import open_application
-from refsync.categories import MODEL_REFERENCE_CATEGORY
+from refsync.categories import MODEL_REFERENCE_CATEGORY, CategoryName
 from refsync.config import parse_config
 from tests.benchmarks.ground import IMAGE_FILE, Bench, config_table, generated_clone, generated_records, site
 from tests.benchmarks.landing import FLOOR, ByHand, landing
 from tests.benchmarks.measuring import Figure
 from tests.support.repositories import Clone
+
+_MANY = """
+[[category]]
+name = "many"
+files = "models/*.json"
+"""
 
 
 def category(bench: Bench) -> Iterator[Figure]:
@@ -24,6 +30,24 @@ def category(bench: Bench) -> Iterator[Figure]:
                 floor.store.close()
         work, series = f"1 update of a file of {size:,} models", "category: one update landed"
         yield Figure("growth-category", work, *times, FLOOR, series=series, size=size)
+
+
+def files(bench: Bench) -> Iterator[Figure]:
+    """One update in a category of ever more files, one for each model."""
+    for size in bench.sizes(10, 100, 500, 2_000):
+        with bench.room() as room:
+            records = generated_records(size)
+            clone = Clone.create(room / "clone", {_file(name): {"record": record} for name, record in records.items()})
+            with site(room, clone, CategoryName("many"), more=_MANY) as ours:
+                floor = ByHand(room, clone, _file(next(iter(records))), ours)
+                times = landing(bench, ours, floor, 1)
+                floor.store.close()
+        work, series = f"1 update in a category of {size:,} files", "files of a category: one update landed"
+        yield Figure("growth-files", work, *times, FLOOR, series=series, size=size)
+
+
+def _file(name: str) -> str:
+    return f"models/{name}.json"
 
 
 def repositories(bench: Bench) -> Iterator[Figure]:

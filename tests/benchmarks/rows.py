@@ -29,6 +29,7 @@ ROWS: dict[str, Row] = {
     "commands": processes.commands,
     "daemon-at-rest": processes.at_rest,
     "growth-category": growing.category,
+    "growth-files": growing.files,
     "growth-history": folding.growth,
     "growth-queue": queueing.page_growth,
     "growth-repositories": growing.repositories,
