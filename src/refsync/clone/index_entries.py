@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from refsync.clone.index_file import DAMAGED, Entry, entries_of, extensions_of, is_known
+from refsync.clone.index_file import DAMAGED, Entry, entries_of, extensions_of, is_known, told_of
 
-_HEADER_LENGTH = 12
 _FIXED = struct.Struct(">10I20sH")
-_EXTENDED, _SKIP_WORKTREE = 0x4000, 0x40
-_WORD = 0xFFFFFFFF
-_NS = 10**9
-_STEP_NS = 2 * _NS
+_SKIP_WORKTREE = 0x40
+_STEP_NS = 2_000_000_000
 """In such steps some disks tell times."""
 _YOUNG_NS = 100_000_000
 """An index that was written so short a time ago may be replaced by one that looks the same."""
@@ -29,13 +26,13 @@ _YOUNG_NS = 100_000_000
 class IndexEntry(NamedTuple):
     """What is said of a path.
 
-    ``looked_at`` is the file that was seen to be the blob: the times of its inode and its content in seconds and
-    nanoseconds, inode, owners and size; ``skip_worktree``: the work tree of a sparse clone leaves it out.
+    ``told`` is of the file that was seen to be the blob, as of :func:`refsync.clone.index_file.told_of`;
+    ``skip_worktree``: the work tree of a sparse clone leaves it out.
     """
 
     mode: int
     blob: str
-    looked_at: tuple[int, ...]
+    told: tuple[int, ...]
     skip_worktree: bool
 
 
@@ -48,7 +45,7 @@ class Index(NamedTuple):
     def knows(self, path: str, file: os.stat_result) -> bool:
         """Whether a file, by what ``lstat`` says, is for sure the one that was seen to be the blob of its entry."""
         is_old = file.st_size > 0 and self.written_ns - max(file.st_mtime_ns, file.st_ctime_ns) > _STEP_NS
-        return is_old and self.entries[path].looked_at == _looked_at(file)
+        return is_old and _without_device(self.entries[path].told) == _without_device(told_of(file))
 
 
 class IndexFile:
@@ -88,19 +85,18 @@ def read_entries(index: bytes) -> dict[str, IndexEntry] | None:
         read = {os.fsdecode(entry.path): _read(index, entry) for entry in entries}
     except DAMAGED:
         return None
-    extensions = extensions_of(index, entries[-1].end if entries else _HEADER_LENGTH)
+    extensions = extensions_of(index, entries)
     if not is_known(index) or extensions is None or not all(name[:1].isupper() for name in extensions):
         return None  # an extension in lower case has to be understood
     return None if any(entry.stage for entry in entries) else read
 
 
 def _read(index: bytes, entry: Entry) -> IndexEntry:
-    *times, _, inode, mode, user, group, size, blob, flags = _FIXED.unpack_from(index, entry.position)
-    skips = flags & _EXTENDED and index[entry.position + _FIXED.size] & _SKIP_WORKTREE
-    return IndexEntry(mode, blob.hex(), (*times, inode, user, group, size), bool(skips))
+    *times_and_place, mode, user, group, size, blob, _ = _FIXED.unpack_from(index, entry.position)
+    skips = entry.has_more_flags and index[entry.position + _FIXED.size] & _SKIP_WORKTREE
+    return IndexEntry(mode, blob.hex(), (*times_and_place, user, group, size), bool(skips))
 
 
-def _looked_at(file: os.stat_result) -> tuple[int, ...]:
-    changed, modified = file.st_ctime_ns, file.st_mtime_ns
-    times = (changed // _NS & _WORD, changed % _NS, modified // _NS & _WORD, modified % _NS)
-    return (*times, file.st_ino & _WORD, file.st_uid, file.st_gid, file.st_size & _WORD)
+def _without_device(told: tuple[int, ...]) -> tuple[int, ...]:
+    """A device may have another number after a restart."""
+    return told[:4] + told[5:]

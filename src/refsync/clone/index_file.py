@@ -1,6 +1,6 @@
-"""Git's index: what its entries say, and changing which blobs they have, and which files are theirs.
+"""Git's index, byte by byte: where its entries are, and changing which blobs they have, and what they tell of files.
 
-``git update-index`` could do so only by comparing contents, and would then ask attributes: a file that stands in the
+``git update-index`` could do that only by comparing contents, and would then ask attributes: a file that stands in the
 commit with CRLF and is marked ``text`` would seem to be edited for ever.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 DAMAGED = (ValueError, IndexError, struct.error)
@@ -55,6 +55,11 @@ class Entry(NamedTuple):
         """Which side of a merge it is of; 0 outside of one."""
         return self.flags & _STAGE
 
+    @property
+    def has_more_flags(self) -> bool:
+        """Whether it has flags that not every version of an index knows."""
+        return bool(self.flags & _EXTENDED)
+
 
 def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
     """The index with what the file system says of these files in their entries.
@@ -90,10 +95,9 @@ def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
     except DAMAGED:
         return None
     plain = {entry.path: entry.position for entry in entries if not entry.flags & ~_NAME_LENGTH}
-    end = entries[-1].end if entries else 0
-    if not blobs.keys() <= plain.keys() or not _has_entries_only(index, end):
+    if not blobs.keys() <= plain.keys() or not _has_entries_only(index, entries):
         return None
-    changed = bytearray(index[:end])
+    changed = bytearray(index[: _end_of(entries)])
     for path, blob in blobs.items():
         _change(changed, plain[path], blob)
     return bytes(changed) + _checksum(index, changed)
@@ -105,10 +109,10 @@ def _change(index: bytearray, position: int, blob: Blob) -> None:
     index[position + _STAT_LENGTH : position + _FIXED_LENGTH - 2] = bytes.fromhex(blob.id)
 
 
-def _has_entries_only(index: bytes, end: int) -> bool:
+def _has_entries_only(index: bytes, entries: Sequence[Entry]) -> bool:
     """Whether nothing stands behind the entries but notes on whole folders, and all is as it was written."""
     is_whole = index[-_CHECKSUM_LENGTH:] == _checksum(index, index[:-_CHECKSUM_LENGTH])
-    return is_whole and extensions_of(index, end) in ([], [b"TREE"])
+    return is_whole and extensions_of(index, entries) in ([], [b"TREE"])
 
 
 def _checksum(before: bytes, content: bytes | bytearray) -> bytes:
@@ -118,12 +122,16 @@ def _checksum(before: bytes, content: bytes | bytearray) -> bytes:
 
 
 def _tell(index: bytearray, position: int, stat: os.stat_result) -> None:
-    times = (stat.st_ctime_ns, stat.st_mtime_ns)
-    seconds = [part for time in times for part in (time // 10**9, time % 10**9)]
-    place = [number & _WORD for number in (*seconds, stat.st_dev, stat.st_ino)]
-    _TIMES_AND_PLACE.pack_into(index, position, *place)
-    owner = [number & _WORD for number in (stat.st_uid, stat.st_gid, stat.st_size)]
-    _OWNER_AND_SIZE.pack_into(index, position + _STAT_LENGTH - _OWNER_AND_SIZE.size, *owner)
+    told = told_of(stat)
+    _TIMES_AND_PLACE.pack_into(index, position, *told[:6])
+    _OWNER_AND_SIZE.pack_into(index, position + _STAT_LENGTH - _OWNER_AND_SIZE.size, *told[6:])
+
+
+def told_of(stat: os.stat_result) -> tuple[int, ...]:
+    """What an entry tells of its file, by its ``lstat``: times of inode and content, device, inode, owners, size."""
+    times = [part for time in (stat.st_ctime_ns, stat.st_mtime_ns) for part in divmod(time, 10**9)]
+    found = (*times, stat.st_dev, stat.st_ino, stat.st_uid, stat.st_gid, stat.st_size)
+    return tuple([number & _WORD for number in found])
 
 
 def entries_of(index: bytes) -> Iterator[Entry]:
@@ -155,14 +163,18 @@ def is_known(index: bytes) -> bool:
     return signature == b"DIRC" and version in (2, 3, 4)
 
 
-def extensions_of(index: bytes, end: int) -> list[bytes] | None:
-    """What stands behind the entries, of which the last ends there, by its names; ``None`` of a damaged one."""
+def extensions_of(index: bytes, entries: Sequence[Entry]) -> list[bytes] | None:
+    """What stands behind all its entries, by its names; ``None`` of a damaged one."""
     names: list[bytes] = []
-    last = len(index) - _CHECKSUM_LENGTH
-    while end < last:
-        names.append(index[end : end + 4])
-        end += 8 + int.from_bytes(index[end + 4 : end + 8])
-    return names if end == last else None
+    position, end = _end_of(entries), len(index) - _CHECKSUM_LENGTH
+    while position < end:
+        names.append(index[position : position + 4])
+        position += 8 + int.from_bytes(index[position + 4 : position + 8])
+    return names if position == end else None
+
+
+def _end_of(entries: Sequence[Entry]) -> int:
+    return entries[-1].end if entries else _HEADER.size
 
 
 def _number(index: bytes, position: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from threading import get_ident
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from refsync.clone.git_errors import explain_failure
 from refsync.clone.settings import Settings, git_environment
@@ -103,26 +103,32 @@ class BegunGit:
                 self.end(accept=ANY_CODE)
 
 
+class GitOptions(TypedDict, total=False):
+    """How a git command is run.
+
+    Attributes:
+        environment: variables to set beside those of :mod:`refsync.clone.settings`.
+        settings: what git is told beside the settings there, and stronger.
+        timeout_seconds: for so long it is waited for in the end; then git and all its children are killed.
+        keep_open: descriptors that git and its children inherit.
+        umask: git's, if not this process's own.
+    """
+
+    environment: Mapping[str, str] | None
+    settings: Settings
+    timeout_seconds: float
+    keep_open: Collection[int]
+    umask: int
+
+
 @contextlib.contextmanager
-def begun_git(
-    folder: Path,
-    *arguments: str,
-    environment: Mapping[str, str] | None = None,
-    settings: Settings = (),
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-    keep_open: Collection[int] = (),
-    umask: int = -1,
-) -> Iterator[BegunGit]:
+def begun_git(folder: Path, *arguments: str, **options: Unpack[GitOptions]) -> Iterator[BegunGit]:
     """Have one git command work in a folder; at the end of the block it has ended.
 
     Args:
         folder: where git starts looking for the repository.
         arguments: the command line behind ``git``.
-        environment: variables to set beside those of :mod:`refsync.clone.settings`.
-        settings: what git is told beside the settings there, and stronger.
-        timeout_seconds: after this long in the end git and all its children are killed.
-        keep_open: descriptors that git and its children inherit.
-        umask: git's, if not this process's own.
+        options: how it is run.
 
     Raises:
         GitCommandError: git is not installed.
@@ -130,11 +136,11 @@ def begun_git(
     process = start_git(
         folder,
         *arguments,
-        environment=git_environment(os.environ, environment, settings),
-        keep_open=keep_open,
-        umask=umask,
+        environment=git_environment(os.environ, options.get("environment"), options.get("settings", ())),
+        keep_open=options.get("keep_open", ()),
+        umask=options.get("umask", -1),
     )
-    git = BegunGit(folder, arguments, process, timeout_seconds)
+    git = BegunGit(folder, arguments, process, options.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
     try:
         yield git
     finally:
@@ -145,25 +151,17 @@ def run_git(
     folder: Path,
     *arguments: str,
     stdin: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-    settings: Settings = (),
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     accept: Collection[int] = (0,),
-    keep_open: Collection[int] = (),
-    umask: int = -1,
+    **options: Unpack[GitOptions],
 ) -> GitResult:
     """Run one git command in a folder and wait for it.
 
     Args:
-        folder: as of :func:`begun_git`, as all that is not told here.
+        folder: where git starts looking for the repository.
         arguments: the command line behind ``git``.
         stdin: bytes for its standard input.
-        environment: as there.
-        settings: as there.
-        timeout_seconds: as there.
         accept: exit codes that are answers, not failures.
-        keep_open: as there.
-        umask: as there.
+        options: how it is run.
 
     Raises:
         GitTimeoutError: the deadline passed.
@@ -173,15 +171,7 @@ def run_git(
         CloneError: git distrusts the folder's owner.
         GitCommandError: any other exit code, or git is not installed.
     """
-    with begun_git(
-        folder,
-        *arguments,
-        environment=environment,
-        settings=settings,
-        timeout_seconds=timeout_seconds,
-        keep_open=keep_open,
-        umask=umask,
-    ) as git:
+    with begun_git(folder, *arguments, **options) as git:
         return git.end(stdin, accept=accept)
 
 
