@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from refsync.numbers import Spelt, spelt_float, spelt_int
+from refsync.numbers import Spelt, SpeltFloat, SpeltInt, spelt_float, spelt_int
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """What holds nothing and carries no text: most of what there is, so it is told by its type alone."""
 
+_SPELT, _LISTS = (SpeltFloat, SpeltInt), (list, tuple)
 _READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
 
 
@@ -55,10 +56,11 @@ def has_spelt(value: Any) -> bool:
     waiting = [value]
     while waiting:
         each = waiting.pop()
-        if isinstance(each, Spelt):
+        if isinstance(each, _SPELT):
             return True
-        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list | tuple) else ()
-        waiting.extend(part for part in inner if type(part) not in _PLAIN)
+        for part in each.values() if isinstance(each, dict) else each if isinstance(each, _LISTS) else ():
+            if type(part) not in _PLAIN:
+                waiting.append(part)
     return False
 
 

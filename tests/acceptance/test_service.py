@@ -92,7 +92,7 @@ def test_the_service_goes_on_behind_a_crash_and_a_hang_and_obeys(machine: Machin
     machine.shell(f"cd /; {add}; sudo -u ada refsync queue approve 1 --title 'A new model'")
     landed = "git -C /srv/reference/image log --format=%s -1"
     wait_for("the change to land", lambda: machine.shell(landed) == "A new model\n")
-    assert '"new"' in machine.shell("cat /srv/reference/image/clip.json")
+    wait_for("its file", lambda: '"new"' in machine.shell("cat /srv/reference/image/clip.json"))  # behind the branch
 
     machine.shell("systemctl kill --signal=KILL --kill-who=main refsync")
     wait_until_restarted(machine)

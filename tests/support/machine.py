@@ -46,7 +46,7 @@ class Machine:
     def shell(self, script: str, *, check: bool = True) -> str:
         """Run a shell script as root, with ``sudo`` whether it is installed or not, and give what it printed."""
         done = subprocess.run(
-            [*self._within(), "bash", "-euc", f"cd /opt/project\n{_SUDO}\n{script}"],
+            [*self._within(self._first_process()), "bash", "-euc", f"cd /opt/project\n{_SUDO}\n{script}"],
             env={"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "HOME": "/root"},
             capture_output=True,
             text=True,
@@ -66,24 +66,26 @@ class Machine:
         states = {"running", "degraded"}
         wait_for("the machine to boot", lambda: self._is_alive() and self._state() in states, 90)
 
-    def _within(self) -> list[str]:
-        namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid")
-        return ["nsenter", f"--target={self._first_process()}", *namespaces]
+    def _within(self, process: int | None) -> list[str]:
+        assert process is not None, "the machine has ended"
+        return ["nsenter", f"--target={process}", "--mount", "--uts", "--ipc", "--net", "--pid"]
 
     def _state(self) -> str:
-        return self.shell("systemctl is-system-running", check=False).strip() if self._children() else "none"
+        process = self._first_process()
+        if process is None:
+            return "none"
+        asked = [*self._within(process), "systemctl", "is-system-running"]
+        return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=90).stdout.strip()
 
     def _is_alive(self) -> bool:
         if self._process.poll() is not None:
             raise BootError(" ".join(self._log.read_text(errors="replace").split())[-300:])
         return True
 
-    def _children(self) -> list[int]:
-        return [int(child.pid) for child in psutil.Process(self._process.pid).children()]
-
-    def _first_process(self) -> int:
-        [first] = self._children()
-        return first
+    def _first_process(self) -> int | None:
+        """The machine's first process as this one sees it; while it boots, there may be none yet, or helpers."""
+        children = psutil.Process(self._process.pid).children()
+        return int(children[0].pid) if len(children) == 1 else None
 
 
 _SUDO = """
@@ -107,10 +109,19 @@ def booted(folder: Path) -> Iterator[Machine]:
             machine.wait_until_booted()
             yield machine
         finally:
-            process.terminate()
-            process.wait(60)
+            _end(process)
     finally:
         subprocess.run(["umount", str(root)], check=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Shut it down; one that does not hear that, as while it boots, is ended without."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _command(root: Path) -> list[str]:

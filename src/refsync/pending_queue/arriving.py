@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from refsync.categories import Catalogue, CategoryName
 from refsync.errors import PayloadError, RequestError
 from refsync.pending_queue import payloads
+from refsync.pending_queue.fields import as_row, fields_of
 from refsync.pending_queue.models import (
     REFSYNC,
     AuditOperation,
@@ -19,7 +20,6 @@ from refsync.pending_queue.models import (
     ChangeEvent,
     PendingChangeRecord,
     PendingChangeStatus,
-    as_row,
 )
 
 _S = PendingChangeStatus
@@ -94,8 +94,9 @@ def _fault_of(batch: Batch) -> str | None:
 
 def _number_out_of_range(model: BaseModel) -> str | None:
     """The field whose number no database takes, if there is one; not of what is kept as JSON."""
-    for name, value in vars(model).items():
-        if isinstance(value, int | float) and not abs(value) < _BEYOND:
+    for name in fields_of(type(model), int, float):
+        number = getattr(model, name)
+        if number is not None and not abs(number) < _BEYOND:
             return f"{name}: the number is out of range"
     return None
 

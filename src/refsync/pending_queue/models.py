@@ -8,14 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from refsync.categories import CategoryName
 from refsync.deferred import Deferred
-from refsync.dumping import has_spelt, respelt
 from refsync.pending_queue.actors import REFSYNC as REFSYNC
 from refsync.pending_queue.actors import SYSTEM as SYSTEM
 from refsync.pending_queue.actors import Actor as Actor
@@ -375,17 +373,3 @@ class AuditPayload(Deferred):
 
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
-
-
-def as_json(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
-    """The fields as plain JSON, the numbers in records with the text that was written for them."""
-    plain: dict[str, Any] = record.model_dump(mode="json", exclude=set(exclude))
-    if has_spelt(vars(record)):
-        plain = respelt(plain, vars(record))
-    return plain
-
-
-def as_row(record: BaseModel, *, exclude: Collection[str] = ()) -> dict[str, Any]:
-    """The fields as a database takes them, of a record that holds plain JSON for sure."""
-    fields = vars(record).items()
-    return {name: each._value_ if isinstance(each, Enum) else each for name, each in fields if name not in exclude}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from refsync.categories import Catalogue
-from refsync.pending_queue.models import PendingChangeRecord, as_json
+from refsync.pending_queue.fields import as_json
+from refsync.pending_queue.models import PendingChangeRecord
 from refsync.pending_queue.store.rows import understood
 
 _COMPUTED = frozenset({"conflicts_with", "history"})

@@ -10,6 +10,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,26 +130,43 @@ class Database(ABC):
         return explain(self.name, error)
 
 
-def engine_of(url: URL, as_text: Callable[[str], str], **options: Any) -> Engine:
+@dataclass(frozen=True)
+class Texts:
+    """Which texts a database takes."""
+
+    are_taken: Callable[[str], bool]
+    """Whether it takes one for sure, as it does most."""
+    as_taken: Callable[[str], str]
+    """Makes of a text one that it takes."""
+
+
+def engine_of(url: URL, texts: Texts, **options: Any) -> Engine:
     """An engine that keeps JSON as ours is written, and hands over no text that a database does not take.
 
     Args:
         url: of the database.
-        as_text: makes of a text one that the database takes.
+        texts: which it takes.
         options: SQLAlchemy's.
     """
 
     def hand_over(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
         if isinstance(parameters, list):
-            return statement, [_with_text(row, as_text) for row in parameters]
-        return statement, _with_text(parameters, as_text)
+            return statement, [_with_text(row, texts) for row in parameters]
+        return statement, _with_text(parameters, texts)
 
     engine = create_engine(url, **({"json_serializer": dump, "json_deserializer": json_column} | options))
     event.listen(engine, "before_cursor_execute", hand_over, retval=True)
     return engine
 
 
-def _with_text(row: Any, as_text: Callable[[str], str]) -> Any:
-    if isinstance(row, dict):
-        return {name: as_text(value) if isinstance(value, str) else value for name, value in row.items()}
-    return tuple([as_text(value) if isinstance(value, str) else value for value in row])
+def _with_text(row: Any, texts: Texts) -> Any:
+    names = isinstance(row, dict)
+    for value in row.values() if names else row:
+        if isinstance(value, str) and not texts.are_taken(value):
+            break
+    else:
+        return row
+    as_taken = texts.as_taken
+    if names:
+        return {name: as_taken(value) if isinstance(value, str) else value for name, value in row.items()}
+    return tuple([as_taken(value) if isinstance(value, str) else value for value in row])

@@ -224,7 +224,7 @@ class PostgreSQL(database.Database):
 def _engine_of(url: URL, password: Callable[[], str] | None) -> Engine:
     engine = database.engine_of(
         url,
-        _as_text,
+        database.Texts(_is_taken, _as_taken),
         json_deserializer=_json_of,
         pool_pre_ping=True,
         pool_timeout=database.BUSY_SECONDS,
@@ -240,9 +240,13 @@ def _engine_of(url: URL, password: Callable[[], str] | None) -> Engine:
     return engine
 
 
-def _as_text(text: str) -> str:
+def _is_taken(text: str) -> bool:
     """A server takes no bytes of no encoding, and no null character."""
-    return writable(text).replace("\0", r"\x00") if "\0" in text or not text.isascii() else text
+    return text.isascii() and "\0" not in text
+
+
+def _as_taken(text: str) -> str:
+    return writable(text).replace("\0", r"\x00")
 
 
 def _json_of(content: bytes) -> Any:

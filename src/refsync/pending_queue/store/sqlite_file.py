@@ -27,6 +27,8 @@ _TURN_SECONDS = 0.5  # how long a writer waits at a stretch, deaf to signals
 _FILE_MODE = 0o660  # the operators' group reads and writes it too
 _FOLDER_MODE = 0o2770
 _WRITES = "refsync_writes"
+_TEXTS = database.Texts(str.isascii, writable)
+"""SQLite takes no bytes of no encoding, which a name from a file system or a command line may hold."""
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -141,16 +143,11 @@ def _identity(file: Path | None) -> tuple[int, int] | None:
 
 def _engine_of(url: URL) -> Engine:
     engine = database.engine_of(
-        url, _as_text, connect_args={"timeout": database.BUSY_SECONDS, "check_same_thread": False}
+        url, _TEXTS, connect_args={"timeout": database.BUSY_SECONDS, "check_same_thread": False}
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
-
-
-def _as_text(text: str) -> str:
-    """SQLite takes no bytes of no encoding, which a name from a file system or a command line may hold."""
-    return text if text.isascii() else writable(text)
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, CursorResult, RowMapping, Select, delete, fun
 from refsync.categories import Catalogue, CategoryName
 from refsync.dumping import dump
 from refsync.pending_queue.events import Event
+from refsync.pending_queue.fields import as_row
 from refsync.pending_queue.lifecycle import OPEN_STATUSES
 from refsync.pending_queue.models import (
     ChangeEvent,
@@ -19,7 +20,6 @@ from refsync.pending_queue.models import (
     PendingChangeStatus,
     PendingQueueFilter,
     RepositoryNote,
-    as_row,
 )
 from refsync.pending_queue.store import filters, schema, statements
 from refsync.pending_queue.store.batch_transaction import BatchTransaction
