@@ -127,7 +127,8 @@ def test_the_service_alone_lands_what_nobody_else_can_write(machine: Machine) ->
     machine.shell('printf \'[people]\\nrequestors = ["ada"]\\noperators = ["bob"]\\n\' >> /etc/refsync/refsync.toml')
     add = "queue add create clip new --payload -"
     machine.shell(f"cd /; echo '{{}}' | SUDO_USER=ada refsync {add}; SUDO_USER=bob refsync queue approve 1 --title New")
-    wait_for("it to land", lambda: machine.shell("git -C /srv/reference/image log --format=%s -1") == "New\n")
+    applied = "cd /; SUDO_USER=bob refsync queue list --status applied --json"
+    wait_for("it to land", lambda: '"change_id": 1' in machine.shell(applied))
     writable = machine.shell("find /srv/reference -perm /022 ! -type l")
     assert writable == ""
     assert "group" not in machine.shell("cd /; sudo -u refsync refsync doctor", check=False)

@@ -22,7 +22,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from refsync.categories import MODEL_REFERENCE_CATEGORY as Category
-from refsync.clone import kept_settings
+from refsync.categories import CategoryName
+from refsync.clone import kept_settings, work_files
 from refsync.clone.process import run_git
 from refsync.clone.repository import Repository
 from refsync.documents import json_document
@@ -32,6 +33,7 @@ from refsync.pending_queue.models import AuditOperation, PendingChangeStatus, Pe
 from refsync.pending_queue.service import PendingQueueService
 from refsync.pending_queue.store import PendingQueueStore, transaction
 from refsync.pending_queue.store.change_rows import change_of
+from refsync.regular_files import read_regular
 from refsync.use_cases.changes import list_changes
 from tests.support.costs import Costs, counted
 from tests.support.published import PublishedReference
@@ -129,6 +131,22 @@ def test_a_landing_of_many_updates_costs_no_more(reference: Reference, tmp_path:
 
     assert reference.clone.records("clip.json")["model 49"]["version"] == "2"
     assert not costs.exceed(git=1, transactions=5, writing=3, statements=21, decodings=0, flushes=23)
+
+
+def test_a_landing_in_a_category_of_many_files_reads_the_touched_one(tmp_path: Path) -> None:
+    files: dict[str, Any] = {f"models/{number}.json": {"version": "1"} for number in range(2_000)}
+    many = Reference(tmp_path / "many", files, more='[[category]]\nname = "many"\nfiles = "models/*.json"\n')
+    many.sync()
+    many.update("7", {"version": "2"}, category=CategoryName("many"))
+    ahead = time.time_ns() + 10**10
+    os.utime(many.clone.path / ".git/index", ns=(ahead, ahead))  # as if it had been written long behind the files
+    with mock.patch.object(work_files, "read_regular", wraps=read_regular) as read:
+        costs = cost_of_pass(many, tmp_path / "costs")
+    many.close()
+
+    assert many.clone.records("models/7.json") == {"version": "2"}
+    assert read.call_count == 0
+    assert not costs.exceed(git=1, transactions=5, writing=3, statements=21, flushes=25)
 
 
 def test_a_landing_reads_its_changes_whole_once_and_keeps_their_moves_by_statements_of_all(
