@@ -223,6 +223,7 @@ def git_that(monkeypatch: pytest.MonkeyPatch, folder: Path, verb: str, text: str
 
 
 KILLED_WITH_LOCKS = """
+sys.stdin.buffer.readline()  # it takes no lock before it is told to
 git = subprocess.Popen([REAL, "update-ref", "--stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 git.stdin.write(b"start\\nupdate {ref} {commit}\\nprepare\\n")
 git.stdin.flush()

@@ -144,7 +144,7 @@ def test_a_landing_in_a_category_of_many_files_reads_the_touched_one(tmp_path: P
         costs = cost_of_pass(many, tmp_path / "costs")
     many.close()
 
-    assert many.clone.records("models/7.json") == {"version": "2"}
+    assert b'"2"' in many.clone.read("models/7.json")
     assert read.call_count == 0
     assert not costs.exceed(git=1, transactions=5, writing=3, statements=21, flushes=25)
 

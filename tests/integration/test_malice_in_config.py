@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from refsync.clone.branch_move import move_at_once
 from refsync.clone.remotes import Remote, fetch, push
 from refsync.clone.repository import Repository
 from refsync.clone.revisions import at_revision, at_work_tree, differing_files
@@ -136,7 +137,7 @@ def test_every_hook_stays_unheard_whatever_writes(ours: Clone, witness: Path) ->
     with Repository(ours.path, "main") as clone:
         fetch(clone, Remote(), TO_TRACKING)
         push(clone, Remote(), "refs/heads/main", commit, expected=first)
-        clone.move_branch(old=commit, new=first, reason="back")
+        move_at_once(clone, old=commit, new=first, reason="back")
         clone.run("read-tree", first)
         tidy(clone)
     assert not (witness.parent / "ran").exists()

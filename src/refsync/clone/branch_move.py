@@ -1,4 +1,7 @@
-"""Moving the target branch in a transaction of git's, begun ahead: git starts and locks while files are staged."""
+"""Moving the target branch by compare-and-swap: at once, or in a transaction of git's that is begun ahead.
+
+Of the one that is begun ahead git starts, looks and takes its locks while this process makes files ready.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from refsync.clone.durability import durable
 from refsync.clone.process import BegunGit
 from refsync.clone.repository import Repository
 from refsync.durable_steps import durable_step
+from refsync.errors import BranchMovedError
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class BranchMove:
             BranchMovedError: it was no longer at ``old``.
         """
         if self.git.end(b"commit\n", accept=(0, 1, 128)).code:  # done at once it says better why not
-            self.repository.move_branch(old=self.old, new=self.new, reason=self.reason)
+            move_at_once(self.repository, old=self.old, new=self.new, reason=self.reason)
 
     def give_up(self) -> None:
         """Have git let go of the lock; nothing where it has ended."""
@@ -54,3 +58,18 @@ def branch_move(repository: Repository, *, old: str, new: str, reason: str) -> I
     """
     with repository.begun(*durable(), "update-ref", "-m", reason, "--stdin") as git:
         yield BranchMove(repository, old, new, reason, git)
+
+
+@durable_step("move the branch at once")
+def move_at_once(repository: Repository, *, old: str, new: str, reason: str) -> None:
+    """Move the target branch from ``old`` to ``new``.
+
+    Raises:
+        BranchMovedError: it was no longer at ``old``.
+    """
+    update = (*durable(), "update-ref", "-m", reason, repository.ref, new, old)
+    if not repository.run(*update, accept=(0, 1, 128)).code:
+        return
+    if (now := repository.tip()) != old:
+        raise BranchMovedError(f"{repository.path}: {repository.branch} moved from {old[:12]} to {now[:12]} meanwhile")
+    repository.run(*update)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from refsync.clone.branch_move import branch_move
+from refsync.clone.branch_move import branch_move, move_at_once
 from refsync.clone.differences import Difference, differences, without_content
 from refsync.clone.edits import local_edits
 from refsync.clone.git_locks import clear_dead_locks
@@ -206,7 +206,7 @@ def _flush_names(repository: Repository, landing: Landing) -> None:
 
 def _go_back(repository: Repository, landing: Landing, problem: OSError) -> None:
     try:
-        repository.move_branch(old=landing.new, new=landing.old, reason="refsync: its files cannot be written")
+        move_at_once(repository, old=landing.new, new=landing.old, reason="refsync: its files cannot be written")
         undo(repository, landing)
     except (OSError, RefsyncError) as worse:
         raise CloneError(

@@ -1,4 +1,4 @@
-"""A clone, opened for one pass: reading, and moving a branch by compare-and-swap."""
+"""A clone, opened for one pass: what it holds, and git commands in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from types import TracebackType
 from refsync.clone.addresses import LIST_SETTINGS, Setting, is_partial, parse_settings
 from refsync.clone.cat_file import CatFile
 from refsync.clone.commit_objects import StoredCommit, parse_commit
-from refsync.clone.durability import durable
 from refsync.clone.git_errors import unwritable
 from refsync.clone.history import FIRST_PARENT_LOG, HistoryRelation, LandedCommit, parse_log
 from refsync.clone.index_entries import IndexFile
@@ -29,7 +28,7 @@ from refsync.clone.settings import Settings, neutralised_by_name
 from refsync.clone.work_files import WorkFiles
 from refsync.commands import command, git_command
 from refsync.durable_steps import durable_step
-from refsync.errors import BranchMovedError, CloneError, DocumentError, GitCommandError
+from refsync.errors import CloneError, DocumentError, GitCommandError
 from refsync.file_patterns import folder_of, is_pattern, pathspecs, starred
 
 _CHANGING_SETTINGS = ("config", "remote", "sparse-checkout")
@@ -386,18 +385,3 @@ class Repository:
                 raise DocumentError(f"{folder} is a file or a symbolic link, not a folder")
             return self.tree(found.blob)
         return self.tree(self.tree_of(commit))
-
-    @durable_step("move the branch at once")
-    def move_branch(self, *, old: str, new: str, reason: str) -> None:
-        """Move the target branch from ``old`` to ``new`` by compare-and-swap, without a word ahead.
-
-        Raises:
-            BranchMovedError: the branch was no longer at ``old``.
-        """
-        update = (*durable(), "update-ref", "-m", reason, self.ref, new, old)
-        moved = self.run(*update, accept=(0, 1, 128))
-        if not moved.code:
-            return
-        if (now := self.tip()) != old:
-            raise BranchMovedError(f"{self.path}: {self.branch} moved from {old[:12]} to {now[:12]} meanwhile")
-        self.run(*update)
