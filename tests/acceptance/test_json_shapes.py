@@ -38,7 +38,8 @@ from refsync.use_cases.metadata import Counters, Discrepancies, RebuiltCounters
 from refsync.use_cases.models import Blame, History
 from refsync.use_cases.moving import ImportedQueue
 from refsync.use_cases.notifying import Moved, Tried
-from refsync.use_cases.passes import PassAnswer, PlannedCommits
+from refsync.use_cases.passes import PassAnswer
+from refsync.use_cases.preview import PlannedCommits
 from refsync.use_cases.record import Record
 from refsync.use_cases.renaming import Rename
 from refsync.use_cases.reviewing import ReviewedChanges

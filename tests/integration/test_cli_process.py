@@ -76,10 +76,14 @@ def test_a_forced_colour_is_drawn_in_a_pipe_too(desk: Desk) -> None:
     ("words", "needless"),
     [
         ("queue list", {"refsync.use_cases.links.kept", "refsync.use_cases.comparing", "refsync.clone.process"}),
-        ("status", {"refsync.sync.turn", "refsync.sync.checking", "refsync.sync.plan", "refsync.review.changes"}),
+        (
+            "status",
+            {"refsync.sync.turn", "refsync.sync.checking", "refsync.sync.plan", "refsync.review.changes"},
+        ),
         (
             "sync",
-            {"git", "rich", "refsync.review.changes", "refsync.publishing.proposals.land", "refsync.forges.github"},
+            {"git", "rich", "refsync.review.changes", "refsync.publishing.proposals.land", "refsync.forges.github"}
+            | {"refsync.sync.advance", "refsync.sync.plan", "refsync.sync.preview"},
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from refsync.pending_queue.models import AuditOperation
 from refsync.sync.preview import PlannedCommit
-from refsync.use_cases.passes import plan_pass
+from refsync.use_cases.preview import plan_pass
 from tests.support.reference import BLIP, ESRGAN, Reference
 from tests.support.repositories import dump, git
 

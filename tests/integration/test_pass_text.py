@@ -11,7 +11,7 @@ import pytest
 from refsync.errors import PayloadError, PermanentError, RequestError
 from refsync.pending_queue.models import AuditOperation, PendingChangeStatus
 from refsync.pending_queue.service import PendingQueueService
-from refsync.use_cases.passes import plan_pass
+from refsync.use_cases.preview import plan_pass
 from tests.support.command_line import Desk
 from tests.support.reference import Reference
 from tests.support.repositories import git

@@ -13,7 +13,8 @@ from refsync.cli.output import counted, note, print_json, progress_bar, shown_te
 
 if TYPE_CHECKING:
     from refsync.application import Application
-    from refsync.use_cases.passes import PassReport, PlannedCommit, PullRequestText, RepositoryReport
+    from refsync.use_cases.passes import PassReport, RepositoryReport
+    from refsync.use_cases.preview import PlannedCommit, PullRequestText
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -106,7 +107,7 @@ def _idle(report: PassReport, publishes: bool) -> str:
 
 
 def _preview(application: Application, json: bool) -> bool:
-    from refsync.use_cases.passes import plan_pass
+    from refsync.use_cases.preview import plan_pass
 
     planned = plan_pass(application)
     if json:

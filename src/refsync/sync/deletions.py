@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -14,8 +15,10 @@ from refsync.metadata.recorder import LandedOperation, RecordedLanding
 from refsync.pending_queue.daemon_door import DaemonDoor
 from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.repository_note import MassDeletion, tell
-from refsync.sync.plan import BatchPlan, Observed
 from refsync.sync.reference import ReferenceRepository
+
+if TYPE_CHECKING:
+    from refsync.sync.plan import BatchPlan, Observed
 
 
 def hold_for_deletions(reference: ReferenceRepository, plan: BatchPlan, observed: Observed) -> Hold | None:

@@ -22,7 +22,6 @@ from refsync.pending_queue.holds import Hold, HoldKind
 from refsync.pending_queue.lifecycle import IN_WORK_STATES
 from refsync.pending_queue.models import Agenda, Batch, BatchState, RepositoryNote
 from refsync.reference.versions import Versions
-from refsync.sync.advance import advance
 from refsync.sync.reference import (
     HeldBatch,
     PassReport,
@@ -226,13 +225,21 @@ def _ask_news(turn: Turn, *, anew: bool) -> RefsyncError | None:
 def _bring_on(turn: Turn, *, is_settled: bool) -> None:
     """Give every batch of the repository its turn."""
     turn.publisher.follow(turn)
+    if turn.batches:
+        _advance_all(turn, is_settled=is_settled)
+    if not turn.work.stopping():
+        turn.publisher.tend(turn)
+
+
+def _advance_all(turn: Turn, *, is_settled: bool) -> None:
+    from refsync.sync.advance import advance  # slow, and nothing to a pass that has nothing to do
+
     was_proposed = any(batch.state is BatchState.proposed for batch in turn.batches)
-    for batch in _waiting_batches(turn, anew=is_settled or was_proposed) if turn.batches else ():
+    for batch in _waiting_batches(turn, anew=is_settled or was_proposed):
         if turn.work.stopping():
             return
         if not batch.waits_for_people:
             advance(turn, batch)
-    turn.publisher.tend(turn)
 
 
 def _waiting_batches(turn: Turn, *, anew: bool) -> Iterator[Batch]:

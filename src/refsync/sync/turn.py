@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -15,10 +16,8 @@ from refsync.pending_queue.holds import Hold
 from refsync.pending_queue.lease import Lease
 from refsync.pending_queue.models import Batch
 from refsync.reference.versions import VersionCache, Versions
-from refsync.sync.checking import Verdicts
 from refsync.sync.deletions import note_mass_deletions
 from refsync.sync.landed import record_landed, settle_reserved
-from refsync.sync.plan import Model
 from refsync.sync.publisher import Publisher
 from refsync.sync.reference import (
     ApplySettings,
@@ -28,6 +27,10 @@ from refsync.sync.reference import (
     ReferenceRepository,
     RepositoryReport,
 )
+
+if TYPE_CHECKING:
+    from refsync.sync.checking import Verdicts
+    from refsync.sync.plan import Model
 
 
 @dataclass(frozen=True)
