@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from refsync.clone.preflight import check_ready
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
+from tests.support.daemon import wait_for
 from tests.support.repositories import Clone, blobs_of, git
 
 AUTHOR = "refsync <refsync@localhost>"
@@ -64,6 +66,43 @@ def test_branch_files_and_index_move_together(clone: Clone, opened: Repository) 
     assert left_behind(clone) == []
     assert git(clone.path, "fsck", "--strict") == ""
     assert git(clone.path, "reflog", "-1", "--format=%gs") == "refsync: batch 1"
+
+
+def edit_without_a_sign(clone: Clone, path: str) -> None:
+    """As long, at the same time as far as git looks at it: that the index is no younger alone tells git to read it."""
+    file, then = clone.path / path, int(time.time()) - 100
+    os.utime(file, (then, then))
+    git(clone.path, "add", path)
+    os.utime(clone.path / ".git/index", (then, then))
+    file.write_bytes(file.read_bytes().replace(b"{", b"[", 1))
+    os.utime(file, (then, then))
+
+
+def edits_as_git_sees_them(clone: Clone) -> str:
+    return git(clone.path, "--no-optional-locks", "status", "--porcelain")
+
+
+@pytest.mark.parametrize("files", [{"clip.json": b"{}\n"}, {"fresh/lora.json": b"{}\n"}], ids=["replaced", "new"])
+def test_git_still_sees_an_edit_that_it_knew_by_the_age_of_its_index_alone(
+    clone: Clone, opened: Repository, files: dict[str, bytes]
+) -> None:
+    edit_without_a_sign(clone, "deep/blip.json")
+    assert edits_as_git_sees_them(clone) == "M deep/blip.json"
+    land_it(opened, built(opened, files))
+    assert edits_as_git_sees_them(clone) == "M deep/blip.json"
+    with pytest.raises(LocalEditsError, match=r"deep/blip\.json"):
+        land_it(opened, built(opened, {"deep/blip.json": b"{}\n"}))
+
+
+def test_git_need_not_look_again_at_what_was_just_looked_at(clone: Clone, opened: Repository) -> None:
+    then = int(time.time()) - 100
+    os.utime(clone.path / "deep/blip.json", (then, then))
+    git(clone.path, "update-index", "--refresh")
+    os.utime(clone.path / ".git/index", (then, then))
+    wait_for("the file to be old", lambda: time.time() - (clone.path / "deep/blip.json").stat().st_ctime > 0.2)
+    assert local_edits(opened, ["deep/blip.json"]) == []
+    land_it(opened, built(opened, {"clip.json": b"{}\n"}))
+    assert "size: 16\t" in git(clone.path, "ls-files", "--debug", "deep/blip.json")  # what git doubts has none
 
 
 def test_a_file_is_replaced_by_a_whole_one_with_its_mode(clone: Clone, opened: Repository) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +46,12 @@ class Index(NamedTuple):
         """Whether a file, by what ``lstat`` says, is for sure the one that was seen to be the blob of its entry."""
         is_old = file.st_size > 0 and self.written_ns - max(file.st_mtime_ns, file.st_ctime_ns) > _STEP_NS
         return is_old and _without_device(self.entries[path].told) == _without_device(told_of(file))
+
+    def in_doubt(self) -> Iterator[tuple[str, IndexEntry]]:
+        """The entries whose files may have changed since without a sign: they are no older than the index itself."""
+        for path, entry in self.entries.items():
+            if self.written_ns - (entry.told[2] * 10**9 + entry.told[3]) <= _STEP_NS:
+                yield path, entry
 
 
 class IndexFile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 DAMAGED = (ValueError, IndexError, struct.error)
@@ -17,6 +17,7 @@ _HEADER = struct.Struct(">4sII")
 _TIMES_AND_PLACE = struct.Struct(">6I")
 _MODE = struct.Struct(">I")
 _OWNER_AND_SIZE = struct.Struct(">3I")
+_SIZE = struct.Struct(">I")
 _STAT_LENGTH, _FIXED_LENGTH, _CHECKSUM_LENGTH = 40, 62, 20
 _EXTENDED, _STAGE, _NAME_LENGTH = 0x4000, 0x3000, 0x0FFF
 _WORD = 0xFFFFFFFF
@@ -75,6 +76,25 @@ def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
         if entry.stage == 0 and entry.path in stats:
             _tell(told, entry.position, stats[entry.path])
     return bytes(told[:-_CHECKSUM_LENGTH]) + _checksum(index, told[:-_CHECKSUM_LENGTH])
+
+
+def with_doubts(index: bytes, paths: Collection[bytes]) -> bytes:
+    """The index, whose entries of these paths have no size any more: git looks at such a file again.
+
+    So does git itself where a file may have changed after its entry was written without a sign, which only the time of
+    the index has told so far.
+
+    Args:
+        index: the content of git's index file, of a kind that is known.
+        paths: of the entries.
+    """
+    if not paths:
+        return index
+    doubted = bytearray(index)
+    for entry in entries_of(index):
+        if entry.path in paths:
+            _SIZE.pack_into(doubted, entry.position + _STAT_LENGTH - _SIZE.size, 0)
+    return bytes(doubted[:-_CHECKSUM_LENGTH]) + _checksum(index, doubted[:-_CHECKSUM_LENGTH])
 
 
 def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from refsync.clone.differences import Difference
-from refsync.clone.index_file import Blob, with_blobs, with_stats
+from refsync.clone.index_file import Blob, with_blobs, with_doubts, with_stats
 from refsync.clone.journal import Landing, PlannedFile, identity_of, new_name
 from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
@@ -157,12 +157,16 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
         LandingRefusedError: it cannot be written.
         GitCommandError: git takes one of the paths for none.
     """
-    staged = repository.git_directory / landing.index
+    index, staged = repository.git_directory / "index", repository.git_directory / landing.index
     with refusing(repository, "the index"):
-        content = _content(repository.git_directory / "index")
+        content = _content(index)
         changed = content and _changed_in_place(content, differences)
-        if content is not None:
-            _write_index(changed or content, staged, like=repository.git_directory / "index")
+        if changed:
+            _write_index(with_doubts(changed, _in_doubt(repository)), staged, like=index)
+        elif content is not None:
+            _write_index(content, staged, like=index)
+            times = index.stat()
+            os.utime(staged, ns=(times.st_atime_ns, times.st_mtime_ns))  # by which git knows what it has to look at
     if changed:
         return
     environment = {"GIT_INDEX_FILE": str(staged)} | _OFFLINE
@@ -172,6 +176,18 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
     repository.run("update-index", "-z", "--index-info", stdin=entries, environment=environment)
     if hidden:
         repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
+
+
+def _in_doubt(repository: Repository) -> frozenset[bytes]:
+    """The paths of which an index that is written now has to say that git should look again."""
+    index = repository.index.read()
+    assert index is not None  # for its entries could be changed
+    doubted = (
+        path
+        for path, entry in index.in_doubt()
+        if not repository.work_files.is_still(repository.path / path, entry.blob)
+    )
+    return frozenset(map(os.fsencode, doubted))
 
 
 def _changed_in_place(index: bytes, differences: Sequence[Difference]) -> bytes | None:

@@ -27,6 +27,14 @@ class WorkFiles:
         self._tell = tell
         self._known: dict[Path, _Known] = {}
 
+    def is_still(self, file: Path, blob: str) -> bool:
+        """Whether a file was seen to be a blob, and was not touched since; the file is not read."""
+        known = self._known.get(file)
+        try:
+            return known is not None and known == _Known(_identity(file), blob)
+        except OSError:
+            return False
+
     def blob_of(self, file: Path) -> str:
         """The id of the bytes of a regular file.
 
