@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
-from refsync.numbers import Spelt, SpeltFloat, SpeltInt, spelt_float, spelt_int
+from refsync.numbers import Spelt, spelt_float, spelt_int
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """What holds nothing and carries no text: most of what there is, so it is told by its type alone."""
 
-_SPELT, _LISTS = (SpeltFloat, SpeltInt), (list, tuple)
+_SPELT, _LISTS = get_args(Spelt), (list, tuple)
 _READER = json.JSONDecoder(parse_float=spelt_float, parse_int=spelt_int)
 
 

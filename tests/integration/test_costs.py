@@ -67,7 +67,7 @@ def published(tmp_path: Path) -> Iterator[PublishedReference]:
 @pytest.fixture(autouse=True)
 def _no_file_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
     """Git's settings are kept however short a time ago a test has written them."""
-    monkeypatch.setattr(kept_settings, "_YOUNG_NS", 0)
+    monkeypatch.setattr(kept_settings, "is_young", lambda identity: False)
 
 
 def cost_of_pass(reference: Reference, folder: Path) -> Costs:

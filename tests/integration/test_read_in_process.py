@@ -19,8 +19,8 @@ from refsync.clone import kept_settings, repository
 from refsync.clone.commit_objects import parse_commit
 from refsync.clone.edits import local_edits
 from refsync.clone.history import LandedCommit
-from refsync.clone.index_entries import IndexFile, read_entries
-from refsync.clone.index_file import Blob, with_blobs
+from refsync.clone.index_entries import IndexFile
+from refsync.clone.index_file import Blob, read_entries, with_blobs
 from refsync.clone.objects import blob_id
 from refsync.clone.process import GitResult, run_git
 from refsync.clone.recent_history import recent_history
@@ -448,7 +448,7 @@ def test_another_index_is_left_to_git(clone: Clone, options: list[str], path: st
 def test_settings_are_asked_again_once_their_files_have_changed(
     clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_settings, "_YOUNG_NS", 0)
+    monkeypatch.setattr(kept_settings, "is_young", lambda identity: False)
     machine, asked = tmp_path / "gitconfig", 0
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(machine))
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-DAMAGED = (ValueError, IndexError, struct.error)
+_DAMAGED = (ValueError, IndexError, struct.error)
 _HEADER = struct.Struct(">4sII")
 _TIMES_AND_PLACE = struct.Struct(">6I")
 _MODE = struct.Struct(">I")
 _OWNER_AND_SIZE = struct.Struct(">3I")
 _SIZE = struct.Struct(">I")
-_STAT_LENGTH, _FIXED_LENGTH, _CHECKSUM_LENGTH = 40, 62, 20
-_EXTENDED, _STAGE, _NAME_LENGTH = 0x4000, 0x3000, 0x0FFF
+_FIXED = struct.Struct(">10I20sH")
+_STAT_LENGTH, _SIZE_AT, _CHECKSUM_LENGTH = 40, 36, 20
+_EXTENDED, _STAGE, _NAME_LENGTH, _SKIP_WORKTREE = 0x4000, 0x3000, 0x0FFF, 0x40
 _WORD = 0xFFFFFFFF
 
 
@@ -31,21 +32,19 @@ class Blob(NamedTuple):
 
 
 class IndexEntry(NamedTuple):
-    """What an index says of a path.
+    """What is said of a path.
 
-    ``looked_at`` is the file as git saw it when it was known to be the blob, see :func:`as_looked_at`;
+    ``told`` is of the file that was seen to be the blob, as of :func:`told_of`;
     ``skip_worktree``: the work tree of a sparse clone leaves it out.
     """
 
     mode: int
     blob: str
-    looked_at: tuple[int, ...]
+    told: tuple[int, ...]
     skip_worktree: bool
 
 
-class Entry(NamedTuple):
-    """Where an entry stands in an index, its path, its flags, and where it ends."""
-
+class _Entry(NamedTuple):
     position: int
     path: bytes
     flags: int
@@ -53,13 +52,34 @@ class Entry(NamedTuple):
 
     @property
     def stage(self) -> int:
-        """Which side of a merge it is of; 0 outside of one."""
         return self.flags & _STAGE
 
-    @property
-    def has_more_flags(self) -> bool:
-        """Whether it has flags that not every version of an index knows."""
-        return bool(self.flags & _EXTENDED)
+
+def read_entries(index: bytes) -> dict[str, IndexEntry] | None:
+    """The entries by their paths.
+
+    Args:
+        index: the content of git's index file.
+
+    Returns:
+        ``None`` where git has to be asked: it is damaged, in the middle of a merge, or of a kind that has other entries
+        than one for each file (split, or with folders).
+    """
+    try:
+        entries = list(_entries(index))
+        read = {os.fsdecode(entry.path): _read(index, entry) for entry in entries}
+    except _DAMAGED:
+        return None
+    extensions = _extensions(index, entries)
+    if not _is_known(index) or extensions is None or not all(name[:1].isupper() for name in extensions):
+        return None  # an extension in lower case has to be understood
+    return None if any(entry.stage for entry in entries) else read
+
+
+def _read(index: bytes, entry: _Entry) -> IndexEntry:
+    *times_and_place, mode, user, group, size, blob, _ = _FIXED.unpack_from(index, entry.position)
+    skips = entry.flags & _EXTENDED and index[entry.position + _FIXED.size] & _SKIP_WORKTREE
+    return IndexEntry(mode, blob.hex(), (*times_and_place, user, group, size), bool(skips))
 
 
 def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
@@ -71,11 +91,7 @@ def with_stats(index: bytes, stats: Mapping[bytes, os.stat_result]) -> bytes:
         index: the content of git's index file.
         stats: by path, what ``lstat`` says.
     """
-    told = bytearray(index)
-    for entry in entries_of(index):
-        if entry.stage == 0 and entry.path in stats:
-            _tell(told, entry.position, stats[entry.path])
-    return bytes(told[:-_CHECKSUM_LENGTH]) + _checksum(index, told[:-_CHECKSUM_LENGTH])
+    return _changed(index, stats, lambda told, entry: _tell(told, entry.position, stats[entry.path]))
 
 
 def with_doubts(index: bytes, paths: Collection[bytes]) -> bytes:
@@ -88,13 +104,18 @@ def with_doubts(index: bytes, paths: Collection[bytes]) -> bytes:
         index: the content of git's index file, of a kind that is known.
         paths: of the entries.
     """
+    return _changed(index, paths, lambda told, entry: _SIZE.pack_into(told, entry.position + _SIZE_AT, 0))
+
+
+def _changed(index: bytes, paths: Collection[bytes], change: Callable[[bytearray, _Entry], None]) -> bytes:
+    """The index with the entries of these paths changed in place; outside of a merge each has one."""
     if not paths:
         return index
-    doubted = bytearray(index)
-    for entry in entries_of(index):
-        if entry.path in paths:
-            _SIZE.pack_into(doubted, entry.position + _STAT_LENGTH - _SIZE.size, 0)
-    return bytes(doubted[:-_CHECKSUM_LENGTH]) + _checksum(index, doubted[:-_CHECKSUM_LENGTH])
+    changed = bytearray(index)
+    for entry in _entries(index):
+        if entry.stage == 0 and entry.path in paths:
+            change(changed, entry)
+    return bytes(changed[:-_CHECKSUM_LENGTH]) + _checksum(index, changed[:-_CHECKSUM_LENGTH])
 
 
 def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
@@ -111,8 +132,8 @@ def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
         entries stands in it.
     """
     try:
-        entries = list(entries_of(index))
-    except DAMAGED:
+        entries = list(_entries(index))
+    except _DAMAGED:
         return None
     plain = {entry.path: entry.position for entry in entries if not entry.flags & ~_NAME_LENGTH}
     if not blobs.keys() <= plain.keys() or not _has_entries_only(index, entries):
@@ -126,13 +147,13 @@ def with_blobs(index: bytes, blobs: Mapping[bytes, Blob]) -> bytes | None:
 def _change(index: bytearray, position: int, blob: Blob) -> None:
     index[position : position + _STAT_LENGTH] = bytes(_STAT_LENGTH)
     _MODE.pack_into(index, position + _TIMES_AND_PLACE.size, blob.mode)
-    index[position + _STAT_LENGTH : position + _FIXED_LENGTH - 2] = bytes.fromhex(blob.id)
+    index[position + _STAT_LENGTH : position + _FIXED.size - 2] = bytes.fromhex(blob.id)
 
 
-def _has_entries_only(index: bytes, entries: Sequence[Entry]) -> bool:
+def _has_entries_only(index: bytes, entries: Sequence[_Entry]) -> bool:
     """Whether nothing stands behind the entries but notes on whole folders, and all is as it was written."""
     is_whole = index[-_CHECKSUM_LENGTH:] == _checksum(index, index[:-_CHECKSUM_LENGTH])
-    return is_whole and extensions_of(index, entries) in ([], [b"TREE"])
+    return is_whole and _extensions(index, entries) in ([], [b"TREE"])
 
 
 def _checksum(before: bytes, content: bytes | bytearray) -> bytes:
@@ -154,15 +175,15 @@ def told_of(stat: os.stat_result) -> tuple[int, ...]:
     return tuple([number & _WORD for number in found])
 
 
-def entries_of(index: bytes) -> Iterator[Entry]:
-    """The entries in their order; none of an index of an unknown kind. One of ``DAMAGED`` comes of a damaged one."""
-    if not is_known(index):
+def _entries(index: bytes) -> Iterator[_Entry]:
+    """The entries in their order; none of an index of an unknown kind. One of ``_DAMAGED`` comes of a damaged one."""
+    if not _is_known(index):
         return
     _, version, count = _HEADER.unpack_from(index)
     position, path = _HEADER.size, b""
     for _ in range(count):
-        flags = int.from_bytes(index[position + _FIXED_LENGTH - 2 : position + _FIXED_LENGTH])
-        name = position + _FIXED_LENGTH + (2 if flags & _EXTENDED else 0)
+        flags = int.from_bytes(index[position + _FIXED.size - 2 : position + _FIXED.size])
+        name = position + _FIXED.size + (2 if flags & _EXTENDED else 0)
         if version == 4:
             cut, name = _number(index, name)
             kept = path[: len(path) - cut]
@@ -171,11 +192,11 @@ def entries_of(index: bytes) -> Iterator[Entry]:
         end = index.index(b"\0", name)
         path = kept + index[name:end]
         after = end + 1 if version == 4 else position + (end - position) // 8 * 8 + 8
-        yield Entry(position, path, flags, after)
+        yield _Entry(position, path, flags, after)
         position = after
 
 
-def is_known(index: bytes) -> bool:
+def _is_known(index: bytes) -> bool:
     """Whether it is of a kind whose entries can be read here."""
     if len(index) < _HEADER.size:
         return False
@@ -183,7 +204,7 @@ def is_known(index: bytes) -> bool:
     return signature == b"DIRC" and version in (2, 3, 4)
 
 
-def extensions_of(index: bytes, entries: Sequence[Entry]) -> list[bytes] | None:
+def _extensions(index: bytes, entries: Sequence[_Entry]) -> list[bytes] | None:
     """What stands behind all its entries, by its names; ``None`` of a damaged one."""
     names: list[bytes] = []
     position, end = _end_of(entries), len(index) - _CHECKSUM_LENGTH
@@ -193,7 +214,7 @@ def extensions_of(index: bytes, entries: Sequence[Entry]) -> list[bytes] | None:
     return names if position == end else None
 
 
-def _end_of(entries: Sequence[Entry]) -> int:
+def _end_of(entries: Sequence[_Entry]) -> int:
     return entries[-1].end if entries else _HEADER.size
 
 

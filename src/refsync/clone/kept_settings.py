@@ -7,17 +7,15 @@ asked for each time.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from refsync.clone.addresses import Setting
+from refsync.clone.file_identity import Identity, is_young, stat_identity
 
 _VARIABLES = ("HOME", "XDG_CONFIG_HOME", "PATH")
 _MOST = 100  # clones
-_YOUNG_NS = 100_000_000
-"""A file that was changed so short a time ago may change again without another identity: clocks of files are coarse."""
 
 _Sources = tuple[Any, ...]
 
@@ -48,8 +46,8 @@ def settings_of(
     if kept is not None and kept.sources == sources:
         return kept.settings
     settings = ask()
-    young = any(found and time.time_ns() - max(found[-2:]) < _YOUNG_NS for found in files)
-    if not young and not any(setting.key.startswith(("include.", "includeif.")) for setting in settings):
+    is_settled = not any(map(is_young, filter(None, files)))
+    if is_settled and not any(setting.key.startswith(("include.", "includeif.")) for setting in settings):
         if len(_kept) >= _MOST:
             _kept.clear()
         _kept[git_directory] = _Kept(sources, settings)
@@ -74,9 +72,8 @@ def _files(git_directory: Path, common_directory: Path, environ: Mapping[str, st
             yield Path(git).parent.parent / "etc" / "gitconfig"
 
 
-def _identity(path: Path) -> tuple[int, ...] | None:
+def _identity(path: Path) -> Identity | None:
     try:
-        found = path.stat()
+        return stat_identity(path.stat())
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -62,7 +62,9 @@ class GitResult(NamedTuple):
 class BegunGit:
     """A git command that works, or waits to be told, while this process does something else."""
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...], process: subprocess.Popen[bytes], timeout: float):
+    def __init__(
+        self, folder: Path, arguments: tuple[str, ...], process: subprocess.Popen[bytes], timeout: float
+    ) -> None:
         """Lead this process, of these arguments; from the last word on it may take so many seconds."""
         self._folder, self._arguments = folder, arguments
         self._process, self._timeout_seconds = process, timeout

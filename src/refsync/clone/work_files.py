@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from refsync.clone.file_identity import Identity, is_young, stat_identity
 from refsync.clone.objects import GitObject, new_object
 from refsync.regular_files import read_regular
 
-_YOUNG_NS = 100_000_000
-"""A file that was changed so short a time ago may change again without another identity: clocks of files are coarse."""
-
 
 class _Known(NamedTuple):
-    identity: tuple[int, ...]
+    identity: Identity
     blob: str
 
 
@@ -46,12 +43,11 @@ class WorkFiles:
         if known is not None and known.identity == identity:
             return known.blob
         found = new_object("blob", read_regular(file))
-        if time.time_ns() - max(identity[-2:]) > _YOUNG_NS:
+        if not is_young(identity):
             self._known[file] = _Known(identity, found.id)
         self._tell(found)
         return found.id
 
 
-def _identity(file: Path) -> tuple[int, ...]:
-    found = file.lstat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def _identity(file: Path) -> Identity:
+    return stat_identity(file.lstat())
