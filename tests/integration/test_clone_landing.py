@@ -20,6 +20,7 @@ from refsync.clone.repository import Repository
 from refsync.durable import flush_folder
 from refsync.errors import BranchMovedError, GitBusyError, LocalEditsError
 from tests.support.daemon import wait_for
+from tests.support.hostile import raw_git
 from tests.support.repositories import Clone, blobs_of, git
 
 AUTHOR = "refsync <refsync@localhost>"
@@ -92,6 +93,17 @@ def test_git_still_sees_an_edit_that_it_knew_by_the_age_of_its_index_alone(
     assert edits_as_git_sees_them(clone) == "M deep/blip.json"
     with pytest.raises(LocalEditsError, match=r"deep/blip\.json"):
         land_it(opened, built(opened, {"deep/blip.json": b"{}\n"}))
+
+
+def test_a_conflict_that_a_person_has_left_elsewhere_stays_as_it_is(clone: Clone, opened: Repository) -> None:
+    blob = git(clone.path, "rev-parse", "HEAD:README")
+    sides = "".join(f"100644 {blob} {stage}\tREADME\n" for stage in (1, 2, 3))
+    raw_git(clone.path, "update-index", "--index-info", stdin=f"0 {'0' * 40}\tREADME\n{sides}".encode())
+    conflict = git(clone.path, "ls-files", "--unmerged")
+    assert conflict
+    land_it(opened, built(opened, {"clip.json": b"{}\n"}))
+    assert git(clone.path, "ls-files", "--unmerged") == conflict
+    assert edits_as_git_sees_them(clone) == "UU README"
 
 
 def test_git_need_not_look_again_at_what_was_just_looked_at(clone: Clone, opened: Repository) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from refsync.clone.differences import Difference
+from refsync.clone.index_entries import Index
 from refsync.clone.index_file import Blob, with_blobs, with_doubts, with_stats
 from refsync.clone.journal import Landing, PlannedFile, identity_of, new_name
 from refsync.clone.repository import Repository
@@ -159,10 +160,10 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
     """
     index, staged = repository.git_directory / "index", repository.git_directory / landing.index
     with refusing(repository, "the index"):
-        content = _content(index)
-        changed = content and _changed_in_place(content, differences)
-        if changed:
-            _write_index(with_doubts(changed, _in_doubt(repository)), staged, like=index)
+        content, known = _content(index), repository.index.read()
+        changed = _changed_in_place(content, differences) if content and known else None
+        if changed and known:
+            _write_index(with_doubts(changed, _in_doubt(repository, known)), staged, like=index)
         elif content is not None:
             _write_index(content, staged, like=index)
             times = index.stat()
@@ -178,10 +179,8 @@ def stage_index(repository: Repository, landing: Landing, differences: Sequence[
         repository.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=hidden, environment=environment)
 
 
-def _in_doubt(repository: Repository) -> frozenset[bytes]:
+def _in_doubt(repository: Repository, index: Index) -> frozenset[bytes]:
     """The paths of which an index that is written now has to say that git should look again."""
-    index = repository.index.read()
-    assert index is not None  # for its entries could be changed
     doubted = (
         path
         for path, entry in index.in_doubt()
